@@ -7,7 +7,7 @@ mod reload;
 pub use foundation::{Again, Foundation, Held};
 pub use reload::{Rereading, SetFilter};
 
-use crate::notify::watch;
+use crate::notify::watched_services;
 use nexus_auth::{AuthService, NoLogin};
 use nexus_chat::{BackendStatus, ChatService, NamedBackend};
 use nexus_config::default_place;
@@ -24,7 +24,7 @@ use nexus_registry::{
 use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::{Provided, PublicProber, Spec, TunnelService};
-use nexus_web::http::starting::Front;
+use nexus_web::http::starting_page::Front;
 use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -199,13 +199,13 @@ impl App {
 
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         if let Some(wanted) = &config.notify {
-            let watched = watch::Watched {
+            let watched = watched_services::Watched {
                 tunnels: tunnels.statuses(),
                 chat: chat.backend(),
                 plugins: statuses.subscribe(),
                 lockouts: auth.lockouts(),
             };
-            match watch::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
+            match watched_services::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
                 Ok(started) => tasks.push(started),
                 Err(error) => statuses.trouble(Trouble::new(
                     "notify",
@@ -306,8 +306,8 @@ impl App {
 /// The way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
 fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
-    match nexus_web::http::control::bind(data_dir) {
-        Ok((listener, path)) => Some(tokio::spawn(nexus_web::http::control::serve_control(
+    match nexus_web::http::control_socket::bind(data_dir) {
+        Ok((listener, path)) => Some(tokio::spawn(nexus_web::http::control_socket::serve_control(
             listener,
             path,
             front.operator(),

@@ -7,7 +7,7 @@
 //! * [`json`] makes JSON that a program in JavaScript wrote readable.
 //! * [`manifest`] reads `plugin.toml`, and [`text`] makes text from outside safe to show (feature `manifest`).
 //! * [`chat_ext`] names what a chat backend may add to the contract's records.
-//! * [`renamed`] reads keys that have a new name by their old one for one version (feature `manifest`).
+//! * [`renamed_keys`] reads keys that have a new name by their old one for one version (feature `manifest`).
 //! * [`process_ext`] names what a plugin may add to a process's specification.
 //! * [`refused`]: how a plugin says that it cannot use its settings.
 
@@ -22,7 +22,7 @@ pub mod manifest;
 pub mod process_ext;
 pub mod refused;
 #[cfg(feature = "manifest")]
-pub mod renamed;
+pub mod renamed_keys;
 #[cfg(feature = "manifest")]
 pub mod text;
 

@@ -40,7 +40,7 @@
 //! memory = 67108864                   # bytes
 //! ```
 
-use crate::renamed::{OldKey, Renamed, current};
+use crate::renamed_keys::{OldKey, Renamed, current};
 use crate::text;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};

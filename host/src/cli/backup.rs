@@ -1,8 +1,8 @@
 //! `nexus backup`, `nexus restore`.
 
-use super::caller;
+use super::common_options::Where;
 use super::load_config::load_config;
-use super::place::Where;
+use super::operator_only;
 use super::terminal::{complain, say};
 use clap::Args;
 use nexus_config::resolved::Config;
@@ -33,7 +33,7 @@ pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode>
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
-    if let Some(code) = caller::turned_away(&config.data_dir, "backup") {
+    if let Some(code) = operator_only::turned_away(&config.data_dir, "backup") {
         return Ok(code);
     }
     let file = args.file.unwrap_or_else(|| {
@@ -80,7 +80,7 @@ pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitC
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
     };
-    if let Some(code) = caller::turned_away(&config.data_dir, "restore") {
+    if let Some(code) = operator_only::turned_away(&config.data_dir, "restore") {
         return Ok(code);
     }
     let restored = backup::restore(&args.file, &config.data_dir, args.force)?;

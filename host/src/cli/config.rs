@@ -1,9 +1,9 @@
 //! `nexus config …`
 
+use super::common_options::Where;
 use super::doctor::{no_file, unloadable};
 use super::load_config::{EXIT_USAGE, load_config};
 use super::permissions;
-use super::place::Where;
 use super::terminal::{complain, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;

@@ -1,6 +1,6 @@
 //! The configuration that the options name, and what is said where it cannot be used.
 
-use super::place::Where;
+use super::common_options::Where;
 use super::terminal::complain;
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, PluginSource, Report, default_file, load};

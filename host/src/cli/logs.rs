@@ -1,7 +1,7 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
+use super::common_options::Where;
 use super::load_config::load_config;
-use super::place::Where;
 use super::terminal::complain;
 use clap::Args;
 use nexus_logging::logfile::{Filter, Line, Tail, last, plain};

@@ -1,27 +1,27 @@
 //! The command line: one file per subcommand. Exit codes: 0 ok, 1 failure, 2 usage or configuration.
 
 mod backup;
-mod caller;
+mod common_options;
+mod completions;
 mod config;
-mod control;
-mod describe;
+mod control_client;
 mod doctor;
+mod install;
 mod load_config;
 mod logging;
 mod logs;
-mod notify;
+mod operator_only;
 mod permissions;
-mod place;
 pub mod plugin;
-mod running;
-mod setup;
+mod running_host;
 mod signals;
+mod systemd;
 mod terminal;
 mod up;
 pub mod user;
 
+pub use common_options::Where;
 pub use load_config::{EXIT_USAGE, LoadError, load_config};
-pub use place::Where;
 pub use signals::{Stop, Stops};
 
 use crate::app::{Again, Foundation, Rereading};
@@ -63,13 +63,13 @@ enum Command {
     /// Start Nexus: the web page, the plugins and the tunnels (the default)
     Up(UpArgs),
     /// Show the status of the backend, the tunnels and the plugins
-    Status(running::Shown),
+    Status(running_host::Shown),
     /// List, start, stop and swap the tunnels of the running Nexus
     #[command(subcommand)]
-    Tunnel(running::TunnelCommand),
+    Tunnel(running_host::TunnelCommand),
     /// Start, stop, restart and swap the chat backend of the running Nexus
     #[command(subcommand)]
-    Chat(running::ChatCommand),
+    Chat(running_host::ChatCommand),
     /// Check a configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -81,7 +81,7 @@ enum Command {
     User(user::UserCommand),
     /// Install a program that Nexus uses
     #[command(subcommand)]
-    Setup(setup::SetupCommand),
+    Setup(install::SetupCommand),
     /// Show the log file
     Logs(logs::LogsArgs),
     /// Back up all data into one file; Nexus may be running
@@ -91,10 +91,10 @@ enum Command {
     /// Diagnose problems on this machine and show how to fix them
     Doctor(doctor::DoctorArgs),
     /// Print the completion script of a shell
-    #[command(after_help = describe::HOW_TO_USE_COMPLETIONS)]
-    Completions(describe::CompletionsArgs),
+    #[command(after_help = completions::HOW_TO_USE_COMPLETIONS)]
+    Completions(completions::CompletionsArgs),
     /// Print the manual page, or write the manual pages of all commands into a folder
-    Man(describe::ManArgs),
+    Man(completions::ManArgs),
     /// Print the version
     Version,
 }
@@ -130,19 +130,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let result = match command.unwrap_or(Command::Up(UpArgs::default())) {
         Command::Up(args) => run_up(&place, args.listen.or(up.listen)),
-        Command::Status(shown) => running::status(&shown, &place),
-        Command::Tunnel(command) => running::tunnel(command, &place),
-        Command::Chat(command) => running::chat(&command, &place),
+        Command::Status(shown) => running_host::status(&shown, &place),
+        Command::Tunnel(command) => running_host::tunnel(command, &place),
+        Command::Chat(command) => running_host::chat(&command, &place),
         Command::Config(command) => Ok(config::run(&command, place)),
         Command::Plugin(command) => plugin::run(command, &place),
         Command::User(command) => run_user(command, &place),
-        Command::Setup(command) => setup::run(&command, &place),
+        Command::Setup(command) => install::run(&command, &place),
         Command::Logs(args) => logs::run(&args, &place),
         Command::Backup(args) => backup::write(args, &place),
         Command::Restore(args) => backup::restore(&args, &place),
         Command::Doctor(args) => doctor::run(&args, &place),
-        Command::Completions(args) => describe::completions(&args, Cli::command()),
-        Command::Man(args) => describe::man(&args, Cli::command()),
+        Command::Completions(args) => completions::completions(&args, Cli::command()),
+        Command::Man(args) => completions::man(&args, Cli::command()),
         Command::Version => {
             say(Cli::command().render_version().trim_end());
             Ok(ExitCode::SUCCESS)
@@ -213,7 +213,7 @@ fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCod
         Err(e) => return Ok(e.show()),
     };
     if let Some(name) = command.acts()
-        && let Some(code) = caller::turned_away(&config.data_dir, &format!("user {name}"))
+        && let Some(code) = operator_only::turned_away(&config.data_dir, &format!("user {name}"))
     {
         return Ok(code);
     }

@@ -1,8 +1,8 @@
 //! `nexus up`: starts everything, says so, waits for the signal, stops everything.
 
 use super::logging;
-use super::notify::Manager;
 use super::signals::Stops;
+use super::systemd::Manager;
 use super::terminal::say;
 use crate::app::{App, Rereading};
 use nexus_chat::{BackendStatus, Phase};
@@ -11,7 +11,7 @@ use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
 use nexus_model::trouble::sentence;
 use nexus_model::tunnel;
-use nexus_web::http::starting::Front;
+use nexus_web::http::starting_page::Front;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ const START_SAID: Duration = Duration::from_secs(5);
 /// What keeps Nexus from starting: the data directory in use, the port taken, a database that cannot be opened.
 pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
-    if let Some(few) = nexus_web::http::files::raise() {
+    if let Some(few) = nexus_web::http::open_files::raise() {
         tracing::warn!("{few}");
     }
     let manager = Arc::new(Manager::of_this_process());

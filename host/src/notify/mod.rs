@@ -1,18 +1,18 @@
 //! Tells an owner who is away: through a program of theirs, a webhook, or both.
 //!
-//! [`watch`] sees the services and [`conditions`] finds what is worth a message, [`limit`] holds back what would be too much,
+//! [`watched_services`] sees the services and [`conditions`] finds what is worth a message, [`rate_limit`] holds back what would be too much,
 //! and each of the [`channels`] has a worker of its own, so that a webhook that hangs delays no program. Messages are not kept over a restart: what is still so then is
 //! found again.
 
 mod channels;
 mod conditions;
-mod limit;
-pub(crate) mod watch;
+mod rate_limit;
+pub(crate) mod watched_services;
 
 use futures::future::BoxFuture;
-use limit::Limiter;
 use nexus_model::limits;
 use nexus_model::notice::{Notice, NoticeKind};
+use rate_limit::Limiter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;

@@ -5,8 +5,8 @@
 //! the two writes leaves a credential that no name leads to. The subject is random and not the name,
 //! so that a name that is given away later does not inherit what belonged to somebody else.
 
-use crate::hash::{self, Broken, Match};
-use crate::rules;
+use crate::password_hash::{self, Broken, Match};
+use crate::password_rules;
 use argon2::Params;
 use nexus_plugin_api::auth::Error;
 use nexus_plugin_api::auth::types::Value;
@@ -60,17 +60,17 @@ impl<S: Store> Accounts<S> {
     /// work to say so whichever it is.
     pub(crate) async fn login(&self, account: &str, password: &str) -> Result<Option<String>, Error> {
         let Some((subject, kept)) = self.find(account).await? else {
-            hash::pretend(password);
+            password_hash::pretend(password);
             return Ok(None);
         };
         let credential = read(&subject, &kept)?;
-        match hash::verify(password, &credential.hash, &self.params)? {
+        match password_hash::verify(password, &credential.hash, &self.params)? {
             Match::Wrong => Ok(None),
             Match::Right => Ok(Some(subject)),
             Match::Outdated => {
                 let renewed = Credential {
                     account: credential.account,
-                    hash: hash::make(password, &self.params)?,
+                    hash: password_hash::make(password, &self.params)?,
                 };
                 // If somebody changed it meanwhile, theirs stays; the login is right either way.
                 self.store
@@ -98,7 +98,7 @@ impl<S: Store> Accounts<S> {
         let subject = new_subject()?;
         let credential = Credential {
             account: account.to_owned(),
-            hash: hash::make(password, &self.params)?,
+            hash: password_hash::make(password, &self.params)?,
         };
         self.store.set(subject_key(&subject), write(&credential)?).await?;
         if self
@@ -116,7 +116,7 @@ impl<S: Store> Accounts<S> {
         let (kept, credential) = self.credential(subject).await?;
         let current = value(input, CURRENT).unwrap_or_default();
         // The present password first: the rules must not tell a stranger anything.
-        if hash::verify(current, &credential.hash, &self.params)? == Match::Wrong {
+        if password_hash::verify(current, &credential.hash, &self.params)? == Match::Wrong {
             return Ok(Outcome::BadCredential);
         }
         let password = match new_password(&credential.account, input) {
@@ -153,7 +153,7 @@ impl<S: Store> Accounts<S> {
     async fn replace(&self, subject: &str, kept: Vec<u8>, account: String, password: &str) -> Result<Outcome, Error> {
         let credential = Credential {
             account,
-            hash: hash::make(password, &self.params)?,
+            hash: password_hash::make(password, &self.params)?,
         };
         if self
             .store
@@ -206,7 +206,7 @@ fn password_field(input: &[Value]) -> &'static str {
 fn new_password<'a>(account: &str, input: &'a [Value]) -> Result<&'a str, Outcome> {
     let field = password_field(input);
     let password = value(input, field).unwrap_or_default();
-    rules::check(account, password).map_err(|why| rejected(field, &why))?;
+    password_rules::check(account, password).map_err(|why| rejected(field, &why))?;
     if value(input, REPEAT) != Some(password) {
         return Err(rejected(
             REPEAT,
@@ -240,7 +240,7 @@ fn subject_key(subject: &str) -> String {
 
 /// 128 random bits in hexadecimal.
 fn new_subject() -> Result<String, Error> {
-    let bytes: [u8; 16] = hash::random()?;
+    let bytes: [u8; 16] = password_hash::random()?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 

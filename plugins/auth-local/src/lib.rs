@@ -1,12 +1,12 @@
 //! Account name and password, kept on this machine as Argon2id hashes.
 //!
 //! The host owns users, sessions and lockout; this plugin turns a name and a password into a subject, and keeps the
-//! hash. It has no configuration: the cost of a hash is a constant ([`hash::PRESENT`]), raised by a new version
+//! hash. It has no configuration: the cost of a hash is a constant ([`password_hash::PRESENT`]), raised by a new version
 //! of the plugin, and each hash follows when its owner logs in.
 
 mod accounts;
-mod hash;
-mod rules;
+mod password_hash;
+mod password_rules;
 
 use accounts::{ACCOUNT, Accounts, PASSWORD, REPEAT, Store, value};
 use nexus_plugin_api::auth::types::{Field, FieldKind, Value};
@@ -38,7 +38,7 @@ impl Store for HostStore {
 
 fn accounts() -> Accounts<HostStore> {
     log::panics();
-    Accounts::new(HostStore, hash::PRESENT)
+    Accounts::new(HostStore, password_hash::PRESENT)
 }
 
 fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field {
@@ -103,7 +103,7 @@ impl manage::Guest for Plugin {
     async fn fields() -> Result<Vec<Field>, Error> {
         let help = format!(
             "At least {} characters. A few random words make a good password.",
-            rules::MIN_CHARS
+            password_rules::MIN_CHARS
         );
         Ok(vec![
             field(PASSWORD, FieldKind::Password, "Password", Some(&help)),

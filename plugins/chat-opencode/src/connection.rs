@@ -1,10 +1,10 @@
-//! Starts opencode, follows its events, connects again. The decisions about events are `normalise`'s.
+//! Starts opencode, follows its events, connects again. The decisions about events are `normalize`'s.
 
 use crate::client::{self, PROCESS, SILENCE, Trouble};
-use crate::normalise::{Action, Normaliser, Output};
+use crate::connection_state::{self, Connection};
+use crate::normalize::{Action, Normalizer, Output};
 use crate::settings::{self, Settings};
-use crate::state::{self, Connection};
-use crate::{convert, permission, prompts, wire};
+use crate::{convert, permission_rules, prompts, wire};
 use nexus_plugin_api::caps::{clock, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
@@ -80,14 +80,14 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     patient(events, client::configured_model("")).await?.map_err(refused)?;
     patient(events, keeps_to(&settings)).await??;
 
-    let mut normaliser = Normaliser::new(clock::now());
+    let mut normalizer = Normalizer::new(clock::now());
     if let Some(why) = settings::unfit_folder(&directory) {
         let _ = raw::stop(PROCESS.to_owned()).await;
         return Err(explained(&why, "rename the folder").into());
     }
-    normaliser.watch(&directory);
-    state::set(None);
-    let mut fresh = Some(normaliser);
+    normalizer.watch(&directory);
+    connection_state::set(None);
+    let mut fresh = Some(normalizer);
     let connection = format!("{}-{}", running.pid, running.started_at);
     let mut failures = 0;
     loop {
@@ -101,18 +101,18 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
                     failure.message
                 ));
                 if let Some(exit) = within(500, raw::exited(PROCESS.to_owned())).await {
-                    state::set(None);
+                    connection_state::set(None);
                     return Err(exited(exit).await.into());
                 }
                 // A prompt makes sure of the process too.
                 let now = settings.server().ensure(PROCESS).await;
                 if now.is_ok_and(|now| (now.pid, now.started_at) != (running.pid, running.started_at)) {
-                    state::set(None);
+                    connection_state::set(None);
                     return Err(retry("opencode exited and was restarted").into());
                 }
                 // One that lives and does not answer is not there, whatever its process is: the host has to know.
                 if failures >= ATTEMPTS || !reached(events).await? {
-                    state::set(None);
+                    connection_state::set(None);
                     return Err(failure.into());
                 }
                 clock::sleep(250 << failures.min(5)).await;
@@ -154,7 +154,7 @@ async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
          OPENCODE_PURE in its environment prevents loading any plugin"
             .to_owned()
     });
-    match permission::lax(&agents, &policy).or(unguarded) {
+    match permission_rules::lax(&agents, &policy).or(unguarded) {
         None => Ok(()),
         Some(why) => {
             let _ = raw::stop(PROCESS.to_owned()).await;
@@ -268,7 +268,7 @@ async fn stream(
     events: &mut Events<Event>,
     connection: &str,
     version: &str,
-    fresh: &mut Option<Normaliser>,
+    fresh: &mut Option<Normalizer>,
     failures: &mut u32,
 ) -> Result<Never, Ended> {
     let mut response = client::events().await.map_err(refused)?;
@@ -278,16 +278,16 @@ async fn stream(
     let statuses = client::statuses("").await.map_err(refused)?;
     let permissions = client::permissions("").await.map_err(refused)?;
     let questions = client::questions("").await;
-    if let Some(normaliser) = fresh.take() {
-        state::set(Some(Connection {
-            normaliser,
+    if let Some(normalizer) = fresh.take() {
+        connection_state::set(Some(Connection {
+            normalizer,
             taken: Default::default(),
             sending: Default::default(),
             clients: Default::default(),
             count: 0,
         }));
     } else {
-        state::with(|c| c.normaliser.interrupted()).map_err(|e| retry(words(&e)))?;
+        connection_state::with(|c| c.normalizer.interrupted()).map_err(|e| retry(words(&e)))?;
     }
     for id in permissions
         .iter()
@@ -298,8 +298,8 @@ async fn stream(
     }
     learn_calls(&permissions).await;
     let now = clock::now();
-    let (running, requests) =
-        state::with(|c| c.normaliser.opened(&statuses, &permissions, &questions, now)).map_err(|e| retry(words(&e)))?;
+    let (running, requests) = connection_state::with(|c| c.normalizer.opened(&statuses, &permissions, &questions, now))
+        .map_err(|e| retry(words(&e)))?;
     events
         .send(Event::Opened(BackendConnection {
             id: connection.to_owned(),
@@ -331,14 +331,14 @@ async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
         log::warn("skipped an event of opencode that was not understood");
         return Ok(());
     };
-    if let Ok(Some(id)) = state::with(|c| c.normaliser.unknown_session(&envelope)) {
+    if let Ok(Some(id)) = connection_state::with(|c| c.normalizer.unknown_session(&envelope)) {
         learn(&id).await;
     }
-    if let Ok(Some(permission)) = state::with(|c| c.normaliser.unknown_call(&envelope)) {
+    if let Ok(Some(permission)) = connection_state::with(|c| c.normalizer.unknown_call(&envelope)) {
         learn_calls(&[permission]).await;
     }
     let now = clock::now();
-    let output = state::with(|c| c.normaliser.apply(&envelope, now)).map_err(|e| retry(words(&e)))?;
+    let output = connection_state::with(|c| c.normalizer.apply(&envelope, now)).map_err(|e| retry(words(&e)))?;
     deliver(events, output).await
 }
 
@@ -362,7 +362,7 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
             Action::Rename { session, title } => note("keep a name", client::rename(&session, "", &title).await),
             Action::Reverted { session, revert } => {
                 if let Ok((messages, _)) = client::messages(&session, "", client::PAGE, None).await
-                    && let Ok(batch) = state::with(|c| c.normaliser.reverted(messages, revert.as_ref()))
+                    && let Ok(batch) = connection_state::with(|c| c.normalizer.reverted(messages, revert.as_ref()))
                 {
                     events.send_all(batch).await?;
                 }
@@ -371,7 +371,7 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
             Action::Reject { request } => drop(reject(&request, "").await),
             Action::Fetch { session, message } => match client::message(&session, &message, "").await {
                 Ok(Some(whole)) => {
-                    let Ok(output) = state::with(|c| c.normaliser.restore(&whole)) else {
+                    let Ok(output) = connection_state::with(|c| c.normalizer.restore(&whole)) else {
                         continue;
                     };
                     events.send_all(output.events).await?;
@@ -400,14 +400,16 @@ fn note(what: &str, result: Result<(), Trouble>) {
 
 /// Reads a session and those above it, so that its asks can be shown at the root.
 pub async fn learn(id: &str) {
-    let mut wanted = state::with(|c| c.normaliser.unknown_ancestor(id)).ok().flatten();
+    let mut wanted = connection_state::with(|c| c.normalizer.unknown_ancestor(id))
+        .ok()
+        .flatten();
     while let Some(id) = wanted {
         match client::session(&id, "").await {
             Ok(session) => {
                 let info = convert::session(&session);
-                wanted = state::with(|c| {
-                    c.normaliser.learn(info);
-                    c.normaliser.unknown_ancestor(&id)
+                wanted = connection_state::with(|c| {
+                    c.normalizer.learn(info);
+                    c.normalizer.unknown_ancestor(&id)
                 })
                 .ok()
                 .flatten();
@@ -423,14 +425,17 @@ pub async fn learn_calls(permissions: &[wire::Permission]) {
     for permission in permissions {
         let Some(tool) = &permission.tool else { continue };
         for _ in 0..CALL_TRIES {
-            if !matches!(state::with(|c| c.normaliser.needs_call(permission)), Ok(true)) {
+            if !matches!(
+                connection_state::with(|c| c.normalizer.needs_call(permission)),
+                Ok(true)
+            ) {
                 break;
             }
             if let Ok(Some(message)) = client::message(&permission.session, &tool.message, "").await
                 && matches!(
-                    state::with(|c| {
-                        c.normaliser.calls_of(&message);
-                        c.normaliser.needs_call(permission)
+                    connection_state::with(|c| {
+                        c.normalizer.calls_of(&message);
+                        c.normalizer.needs_call(permission)
                     }),
                     Ok(false)
                 )

@@ -1,19 +1,19 @@
 //! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
 //!
-//! * `settings`, `ids`, `convert`, `asks`, `normalise`, `watchdog` decide; they do no I/O and are tested natively against streams
+//! * `settings`, `message_ids`, `convert`, `permission_request`, `normalize`, `watchdog` decide; they do no I/O and are tested natively against streams
 //!   recorded from opencode.
 //! * `client`, `connection`, `prompts` and this file talk to the host.
 
-pub mod asks;
 pub mod client;
 pub mod connection;
+pub mod connection_state;
 pub mod convert;
-pub mod ids;
-pub mod normalise;
-pub mod permission;
+pub mod message_ids;
+pub mod normalize;
+pub mod permission_request;
+pub mod permission_rules;
 pub mod prompts;
 pub mod settings;
-pub mod state;
 pub mod watchdog;
 pub mod wire;
 
@@ -50,7 +50,7 @@ impl chat::Guest for Plugin {
     async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
         chat::job(cancel, async |mut events, mut cancel| {
             let ended = cancel.select(connection::run(&mut events)).await;
-            state::set(None);
+            connection_state::set(None);
             match ended {
                 Some(Ended::Failed(failure)) => Err(failure),
                 Some(Ended::Gone) | None => Ok(()),
@@ -113,13 +113,13 @@ impl sessions::Guest for Plugin {
     async fn list(workspace: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
         ours(&workspace)?;
         let found = client::sessions(&workspace, limit.clamp(1, 1_000)).await?;
-        state::with(|c| {
+        connection_state::with(|c| {
             // opencode's list is of its project, which may be all folders of this user that are not in git.
             let here = found
                 .iter()
-                .filter(|s| s.parent.is_none() && c.normaliser.watches(&s.directory));
+                .filter(|s| s.parent.is_none() && c.normalizer.watches(&s.directory));
             let infos: Vec<SessionInfo> = here.map(convert::session).collect();
-            infos.iter().for_each(|info| c.normaliser.learn(info.clone()));
+            infos.iter().for_each(|info| c.normalizer.learn(info.clone()));
             infos
         })
     }
@@ -133,7 +133,7 @@ impl sessions::Guest for Plugin {
         watch(&s)?;
         client::rename(&s.id, &s.workspace, &title).await?;
         // opencode may be thinking of a title at this moment.
-        state::with(|c| c.normaliser.named(&s.id, &title, clock::now()))
+        connection_state::with(|c| c.normalizer.named(&s.id, &title, clock::now()))
     }
 
     async fn delete(s: SessionRef) -> Result<(), Error> {
@@ -149,22 +149,22 @@ nexus_plugin_api::export_chat_with_sessions!(Plugin);
 
 /// The folder as the host names it; opencode may name it otherwise, where it is a link.
 fn ours(workspace: &str) -> Result<(), Error> {
-    state::with(|c| {
+    connection_state::with(|c| {
         if !workspace.is_empty() {
-            c.normaliser.watch(workspace);
+            c.normalizer.watch(workspace);
         }
     })
 }
 
 /// `Some`: the session is of another folder, in words. Nothing works without a connection.
 fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
-    state::with(|c| {
-        let here = workspace.is_empty() || c.normaliser.watches(workspace);
+    connection_state::with(|c| {
+        let here = workspace.is_empty() || c.normalizer.watches(workspace);
         (!here).then(|| {
             format!(
                 "This chat belongs to the workspace {workspace}, but this Nexus uses {}. To fix: start Nexus with \
                  that workspace, or start a new chat here.",
-                c.normaliser.folder()
+                c.normalizer.folder()
             )
         })
     })
@@ -223,7 +223,7 @@ async fn stop(s: &SessionRef) -> Result<(), Error> {
         .chain(questions.into_iter().map(|q| (q.id, q.session)));
     for (request, session) in requests {
         connection::learn(&session).await;
-        if session == s.id || state::with(|c| c.normaliser.root(&session))? == s.id {
+        if session == s.id || connection_state::with(|c| c.normalizer.root(&session))? == s.id {
             // It may be answered or gone by now: that is what is wanted.
             let _ = connection::reject(&request, &s.workspace).await;
         }
@@ -244,7 +244,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     let statuses = client::statuses(&s.workspace).await?;
     let permissions = client::permissions(&s.workspace).await?;
     let questions = client::questions(&s.workspace).await;
-    state::with(|c| c.normaliser.learn(info.clone()))?;
+    connection_state::with(|c| c.normalizer.learn(info.clone()))?;
     for id in permissions
         .iter()
         .map(|p| &p.session)
@@ -252,19 +252,19 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     {
         connection::learn(id).await;
     }
-    state::with(|c| messages.iter().for_each(|m| c.normaliser.calls_of(m)))?;
+    connection_state::with(|c| messages.iter().for_each(|m| c.normalizer.calls_of(m)))?;
     connection::learn_calls(&permissions).await;
     let now = clock::now();
-    let (mut messages, requests) = state::with(|c| {
+    let (mut messages, requests) = connection_state::with(|c| {
         let messages: Vec<MessageWithParts> = messages
             .iter()
             .map(|m| MessageWithParts {
                 message: convert::message(&m.info, None),
-                parts: m.parts.iter().filter_map(|p| c.normaliser.kept(p, &m.info)).collect(),
+                parts: m.parts.iter().filter_map(|p| c.normalizer.kept(p, &m.info)).collect(),
             })
             .collect();
-        let requests = permissions.iter().map(|p| c.normaliser.permission(p, now));
-        let requests = requests.chain(questions.iter().map(|q| c.normaliser.question(q, now)));
+        let requests = permissions.iter().map(|p| c.normalizer.permission(p, now));
+        let requests = requests.chain(questions.iter().map(|q| c.normalizer.question(q, now)));
         (messages, requests.filter(|request| request.session == s.id).collect())
     })?;
     for message in &mut messages {

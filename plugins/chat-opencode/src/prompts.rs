@@ -5,7 +5,7 @@
 
 use crate::client::{self, PROCESS, Trouble};
 use crate::settings::{Hosted, Settings, split_model};
-use crate::{ids, state};
+use crate::{connection_state, message_ids};
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{Message, Role, SessionRef};
 use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
@@ -28,12 +28,12 @@ pub async fn send(
     options: Options,
 ) -> Result<Admission, Error> {
     let key = (session.id.clone(), client_id.clone());
-    if !state::with(|c| c.sending.insert(key.clone()))? {
+    if !connection_state::with(|c| c.sending.insert(key.clone()))? {
         return Ok(Admission::Unknown("This prompt is already being sent.".to_owned()));
     }
     let result = admit(&session, &client_id, parts, options).await;
     // The connection may be another one by now; then there is nothing to take out.
-    let _ = state::with(|c| c.sending.remove(&key));
+    let _ = connection_state::with(|c| c.sending.remove(&key));
     result
 }
 
@@ -56,7 +56,7 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         .and_then(|id| String::from_utf8(id).ok());
     if let Some(id) = &kept {
         remember(id, client_id);
-        if state::with(|c| c.taken.contains(id))? || find(session, id).await? {
+        if connection_state::with(|c| c.taken.contains(id))? || find(session, id).await? {
             return Ok(Admission::Duplicate);
         }
     }
@@ -100,7 +100,7 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
     }
     match client::prompt(&session.id, &session.workspace, &body).await {
         Ok(()) => {
-            state::with(|c| c.taken.insert(id))?;
+            connection_state::with(|c| c.taken.insert(id))?;
             Ok(Admission::Admitted)
         }
         Err(Trouble::Refused { status: 400, words, .. }) => Ok(Admission::Refused(words)),
@@ -114,7 +114,10 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
 /// `Some`: opencode would take the prompt and never answer it, for its newest message has a later time than now.
 async fn clock_is_behind(session: &SessionRef) -> Result<Option<String>, Error> {
     let (newest, _) = client::messages(&session.id, &session.workspace, 1, None).await?;
-    let Some(by) = newest.last().and_then(|m| ids::behind(&m.info.id, clock::now())) else {
+    let Some(by) = newest
+        .last()
+        .and_then(|m| message_ids::behind(&m.info.id, clock::now()))
+    else {
         return Ok(None);
     };
     if by <= JITTER {
@@ -221,11 +224,11 @@ fn message_key(message: &str) -> String {
 /// Makes the id for a client id and keeps both directions, before anything is sent.
 async fn keep(session: &str, client: &str) -> Result<String, Error> {
     let now = clock::now();
-    let count = state::with(|c| {
+    let count = connection_state::with(|c| {
         c.count = c.count.wrapping_add(1);
         c.count
     })?;
-    let id = ids::message_id(now, count, session, client);
+    let id = message_ids::message_id(now, count, session, client);
     if let Err(Error::Denied(full)) = keep_both(session, client, &id).await {
         // The quota is used up: the oldest prompts are never asked for again.
         if forget_oldest().await? == 0 {
@@ -278,7 +281,7 @@ pub async fn forget_session(session: &str) -> Result<(), Error> {
 
 fn remember(message: &str, client: &str) {
     // Without a connection there is no event that could need it.
-    let _ = state::with(|c| c.clients.insert(message.to_owned(), client.to_owned()));
+    let _ = connection_state::with(|c| c.clients.insert(message.to_owned(), client.to_owned()));
 }
 
 /// Puts the client's id to a message of the user.
@@ -286,7 +289,7 @@ pub async fn name(message: &mut Message) {
     if message.role != Role::User {
         return;
     }
-    if let Ok(Some(client)) = state::with(|c| c.clients.get(&message.id).cloned()) {
+    if let Ok(Some(client)) = connection_state::with(|c| c.clients.get(&message.id).cloned()) {
         message.client_id = Some(client);
         return;
     }

@@ -1,7 +1,7 @@
 //! The plugin's configuration, parsed once, and what follows from it: how opencode is started, which version will do.
 
 use crate::client::{AUTHORIZATION, PORT, PROCESS, url};
-use crate::permission::Policy;
+use crate::permission_rules::Policy;
 use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep, UnlessPresent};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -4,10 +4,10 @@
 //! failure and the host starts the tunnel again. After a crash of this plugin the same spec adopts the running process,
 //! and the lines the host kept tell the address once more.
 
-mod lines;
+mod log_lines;
 mod settings;
 
-use lines::{Exit, FILTER, Lines, Meaning};
+use log_lines::{Exit, FILTER, Lines, Meaning};
 use nexus_plugin_api::caps::process::{self, EnvironmentBase, OutputMode, Signal, Spec, StopStep};
 use nexus_plugin_api::caps::secrets;
 use nexus_plugin_api::job::{Cancel, Events, Job};

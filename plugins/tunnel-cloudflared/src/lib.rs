@@ -5,14 +5,15 @@
 //! for ever, also where that cannot help, so this plugin keeps the time: a tunnel that Cloudflare does not accept is ended,
 //! and one that never gets a connection is tried once more over HTTP/2, which a quick tunnel does not do by itself.
 
-mod follow;
-mod memory;
-mod pages;
-mod refused;
+mod host_errors;
+mod log_lines;
+mod metrics_endpoint;
 mod settings;
-mod words;
+mod stored_state;
+mod tunnel_watch;
 
-use follow::{End, Run, again, asked, asks, follow};
+use host_errors::{INSTALL, refused};
+use log_lines::{Exit, Words};
 use nexus_plugin_api::caps::process::{self, Outcome};
 use nexus_plugin_api::caps::{clock, secrets};
 use nexus_plugin_api::job::{Cancel, Events, Job, race, retry, within};
@@ -20,10 +21,9 @@ use nexus_plugin_api::tunnel::{
     self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job, say,
 };
 use nexus_plugin_api::{FutureReader, config, log, refusals};
-use refused::{INSTALL, refused};
 use settings::{Authored, BINARY, CREDENTIALS, Given, Mode, PROCESS, Protocol, Settings, TOKEN};
 use std::cell::RefCell;
-use words::{Exit, Words};
+use tunnel_watch::{End, Run, again, asked, asks, follow};
 
 /// Before a name is asked for again: what the quick service did not do at once it often does seconds later.
 const ASK_AGAIN: [u64; 2] = [2_000, 5_000];
@@ -67,7 +67,7 @@ fn own_secret(mode: &Mode) -> Result<Option<String>, Failure> {
 /// Closes the tunnel; what runs through it may end.
 async fn stop() -> Result<(), Failure> {
     let drained = async {
-        while let Some(Some(counted)) = within(DRAIN_PAGE, pages::counted()).await
+        while let Some(Some(counted)) = within(DRAIN_PAGE, metrics_endpoint::counted()).await
             && counted.running > 0
         {
             clock::sleep(DRAIN_LOOK).await;
@@ -80,18 +80,18 @@ async fn stop() -> Result<(), Failure> {
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let Settings { mode, protocol, token } = settings()?;
-    let mark = own_secret(&mode)?.map(|secret| memory::mark(&secret));
-    let accepted = memory::was_accepted(mark.as_deref()).await;
-    let mut http2 = match (protocol, memory::running_over_http2(&origin).await) {
+    let mark = own_secret(&mode)?.map(|secret| stored_state::mark(&secret));
+    let accepted = stored_state::was_accepted(mark.as_deref()).await;
+    let mut http2 = match (protocol, stored_state::running_over_http2(&origin).await) {
         (Protocol::Auto, Some(http2)) => http2,
-        (Protocol::Auto, None) => memory::http2_is_remembered().await,
+        (Protocol::Auto, None) => stored_state::http2_is_remembered().await,
         (Protocol::Quic | Protocol::Http2, _) => false,
     };
     // Whether HTTP/2 is tried because QUIC failed just now.
     let mut fallback = false;
     loop {
         say(events, Event::Starting(starting(&mode, http2).to_owned())).await?;
-        memory::started_over(&origin, http2).await;
+        stored_state::started_over(&origin, http2).await;
         let spec = settings::spec(&mode, token.as_ref(), http2, protocol, &origin);
         let running = process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
         let adopted = running.outcome == Outcome::Adopted;

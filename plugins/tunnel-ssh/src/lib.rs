@@ -6,14 +6,15 @@
 //! address it printed: after that, ssh's own questions (`ServerAliveInterval`) find a server that is gone.
 
 mod command;
-mod hosts;
-mod services;
+mod host_keys;
+mod log_lines;
+mod public_services;
+mod server;
 mod settings;
-mod target;
-mod words;
 
 use command::{BINARY, PROCESS, SCAN};
-use hosts::Key;
+use host_keys::Key;
+use log_lines::{Exit, HostKey, Meaning, Words};
 use nexus_plugin_api::awake::Awake;
 use nexus_plugin_api::caps::process::{self, Outcome, Running};
 use nexus_plugin_api::caps::{clock, secrets, store};
@@ -24,7 +25,6 @@ use nexus_plugin_api::tunnel::{
 use nexus_plugin_api::{FutureReader, config, log, refusals};
 use serde::{Deserialize, Serialize};
 use settings::{Authored, Given, HostKeys, IDENTITY, Mode, Settings, TOKEN};
-use words::{Exit, HostKey, Meaning, Words};
 
 const INSTALL: &str = "install OpenSSH's client: `apt install openssh-client` (Debian, Ubuntu), `dnf install openssh-clients` \
                        (Fedora, RHEL), `apk add openssh-client` (Alpine), `pacman -S openssh` (Arch), `pkg install \
@@ -73,7 +73,7 @@ fn settings() -> Result<Settings, Failure> {
 /// The keys that the server shows; none where it cannot be asked.
 async fn scan(settings: &Settings) -> Result<Vec<Key>, Error> {
     let output = command::scan(settings).run(SCAN_TIMEOUT).await?;
-    Ok(hosts::scanned(&output.stdout))
+    Ok(host_keys::scanned(&output.stdout))
 }
 
 /// The keys that count now, with those that `accept-new` remembers in its place.

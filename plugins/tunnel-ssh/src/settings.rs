@@ -1,8 +1,8 @@
 //! The configuration, parsed once: to which server, as whom, which key it has to show, and what address follows.
 
-use crate::hosts;
-use crate::services::{self, Pattern};
-use crate::target::Target;
+use crate::host_keys;
+use crate::public_services::{self, Pattern};
+use crate::server::Target;
 use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::tunnel::{Encryption, Failure};
 use serde::Deserialize;
@@ -123,7 +123,7 @@ impl Settings {
     /// What is missing, is not what it should be, or does not go together.
     pub(crate) fn of(authored: Authored, given: &Given) -> Result<Self, Failure> {
         let a = &authored;
-        let preset = services::preset(&a.service);
+        let preset = public_services::preset(&a.service);
         let mut patterns = patterns(&a.url_patterns)?;
         if let (Some(preset), true) = (&preset, patterns.is_empty()) {
             patterns = preset.patterns.iter().filter_map(|p| Pattern::parse(p).ok()).collect();
@@ -434,7 +434,7 @@ fn check_token(token: &str, target: &Target) -> Result<(), Failure> {
 
 fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
     let line = |text: &String| {
-        hosts::line(text, target).map_err(|why| {
+        host_keys::line(text, target).map_err(|why| {
             permanent(
                 format!("`known_hosts` has `{}`, which is not a host key: {why}.", text.trim()),
                 format!(

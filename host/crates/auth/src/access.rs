@@ -4,8 +4,8 @@
 use crate::client::Client;
 use crate::error::AuthError;
 use crate::operator::Listed;
+use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
-use crate::whole::whole;
 use nexus_model::activity::Tone;
 use nexus_model::limits;
 use nexus_store::logins::{Device, Login, LoginId, Which};
@@ -57,7 +57,7 @@ impl AuthService {
             ));
         }
         let (auth, by, client, what) = (Arc::clone(self), by.clone(), client.clone(), what.clone());
-        whole(async move {
+        run_to_end(async move {
             auth.end_now(&by, &client, &what).await?;
             let done = match &what {
                 End::Login(_) => "a login was ended".to_owned(),

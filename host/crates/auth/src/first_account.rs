@@ -5,9 +5,9 @@ use crate::account_name::Account;
 use crate::client::Client;
 use crate::error::AuthError;
 use crate::hash_queue::Who;
+use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
 use crate::sessions::NewLogin;
-use crate::whole::whole;
 use nexus_model::activity::Tone;
 use nexus_model::limits::SETUP_LINK;
 use nexus_model::time::millis;
@@ -101,7 +101,7 @@ impl AuthService {
     ) -> Result<NewLogin, AuthError> {
         let (auth, client) = (Arc::clone(self), client.clone());
         let (token, account) = (token.to_owned(), account.to_owned());
-        whole(async move { auth.make_owner(&token, &account, input, &client).await }).await
+        run_to_end(async move { auth.make_owner(&token, &account, input, &client).await }).await
     }
 
     async fn make_owner(

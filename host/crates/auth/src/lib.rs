@@ -13,14 +13,14 @@ mod error;
 mod first_account;
 mod form_token;
 mod hash_queue;
-mod keys;
+mod installation_key;
 mod login;
 mod no_login;
 mod operator;
+mod run_to_end;
 mod service;
 mod sessions;
 mod setup_link;
-mod whole;
 
 pub use access::{Access, End};
 pub use account_name::Account;

@@ -4,7 +4,7 @@ use crate::client::{Client, place_in_words};
 use crate::error::AuthError;
 use crate::form_token::FormTokens;
 use crate::hash_queue::HashQueue;
-use crate::keys::Keys;
+use crate::installation_key::Keys;
 use crate::setup_link::SetupLink;
 use nexus_config::resolved;
 use nexus_model::activity::{Activity, Tone};

@@ -4,8 +4,8 @@
 use crate::client::Client;
 use crate::devices::AGENT;
 use crate::error::AuthError;
+use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
-use crate::whole::whole;
 use nexus_model::activity::Tone;
 use nexus_model::digest::sha256;
 use nexus_model::limits::KNOWN_DEVICE;
@@ -286,7 +286,7 @@ impl AuthService {
         client: &Client,
     ) -> Result<(), AuthError> {
         let (auth, login, client) = (Arc::clone(self), login.clone(), client.clone());
-        whole(async move {
+        run_to_end(async move {
             auth.change_credential(&login, input, &client).await?;
             auth.note(&client, Tone::Good, "the password was changed");
             Ok(())

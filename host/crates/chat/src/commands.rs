@@ -5,9 +5,9 @@
 
 use crate::backend_status::Phase;
 use crate::error::ChatError;
+use crate::journal_writes::settle_all;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
-use crate::writing::settle_all;
 use nexus_model::activity::Tone;
 use nexus_model::chat::SessionId;
 use nexus_model::limits;

@@ -38,12 +38,12 @@
 
 use crate::backend_status::Phase;
 use crate::journal::Journal;
+use crate::journal_writes::{insist, settle_all, write_one};
 use crate::named_backend::NamedBackend;
 use crate::pending_prompts::{self, is_local};
 use crate::prompts::turned;
 use crate::shared::{Active, Shared, Wake};
 use crate::snapshots::{read_session, unknown};
-use crate::writing::{insist, settle_all, write_one};
 use nexus_model::chat::{AgentRequest, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits;
 use nexus_model::plugin::Failure;

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use crate::backend_status::Phase;
+use crate::dependencies::Parts;
 use crate::journal::{Journal, SessionState, Subscription};
 use crate::named_backend::NamedBackend;
-use crate::parts::Parts;
 use crate::service::ChatService;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;

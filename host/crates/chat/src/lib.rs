@@ -4,17 +4,18 @@
 //! backend, and does what the page, the API and the operator ask for. Sessions of a backend that is not running stay in the
 //! journal: they can be read and deleted, and are continued when their backend is back.
 
+mod agent_install;
 mod backend_status;
 mod backend_task;
 mod commands;
+mod dependencies;
 mod error;
 mod event_pump;
 #[cfg(test)]
 mod fakes;
-mod installing;
 pub mod journal;
+mod journal_writes;
 mod named_backend;
-mod parts;
 mod pending_prompts;
 mod prompt_messages;
 mod prompts;
@@ -26,13 +27,12 @@ mod snapshots;
 mod swap;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 pub use backend_status::{BackendStatus, Install, Missing, Phase};
+pub use dependencies::Parts;
 pub use error::ChatError;
 pub use named_backend::NamedBackend;
 pub use nexus_plugin_traits::Prompt;
-pub use parts::Parts;
 pub use service::ChatService;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The service: its tasks, and what the operator does with the backend.
 
+use crate::agent_install::Installer;
 use crate::backend_status::{BackendStatus, Phase};
 use crate::backend_task::BackendTask;
 use crate::commands::{Command, Commander};
+use crate::dependencies::Parts;
 use crate::error::ChatError;
-use crate::installing::Installer;
 use crate::named_backend::NamedBackend;
-use crate::parts::Parts;
 use crate::shared::Shared;
 use crate::swap::Swaps;
 use nexus_config::resolved;

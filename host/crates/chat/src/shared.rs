@@ -1,10 +1,10 @@
 //! What the tasks of the service and its callers have in common: the journal, the status, and which backend is connected.
 
 use crate::backend_status::{BackendStatus, Install, Phase};
+use crate::dependencies::Parts;
 use crate::error::ChatError;
 use crate::journal::{Journal, Listed};
 use crate::named_backend::NamedBackend;
-use crate::parts::Parts;
 use crate::pending_prompts::PendingPrompts;
 use crate::queue::Queue;
 use nexus_config::with_file;

@@ -1,7 +1,6 @@
 //! Stage one: what was written, each value with its place, already parsed into its type. Nothing is filled in.
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::fields::{self, address, duration, hosts, http_grant, path, path_or_none, plugin, size};
 use crate::log_filter;
 use crate::metrics::AuthoredMetrics;
 use crate::notify::AuthoredNotify;
@@ -9,9 +8,10 @@ use crate::resolved::HttpGrant;
 use crate::secret::{self, SecretSource};
 use crate::toml_reader::{Findings, Located, Table, Unfit, describe, integer};
 use crate::units;
+use crate::value_readers::{self, address, duration, hosts, http_grant, path, path_or_none, plugin, size};
 use crate::version::CONFIG_VERSION;
 use nexus_model::limits;
-use nexus_plugin_api::renamed::Renamed;
+use nexus_plugin_api::renamed_keys::Renamed;
 use std::net::SocketAddr;
 use std::time::Duration;
 use toml::de::DeTable;
@@ -259,7 +259,7 @@ impl AuthoredTunnel {
             allow_plaintext: t.boolean("allow_plaintext", findings),
             listen: address(&mut t, findings),
             hosts: hosts(&mut t, findings),
-            public_check: t.string("public_check", fields::PUBLIC_CHECK, findings),
+            public_check: t.string("public_check", value_readers::PUBLIC_CHECK, findings),
         };
         if tunnel.plugin.is_none()
             && !findings

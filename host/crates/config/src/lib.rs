@@ -28,8 +28,8 @@
 
 mod authored;
 pub mod changes;
+mod component_info;
 pub mod diagnostic;
-mod fields;
 mod load;
 mod locations;
 mod log_filter;
@@ -45,11 +45,11 @@ mod prepared;
 mod refused_settings;
 mod resolve;
 pub mod resolved;
-mod says;
 mod secret;
 mod toml_reader;
 pub mod toml_text;
 mod units;
+mod value_readers;
 mod version;
 
 pub use diagnostic::{Diagnostic, Report};

@@ -1,8 +1,8 @@
 //! `[metrics]`: where Prometheus finds the host's statistics. Both stages of it, since nothing else needs them.
 
-use crate::fields::address;
 use crate::resolved::Metrics;
 use crate::toml_reader::{Findings, Located, Table};
+use crate::value_readers::address;
 use std::net::SocketAddr;
 
 #[derive(Debug, Default)]

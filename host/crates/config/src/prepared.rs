@@ -3,12 +3,12 @@
 
 use crate::authored::{Authored, AuthoredAuth, AuthoredChat, AuthoredLog, AuthoredPlugin, AuthoredTunnel, AuthoredWeb};
 use crate::diagnostic::{Diagnostic, Place, Span};
-use crate::fields;
 use crate::notify::AuthoredNotify;
 use crate::resolved::{Auth, Metrics, PublicCheckMode};
 use crate::toml_reader::{Findings, Located};
 use crate::toml_text;
 use crate::units::show_duration;
+use crate::value_readers;
 use nexus_model::limits;
 use nexus_plugin_api::manifest::{Kind, Name};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -319,7 +319,7 @@ fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> P
                 written
                     .problem("`public_check` has an invalid value")
                     .found(format!("{:?}", written.value))
-                    .expected(fields::PUBLIC_CHECK),
+                    .expected(value_readers::PUBLIC_CHECK),
             );
             PublicCheckMode::On
         }

@@ -10,7 +10,7 @@ use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
 use crate::secret::SecretSource;
 use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
-use nexus_plugin_api::renamed;
+use nexus_plugin_api::renamed_keys;
 use std::path::Path;
 
 /// # Errors
@@ -22,7 +22,7 @@ pub(super) fn resolve(
     machine: &Machine<'_>,
 ) -> Result<Config, Report> {
     let mut findings = Findings::default();
-    let renamed = renamed::current(text, &RENAMED);
+    let renamed = renamed_keys::current(text, &RENAMED);
     let text = renamed.text.as_ref();
     let (both, old): (Vec<_>, Vec<_>) = renamed.old.into_iter().partition(|key| key.both);
     let config = resolve_noting(text, file, overrides, machine, &mut findings);

@@ -7,8 +7,8 @@
 //! of the host may.
 
 use crate::allowed_hosts::{literal, matches};
-use crate::cause::chain;
 use crate::error::OutgoingError;
+use crate::failure_cause::chain;
 use crate::outgoing::Outgoing;
 use crate::tls::{install_provider, no_tls};
 use crate::types::{Request, Response, Target};

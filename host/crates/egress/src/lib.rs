@@ -26,9 +26,9 @@
 //! ```
 
 pub mod allowed_hosts;
-mod cause;
 mod client;
 mod error;
+mod failure_cause;
 mod outgoing;
 pub mod public_check;
 mod tls;

@@ -7,7 +7,7 @@
 //! alone, because a WebSocket is tried too.
 
 use crate::allowed_hosts::literal;
-use crate::cause::chain;
+use crate::failure_cause::chain;
 use crate::tls::{install_provider, no_tls};
 use futures::{SinkExt as _, StreamExt as _};
 use nexus_model::address::is_of_the_link;

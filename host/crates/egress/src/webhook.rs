@@ -1,6 +1,6 @@
 //! A message to the operator's own address, as JSON. The address may hold a token: no error names more than its host.
 
-use crate::cause::chain;
+use crate::failure_cause::chain;
 use crate::tls::install_provider;
 use nexus_config::resolved::Secret;
 use nexus_model::limits;

@@ -2,8 +2,8 @@
 
 use crate::error::ProcessError;
 use crate::output_log::OutputLog;
-use crate::protocol::{ToShim, number};
 use crate::references::References;
+use crate::shim_protocol::{ToShim, number};
 use crate::streams::{Capture, Pipe};
 use crate::time::{Millis, millis};
 use crate::types::{Exit, Key, Running, Signal, Spec};

@@ -51,34 +51,37 @@
 //! Children need Linux 5.3 or newer (pidfds, subreapers, `/proc`); elsewhere [`open`] answers with [`Refusing`]. Rejected:
 //! process groups, which one `setsid` of a tool leaves; PID namespaces and cgroups, which need privileges or delegation.
 
+pub mod ancestry;
 #[cfg(target_os = "linux")]
 mod child;
-pub mod descent;
-mod dispatch;
+#[cfg(target_os = "linux")]
+mod child_task;
+pub mod connection_owner;
 #[cfg(target_os = "linux")]
 mod environment;
 mod error;
-pub mod holder;
 mod host_variables;
 mod identity;
 pub mod limits;
-mod open;
+mod no_processes;
+mod open_table;
 mod options;
 #[cfg(target_os = "linux")]
 mod orphans;
 #[cfg(target_os = "linux")]
 mod output_log;
-mod processes;
 #[cfg(target_os = "linux")]
-mod protocol;
+mod process_tree;
+mod processes;
 #[cfg(target_os = "linux")]
 mod reaper;
 pub mod references;
-mod refusing;
 #[cfg(target_os = "linux")]
 mod reserved_ports;
 #[cfg(target_os = "linux")]
 mod shim;
+#[cfg(target_os = "linux")]
+mod shim_protocol;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(target_os = "linux")]
@@ -89,29 +92,26 @@ mod start;
 mod stop;
 #[cfg(target_os = "linux")]
 mod streams;
-#[cfg(target_os = "linux")]
-mod supervise;
+mod subprocess_modes;
 #[cfg(target_os = "linux")]
 mod table;
 mod this_process;
 mod time;
-#[cfg(target_os = "linux")]
-mod tree;
 mod types;
 #[cfg(target_os = "linux")]
 mod unless_present;
 #[cfg(target_os = "linux")]
 mod usage;
 
-pub use dispatch::dispatch;
 pub use error::ProcessError;
 pub use host_variables::is_our_own;
 pub use identity::INSTANCE_VARIABLE;
-pub use open::open;
+pub use no_processes::Refusing;
+pub use open_table::open;
 pub use options::TableOptions;
 pub use processes::Processes;
 pub use references::{NoReferences, References};
-pub use refusing::Refusing;
+pub use subprocess_modes::dispatch;
 pub use this_process::{become_subreaper, hide_from_other_programs, own};
 pub use time::Millis;
 pub use types::{

@@ -1,6 +1,6 @@
 //! What a killed shim left: its processes became children of the host (a subreaper), which ends and reaps them.
 
-use crate::tree::{self, Entry};
+use crate::process_tree::{self, Entry};
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -65,7 +65,7 @@ fn sweep_once(instance_id: &str) -> bool {
     // Held to the end: a shim that is forked meanwhile must not look like an orphan.
     let known = known();
     let me = i32::try_from(std::process::id()).unwrap_or_default();
-    let all = tree::snapshot();
+    let all = process_tree::snapshot();
     let Some(own) = all.iter().find(|e| e.pid == me) else {
         return false;
     };
@@ -74,7 +74,7 @@ fn sweep_once(instance_id: &str) -> bool {
     let orphans: Vec<Entry> = all
         .iter()
         .filter(|e| e.parent == me && e.session != own.session && !known.contains(&e.pid))
-        .filter(|e| tree::instance_id(e.pid).is_none_or(|m| m == instance_id))
+        .filter(|e| process_tree::instance_id(e.pid).is_none_or(|m| m == instance_id))
         .copied()
         .collect();
     for entry in &orphans {
@@ -83,11 +83,11 @@ fn sweep_once(instance_id: &str) -> bool {
                 let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
             }
         } else {
-            tree::signal(*entry, Signal::KILL);
+            process_tree::signal(*entry, Signal::KILL);
         }
     }
-    for entry in tree::descendants(orphans.iter().map(|e| e.pid), &all) {
-        tree::signal(entry, Signal::KILL);
+    for entry in process_tree::descendants(orphans.iter().map(|e| e.pid), &all) {
+        process_tree::signal(entry, Signal::KILL);
     }
     !orphans.is_empty()
 }

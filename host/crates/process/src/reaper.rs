@@ -7,8 +7,8 @@
 //! Known limit: a process that dropped the instance id from its environment *and* whose parent is gone is out of its sight.
 
 use crate::limits::PROCESS_GRACE;
+use crate::process_tree;
 use crate::signals::BlockedSignals;
-use crate::tree;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::io::Read;
@@ -58,25 +58,30 @@ fn wait_for_the_end_of_the_host() {
 /// Whether anything with the instance id was there.
 fn kill_instance(instance_id: &str, shims_too: bool) -> bool {
     let me = i32::try_from(std::process::id()).unwrap_or_default();
-    let all = tree::snapshot();
+    let all = process_tree::snapshot();
     let of_instance: Vec<_> = all
         .iter()
-        .filter(|e| e.pid != me && !e.zombie && tree::instance_id(e.pid).as_deref() == Some(instance_id))
+        .filter(|e| e.pid != me && !e.zombie && process_tree::instance_id(e.pid).as_deref() == Some(instance_id))
         .copied()
         .collect();
     let mut spared: HashSet<i32> = HashSet::new();
     if !shims_too {
-        spared.extend(of_instance.iter().map(|e| e.pid).filter(|pid| tree::is_shim(*pid)));
-        spared.extend(tree::descendants(spared.clone(), &all).iter().map(|e| e.pid));
+        spared.extend(
+            of_instance
+                .iter()
+                .map(|e| e.pid)
+                .filter(|pid| process_tree::is_shim(*pid)),
+        );
+        spared.extend(process_tree::descendants(spared.clone(), &all).iter().map(|e| e.pid));
     }
     let victims: Vec<_> = of_instance
         .iter()
         .filter(|e| !spared.contains(&e.pid))
         .copied()
         .collect();
-    let below = tree::descendants(victims.iter().map(|e| e.pid), &all);
+    let below = process_tree::descendants(victims.iter().map(|e| e.pid), &all);
     for entry in victims.into_iter().chain(below.into_iter().filter(|e| e.pid != me)) {
-        tree::signal(entry, Signal::KILL);
+        process_tree::signal(entry, Signal::KILL);
     }
     !of_instance.is_empty()
 }

@@ -39,10 +39,10 @@
 //! groups: `setsid` leaves them. PID namespaces and `cgroup.kill`: they need privileges, or a delegation that a login
 //! session often does not have.
 
-use crate::protocol::{FromShim, Launch, ToShim, line};
+use crate::process_tree;
+use crate::shim_protocol::{FromShim, Launch, ToShim, line};
 use crate::signals::BlockedSignals;
 use crate::this_process::become_subreaper;
-use crate::tree;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use std::fs::File;
@@ -301,9 +301,9 @@ impl Shim {
 }
 
 fn signal_all(signal: Signal) {
-    let all = tree::snapshot();
-    for entry in tree::descendants([rustix::process::getpid().as_raw_nonzero().get()], &all) {
-        tree::signal(entry, signal);
+    let all = process_tree::snapshot();
+    for entry in process_tree::descendants([rustix::process::getpid().as_raw_nonzero().get()], &all) {
+        process_tree::signal(entry, signal);
     }
 }
 

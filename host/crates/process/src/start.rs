@@ -1,6 +1,7 @@
 //! Starting a child: its directory, its ports, its references, its shim.
 
 use crate::child::{Child, Outputs, Phase};
+use crate::child_task::Supervision;
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::identity::{CONTROL, INSTANCE_VARIABLE, REAPER, SHIM};
@@ -8,11 +9,10 @@ use crate::limits;
 use crate::options::TableOptions;
 use crate::orphans::{self, DirectChild};
 use crate::output_log::OutputLog;
-use crate::protocol::{FromShim, Launch, line};
 use crate::references::{Names, Place, References, Template};
 use crate::reserved_ports::ReservedPorts;
+use crate::shim_protocol::{FromShim, Launch, line};
 use crate::streams::{self, Pipe, Stream};
-use crate::supervise::Supervision;
 use crate::time::{millis, now};
 use crate::types::{EnvironmentBase, Key, OutputMode, Spec};
 use nexus_files::private;

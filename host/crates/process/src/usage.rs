@@ -1,6 +1,6 @@
 //! What processes use, as `/proc` shows it: of each child with all its descendants, and of this host itself.
 
-use crate::tree::{self, Entry};
+use crate::process_tree::{self, Entry};
 use crate::types::{OwnUsage, Usage};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ struct Sample {
 
 impl Sample {
     fn parse(pid: i32, stat: &str) -> Option<Self> {
-        let entry = tree::parse(pid, stat)?;
+        let entry = process_tree::parse(pid, stat)?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
         let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
         Some(Self {
@@ -49,13 +49,13 @@ pub(super) fn of(children: &[u32]) -> Vec<Option<Usage>> {
     if children.is_empty() {
         return Vec::new();
     }
-    let all: HashMap<i32, Sample> = tree::snapshot()
+    let all: HashMap<i32, Sample> = process_tree::snapshot()
         .into_iter()
         .filter_map(|entry| Some((entry.pid, stat(entry.pid)?)))
         .collect();
     children
         .iter()
-        .map(|child| usage(*child, &all, &tree::is_shim))
+        .map(|child| usage(*child, &all, &process_tree::is_shim))
         .collect()
 }
 
@@ -66,7 +66,7 @@ fn usage(child: u32, all: &HashMap<i32, Sample>, is_shim: &dyn Fn(i32) -> bool) 
     let entries: Vec<Entry> = all.values().map(|sample| sample.entry).collect();
     let shim = Some(child.entry.parent).filter(|parent| is_shim(*parent));
     let root = shim.unwrap_or(child.entry.pid);
-    let mut members: Vec<&Sample> = tree::descendants([root], &entries)
+    let mut members: Vec<&Sample> = process_tree::descendants([root], &entries)
         .iter()
         .filter_map(|entry| all.get(&entry.pid))
         .collect();

@@ -8,20 +8,20 @@
 //! Looked at by their stamps, not by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
 //! does not matter.
 
-mod components;
+mod active_plugins;
+mod apply_plan;
+mod change_texts;
+mod component_changes;
 mod error;
-mod host;
-mod in_words;
+mod file_fingerprints;
+mod host_actions;
 mod new_permissions;
-mod parts;
 mod service;
-mod serving;
-mod stamps;
 #[cfg(test)]
 mod tests;
 mod verbosity;
 
+pub use active_plugins::Serving;
 pub use error::NotApplied;
-pub use host::Host;
+pub use host_actions::Host;
 pub use service::ReloadService;
-pub use serving::Serving;

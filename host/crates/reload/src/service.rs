@@ -1,12 +1,12 @@
 //! The task that looks at the file, and its handle.
 
-use crate::components::{self, Unfit};
+use crate::apply_plan::{Part, Parted, path};
+use crate::change_texts::{CONTENT, applied, shown};
+use crate::component_changes::{self, Unfit};
 use crate::error::NotApplied;
-use crate::host::Host;
-use crate::in_words::{CONTENT, applied, shown};
+use crate::file_fingerprints::{Seen, Stamp};
+use crate::host_actions::Host;
 use crate::new_permissions;
-use crate::parts::{Part, Parted, path};
-use crate::stamps::{Seen, Stamp};
 use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values};
 use nexus_config::resolved::{Config, Plugin};
@@ -318,7 +318,7 @@ impl Watcher {
 
     /// Looks at each changed component once.
     async fn unfit(&mut self, config: &Config) -> Unfit {
-        let changed = components::changed(&self.plugins, &config.plugins);
+        let changed = component_changes::changed(&self.plugins, &config.plugins);
         let changed: Vec<Plugin> = changed.map(|(_, plugin)| plugin.clone()).collect();
         let key = |plugin: &Plugin| (plugin.name.clone(), plugin.digest.clone().unwrap_or_default());
         self.looked_at
@@ -379,7 +379,7 @@ impl Watcher {
                 what: What::Changed {
                     effects: parted.effects(&self.host.serving(), &latest.config),
                     new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
-                    components: components::components(&self.plugins, &latest.config.plugins, &latest.unfit),
+                    components: component_changes::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,
                     applying,

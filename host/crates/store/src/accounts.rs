@@ -3,8 +3,8 @@
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::numbers::{signed, unsigned};
 use crate::settings;
+use crate::sqlite_integers::{signed, unsigned};
 use crate::types::Durability;
 use crate::types::{LoginId, UserId};
 use nexus_model::time::Millis;

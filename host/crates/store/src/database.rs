@@ -3,9 +3,9 @@
 use crate::connection::{FILE, connect, log_of};
 use crate::error::StoreError;
 use crate::in_memory::InMemory;
-use crate::numbers::signed;
 use crate::private::{private_dir, private_file};
 use crate::schema;
+use crate::sqlite_integers::signed;
 use crate::types::{Durability, Health};
 use crate::writer::{Job, StillThere, ToDisk, Writer};
 use nexus_model::limits;

@@ -2,7 +2,7 @@
 
 use crate::database::Store;
 use crate::kv_error::KvError;
-use crate::numbers::unsigned;
+use crate::sqlite_integers::unsigned;
 use crate::types::Durability;
 use nexus_model::limits;
 use rusqlite::{Connection, OptionalExtension as _, params};

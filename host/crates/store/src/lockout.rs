@@ -5,7 +5,7 @@
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::numbers::{signed, unsigned};
+use crate::sqlite_integers::{signed, unsigned};
 use crate::types::Durability;
 use nexus_model::time::Millis;
 use rusqlite::{OptionalExtension as _, params};

@@ -4,7 +4,7 @@
 use crate::accounts::User;
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::numbers::{signed, unsigned};
+use crate::sqlite_integers::{signed, unsigned};
 use crate::types::Durability;
 use crate::types::UserId;
 use nexus_model::time::Millis;

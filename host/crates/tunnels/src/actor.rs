@@ -2,12 +2,12 @@
 
 mod address;
 
+use crate::dependencies::{Parts, Spec};
 use crate::origin_listener::{ListenerServer, OpenListener};
 use crate::outcome::{AttemptEnd, Pause, no_tls};
-use crate::parts::{Parts, Spec};
 use crate::signals::{Desired, OPENING, Signals};
 use crate::status_board::{NoticedBy, StatusPublisher};
-use crate::wanted::Wanted;
+use crate::wanted_tunnels::Wanted;
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::plugin;

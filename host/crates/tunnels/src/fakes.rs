@@ -1,12 +1,12 @@
 //! A provider, a web layer and a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+use crate::dependencies::{Parts, Provided, Spec};
 use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
 use crate::origin_secret::OriginSecret;
-use crate::parts::{Parts, Provided, Spec};
 use crate::prober::Prober;
 use crate::service::TunnelService;
-use crate::wanted::Wanted;
+use crate::wanted_tunnels::Wanted;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
 use nexus_model::activity::Unkept;

@@ -5,12 +5,12 @@
 //! account that appears later need no transitions of their own.
 
 mod actor;
+mod dependencies;
 mod error;
-mod opening;
+mod open_command;
 mod origin_listener;
 mod origin_secret;
 mod outcome;
-mod parts;
 mod prober;
 mod public_check;
 mod public_prober;
@@ -19,15 +19,15 @@ mod signals;
 mod status_board;
 mod swap;
 mod tunnel;
-mod wanted;
+mod wanted_tunnels;
 
+pub use dependencies::{Parts, Provided, Spec};
 pub use error::TunnelError;
 pub use nexus_registry::Ticket;
-pub use opening::{Opening, Outcome, Refused};
+pub use open_command::{Opening, Outcome, Refused};
 pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
 pub use origin_secret::OriginSecret;
 pub use outcome::no_tls;
-pub use parts::{Parts, Provided, Spec};
 pub use prober::Prober;
 pub use public_prober::PublicProber;
 pub use service::TunnelService;

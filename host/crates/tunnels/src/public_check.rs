@@ -6,7 +6,7 @@
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
 //! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
-use crate::parts::Parts;
+use crate::dependencies::Parts;
 use crate::status_board::{NoticedBy, StatusBoard};
 use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::resolved::PublicCheckMode;

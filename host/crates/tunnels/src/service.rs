@@ -1,7 +1,7 @@
 //! All tunnels of the configuration: opened, closed, added, removed and given to other plugins.
 
+use crate::dependencies::{Parts, Spec};
 use crate::error::TunnelError;
-use crate::parts::{Parts, Spec};
 use crate::public_check;
 use crate::status_board::StatusBoard;
 use crate::swap::{Swapped, Swapping};

@@ -9,9 +9,9 @@
 //! Not taken: to swap only what the public address points to. There is no such thing to swap: each provider has addresses
 //! of its own, so clients have to be told.
 
+use crate::dependencies::{Parts, Spec};
 use crate::error::TunnelError;
-use crate::opening::{Opening, Outcome, Refused};
-use crate::parts::{Parts, Spec};
+use crate::open_command::{Opening, Outcome, Refused};
 use crate::signals::OPENING;
 use crate::status_board::StatusBoard;
 use crate::tunnel::{RunningTunnel, Tunnel};

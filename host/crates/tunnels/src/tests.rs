@@ -384,7 +384,7 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     first.up("http://main.example").await;
     rig.until(|s| s.url.is_some()).await;
     // One of this name was open before it was taken out of the file.
-    crate::wanted::Wanted::new(rig.store.clone())
+    crate::wanted_tunnels::Wanted::new(rig.store.clone())
         .save("another", true)
         .await
         .unwrap();

@@ -1,9 +1,9 @@
 //! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
 
 use crate::actor::Actor;
+use crate::dependencies::{Parts, Provided, Spec};
 use crate::origin_listener::Leaving;
 use crate::origin_secret::OriginSecret;
-use crate::parts::{Parts, Provided, Spec};
 use crate::signals::{Desired, ListenerAddress, OPENING, Signals};
 use crate::status_board::{StatusBoard, StatusPublisher};
 use nexus_config::resolved;

@@ -12,7 +12,6 @@
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
 
-mod answers;
 mod api;
 mod error;
 pub mod http;
@@ -20,12 +19,13 @@ pub mod live;
 pub mod markdown;
 pub mod metrics;
 mod pages;
+mod permission_answers;
 mod router;
 mod services;
 mod state;
 
-pub use crate::http::ingress::{Connection, Ingress, Site};
-pub use crate::http::serve::{serve, serve_app};
+pub use crate::http::listener::{Connection, Ingress, Site};
+pub use crate::http::server::{serve, serve_app};
 pub use crate::http::tunnel_pages::TunnelPages;
 pub use error::ApiError;
 pub use router::router;

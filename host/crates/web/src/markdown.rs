@@ -5,7 +5,7 @@
 
 mod cjk;
 mod links;
-mod written;
+mod preprocess;
 
 use ammonia::Builder;
 use nexus_model::digest::sha256;
@@ -61,7 +61,7 @@ pub fn render(text: &str) -> Option<String> {
     if text.len() > limits::MARKDOWN_BYTES {
         return None;
     }
-    let (text, aside) = written::prepare(text);
+    let (text, aside) = preprocess::prepare(text);
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
     let (mut depth, mut deepest) = (0_usize, 0);
@@ -74,7 +74,7 @@ pub fn render(text: &str) -> Option<String> {
         deepest = deepest.max(depth);
         deepest <= limits::MARKDOWN_DEPTH
     });
-    let mut shaper = written::Shaper::new(aside);
+    let mut shaper = preprocess::Shaper::new(aside);
     TextMergeStream::new(shallow).for_each(|event| shaper.push(event));
     if deepest > limits::MARKDOWN_DEPTH {
         return None;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{any, get, post};
 use tower_http::compression::CompressionLayer;
 
-/// Every request must carry a [`Connection`](http::ingress::Connection) in its extensions, as [`serve`](http::serve::serve) puts it there.
+/// Every request must carry a [`Connection`](http::listener::Connection) in its extensions, as [`serve`](http::server::serve) puts it there.
 pub fn router(state: WebState) -> Router {
     // Pages are not compressed: they hold tokens beside text that others can influence (BREACH).
     let assets = Router::new()
@@ -18,7 +18,10 @@ pub fn router(state: WebState) -> Router {
         .route("/s/{session}/rename", post(pages::chat::rename))
         .route("/s/{session}/delete", post(pages::chat::delete))
         .route("/install", get(pages::chat::installing).post(pages::chat::install))
-        .route("/setup", get(pages::setup::page).post(pages::setup::submit))
+        .route(
+            "/setup",
+            get(pages::first_account::page).post(pages::first_account::submit),
+        )
         .route("/login", get(pages::login::page).post(pages::login::submit))
         .route("/logout", post(pages::account::logout))
         .route("/account", get(pages::account::page).post(pages::account::change))
@@ -31,14 +34,14 @@ pub fn router(state: WebState) -> Router {
         .route("/log", get(pages::log::page))
         .route("/healthz", get(http::health::healthz))
         .route("/live", get(live::socket::upgrade))
-        .route("/probe/{nonce}", get(http::probe::plain))
-        .route("/probe/{nonce}/stream", post(http::probe::stream))
-        .route("/probe/{nonce}/socket", get(http::probe::socket))
+        .route("/probe/{nonce}", get(http::public_check::plain))
+        .route("/probe/{nonce}/stream", post(http::public_check::stream))
+        .route("/probe/{nonce}/socket", get(http::public_check::socket))
         .route("/api/{*rest}", any(api::nothing))
         .fallback(pages::not_found)
         .merge(api::with_login(&state))
         .merge(assets)
         .layer(axum::extract::DefaultBodyLimit::max(nexus_model::limits::FORM_BYTES))
-        .layer(axum::middleware::from_fn(http::guard::guard))
+        .layer(axum::middleware::from_fn(http::request_checks::guard))
         .with_state(state)
 }

@@ -1,7 +1,7 @@
 //! The machine: addresses, permissions, space, the data.
 
 use super::finding::Finding;
-use crate::cli::control::send;
+use crate::cli::control_client::send;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use http_body_util::{BodyExt as _, Full, Limited};
 use nexus_config::resolved::Config;
@@ -115,7 +115,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
 /// Whether the commands reach the host.
 #[cfg(unix)]
 fn control(config: &Config, pid: u32) -> Option<Finding> {
-    let socket = config.data_dir.join(nexus_web::http::control::FILE);
+    let socket = config.data_dir.join(nexus_web::http::control_socket::FILE);
     let error = std::os::unix::net::UnixStream::connect(&socket).err()?;
     Some(Finding::fail(
         "control",

@@ -2,16 +2,16 @@
 //! lock and changes nothing but the cache of compiled plugins.
 
 mod finding;
-mod loads;
+mod load_checks;
 mod machine;
 mod plugins;
-mod scratch;
-mod slowed;
+mod scratch_folder;
+mod throttled;
 
-pub(super) use loads::unloadable;
+pub(super) use load_checks::unloadable;
 
+use super::common_options::Where;
 use super::load_config::{LoadError, load_config};
-use super::place::Where;
 use super::terminal::{as_it_is, complain, say};
 use clap::Args;
 use finding::{Finding, Level};
@@ -46,7 +46,7 @@ pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> 
         let holder = lock::holder(&config.data_dir);
         machine::look(&config, holder.as_ref(), &mut findings);
         if holder.is_some() {
-            slowed::look(&config, &mut findings);
+            throttled::look(&config, &mut findings);
         }
         plugins::look(config, &mut findings);
     }

@@ -2,8 +2,8 @@
 //! plugin itself is asked, so that here and on the page the same version is too old.
 
 use super::finding::Finding;
-use super::loads::plaintext_refused;
-use super::scratch::Scratch;
+use super::load_checks::plaintext_refused;
+use super::scratch_folder::Scratch;
 use crate::app::Foundation;
 use crate::cli::permissions;
 use nexus_config::resolved::Config;

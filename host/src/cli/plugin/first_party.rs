@@ -2,7 +2,7 @@
 //! a lock that says what they were built from. So `cargo run` and `cargo install` need no compiler for components.
 
 use super::build::{build, write};
-use super::sources::{PROFILE, digest, sha256};
+use super::source_digest::{PROFILE, digest, sha256};
 use super::toolchain::Workspace;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};

@@ -1,18 +1,18 @@
 //! `nexus plugin`: builds, checks and shows plugins. Nothing here runs one.
 
-mod answer;
 pub mod build;
 pub mod first_party;
+mod output;
 mod show;
-pub mod sources;
+pub mod source_digest;
 pub mod toolchain;
 
+use super::common_options::Where;
 use super::load_config::{EXIT_USAGE, LoadError};
-use super::place::Where;
 use super::terminal::complain;
-use answer::Answer;
 use clap::{Args, Subcommand};
 use nexus_plugin_api::text;
+use output::Answer;
 use serde_json::json;
 use show::{checked, facts, info, lacking, list, resolved, source, with};
 use std::fmt::Write as _;

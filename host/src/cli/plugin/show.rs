@@ -1,11 +1,11 @@
 //! `nexus plugin list|info`: the same facts for people and for programs. With a configuration, as it resolves: also what
 //! is granted, and a problem anywhere in the file is an answer of its own.
 
-use super::answer::Answer;
+use super::output::Answer;
 use crate::builtin;
+use crate::cli::common_options::Where;
 use crate::cli::load_config::load_config;
 use crate::cli::permissions;
-use crate::cli::place::Where;
 use anyhow::Context as _;
 use nexus_config::Permission;
 use nexus_config::resolved::{Config, Source};

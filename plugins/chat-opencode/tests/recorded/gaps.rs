@@ -1,7 +1,7 @@
 //! What is known again after the stream was lost, and what a snapshot adds to it.
 
 use super::host::*;
-use chat_opencode::normalise::{Action, Normaliser, closed_revision};
+use chat_opencode::normalize::{Action, Normalizer, closed_revision};
 use chat_opencode::wire::WithParts;
 use nexus_plugin_api::chat::types::{Content, Event, Role};
 
@@ -15,11 +15,11 @@ fn after_a_gap_no_wrong_text_is_shown() {
         .nth(5)
         .unwrap()
         .0;
-    let mut normaliser = normaliser();
-    let mut events = apply(&mut normaliser, &all[..third]).events;
-    normaliser.interrupted();
+    let mut normalizer = normalizer();
+    let mut events = apply(&mut normalizer, &all[..third]).events;
+    normalizer.interrupted();
     // Two events are lost.
-    let after = apply(&mut normaliser, &all[third + 2..]);
+    let after = apply(&mut normalizer, &all[third + 2..]);
     assert!(
         !after.events.iter().any(
             |e| matches!(e, Event::Delta(d) if events.iter().any(|b| matches!(b, Event::Part(p) if p.id == d.part)))
@@ -45,10 +45,10 @@ fn a_message_that_ended_during_a_gap_is_read_again() {
         .iter()
         .rposition(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
         .unwrap();
-    let mut normaliser = normaliser();
-    let mut events = apply(&mut normaliser, &all[..delta]).events;
-    normaliser.interrupted();
-    let out = apply(&mut normaliser, &all[completed..]);
+    let mut normalizer = normalizer();
+    let mut events = apply(&mut normalizer, &all[..delta]).events;
+    normalizer.interrupted();
+    let out = apply(&mut normalizer, &all[completed..]);
     let [Action::Fetch { session, message }] = out.actions.as_slice() else {
         panic!("{:?}", out.actions)
     };
@@ -63,7 +63,7 @@ fn a_message_that_ended_during_a_gap_is_read_again() {
     }))
     .unwrap();
     assert_eq!((&whole.info.session, &whole.info.id), (session, message));
-    events.extend(normaliser.restore(&whole).events);
+    events.extend(normalizer.restore(&whole).events);
     let host = Host::see(&events);
     assert_eq!(
         host.texts(Role::Assistant),
@@ -79,8 +79,8 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
         .iter()
         .rposition(|e| e.payload.kind == "message.part.delta")
         .unwrap();
-    let mut normaliser = normaliser();
-    let events = apply(&mut normaliser, &all[..delta]).events;
+    let mut normalizer = normalizer();
+    let events = apply(&mut normalizer, &all[..delta]).events;
     let Some(Event::Delta(last)) = events.last() else {
         panic!("{events:?}")
     };
@@ -93,7 +93,7 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
         "parts": [{"id": last.part, "messageID": last.message, "sessionID": last.session, "type": "text", "text": ""}],
     });
     let stored: WithParts = serde_json::from_value(stored).unwrap();
-    let part = normaliser.kept(&stored.parts[0], &stored.info).unwrap();
+    let part = normalizer.kept(&stored.parts[0], &stored.info).unwrap();
     assert_eq!(
         part.content,
         Content::Text("thought it over. alpha bravo charlie delta echo ".to_owned())
@@ -101,7 +101,7 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
     assert_eq!((part.revision, part.closed), (last.revision, false));
     // Another instance knows nothing of it, and must not take away what the host has.
     assert_eq!(
-        Normaliser::new(START)
+        Normalizer::new(START)
             .kept(&stored.parts[0], &stored.info)
             .unwrap()
             .revision,
@@ -117,7 +117,7 @@ fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
     let mut seen = 0;
     for message in &messages {
         for part in &message.parts {
-            let Some(kept) = normaliser().kept(part, &message.info) else {
+            let Some(kept) = normalizer().kept(part, &message.info) else {
                 continue;
             };
             assert!(kept.closed);

@@ -1,6 +1,6 @@
 //! The streams, and a host that makes of the events what the contract says.
 
-use chat_opencode::normalise::{Normaliser, Output};
+use chat_opencode::normalize::{Normalizer, Output};
 use chat_opencode::wire::Envelope;
 use nexus_plugin_api::chat::types::{Content, Event, Message, Part, Role, Turn};
 use nexus_plugin_api::sse::Parser;
@@ -21,17 +21,17 @@ pub(crate) fn envelopes(stream: &str) -> Vec<Envelope> {
         .collect()
 }
 
-pub(crate) fn normaliser() -> Normaliser {
-    let mut normaliser = Normaliser::new(START);
-    normaliser.watch(DIRECTORY);
-    normaliser
+pub(crate) fn normalizer() -> Normalizer {
+    let mut normalizer = Normalizer::new(START);
+    normalizer.watch(DIRECTORY);
+    normalizer
 }
 
-pub(crate) fn apply(normaliser: &mut Normaliser, envelopes: &[Envelope]) -> Output {
+pub(crate) fn apply(normalizer: &mut Normalizer, envelopes: &[Envelope]) -> Output {
     let mut all = Output::default();
     for (i, envelope) in envelopes.iter().enumerate() {
-        assert_eq!(normaliser.unknown_session(envelope), None);
-        let out = normaliser.apply(envelope, START + i as u64);
+        assert_eq!(normalizer.unknown_session(envelope), None);
+        let out = normalizer.apply(envelope, START + i as u64);
         all.events.extend(out.events);
         all.actions.extend(out.actions);
     }
@@ -39,7 +39,7 @@ pub(crate) fn apply(normaliser: &mut Normaliser, envelopes: &[Envelope]) -> Outp
 }
 
 pub(crate) fn play(name: &str) -> Output {
-    apply(&mut normaliser(), &envelopes(&fixture(name)))
+    apply(&mut normalizer(), &envelopes(&fixture(name)))
 }
 
 /// What a host makes of the events, by the rules of the contract alone.

@@ -5,7 +5,7 @@
 mod gaps;
 mod host;
 
-use chat_opencode::normalise::{Action, Normaliser, Output};
+use chat_opencode::normalize::{Action, Normalizer, Output};
 use chat_opencode::wire::{Envelope, Permission, Statuses, WithParts};
 use host::*;
 use nexus_plugin_api::chat::types::{Content, Event, Part, RequestKind, Role, ToolState, Turn};
@@ -201,7 +201,7 @@ fn an_unknown_session_is_learned_before_its_request_is_placed() {
     let all = envelopes(&fixture("subagent.sse"));
     let asked = all.iter().find(|e| e.payload.kind == "permission.asked").unwrap();
     let child = asked.payload.properties["sessionID"].as_str().unwrap();
-    assert_eq!(normaliser().unknown_session(asked).as_deref(), Some(child));
+    assert_eq!(normalizer().unknown_session(asked).as_deref(), Some(child));
 }
 
 #[test]
@@ -228,13 +228,13 @@ fn a_bad_model_is_said_once_without_a_stack_trace() {
 fn an_idle_session_has_no_requests_left() {
     let all = envelopes(&fixture("tool.sse"));
     let asked = all.iter().position(|e| e.payload.kind == "permission.asked").unwrap();
-    let mut normaliser = normaliser();
-    let request = apply(&mut normaliser, &all[..=asked]).events.pop().unwrap();
+    let mut normalizer = normalizer();
+    let request = apply(&mut normalizer, &all[..=asked]).events.pop().unwrap();
     let Event::Request(request) = request else {
         panic!("{request:?}")
     };
     let idle = all.iter().find(|e| e.payload.kind == "session.idle").unwrap();
-    let out = apply(&mut normaliser, std::slice::from_ref(idle));
+    let out = apply(&mut normalizer, std::slice::from_ref(idle));
     assert_eq!(
         out.actions,
         [Action::Reject {
@@ -252,8 +252,8 @@ fn the_opening_knows_what_runs_and_what_waits() {
     let permissions: Vec<Permission> = serde_json::from_str(&fixture("permissions.json")).unwrap();
     let statuses: Statuses =
         serde_json::from_str(&format!(r#"{{"{}":{{"type":"busy"}}}}"#, permissions[0].session)).unwrap();
-    let mut normaliser = normaliser();
-    let (running, requests) = normaliser.opened(&statuses, &permissions, &[], START);
+    let mut normalizer = normalizer();
+    let (running, requests) = normalizer.opened(&statuses, &permissions, &[], START);
     assert_eq!(running[0].turn, Turn::Running);
     assert_eq!((requests.len(), requests[0].detail.as_str()), (1, "echo nested"));
     // The stream says it again; it is not asked twice.
@@ -263,7 +263,7 @@ fn the_opening_knows_what_runs_and_what_waits() {
             .unwrap()
     );
     assert!(
-        normaliser
+        normalizer
             .apply(&serde_json::from_str(&again).unwrap(), START)
             .events
             .is_empty()
@@ -272,21 +272,21 @@ fn the_opening_knows_what_runs_and_what_waits() {
 
 #[test]
 fn other_directories_and_unknown_types_are_passed_over() {
-    let mut elsewhere = Normaliser::new(START);
+    let mut elsewhere = Normalizer::new(START);
     elsewhere.watch("/workspace/other");
     let all = envelopes(&fixture("tool.sse"));
     assert!(all.iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
     let odd =
         format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"message.updated","properties":{{"info":7}}}}}}"#);
     assert!(
-        normaliser()
+        normalizer()
             .apply(&serde_json::from_str(&odd).unwrap(), START)
             .events
             .is_empty()
     );
     let new = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"brand.new"}}}}"#);
     assert!(
-        normaliser()
+        normalizer()
             .apply(&serde_json::from_str(&new).unwrap(), START)
             .events
             .is_empty()
@@ -309,7 +309,7 @@ proptest::proptest! {
             from = to;
         }
         let envelopes: Vec<Envelope> = data.iter().map(|d| serde_json::from_str(d).unwrap()).collect();
-        proptest::prop_assert_eq!(apply(&mut normaliser(), &envelopes).events, play("plain.sse").events);
+        proptest::prop_assert_eq!(apply(&mut normalizer(), &envelopes).events, play("plain.sse").events);
     }
 
     #[test]
@@ -319,10 +319,10 @@ proptest::proptest! {
             let mut i = 0;
             // Messages and parts in disorder may come, but never a panic, and never a delta of an unknown part.
             all.retain(|_| { i += 1; !lost.contains(&i) });
-            let mut normaliser = normaliser();
+            let mut normalizer = normalizer();
             let mut known = std::collections::BTreeSet::new();
             for (i, envelope) in all.iter().enumerate() {
-                for event in normaliser.apply(envelope, START + i as u64).events {
+                for event in normalizer.apply(envelope, START + i as u64).events {
                     match event {
                         Event::Part(p) => drop(known.insert(p.id)),
                         Event::Delta(d) => proptest::prop_assert!(known.contains(&d.part)),
@@ -350,12 +350,12 @@ fn title(out: &Output) -> Option<&str> {
 
 #[test]
 fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
-    let mut normaliser = normaliser();
-    normaliser.named("ses_1", "Mine", START);
+    let mut normalizer = normalizer();
+    normalizer.named("ses_1", "Mine", START);
     let theirs = updated(&format!(
         r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"Made by the model"}}"#
     ));
-    let out = normaliser.apply(&theirs, START + 3_000);
+    let out = normalizer.apply(&theirs, START + 3_000);
     assert_eq!(title(&out), Some("Mine"));
     let rename = Action::Rename {
         session: "ses_1".into(),
@@ -363,17 +363,17 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
     };
     assert_eq!(out.actions, [rename]);
     // Much later another client may rename it.
-    let out = normaliser.apply(&theirs, START + 3_600_000);
+    let out = normalizer.apply(&theirs, START + 3_600_000);
     assert_eq!((title(&out), out.actions.len()), (Some("Made by the model"), 0));
 }
 
 #[test]
 fn what_is_taken_back_and_given_back_is_told_while_it_happens() {
-    let mut normaliser = normaliser();
+    let mut normalizer = normalizer();
     let plain = format!(r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"t"}}"#);
-    assert!(normaliser.apply(&updated(&plain), START).actions.is_empty());
+    assert!(normalizer.apply(&updated(&plain), START).actions.is_empty());
     let back = plain.replace("\"t\"", r#""t","revert":{"messageID":"msg_2"}"#);
-    let actions = normaliser.apply(&updated(&back), START).actions;
+    let actions = normalizer.apply(&updated(&back), START).actions;
     let Some(Action::Reverted {
         revert: Some(revert), ..
     }) = actions.first()
@@ -385,23 +385,23 @@ fn what_is_taken_back_and_given_back_is_told_while_it_happens() {
         parts: Vec::new(),
     };
     let all = vec![message("msg_1"), message("msg_2"), message("msg_3")];
-    let gone = normaliser.reverted(all.clone(), Some(revert));
+    let gone = normalizer.reverted(all.clone(), Some(revert));
     let removed = |id: &str| Event::MessageRemoved(("ses_1".into(), id.into()));
     assert_eq!(
         format!("{gone:?}"),
         format!("{:?}", [removed("msg_2"), removed("msg_3")])
     );
-    let actions = normaliser.apply(&updated(&plain), START).actions;
+    let actions = normalizer.apply(&updated(&plain), START).actions;
     assert!(
         matches!(actions.first(), Some(Action::Reverted { revert: None, .. })),
         "{actions:?}"
     );
-    assert_eq!(normaliser.reverted(all, None).len(), 3);
+    assert_eq!(normalizer.reverted(all, None).len(), 3);
 }
 
 #[test]
 fn only_the_workspace_is_watched() {
-    let normaliser = normaliser();
-    assert!(normaliser.watches(DIRECTORY) && normaliser.folder() == DIRECTORY);
-    assert!(!normaliser.watches("/workspace/secret-customer"));
+    let normalizer = normalizer();
+    assert!(normalizer.watches(DIRECTORY) && normalizer.folder() == DIRECTORY);
+    assert!(!normalizer.watches("/workspace/secret-customer"));
 }

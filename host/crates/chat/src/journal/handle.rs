@@ -1,12 +1,12 @@
 //! The journal: what is written, and the state of the sessions in use.
 
-use super::disk;
 use super::entry::{Appended, Entry, Seq, Trim, part_of};
-use super::folded::Folded;
-use super::list::{List, Listed};
 use super::reconcile;
-use super::row::Row;
-use super::state::SessionState;
+use super::session_from_rows::Folded;
+use super::session_list::{List, Listed};
+use super::session_row::Row;
+use super::session_state::SessionState;
+use super::tables;
 use nexus_model::chat::{BackendConnection, Event, Root, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits::{HELD_BYTES, JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_HELD};
 use nexus_model::time::Clock;
@@ -146,7 +146,7 @@ impl Journal {
     pub async fn remove(&self, session: &str) -> Result<(), StoreError> {
         match self.append(session, vec![Event::SessionRemoved]).await {
             Err(StoreError::Database(_)) => {
-                disk::remove(&self.inner.store, session).await?;
+                tables::remove(&self.inner.store, session).await?;
                 self.inner.list.remove(session);
                 Ok(())
             }
@@ -287,7 +287,7 @@ impl Journal {
     pub(super) async fn hold<'a>(&self, live: &'a Live) -> Result<MutexGuard<'a, Held>, StoreError> {
         let mut held = live.held.lock().await;
         if !held.loaded {
-            let Folded { key, state, first } = disk::load(&self.inner.store, &live.id).await?;
+            let Folded { key, state, first } = tables::load(&self.inner.store, &live.id).await?;
             (held.key, held.state, held.first) = (key, state, first);
             held.trimmed.clear();
             held.loaded = true;
@@ -408,7 +408,7 @@ impl Journal {
                 self.inner.list.activity(&live.id, &held.state, now),
             )
         });
-        let key = disk::write(
+        let key = tables::write(
             &self.inner.store,
             held.key,
             row.clone(),

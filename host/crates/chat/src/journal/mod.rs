@@ -7,7 +7,7 @@
 //! # Mechanism
 //! **Numbers.** Each session counts its events from 1, strictly upwards, never twice. An event that changes nothing (a part
 //! whose revision is known already) gets no number. An event is written to the database first and sent to subscribers then;
-//! a client resumes from its last number and sees each event exactly once. Its state is the fold of its events ([`state`]),
+//! a client resumes from its last number and sees each event exactly once. Its state is the fold of its events ([`session_state`]),
 //! held in memory while the session is used, and folded again from the rows otherwise. If a write fails or is abandoned half
 //! way, the held state is thrown away and read again: the database is right.
 //!
@@ -41,21 +41,21 @@
 //! [`JOURNAL_BYTES`]: nexus_model::limits::JOURNAL_BYTES
 //! [`HELD_BYTES`]: nexus_model::limits::HELD_BYTES
 
-mod disk;
 mod entry;
-mod folded;
 mod handle;
-mod list;
 mod reconcile;
-mod row;
-mod state;
+mod session_from_rows;
+mod session_list;
+mod session_row;
+mod session_state;
 mod subscription;
+mod tables;
 
 #[cfg(test)]
 mod tests;
 
 pub use entry::{Appended, Entry, Seq};
 pub use handle::Journal;
-pub use list::Listed;
-pub use state::{MessageState, SessionState};
+pub use session_list::Listed;
+pub use session_state::{MessageState, SessionState};
 pub use subscription::{Ended, Item, Subscription};

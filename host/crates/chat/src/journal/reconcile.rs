@@ -4,7 +4,7 @@
 //! opencode). So an answer that neither ended nor runs any more is *interrupted*: our text of it is kept, and its tools
 //! that ran have failed. Everything else is as the backend has it.
 
-use super::state::{MessageState, SessionState};
+use super::session_state::{MessageState, SessionState};
 use nexus_model::chat::{BackendConnection, Content, Event, Message, Part, Role, Snapshot, ToolState, Turn};
 
 const INTERRUPTED: &str = "interrupted";

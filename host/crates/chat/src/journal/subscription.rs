@@ -4,10 +4,10 @@
 //! Events that arrive both ways are known by their number. Where some of what was missed was deleted meanwhile (deltas of
 //! a part that is closed), the present state comes instead: a reader never has to guess whether a hole is a loss.
 
-use super::disk;
 use super::entry::{Entry, Seq};
 use super::handle::Journal;
-use super::state::SessionState;
+use super::session_state::SessionState;
+use super::tables;
 use nexus_model::limits::JOURNAL_CATCH_UP;
 use nexus_store::StoreError;
 use std::collections::VecDeque;
@@ -183,7 +183,7 @@ impl Subscription {
         let key = match self.key {
             Some(key) => key,
             None => {
-                let Some(key) = disk::key(&self.journal.inner.store, &self.session).await? else {
+                let Some(key) = tables::key(&self.journal.inner.store, &self.session).await? else {
                     self.removed = true; // the events that were missed ended with its removal
                     return Ok(());
                 };
@@ -191,7 +191,7 @@ impl Subscription {
             }
         };
         self.key = Some(key);
-        match disk::tail(&self.journal.inner.store, key, self.last).await? {
+        match tables::tail(&self.journal.inner.store, key, self.last).await? {
             Some(entries) if complete(self.last, &entries) => self.ready = entries.into(),
             Some(_) => {
                 let state = self.journal.state(&self.session).await?;

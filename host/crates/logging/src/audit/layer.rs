@@ -1,7 +1,7 @@
 //! The layer that takes the audit's events, and the thread that writes them.
 
 use super::file::AuditFile;
-use super::fold::{Fate, Fields, Fold};
+use super::fold_repeats::{Fate, Fields, Fold};
 use super::paths::TARGET;
 use crate::logfile::{Background, Filter, Line, recent};
 use nexus_model::limits::{AUDIT_FOLD, AUDIT_REFUSALS, AUDIT_SEARCHED, AUDIT_VALUE, AUDIT_WAITING};

@@ -13,12 +13,12 @@
 //! is what the tunnel's program says, which is marked: any process of the machine can open that listener and say another.
 
 mod file;
-mod fold;
+mod fold_repeats;
 mod layer;
 mod paths;
 
 pub use file::AuditFile;
-pub use fold::network;
+pub use fold_repeats::network;
 pub use layer::Audit;
 pub use layer::time;
 pub use paths::{TARGET, paths};

@@ -5,25 +5,25 @@
 //! between two lines. A thread of its own writes ([`Background`]), so that a disk that stalls stalls nothing else; what
 //! waits for it when the process is killed is lost.
 
-mod background;
-mod files;
-mod latest;
+mod append_file;
+mod background_writer;
 mod line;
-mod private;
+mod page_reader;
 mod reader;
-mod recent;
+mod recent_lines;
+mod rotated_files;
 mod tail;
 mod writer;
 
-pub use background::{Background, Missing};
-pub use files::is_part_of;
-pub(crate) use files::make_room;
-#[cfg(test)]
-pub(crate) use files::open_all;
-pub use latest::{LogError, LogReader};
+pub(crate) use append_file::{appending, ends_with_a_line, open};
+pub use background_writer::{Background, Missing};
 pub use line::{Filter, Line, Parsed, plain};
-pub(crate) use private::{appending, ends_with_a_line, open};
+pub use page_reader::{LogError, LogReader};
 pub use reader::last;
-pub use recent::recent;
+pub use recent_lines::recent;
+pub use rotated_files::is_part_of;
+pub(crate) use rotated_files::make_room;
+#[cfg(test)]
+pub(crate) use rotated_files::open_all;
 pub use tail::{News, Tail};
 pub use writer::{Writer, missing};

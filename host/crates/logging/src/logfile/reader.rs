@@ -1,7 +1,7 @@
 //! Reads the log back: its last lines, by level and plugin.
 
-use super::files::open_all;
 use super::line::{Filter, Line};
+use super::rotated_files::open_all;
 use super::tail::{OpenFile, Tail};
 use std::collections::VecDeque;
 use std::io;
@@ -61,7 +61,7 @@ pub fn last(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::logfile::files::older;
+    use crate::logfile::rotated_files::older;
     use nexus_model::log::About;
     use std::fs;
     use tracing::Level;

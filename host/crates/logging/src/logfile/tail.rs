@@ -1,7 +1,7 @@
 //! Follows the log while it is written, from one file into the next.
 
-use super::files::{Identity, open_all};
 use super::line::Line;
+use super::rotated_files::{Identity, open_all};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

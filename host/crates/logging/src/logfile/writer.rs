@@ -1,8 +1,8 @@
 //! Writes the log's file and begins a new one in time.
 
-use super::files::{make_room, numbers, older};
+use super::append_file::{appending, ends_with_a_line, open};
 use super::line::seen;
-use super::private::{appending, ends_with_a_line, open};
+use super::rotated_files::{make_room, numbers, older};
 use nexus_config::resolved::LogFile;
 use nexus_files::private;
 use std::fs::{File, TryLockError};
@@ -182,7 +182,7 @@ fn gone(_: &std::fs::Metadata) -> bool {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::logfile::files::open_all;
+    use crate::logfile::rotated_files::open_all;
     use std::io::Read as _;
 
     fn open_quietly(config: &LogFile) -> Result<Writer, String> {

@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::log::sink::LogSink;
-use super::process::starts::Starts;
+use super::process::pending_starts::Starts;
 use super::secrets::generated::GeneratedSecrets;
 use super::secrets::mask::Mask;
 use crate::bindings::caps::types::Error;

@@ -43,9 +43,9 @@
 //!   learn of it only there.
 
 use super::actor::{self, Ended, Exports, Handle};
-use super::recipe::Recipe;
 use super::refused_settings as refused;
 use super::restart_budget::RestartBudget;
+use super::template::Recipe;
 use crate::capabilities::Context;
 use crate::engine::instance_state::InstanceState;
 use futures::future::BoxFuture;

@@ -4,7 +4,7 @@
 //! directory but what `format.rs` names. The database goes in as a snapshot of one moment, without logins.
 
 mod format;
-mod hashed;
+mod hashing_reader;
 mod read;
 mod staging;
 mod write;

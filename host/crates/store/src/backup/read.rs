@@ -1,7 +1,7 @@
 //! Puts a backup back. Everything is unpacked beside the data and checked before anything of the data is touched.
 
 use super::format::{BEFORE, FORMAT, MANIFEST, Manifest, RESTORING, check_path, left_out};
-use super::hashed::Hashed;
+use super::hashing_reader::Hashed;
 use super::staging::{Staging, private_dir, private_file, sync_dir};
 use crate::lock::Lock;
 use crate::snapshot;

@@ -1,7 +1,7 @@
 //! Writes a backup, while nexus runs or not.
 
 use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, check_path, left_out};
-use super::hashed::Hashed;
+use super::hashing_reader::Hashed;
 use super::staging::{Staging, private_file, sync_dir};
 use crate::database::Store;
 use crate::snapshot;

@@ -4,7 +4,7 @@ use super::problem::{Body, Guarded, KIND, Path, Problem, Query, REFUSED, Unreada
 use crate::http::identity::Who;
 use crate::live::protocol::{Rendered, Server};
 use crate::live::view;
-use crate::{WebState, answers};
+use crate::{WebState, permission_answers};
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
@@ -546,6 +546,6 @@ pub(super) async fn reply(
     Body(answer): Body<Answer>,
 ) -> Result<StatusCode, Problem> {
     let who = who.map_or_else(Who::operator, |Extension(who)| who);
-    answers::give(&state, &who, &session, &request, answer).await?;
+    permission_answers::give(&state, &who, &session, &request, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,7 @@
 //! Who a request is from. Handlers take these extractors, so that none can forget a check: [`User`] cannot be had
 //! without a valid login, [`UserForm`] not without its CSRF token, [`AnonymousForm`] not from another browser.
 
-use super::ingress::Place;
+use super::listener::Place;
 use crate::error::ApiError;
 use crate::{Connection, Site, WebState, pages};
 use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};

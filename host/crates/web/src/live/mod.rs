@@ -3,11 +3,11 @@
 //! [`protocol`] is the words, [`pump`] the conversation (knows no socket, so that any transport can carry it),
 //! [`socket`] the WebSocket around it.
 
-mod acceptable;
 pub(super) mod connections;
+mod prompt_limits;
 pub mod protocol;
 mod pump;
 pub(super) mod socket;
 pub(super) mod view;
 
-pub(super) use acceptable::acceptable;
+pub(super) use prompt_limits::acceptable;

@@ -7,7 +7,7 @@ use super::protocol::{Client, Server, VERSION};
 use super::view;
 use crate::http::assets;
 use crate::http::identity::{User, Who};
-use crate::{WebState, answers, pages};
+use crate::{WebState, pages, permission_answers};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
@@ -411,7 +411,10 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
             session,
             request,
             answer,
-        } => settle(id, answers::give(state, who, &session, &request, answer).await),
+        } => settle(
+            id,
+            permission_answers::give(state, who, &session, &request, answer).await,
+        ),
         Client::Create { id, title } => match chat.create(title, Some(&id)).await {
             Ok(session) => Server::Created { id, session },
             Err(error) => Server::Failed {

@@ -7,8 +7,8 @@
 mod text;
 
 use super::{WebState, live};
-use crate::http::serve::{accept, converse};
-use crate::http::slots::Patient;
+use crate::http::connection_limits::Patient;
+use crate::http::server::{accept, converse};
 use crate::services::Services;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};

@@ -1,6 +1,6 @@
 //! Pages that say one thing.
 
-use super::frame::{Frame, show};
+use super::page_frame::{Frame, show};
 use crate::error::ApiError;
 use askama::Template;
 use axum::response::{IntoResponse, Response};

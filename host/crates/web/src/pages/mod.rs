@@ -3,19 +3,19 @@
 pub(super) mod access;
 pub(super) mod account;
 pub(super) mod chat;
-mod frame;
-mod input;
+pub(super) mod first_account;
 mod lockout;
 pub(super) mod log;
 pub(super) mod login;
+mod login_fields;
 mod message;
+mod page_frame;
 pub(super) mod redirect;
-pub(super) mod setup;
 pub(super) mod status;
 
-pub(super) use frame::banners;
 pub(super) use message::{failure, message, not_done, not_found, starting};
+pub(super) use page_frame::banners;
 
-use frame::{Frame, show};
-use input::Input;
 use lockout::{locked, until};
+use login_fields::Input;
+use page_frame::{Frame, show};

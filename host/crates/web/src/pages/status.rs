@@ -6,7 +6,7 @@ mod plugins;
 use super::{Frame, message, show, until};
 use crate::WebState;
 use crate::http::identity::{User, UserForm};
-use crate::http::ingress::Place;
+use crate::http::listener::Place;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::journal::state::{FULL, TOO_MANY_REQUESTS};
+use crate::journal::session_state::{FULL, TOO_MANY_REQUESTS};
 use nexus_model::chat::{AgentRequest, Content, Message, Part, Role};
 use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, SESSION_BYTES, SESSION_ROW};
 use nexus_model::time::ManualClock;

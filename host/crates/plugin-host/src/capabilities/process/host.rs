@@ -1,7 +1,7 @@
 //! `process`: child processes of the plugin, which belong to the host.
 
+use super::pending_starts::lock;
 use super::permission::missing;
-use super::starts::lock;
 use crate::bindings::caps::process as wit;
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;

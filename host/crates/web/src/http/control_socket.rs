@@ -1,0 +1,137 @@
+//! The control socket: `/api/v1` for the operator at this machine, without a login.
+//!
+//! A socket file of mode 600 in the private data directory: whoever can open it is this user (or root), who could as well
+//! read the database. Not a TCP port with a token in a file: a port is open to every user and every web page of the
+//! machine, and the token would be one more secret to keep.
+//!
+//! One who is this user and must not come in is the agent: what descends from a Nexus is refused ([`ancestry`](nexus_process::ancestry)). That guides
+//! and does not confine, as all of it does until agents run as another user: see SECURITY.md.
+
+use super::connection_limits::{Patient, Pulse};
+use super::listener::{Connection, Ingress};
+use super::{request_checks, server};
+use crate::{WebState, api};
+use axum::Router;
+use http::StatusCode;
+use nexus_model::limits::HTTP_READ;
+use nexus_process::ancestry::{self, Hosts};
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// In the data directory.
+pub const FILE: &str = "control.sock";
+
+/// Refusals that are told at the same time. Beyond them one just finds the door closed.
+const REFUSALS: usize = 8;
+
+/// Between two lines about connections that are refused.
+const REFUSED_EVERY: Duration = Duration::from_secs(60);
+
+/// Bytes of the header of a request that is refused: hyper's least.
+const REFUSED_HEADER: usize = 8 * 1024;
+
+pub(crate) fn router(state: WebState) -> Router {
+    api::for_the_operator()
+        .route("/healthz", axum::routing::get(super::health::healthz))
+        .fallback(api::nothing)
+        .layer(axum::middleware::from_fn(request_checks::guard))
+        .with_state(state)
+}
+
+/// Makes the socket again. Its caller holds the lock of the data directory.
+///
+/// # Errors
+/// The path is too long for a socket, or cannot be written.
+pub fn bind(data_dir: &Path) -> std::io::Result<(UnixListener, PathBuf)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = data_dir.join(FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // The directory is private, so nobody else comes in between these two.
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok((listener, path))
+}
+
+/// Serves until `shutdown` is cancelled, and takes the file away.
+pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, shutdown: CancellationToken) {
+    let tasks = TaskTracker::new();
+    let (mut refused, mut said) = (0_u64, None);
+    let telling = Arc::new(Semaphore::new(REFUSALS));
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection on the control socket");
+                    tokio::time::sleep(server::ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = shutdown.cancelled() => break,
+        };
+        if let Err(why) = admitted(&stream) {
+            refused += 1;
+            tracing::warn!(target: "audit", event = "refused", what = "control socket", why);
+            // Whoever is refused must not be able to fill the log.
+            if said.is_none_or(|at: Instant| at.elapsed() >= REFUSED_EVERY) {
+                tracing::warn!(why, refused, "refused a connection to the control socket");
+                said = Some(Instant::now());
+            }
+            if let Ok(slot) = Arc::clone(&telling).try_acquire_owned() {
+                let told = refuse(stream, why, shutdown.child_token());
+                tasks.spawn(async move {
+                    // Not for as long as they like.
+                    let _ = tokio::time::timeout(HTTP_READ, told).await;
+                    drop(slot);
+                });
+            }
+            continue;
+        }
+        let peer = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+        let connection = Connection::accepted(Arc::new(Ingress::Control), peer, shutdown.child_token());
+        let stream = Patient::new(stream, Pulse::new());
+        tasks.spawn(server::one(stream, connection, app.clone()));
+    }
+    drop(listener);
+    let _ = std::fs::remove_file(path);
+    tasks.close();
+    let _ = tokio::time::timeout(server::DRAIN, tasks.wait()).await;
+}
+
+/// Says why, whatever is asked.
+async fn refuse(stream: UnixStream, why: String, closing: CancellationToken) {
+    let service = hyper::service::service_fn(move |_| {
+        std::future::ready(Ok::<_, Infallible>(api::refuse(StatusCode::FORBIDDEN, &why)))
+    });
+    server::converse(stream, service, REFUSED_HEADER, closing).await;
+}
+
+fn admitted(stream: &UnixStream) -> Result<(), String> {
+    let peer = stream
+        .peer_cred()
+        .map_err(|error| format!("cannot identify the caller: {error}"))?;
+    let own = rustix::process::getuid().as_raw();
+    if peer.uid() != own && peer.uid() != 0 {
+        return Err(format!(
+            "the caller is user {}, but Nexus runs as user {own}",
+            peer.uid()
+        ));
+    }
+    match peer.pid().and_then(|pid| u32::try_from(pid).ok()) {
+        // 0: of another namespace of processes, and so not below this one.
+        Some(pid) if pid != 0 => match ancestry::known(pid, &Hosts::this()) {
+            Some(why) => Err(format!("{why}: processes of the agent must not act for the operator")),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}

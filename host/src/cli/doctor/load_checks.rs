@@ -1,0 +1,138 @@
+//! Whether each part of a configuration can be loaded as the start of Nexus loads it: read, linked, and asked what it is.
+//! Programs are not asked for: they may be installed later, and `nexus doctor` looks for them.
+
+use super::scratch_folder::Scratch;
+use crate::app::Foundation;
+use nexus_config::resolved::{Config, Tunnel};
+use nexus_config::{Report, refused};
+use nexus_model::limits;
+use nexus_model::plugin::{Refusal, State};
+use nexus_model::time::SystemClock;
+use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::Encryption;
+use nexus_plugin_traits::{Supervised, TunnelProvider};
+use nexus_tunnels::no_tls;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What would fail at the start.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Unusable {
+    /// Each with the part of the configuration that it is.
+    pub(in crate::cli) troubles: Vec<Trouble>,
+    /// Settings that their plugin does not take: one report for each plugin, behind its name.
+    pub(in crate::cli) refused: Vec<(String, Report)>,
+}
+
+/// What would fail at the start.
+///
+/// # Errors
+/// Nothing can be loaded on this machine at all.
+pub(in crate::cli) fn unloadable(config: Config) -> anyhow::Result<Unusable> {
+    let scratch = Scratch::make()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let found = runtime.block_on(async {
+        let foundation = Foundation::beside(config, Arc::new(SystemClock), &scratch.0)?;
+        let found = all(&foundation).await;
+        foundation.processes.stop_all(None).await;
+        anyhow::Ok(found)
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    found
+}
+
+async fn all(foundation: &Foundation) -> Unusable {
+    let config = &foundation.config;
+    let mut found = Unusable::default();
+    let mut said = BTreeSet::new();
+    let mut note = |part: String, plugin: &str, loaded: Result<(), Unfit>, order: &str| match loaded {
+        Ok(()) => {}
+        Err(Unfit::Refused(refusals)) => {
+            if said.insert(plugin.to_owned()) {
+                let report = refused(config, plugin, &refusals);
+                found.refused.push((plugin.to_owned(), report));
+            }
+        }
+        Err(Unfit::Plaintext(trouble)) => found.troubles.push(trouble),
+        Err(Unfit::Unloadable(error)) => {
+            let trouble = foundation.unloadable(plugin, order, &error);
+            let part = format!("{part}: {}", trouble.part);
+            found.troubles.push(Trouble { part, ..trouble });
+        }
+    };
+    let name = &config.auth.plugin;
+    let loaded = match foundation.auth() {
+        Err(error) => Err(error),
+        Ok(auth) => match tokio::time::timeout(limits::PLUGIN_START, auth.methods()).await {
+            Ok(answer) => answer.map(drop).map_err(anyhow::Error::new),
+            Err(_) => Err(anyhow::anyhow!("the plugin does not answer")),
+        },
+    };
+    note("auth".to_owned(), name, loaded.map_err(Unfit::Unloadable), "nexus up");
+    let chats = [Some(&config.chat.plugin), config.chat.fallback.as_ref()];
+    for name in chats.into_iter().flatten() {
+        let loaded = match foundation.chat(name) {
+            Ok(chat) => describes(&*chat, async || Ok(())).await,
+            Err(error) => Err(Unfit::Unloadable(error)),
+        };
+        note(format!("chat {}", config.chat.name), name, loaded, "nexus up");
+    }
+    for tunnel in config.tunnels.values() {
+        let loaded = match foundation.tunnel(&tunnel.plugin, tunnel.process_owner()) {
+            Ok(provider) => describes(&*provider, async || plaintext(tunnel, &*provider).await).await,
+            Err(error) => Err(Unfit::Unloadable(error)),
+        };
+        note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, "nexus up");
+    }
+    found
+}
+
+/// Why a plugin would not be used.
+enum Unfit {
+    Unloadable(anyhow::Error),
+    /// It cannot use its settings.
+    Refused(Vec<Refusal>),
+    /// It is of no use to this tunnel.
+    Plaintext(Trouble),
+}
+
+/// A tunnel without TLS whose owner has not agreed to that: each opening would be refused.
+pub(super) async fn plaintext_refused(tunnel: &Tunnel, provider: &dyn TunnelProvider) -> Option<Trouble> {
+    let descriptor = provider.describe().await.ok()?;
+    let refused = descriptor.encryption == Encryption::None && !tunnel.allow_plaintext;
+    refused.then(|| no_tls(&tunnel.name, &descriptor.title))
+}
+
+async fn plaintext(tunnel: &Tunnel, provider: &dyn TunnelProvider) -> Result<(), Unfit> {
+    plaintext_refused(tunnel, provider)
+        .await
+        .map_or(Ok(()), |trouble| Err(Unfit::Plaintext(trouble)))
+}
+
+/// Starts the plugin until it has said what it is, and then asks `more` of it.
+async fn describes(
+    plugin: &(impl Supervised + ?Sized),
+    more: impl AsyncFnOnce() -> Result<(), Unfit>,
+) -> Result<(), Unfit> {
+    let mut status = plugin.status();
+    plugin.start();
+    let settled = status.wait_for(|s| !matches!(s.state, State::Starting | State::Stopped));
+    // Its own limit ends it before.
+    let settled = tokio::time::timeout(limits::PLUGIN_START * 2, settled).await;
+    let state = settled.map(|status| status.map(|status| status.state.clone()));
+    let refused = plugin.refused();
+    let found = match state {
+        Ok(Ok(State::Failed { .. })) if !refused.is_empty() => Err(Unfit::Refused(refused)),
+        Ok(Ok(State::Restarting { cause, .. } | State::Failed { cause })) => {
+            Err(Unfit::Unloadable(anyhow::anyhow!(cause)))
+        }
+        Ok(Ok(_)) => more().await,
+        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable(anyhow::anyhow!("the plugin does not start"))),
+    };
+    plugin.stop().await;
+    found
+}

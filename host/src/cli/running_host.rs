@@ -1,0 +1,485 @@
+//! `nexus status`, `nexus tunnel …`, `nexus chat …`: what runs, and what to do with it.
+
+use super::common_options::Where;
+use super::control_client::{Refusal, ask};
+use super::terminal::{as_it_is, complain, say};
+use anyhow::Context as _;
+use clap::Subcommand;
+use nexus_chat::{BackendStatus, Phase};
+use nexus_config::{Machine, Overrides, data_dir, with_file};
+use nexus_model::limits;
+use nexus_model::reload::{Pending, What};
+use nexus_model::time::{Clock as _, Millis, SystemClock};
+use nexus_model::trouble::{Trouble, parted, sentence};
+use nexus_model::{plugin, tunnel};
+use nexus_tunnels::{Opening, Outcome, Refused};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Shown {
+    /// Print JSON in the format of /api/v1
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TunnelCommand {
+    /// List the tunnels with their states and addresses
+    List(Shown),
+    /// Open a tunnel and wait until it is open
+    Start {
+        /// The name of the tunnel
+        name: String,
+        /// Return immediately, without waiting
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Close a tunnel
+    Stop {
+        /// The name of the tunnel
+        name: String,
+    },
+    /// Replace the provider of a tunnel. An open tunnel stays reachable; if the new plugin fails, nothing changes
+    Swap {
+        /// The name of the tunnel
+        name: String,
+        /// The name of the new plugin
+        plugin: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChatCommand {
+    /// Start the backend, or check again whether its program is installed
+    Start,
+    /// Stop the backend once running answers have had time to finish
+    Stop,
+    /// Restart the backend once running answers have had time to finish
+    Restart,
+    /// Replace the backend with another plugin; chats of the old one stay readable
+    Swap {
+        /// The name of the new plugin
+        plugin: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Status {
+    version: String,
+    workspace: String,
+    config_file: String,
+    pending: Option<Pending>,
+    backend: BackendStatus,
+    tunnels: Vec<tunnel::Status>,
+    plugins: Vec<plugin::Status>,
+    #[serde(default)]
+    starting: Option<String>,
+    #[serde(default)]
+    troubles: Vec<Trouble>,
+}
+
+/// For an owner's account to be noticed.
+const ACCOUNT: Duration = Duration::from_secs(4);
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Runs a job against the host of this data directory.
+fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
+    // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
+    let plugins = crate::builtin::components();
+    let machine = Machine::this(&plugins).context("the current directory cannot be read")?;
+    let overrides = Overrides {
+        data_dir: place.data_dir.clone(),
+        listen: None,
+    };
+    let data_dir = data_dir(&overrides, &machine).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(match runtime.block_on(job(&data_dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            complain(&format!("error: {refusal}"));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
+    serde_json::from_value(answer).map_err(|error| {
+        Refusal::Said(format!(
+            "the running nexus has another version than this command: {error}. To fix: restart nexus"
+        ))
+    })
+}
+
+fn print(json: &Value) {
+    as_it_is(&serde_json::to_string_pretty(json).unwrap_or_default());
+}
+
+pub(super) fn status(shown: &Shown, place: &Where) -> anyhow::Result<ExitCode> {
+    asking(place, async |data_dir| {
+        let answer = match ask(data_dir, "/api/v1/status", None).await {
+            Err(Refusal::Starting(what)) if shown.json => {
+                print(&json!({ "version": env!("CARGO_PKG_VERSION"), "starting": what }));
+                return Ok(());
+            }
+            Err(Refusal::Starting(what)) => {
+                say(&format!("nexus {}\nstarting: {what}", env!("CARGO_PKG_VERSION")));
+                return Ok(());
+            }
+            answer => answer?,
+        };
+        if shown.json {
+            print(&answer);
+        } else {
+            say(overview(&read(answer)?).trim_end());
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<ExitCode> {
+    asking(place, async |data_dir| match command {
+        TunnelCommand::List(shown) => {
+            let answer = ask(data_dir, "/api/v1/tunnels", None).await?;
+            if shown.json {
+                print(&answer);
+            } else {
+                let tunnels: Vec<tunnel::Status> = read(answer)?;
+                if tunnels.is_empty() {
+                    let status: Status = read(ask(data_dir, "/api/v1/status", None).await?)?;
+                    say(&no_tunnel(&status.config_file, status.pending.as_ref()));
+                }
+                tunnels.iter().for_each(|tunnel| say(&line(tunnel)));
+            }
+            Ok(())
+        }
+        TunnelCommand::Start { name, no_wait } => {
+            ask(data_dir, &path(&name, "/start"), Some(json!({}))).await?;
+            if no_wait { Ok(()) } else { opened(data_dir, &name).await }
+        }
+        TunnelCommand::Stop { name } => {
+            ask(data_dir, &path(&name, "/stop"), Some(json!({}))).await?;
+            say(&format!("{name} is closed"));
+            Ok(())
+        }
+        TunnelCommand::Swap { name, plugin } => {
+            let answer = ask(data_dir, &path(&name, "/swap"), Some(json!({ "plugin": plugin }))).await?;
+            let took = answer.get("took").and_then(Value::as_u64).unwrap_or_default();
+            if answer.get("cut") == Some(&Value::Bool(true)) {
+                complain(
+                    "The tunnel has a fixed `listen` address, so the old plugin closed first: everyone connected \
+                     through it lost the connection.",
+                );
+            }
+            match answer.get("url").and_then(Value::as_str) {
+                Some(url) => say(&format!(
+                    "{plugin} is the provider of {name} now, at {url} (after {took} ms)"
+                )),
+                None => say(&format!(
+                    "{plugin} will be the provider of {name} when the tunnel is opened"
+                )),
+            }
+            if answer.get("kept") == Some(&Value::Bool(false)) {
+                complain("This change could not be saved: after a restart the configuration decides again.");
+            }
+            Ok(())
+        }
+    })
+}
+
+pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitCode> {
+    asking(place, async |data_dir| {
+        let (what, body) = match command {
+            ChatCommand::Start => ("start", json!({})),
+            ChatCommand::Stop => ("stop", json!({})),
+            ChatCommand::Restart => ("restart", json!({})),
+            ChatCommand::Swap { plugin } => ("swap", json!({ "plugin": plugin })),
+        };
+        ask(data_dir, &format!("/api/v1/backend/{what}"), Some(body)).await?;
+        let wanted_up = !matches!(command, ChatCommand::Stop);
+        let end = Instant::now() + limits::BACKEND_UP;
+        loop {
+            let backend: BackendStatus = read(ask(data_dir, "/api/v1/backend", None).await?)?;
+            let settled = match &backend.phase {
+                Phase::Up => wanted_up,
+                Phase::Stopped => !wanted_up,
+                Phase::Failed { why, hint } => {
+                    let why = format!("{} is not running: {why}", backend.title);
+                    return Err(Refusal::Said(sentence(&why, hint.as_deref())));
+                }
+                Phase::Starting { .. } | Phase::Reconnecting { .. } => false,
+            };
+            if settled {
+                say(of_backend(&backend).trim_end());
+                return Ok(());
+            }
+            if Instant::now() > end {
+                let seconds = limits::BACKEND_UP.as_secs();
+                return Err(Refusal::Said(format!(
+                    "the backend was not ready within {seconds} s and keeps trying: {}",
+                    of_backend(&backend)
+                )));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+}
+
+/// The host knows which names there are; here they only must stay one part of the path.
+fn path(name: &str, action: &str) -> String {
+    const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+    format!("/api/v1/tunnels/{}{action}", utf8_percent_encode(name, SEGMENT))
+}
+
+/// Waits until what this order led to is known: what the host says of the tunnel from the order on is about nothing else.
+async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
+    let mut opening = Opening::begin(limits::SWAP_OPEN);
+    let account = Instant::now() + ACCOUNT;
+    let mut told = String::new();
+    // Whoever waits sees why.
+    let mut tell = |text: String| {
+        if told != text {
+            complain(&text);
+            told = text;
+        }
+    };
+    loop {
+        let status: tunnel::Status = read(ask(data_dir, &path(name, ""), None).await?)?;
+        let now = SystemClock.now();
+        match opening.see(&status, now) {
+            Outcome::Open(url) => {
+                say(&format!("{name} is open at {url}"));
+                return Ok(());
+            }
+            Outcome::Refused(refused) => {
+                let status: Status = read(ask(data_dir, "/api/v1/status", None).await?)?;
+                let file = Path::new(&status.config_file);
+                return Err(Refusal::Said(not_open(&refused, now, Some(file))));
+            }
+            // One that was made just now is seen in a moment.
+            Outcome::NoAccount if Instant::now() >= account => {
+                say(&format!(
+                    "{name} opens as soon as an owner account exists. To create one: open the set-up link, or run: \
+                     nexus user add NAME"
+                ));
+                return Ok(());
+            }
+            // Between two plugins of a swap nothing is open.
+            Outcome::Off if !status.swap.as_ref().is_some_and(tunnel::Swap::is_under_way) => {
+                return Err(Refusal::Said(format!("{name} was closed in the meantime")));
+            }
+            Outcome::NoAccount | Outcome::Off => {}
+            Outcome::Fresh => tell(format!(
+                "{name} is open; its new host name is shown when it is known everywhere (about {} s)",
+                limits::NAME_SETTLES.as_secs()
+            )),
+            Outcome::Pending(what) => tell(format!("{name}: {what}")),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Why an order did not open a tunnel, and what happens next.
+fn not_open(refused: &Refused, now: Millis, file: Option<&Path>) -> String {
+    let next = match refused.again {
+        None => String::new(),
+        Some(None) => " The tunnel is not open yet; Nexus keeps trying.".to_owned(),
+        Some(Some(at)) => format!(
+            " The tunnel is not open yet; Nexus retries in {} s.",
+            at.saturating_sub(now).div_ceil(1000)
+        ),
+    };
+    let why = format!("{}{next}", sentence(&refused.why, None));
+    let fix = refused.hint.as_deref().map(|hint| with_file(hint, file));
+    sentence(&why, fix.as_deref())
+}
+
+fn overview(status: &Status) -> String {
+    let mut text = format!("nexus {}, workspace {}\n", status.version, status.workspace);
+    if let Some(starting) = &status.starting {
+        let _ = writeln!(text, "starting: {}", indented(starting));
+    }
+    for trouble in &status.troubles {
+        let trouble = with_file(&trouble.to_string(), Some(Path::new(&status.config_file)));
+        let _ = writeln!(text, "{}", indented(&trouble));
+    }
+    text.push_str("\nchat\n  ");
+    text.push_str(&indented(&of_backend(&status.backend)));
+    if let Some(why) = &status.backend.unsaved {
+        let _ = write!(text, "\n  changes are not being saved: {}", indented(why));
+    }
+    text.push_str("\n\ntunnels\n");
+    if status.tunnels.is_empty() {
+        text.push_str("  none is configured\n");
+    }
+    for tunnel in &status.tunnels {
+        let line = with_file(&line(tunnel), Some(Path::new(&status.config_file)));
+        let _ = writeln!(text, "  {}", indented(&line));
+    }
+    text.push_str("\nplugins\n");
+    for plugin in &status.plugins {
+        let state = match &plugin.state {
+            plugin::State::Stopped => "stopped".to_owned(),
+            plugin::State::Starting => "starting".to_owned(),
+            plugin::State::Running => "running".to_owned(),
+            plugin::State::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
+            plugin::State::Failed { cause } => {
+                let hint = plugin.last_failure.as_ref().and_then(|failure| failure.hint.as_deref());
+                indented(&sentence(&format!("failed: {cause}"), hint))
+            }
+        };
+        let restarts = match plugin.restarts {
+            0 => String::new(),
+            1 => ", restarted once".to_owned(),
+            many => format!(", restarted {many} times"),
+        };
+        let name = format!("{} {}", plugin.name, plugin.version);
+        // One plugin may serve several tunnels, with an instance for each.
+        let tunnel = plugin.tunnel.as_ref().map(|tunnel| format!(" (tunnel {tunnel})"));
+        let _ = writeln!(
+            text,
+            "  {}{}, {state}{restarts}",
+            name.trim_end(),
+            tunnel.unwrap_or_default()
+        );
+    }
+    if let Some(pending) = &status.pending {
+        let _ = write!(text, "\n{}\n{}", status.config_file, of_file(&pending.what));
+    }
+    text
+}
+
+fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
+    match pending {
+        Some(pending) => format!(
+            "no tunnel has been applied yet; {file}\n{}",
+            of_file(&pending.what).trim_end()
+        ),
+        None => format!(
+            "no tunnel is configured. To add one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
+        ),
+    }
+}
+
+/// What the configuration's file has that is not applied yet.
+fn of_file(what: &What) -> String {
+    let (confirm, restart, new_permissions, components) = match what {
+        What::Invalid { why } => {
+            return format!("  changed, but is invalid, so none of its changes take effect:\n{why}\n");
+        }
+        What::Changed {
+            confirm,
+            restart,
+            new_permissions,
+            components,
+            ..
+        } => (confirm, restart, new_permissions, components),
+    };
+    let mut text = String::new();
+    let parts = [
+        (
+            confirm,
+            "to be confirmed on the status page; they also take effect at the next start",
+        ),
+        (restart, "take effect at the next start"),
+    ];
+    for (changes, when) in parts.iter().filter(|(changes, _)| !changes.is_empty()) {
+        let _ = writeln!(text, "  {when}:");
+        for change in changes.iter() {
+            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+            let _ = match &change.note {
+                Some(note) => writeln!(text, "    {note}"),
+                None => writeln!(
+                    text,
+                    "    {}: {} → {}",
+                    change.key,
+                    shown(&change.was),
+                    shown(&change.now)
+                ),
+            };
+            if let Some(error) = &change.error {
+                let (why, fix) = parted(error);
+                let _ = writeln!(text, "      not applied: {}", deeper(why));
+                if let Some(fix) = fix {
+                    let _ = writeln!(text, "      To fix: {}", deeper(fix));
+                }
+            }
+        }
+    }
+    for component in components {
+        let _ = writeln!(text, "  {}", component.sentence());
+        for line in component.details() {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    for permission in new_permissions {
+        let _ = writeln!(text, "  new permissions after that: {permission}");
+    }
+    text
+}
+
+fn of_backend(backend: &BackendStatus) -> String {
+    let state = match &backend.phase {
+        Phase::Up => "running".to_owned(),
+        Phase::Stopped => "stopped".to_owned(),
+        Phase::Starting { what } => format!("starting: {what}"),
+        Phase::Reconnecting { why } => format!("unavailable, reconnecting: {why}"),
+        Phase::Failed { why, hint } => sentence(&format!("not running: {why}"), hint.as_deref()),
+    };
+    let mut name = backend.title.clone();
+    if let Some(version) = &backend.version {
+        let _ = write!(name, " {version}");
+    }
+    if backend.example {
+        name.push_str(" (an example without a model)");
+    }
+    let rules = backend.rules.as_ref().map(|rules| format!("; {rules}"));
+    let missing = backend.missing.as_ref().map(|missing| {
+        let why = missing.hint.trim();
+        format!("\n{} is not ready to use:\n{why}", missing.title)
+    });
+    format!(
+        "{name}, {}{}{}",
+        state.trim_end(),
+        rules.unwrap_or_default(),
+        missing.unwrap_or_default()
+    )
+}
+
+/// Further lines of a text that is in a list.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}
+
+/// Further lines of a text that is in a list within a list.
+fn deeper(text: &str) -> String {
+    text.trim_end().replace('\n', "\n        ")
+}
+
+fn line(status: &tunnel::Status) -> String {
+    use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
+    let state = match &status.state {
+        Off => "closed".to_owned(),
+        WaitingForAccount => "waiting for an owner account".to_owned(),
+        Starting { what } => format!("opening: {what}"),
+        Up { .. } => "open".to_owned(),
+        Degraded { why } => format!("open, degraded: {why}"),
+        Reconnecting { why } => format!("reconnecting: {why}"),
+        Waiting { why, hint, .. } => sentence(&format!("not open, retrying: {why}"), hint.as_deref()),
+        Failed { why, hint } => sentence(&format!("failed: {why}"), hint.as_deref()),
+        Stopping => "closing".to_owned(),
+    };
+    let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
+    let check = match status.public_check.as_ref().map(|check| &check.result) {
+        Some(tunnel::PublicCheckResult::Passed { latency }) => format!(", public check OK in {latency} ms"),
+        Some(tunnel::PublicCheckResult::Failed { why }) => format!(", public check FAILED: {why}"),
+        None => String::new(),
+    };
+    format!("{} by {}, {state}{at}{check}", status.name, status.plugin)
+}

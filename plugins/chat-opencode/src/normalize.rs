@@ -1,0 +1,592 @@
+//! opencode's events as events of the contract: a state machine without I/O.
+//!
+//! opencode keeps the text of an answer in memory until a part ends, and says it once, as deltas. So the text is kept here, from the one
+//! upstream stream, and `kept` gives it to snapshots. What has to be done in answer to an event comes out as
+//! [`Action`]s; the shell does them.
+//!
+//! Revisions start at the time of the instance, in microseconds, and count up. Fewer than 1,000 changes happen in a
+//! millisecond, so the next instance's are higher than all before (an adopted process keeps its connection),
+//! and a closed part's revision can be told from the time it ended (see [`closed_revision`]).
+
+use crate::watchdog::Watchdog;
+use crate::{convert, permission_request, wire};
+use nexus_plugin_api::chat::types::{AgentRequest, Content, Delta, Event, Message, Part, SessionInfo, Turn, TurnState};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+mod calls;
+mod sessions;
+
+use calls::Calls;
+
+/// What an event makes necessary.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// The turn of this session must be stopped; the user is told why.
+    Abort { session: String, why: String },
+    /// A stale ask is to be rejected.
+    Reject { request: String },
+    /// opencode gave a session another title than its owner just did.
+    Rename { session: String, title: String },
+    /// From this message on all was taken back, or (none) it stands again.
+    Reverted {
+        session: String,
+        revert: Option<wire::Revert>,
+    },
+    /// The text of this message has a gap: ask for it, and give it to `restore`.
+    Fetch { session: String, message: String },
+}
+
+#[derive(Debug, Default)]
+pub struct Output {
+    pub events: Vec<Event>,
+    pub actions: Vec<Action>,
+}
+
+/// A part that is not closed.
+#[derive(Debug)]
+struct Open {
+    session: String,
+    message: String,
+    content: Content,
+    revision: u64,
+    /// Deltas were missed: no more are added until a full text comes.
+    gap: bool,
+}
+
+#[derive(Debug)]
+pub struct Normalizer {
+    directories: BTreeSet<String>,
+    revision: u64,
+    sessions: BTreeMap<String, SessionInfo>,
+    turns: BTreeMap<String, Turn>,
+    /// Of sessions at work, as last sent.
+    messages: BTreeMap<String, Message>,
+    open: BTreeMap<String, Open>,
+    /// Parts that a retry left behind, with their session.
+    dead: BTreeMap<String, String>,
+    calls: Calls,
+    requests: BTreeMap<String, AgentRequest>,
+    last_error: BTreeMap<String, String>,
+    /// Names that the owner gave a moment ago: session → (title, when).
+    names: BTreeMap<String, (String, u64)>,
+    reverts: BTreeMap<String, wire::Revert>,
+    folder: String,
+    watchdog: Watchdog,
+}
+
+impl Normalizer {
+    /// `started`: when this instance began, milliseconds.
+    pub fn new(started: u64) -> Self {
+        Self {
+            directories: BTreeSet::new(),
+            revision: started.saturating_mul(1000),
+            sessions: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            open: BTreeMap::new(),
+            dead: BTreeMap::new(),
+            calls: Calls::default(),
+            requests: BTreeMap::new(),
+            last_error: BTreeMap::new(),
+            names: BTreeMap::new(),
+            reverts: BTreeMap::new(),
+            folder: String::new(),
+            watchdog: Watchdog::default(),
+        }
+    }
+
+    /// Events of this directory are wanted from now on.
+    pub fn watch(&mut self, directory: &str) {
+        if self.folder.is_empty() {
+            directory.clone_into(&mut self.folder);
+        }
+        self.directories.insert(directory.to_owned());
+    }
+
+    pub fn watches(&self, directory: &str) -> bool {
+        self.directories.contains(directory)
+    }
+
+    /// The workspace, as opencode names it.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read again.
+    pub fn interrupted(&mut self) {
+        self.open.values_mut().for_each(|open| open.gap = true);
+        self.turns.clear();
+        self.requests.clear();
+    }
+
+    /// Remembers a session, for its place in the tree.
+    pub fn learn(&mut self, info: SessionInfo) {
+        self.sessions.insert(info.ref_.id.clone(), info);
+    }
+
+    /// A session that must be learnt before this event can be placed.
+    pub fn unknown_session(&self, event: &wire::Envelope) -> Option<String> {
+        if !self.wanted(event) || !matches!(event.payload.kind.as_str(), "permission.asked" | "question.asked") {
+            return None;
+        }
+        self.unknown_ancestor(event.payload.properties.get("sessionID")?.as_str()?)
+    }
+
+    /// The nearest of a session and its ancestors that is not known.
+    pub fn unknown_ancestor(&self, session: &str) -> Option<String> {
+        let mut id = session.to_owned();
+        for _ in 0..=self.sessions.len() {
+            match self.sessions.get(&id) {
+                None => return Some(id),
+                Some(info) => id = info.parent.clone()?,
+            }
+        }
+        None
+    }
+
+    pub fn root(&self, session: &str) -> String {
+        let mut id = session.to_owned();
+        // A cycle cannot be, but must not hang.
+        for _ in 0..self.sessions.len() {
+            match self.sessions.get(&id).and_then(|info| info.parent.clone()) {
+                Some(parent) => id = parent,
+                None => break,
+            }
+        }
+        id
+    }
+
+    /// The state at the opening of a connection: seeds what is known, and gives it back for the connection.
+    pub fn opened(
+        &mut self,
+        statuses: &wire::Statuses,
+        permissions: &[wire::Permission],
+        questions: &[wire::Question],
+        now: u64,
+    ) -> (Vec<TurnState>, Vec<AgentRequest>) {
+        let running: Vec<TurnState> = statuses
+            .iter()
+            .map(|(id, s)| TurnState {
+                session: id.clone(),
+                turn: convert::turn(s),
+            })
+            .collect();
+        for state in &running {
+            self.turns.insert(state.session.clone(), state.turn.clone());
+        }
+        let mut requests: Vec<AgentRequest> = permissions.iter().map(|p| self.permission(p, now)).collect();
+        requests.extend(questions.iter().map(|q| self.question(q, now)));
+        for request in &requests {
+            self.requests.insert(request.id.clone(), request.clone());
+        }
+        (running, requests)
+    }
+
+    pub fn permission(&self, p: &wire::Permission, now: u64) -> AgentRequest {
+        let created = self.requests.get(&p.id).map_or(now, |request| request.created_at);
+        let called = self.calls.get(p.tool.as_ref());
+        let call = permission_request::Call {
+            part: called.map(|c| c.part.clone()),
+            input: called.and_then(|c| c.input.clone()),
+        };
+        permission_request::permission(p, self.root(&p.session), call, &self.folder, created)
+    }
+
+    pub fn question(&self, q: &wire::Question, now: u64) -> AgentRequest {
+        let created = self.requests.get(&q.id).map_or(now, |request| request.created_at);
+        let part = self.calls.get(q.tool.as_ref()).map(|c| c.part.clone());
+        convert::question(q, self.root(&q.session), part, created)
+    }
+
+    /// A request whose call is not known in full: opencode may ask before it says what the call is.
+    pub fn unknown_call(&self, event: &wire::Envelope) -> Option<wire::Permission> {
+        let asks = self.wanted(event) && event.payload.kind == "permission.asked";
+        let permission = wire::Permission::deserialize_from(&event.payload.properties).ok();
+        permission.filter(|p| asks && self.needs_call(p))
+    }
+
+    pub fn needs_call(&self, p: &wire::Permission) -> bool {
+        p.tool.is_some() && self.calls.get(p.tool.as_ref()).is_none_or(|c| c.input.is_none())
+    }
+
+    /// The calls of a message that was read.
+    pub fn calls_of(&mut self, message: &wire::WithParts) {
+        message.parts.iter().for_each(|part| self.calls.learn(part));
+    }
+
+    /// A part as a snapshot shows it: with the text that opencode itself does not have yet. `None`: not shown.
+    pub fn kept(&self, part: &wire::Part, message: &wire::Message) -> Option<Part> {
+        if self.dead.contains_key(&part.id) {
+            return None;
+        }
+        let content = convert::content(part)?;
+        let closed = convert::ended(part) || message.role == "user" || message.time.completed.is_some();
+        let at = part.time.end.or(part.state.as_ref().and_then(|s| s.time.end));
+        let at = wire::millis(at.or(message.time.completed).or(message.time.created)).unwrap_or_default();
+        let (content, revision) = match self.open.get(&part.id) {
+            _ if closed => {
+                if matches!(&content, Content::Text(t) | Content::Reasoning(t) if t.is_empty()) {
+                    return None;
+                }
+                (content, closed_revision(at))
+            }
+            Some(open) => (open.content.clone(), open.revision),
+            // Its text is known to nobody but, perhaps, the host: anything the host has is newer.
+            None => (content, 1),
+        };
+        Some(Part {
+            id: part.id.clone(),
+            message: part.message.clone(),
+            session: part.session.clone(),
+            revision,
+            closed,
+            content,
+        })
+    }
+
+    /// The whole of a message whose text had a gap.
+    pub fn restore(&mut self, message: &wire::WithParts) -> Output {
+        let mut out = Output::default();
+        for part in &message.parts {
+            self.part(part, &mut out);
+        }
+        self.close_message(&message.info, &mut out, true);
+        out
+    }
+
+    fn wanted(&self, event: &wire::Envelope) -> bool {
+        event.payload.kind != "sync" && event.directory.as_ref().is_some_and(|d| self.directories.contains(d))
+    }
+
+    /// One event of the stream. What is not understood is passed over.
+    pub fn apply(&mut self, event: &wire::Envelope, now: u64) -> Output {
+        let mut out = Output::default();
+        if !self.wanted(event) {
+            return out;
+        }
+        let p = &event.payload.properties;
+        match event.payload.kind.as_str() {
+            "session.created" | "session.updated" => {
+                if let Some(info) = field::<wire::Session>(p, "info") {
+                    self.session(&info, now, &mut out);
+                }
+            }
+            "session.deleted" => {
+                let info = field::<wire::Session>(p, "info");
+                if let Some(id) = text(p, "sessionID").or(info.map(|i| i.id)) {
+                    self.forget(&id);
+                    self.sessions.remove(&id);
+                    self.requests.retain(|_, request| request.requested_by != id);
+                    out.events.push(Event::SessionRemoved(id));
+                }
+            }
+            "session.status" => {
+                if let (Some(id), Some(status)) = (text(p, "sessionID"), field::<wire::Status>(p, "status")) {
+                    self.status(&id, &status, &mut out);
+                }
+            }
+            "session.idle" => {
+                if let Some(id) = text(p, "sessionID") {
+                    self.turn(&id, Turn::Idle, &mut out);
+                }
+            }
+            "session.error" => self.error(p, &mut out),
+            "message.updated" => {
+                if let Some(info) = field::<wire::Message>(p, "info") {
+                    self.message(&info, now, &mut out);
+                }
+            }
+            "message.removed" => {
+                if let (Some(session), Some(message)) = (text(p, "sessionID"), text(p, "messageID")) {
+                    self.open.retain(|_, open| open.message != message);
+                    self.messages.remove(&message);
+                    out.events.push(Event::MessageRemoved((session, message)));
+                }
+            }
+            "message.part.updated" => {
+                if let Some(part) = field::<wire::Part>(p, "part") {
+                    self.part(&part, &mut out);
+                }
+            }
+            "message.part.delta" => self.delta(p, &mut out),
+            "message.part.removed" => {
+                if let (Some(s), Some(m), Some(part)) = (text(p, "sessionID"), text(p, "messageID"), text(p, "partID"))
+                {
+                    self.open.remove(&part);
+                    out.events.push(Event::PartRemoved((s, m, part)));
+                }
+            }
+            "permission.asked" => {
+                if let Ok(permission) = wire::Permission::deserialize_from(p) {
+                    let request = self.permission(&permission, now);
+                    self.asked(request, &mut out);
+                }
+            }
+            "question.asked" => {
+                if let Ok(question) = wire::Question::deserialize_from(p) {
+                    let request = self.question(&question, now);
+                    self.asked(request, &mut out);
+                }
+            }
+            "permission.replied" | "question.replied" | "question.rejected" => {
+                let id = text(p, "requestID").or_else(|| text(p, "permissionID"));
+                if let (Some(id), Some(session)) = (id, text(p, "sessionID")) {
+                    let root = self
+                        .requests
+                        .remove(&id)
+                        .map_or_else(|| self.root(&session), |request| request.session);
+                    out.events.push(Event::RequestClosed((root, id)));
+                }
+            }
+            _ => {}
+        }
+        out
+    }
+
+    fn status(&mut self, session: &str, status: &wire::Status, out: &mut Output) {
+        let turn = convert::turn(status);
+        if let Turn::Retrying(_) = turn {
+            self.drop_unfinished(session, out);
+        }
+        self.turn(session, turn, out);
+    }
+
+    /// What a failed attempt left; opencode starts new parts and never mentions these again.
+    fn drop_unfinished(&mut self, session: &str, out: &mut Output) {
+        let unfinished: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, o)| o.session == session)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in unfinished {
+            if let Some(open) = self.open.remove(&id) {
+                self.dead.insert(id.clone(), open.session.clone());
+                out.events.push(Event::PartRemoved((open.session, open.message, id)));
+            }
+        }
+    }
+
+    fn turn(&mut self, session: &str, turn: Turn, out: &mut Output) {
+        let idle = turn == Turn::Idle;
+        if idle {
+            self.watchdog.idle(session);
+            self.close_requests(session, out);
+        } else {
+            self.last_error.remove(session);
+        }
+        if self.turns.get(session) == Some(&turn) {
+            return;
+        }
+        self.turns.insert(session.to_owned(), turn.clone());
+        if idle {
+            // After an abort idle comes before the last parts; those are known by what they say of themselves.
+            self.messages
+                .retain(|_, m| m.session != session || m.completed_at.is_none());
+            self.calls.forget(session);
+        }
+        out.events.push(Event::Turn(TurnState {
+            session: session.to_owned(),
+            turn,
+        }));
+    }
+
+    /// An idle session asks nothing: after an abort opencode keeps the ask, and says nothing.
+    fn close_requests(&mut self, session: &str, out: &mut Output) {
+        let stale: Vec<AgentRequest> = self
+            .requests
+            .values()
+            .filter(|request| request.requested_by == session)
+            .cloned()
+            .collect();
+        for request in stale {
+            self.requests.remove(&request.id);
+            out.actions.push(Action::Reject {
+                request: request.id.clone(),
+            });
+            out.events.push(Event::RequestClosed((request.session, request.id)));
+        }
+    }
+
+    fn error(&mut self, p: &Value, out: &mut Output) {
+        let fault = field::<wire::Fault>(p, "error").unwrap_or_default();
+        if fault.aborted() {
+            return; // The user's own doing; the message says it too.
+        }
+        let (session, words) = (text(p, "sessionID"), fault.words());
+        let key = session.clone().unwrap_or_default();
+        if self.last_error.get(&key) != Some(&words) {
+            self.last_error.insert(key, words.clone());
+            out.events.push(Event::Error((session, words)));
+        }
+    }
+
+    fn message(&mut self, info: &wire::Message, now: u64, out: &mut Output) {
+        if let Some(why) = self.watchdog.message(info, now) {
+            out.events.push(Event::Error((Some(info.session.clone()), why.clone())));
+            out.actions.push(Action::Abort {
+                session: info.session.clone(),
+                why,
+            });
+        }
+        let message = convert::message(info, None);
+        let done = info.time.completed.is_some();
+        if done {
+            self.close_message(info, out, false);
+        }
+        if self.messages.get(&info.id) != Some(&message) {
+            self.messages.insert(info.id.clone(), message.clone());
+            out.events.push(Event::Message(message));
+        }
+    }
+
+    /// Nothing more comes for a completed message. `restored`: it was read whole just now.
+    fn close_message(&mut self, info: &wire::Message, out: &mut Output, restored: bool) {
+        let open: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(_, o)| o.message == info.id)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let gap = open.iter().any(|id| self.open.get(id).is_some_and(|o| o.gap));
+        if gap && !restored {
+            out.actions.push(Action::Fetch {
+                session: info.session.clone(),
+                message: info.id.clone(),
+            });
+            return;
+        }
+        for id in open {
+            if let Some(open) = self.open.remove(&id) {
+                let revision = self.next();
+                let (message, session, content) = (open.message, open.session, open.content);
+                out.events.push(Event::Part(Part {
+                    id,
+                    message,
+                    session,
+                    revision,
+                    closed: true,
+                    content,
+                }));
+            }
+        }
+        self.dead.retain(|_, session| *session != info.session);
+    }
+
+    fn part(&mut self, part: &wire::Part, out: &mut Output) {
+        if part.call.is_some() && part.kind == "tool" {
+            self.calls.learn(part);
+            self.watchdog.tool(&part.session);
+        }
+        let Some(content) = convert::content(part) else { return };
+        if self.dead.contains_key(&part.id) {
+            // An abort while it waits to try again makes the last attempt's text final after all.
+            if !convert::ended(part) || part.text.is_empty() {
+                return;
+            }
+            self.dead.remove(&part.id);
+        }
+        let user = self
+            .messages
+            .get(&part.message)
+            .is_some_and(|m| m.role == nexus_plugin_api::chat::types::Role::User);
+        let closed = user || convert::ended(part);
+        let revision = self.next();
+        if closed {
+            self.open.remove(&part.id);
+        } else {
+            let (session, message) = (part.session.clone(), part.message.clone());
+            self.open.insert(
+                part.id.clone(),
+                Open {
+                    session,
+                    message,
+                    content: content.clone(),
+                    revision,
+                    gap: false,
+                },
+            );
+        }
+        out.events.push(Event::Part(Part {
+            id: part.id.clone(),
+            message: part.message.clone(),
+            session: part.session.clone(),
+            revision,
+            closed,
+            content,
+        }));
+    }
+
+    fn delta(&mut self, p: &Value, out: &mut Output) {
+        let (Some(part), Some(more)) = (text(p, "partID"), p.get("delta").and_then(Value::as_str)) else {
+            return;
+        };
+        if p.get("field").and_then(Value::as_str) != Some("text") {
+            return;
+        }
+        let revision = self.next();
+        // A part whose beginning was missed says its whole text when it ends.
+        let Some(open) = self.open.get_mut(&part).filter(|open| !open.gap) else {
+            return;
+        };
+        match &mut open.content {
+            Content::Text(text) | Content::Reasoning(text) => text.push_str(more),
+            _ => return,
+        }
+        open.revision = revision;
+        let (message, session) = (open.message.clone(), open.session.clone());
+        out.events.push(Event::Delta(Delta {
+            part,
+            message,
+            session,
+            revision,
+            text: more.to_owned(),
+        }));
+    }
+
+    fn asked(&mut self, request: AgentRequest, out: &mut Output) {
+        if !self.requests.contains_key(&request.id) {
+            self.requests.insert(request.id.clone(), request.clone());
+            out.events.push(Event::Request(request));
+        }
+    }
+
+    fn forget(&mut self, session: &str) {
+        self.open.retain(|_, open| open.session != session);
+        self.messages.retain(|_, m| m.session != session);
+        self.dead.retain(|_, s| s != session);
+        self.calls.forget(session);
+        self.turns.remove(session);
+        self.last_error.remove(session);
+        self.names.remove(session);
+        self.reverts.remove(session);
+        self.watchdog.idle(session);
+    }
+
+    fn next(&mut self) -> u64 {
+        self.revision += 1;
+        self.revision
+    }
+}
+
+/// The revision of a part that ended at `at`: the same however often it is asked for, and above those it had before.
+pub fn closed_revision(at: u64) -> u64 {
+    at.saturating_mul(1000).saturating_add(999)
+}
+
+fn text(p: &Value, key: &str) -> Option<String> {
+    p.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn field<T: DeserializeOwned>(p: &Value, key: &str) -> Option<T> {
+    p.get(key).and_then(|value| serde_json::from_value(value.clone()).ok())
+}
+
+trait DeserializeFrom: DeserializeOwned {
+    fn deserialize_from(p: &Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(p.clone())
+    }
+}
+impl<T: DeserializeOwned> DeserializeFrom for T {}

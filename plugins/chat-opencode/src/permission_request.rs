@@ -1,0 +1,538 @@
+//! A permission request of opencode as an ask: what is approved is what was read.
+//!
+//! Problem: opencode's request names a command or a path, and not all that decides what will happen: the folder a command
+//! runs in, the file that a patch moves another one to, the arguments of an MCP server's tool.
+//!
+//! Mechanism: the request is shown together with the call that it is about. What of the call's input, and of the request's
+//! own additions, is not in the text, nor in the change, stands as a detail, by its name. Each path goes to the host, which
+//! knows where it leads; and the names that run what is written there. Where the input of the call is not known, a detail
+//! says so, and the page does not let it be allowed.
+//!
+//! Limits: which files a command names is guessed from its words.
+
+use crate::convert::text_of;
+use crate::permission_rules::{self, warning};
+use crate::wire;
+use nexus_plugin_api::chat::Ext;
+use nexus_plugin_api::chat::types::{AgentRequest, RequestKind};
+use nexus_plugin_api::chat_ext::{CHANGE, DETAILS, PATHS};
+use serde_json::{Map, Value, json};
+
+/// The tool call that a request is about, as far as it is known.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    pub part: Option<String>,
+    pub input: Option<Value>,
+}
+
+/// What opencode itself asks for, in its own words; all else is a tool that only its server knows.
+const OWN: [&str; 15] = [
+    "bash",
+    "edit",
+    "external_directory",
+    "read",
+    "list",
+    "glob",
+    "grep",
+    "webfetch",
+    "websearch",
+    "task",
+    "skill",
+    "todowrite",
+    "lsp",
+    "codesearch",
+    "doom_loop",
+];
+/// What a change shows of the input of a tool that edits.
+const IN_CHANGE: [&str; 5] = ["filePath", "oldString", "newString", "content", "patchText"];
+/// Of opencode's additions, what is shown as files, folders and a change.
+const METADATA: [&str; 7] = [
+    "diff",
+    "files",
+    "filepath",
+    "directories",
+    "patterns",
+    "parentDir",
+    "filediff",
+];
+/// Keys by which tools name a path.
+const PATH_KEYS: [&str; 11] = [
+    "filePath",
+    "filepath",
+    "file_path",
+    "path",
+    "file",
+    "directory",
+    "dir",
+    "cwd",
+    "workdir",
+    "source",
+    "destination",
+];
+/// Words of a command that are looked at, as paths.
+const WORDS: usize = 64;
+const UNKNOWN: &str = "⟨the input is not shown here⟩";
+
+struct Shown {
+    details: Vec<Value>,
+    paths: Vec<Value>,
+}
+
+impl Shown {
+    fn detail(&mut self, name: &str, text: impl Into<String>) {
+        self.details.push(json!({ "name": name, "text": text.into() }));
+    }
+
+    /// `new`: whatever is there would be replaced.
+    fn path(&mut self, path: &str, new: bool) {
+        let entry = json!({ "path": path, "new": new });
+        if !path.is_empty() && !self.paths.contains(&entry) {
+            self.paths.push(entry);
+        }
+    }
+}
+
+/// `root`: the session that shows it. `folder`: where opencode works.
+pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, now: u64) -> AgentRequest {
+    let files = files(&p.metadata);
+    let own = OWN.contains(&p.permission.as_str());
+    let change = change(&p.metadata, &files, folder);
+    let detail = detail(p, &call, &files, own);
+    let mut shown = Shown {
+        details: Vec::new(),
+        paths: Vec::new(),
+    };
+    touched(&mut shown, p, &files, folder);
+    rest(&mut shown, p, &call, &detail, change.is_some(), folder);
+    let named: Vec<String> = shown
+        .paths
+        .iter()
+        .filter_map(|entry| text_of(entry, "path"))
+        .chain(p.patterns.iter().cloned())
+        .collect();
+    let mut ext = Vec::new();
+    if let Some(change) = change {
+        ext.push(addition(CHANGE, &change.into()));
+    }
+    if !shown.details.is_empty() {
+        ext.push(addition(DETAILS, &shown.details.into()));
+    }
+    if p.permission == "bash" {
+        guess(&mut shown.paths, &detail, call.input.as_ref(), folder);
+    }
+    if !shown.paths.is_empty() {
+        ext.push(addition(
+            PATHS,
+            &json!({ "paths": shown.paths, "obeyed": permission_rules::OBEYED }),
+        ));
+    }
+    AgentRequest {
+        id: p.id.clone(),
+        session: root,
+        requested_by: p.session.clone(),
+        kind: RequestKind::Permission,
+        subject: p.permission.clone(),
+        detail,
+        always: p.always.clone(),
+        message: warning(&named).filter(|_| p.permission == "edit"),
+        part: call.part,
+        created_at: now,
+        ext,
+    }
+}
+
+/// What it is about, first of all. Of a tool that opencode does not know itself, everything it is called with.
+fn detail(p: &wire::Permission, call: &Call, files: &[File], own: bool) -> String {
+    let patterns = || p.patterns.join("\n");
+    if let Some(command) = text_of(&p.metadata, "command") {
+        return command;
+    }
+    match &call.input {
+        Some(input) if !own => serde_json::to_string_pretty(input).unwrap_or_else(|_| input.to_string()),
+        // One line for each; which is moved, and which is deleted, is said below.
+        _ if !files.is_empty() => patterns(),
+        _ => text_of(&p.metadata, "filepath").unwrap_or_else(patterns),
+    }
+}
+
+/// Files and folders, and what happens to them.
+fn touched(shown: &mut Shown, p: &wire::Permission, files: &[File], folder: &str) {
+    for file in files {
+        let name = |path: &str| within(path, folder).to_owned();
+        let what = match file.kind.as_str() {
+            "add" => "Adds",
+            "update" => "Changes",
+            "delete" => "Deletes",
+            "move" => "Moves",
+            other => other,
+        };
+        shown.detail(what, name(&file.path));
+        shown.path(&file.path, file.kind == "add");
+        if let Some(target) = &file.target {
+            shown.detail("to", name(target));
+            shown.path(target, true);
+        }
+    }
+    if files.is_empty()
+        && let Some(path) = text_of(&p.metadata, "filepath")
+    {
+        shown.path(&joined(folder, &path), false);
+    }
+    for directory in p
+        .metadata
+        .get("directories")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(directory) = directory.as_str() {
+            shown.detail("Accesses", directory);
+            shown.path(directory, false);
+        }
+    }
+}
+
+/// What is not shown yet of the call's input and of opencode's own additions.
+fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, changes: bool, folder: &str) {
+    let empty = Map::new();
+    let input = match &call.input {
+        Some(Value::Object(input)) => input,
+        Some(Value::Null) | None => &empty,
+        Some(other) => {
+            if !detail.contains(&other.to_string()) {
+                shown.detail("Input", other.to_string());
+            }
+            &empty
+        }
+    };
+    let own = OWN.contains(&p.permission.as_str());
+    for (key, value) in input {
+        if let Some(path) = value.as_str().filter(|_| PATH_KEYS.contains(&key.as_str())) {
+            shown.path(&joined(folder, path), false);
+        }
+        // It is the detail.
+        if !own {
+            continue;
+        }
+        let in_change = changes && IN_CHANGE.contains(&key.as_str()) && !value.as_str().is_some_and(lost_in_a_change);
+        let in_detail = value
+            .as_str()
+            .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
+        if !in_change && !in_detail {
+            shown.detail(if key == "workdir" { "Working folder" } else { key }, plain(value));
+        }
+    }
+    for (key, value) in p.metadata.as_object().unwrap_or(&empty) {
+        let said = METADATA.contains(&key.as_str()) || input.get(key) == Some(value);
+        let in_detail = value
+            .as_str()
+            .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
+        if !said && !in_detail && !value.is_null() {
+            shown.detail(key, plain(value));
+        }
+    }
+    // A request that is about no call says all by itself, or nothing.
+    let says = p.metadata.as_object().is_some_and(|m| !m.is_empty());
+    if call.input.is_none() && (p.tool.is_some() || !says) {
+        shown.detail("Unknown", UNKNOWN);
+    }
+}
+
+/// opencode makes a change of lines that it has normalized.
+fn lost_in_a_change(text: &str) -> bool {
+    text.contains(['\r', '\u{feff}'])
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Words of a command that may be paths, in the folder it runs in.
+fn guess(paths: &mut Vec<Value>, command: &str, input: Option<&Value>, folder: &str) {
+    let workdir = input.and_then(|i| text_of(i, "workdir"));
+    let base = workdir.map_or_else(|| folder.to_owned(), |dir| joined(folder, &dir));
+    let words = command.split(|c: char| c.is_whitespace() || "'\"`;|&<>()$={}".contains(c));
+    for word in words.filter(|w| !w.is_empty() && !w.starts_with('-')).take(WORDS) {
+        paths.push(json!({ "path": format!("{base}/{word}"), "guessed": true }));
+    }
+}
+
+/// One of the files of a patch.
+struct File {
+    kind: String,
+    path: String,
+    target: Option<String>,
+    patch: String,
+}
+
+fn files(metadata: &Value) -> Vec<File> {
+    let files = metadata.get("files").and_then(Value::as_array).into_iter().flatten();
+    files
+        .map(|file| File {
+            kind: text_of(file, "type").unwrap_or_else(|| "changes".to_owned()),
+            path: text_of(file, "filePath")
+                .or_else(|| text_of(file, "relativePath"))
+                .unwrap_or_default(),
+            target: text_of(file, "movePath"),
+            patch: text_of(file, "patch")
+                .or_else(|| text_of(file, "diff"))
+                .unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// The change that an edit is about. opencode names a file as it was in both of a diff's heads, whatever happens to it.
+fn change(metadata: &Value, files: &[File], folder: &str) -> Option<String> {
+    let of_file = |file: &File| {
+        let name = |path: &str| within(path, folder).to_owned();
+        let (old, new) = match file.kind.as_str() {
+            "add" => ("/dev/null".to_owned(), name(&file.path)),
+            "delete" => (name(&file.path), "/dev/null".to_owned()),
+            _ => (name(&file.path), name(file.target.as_ref().unwrap_or(&file.path))),
+        };
+        let hunks = file
+            .patch
+            .find("@@")
+            .filter(|at| *at == 0 || file.patch.get(..*at).is_some_and(|head| head.ends_with('\n')));
+        let hunks = hunks.and_then(|at| file.patch.get(at..)).unwrap_or_default();
+        format!("--- {old}\n+++ {new}\n{hunks}")
+    };
+    let diff = if files.is_empty() {
+        text_of(metadata, "diff")?
+    } else {
+        files.iter().map(of_file).collect::<Vec<_>>().join("\n")
+    };
+    (!diff.trim().is_empty()).then_some(diff)
+}
+
+/// As the owner knows it: without the folder that everything is in.
+fn within<'a>(path: &'a str, folder: &str) -> &'a str {
+    let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    inside.filter(|rest| !rest.is_empty()).unwrap_or(path)
+}
+
+/// As opencode reads it: `..` takes away a name, whatever that name leads to.
+fn joined(folder: &str, path: &str) -> String {
+    let whole = match path.strip_prefix("~/") {
+        _ if path.starts_with('/') => path.to_owned(),
+        Some(_) => return path.to_owned(),
+        None => format!("{folder}/{path}"),
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for name in whole.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
+}
+
+fn addition(name: &str, value: &Value) -> Ext {
+    Ext {
+        name: name.to_owned(),
+        value: value.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    fn asked(permission: &str, patterns: Value, metadata: Value, input: Option<Value>) -> AgentRequest {
+        let p = json!({"id": "per_1", "sessionID": "ses_1", "permission": permission, "patterns": patterns, "metadata": metadata,
+            "tool": {"messageID": "msg_1", "callID": "call_1"}});
+        let call = Call { part: None, input };
+        super::permission(&serde_json::from_value(p).unwrap(), "ses_1".into(), call, "/w", 1)
+    }
+
+    fn ext(request: &AgentRequest, name: &str) -> Value {
+        let ext = request.ext.iter().find(|e| e.name == name);
+        ext.and_then(|e| serde_json::from_str(&e.value).ok())
+            .unwrap_or_default()
+    }
+
+    fn details(request: &AgentRequest) -> Vec<(String, String)> {
+        let details = ext(request, DETAILS);
+        let details = details.as_array().into_iter().flatten();
+        details
+            .map(|d| {
+                (
+                    text_of(d, "name").unwrap_or_default(),
+                    text_of(d, "text").unwrap_or_default(),
+                )
+            })
+            .collect()
+    }
+
+    fn pair(name: &str, text: &str) -> (String, String) {
+        (name.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn where_and_how_a_command_runs_is_a_part_of_it() {
+        let input =
+            json!({"command": "./run.sh", "workdir": "vendor/../vendor/evil", "timeout": 5, "description": "Tests"});
+        let request = asked("bash", json!(["./run.sh"]), json!({"command": "./run.sh"}), Some(input));
+        assert_eq!(request.detail, "./run.sh");
+        let details = details(&request);
+        for wanted in [
+            pair("Working folder", "vendor/../vendor/evil"),
+            pair("timeout", "5"),
+            pair("description", "Tests"),
+        ] {
+            assert!(details.contains(&wanted), "{wanted:?} of {details:?}");
+        }
+        assert_eq!(details.len(), 3);
+        let paths = ext(&request, PATHS)["paths"].to_string();
+        assert!(
+            paths.contains(r#""/w/vendor/evil""#) && paths.contains("/w/vendor/evil/./run.sh"),
+            "{paths}"
+        );
+    }
+
+    #[test]
+    fn what_a_tool_of_a_server_is_called_with_is_what_is_asked() {
+        let input = json!({"to": "a@b", "text": "secrets", "path": "docs/x"});
+        let request = asked("mail_send_mail", json!(["*"]), json!({}), Some(input.clone()));
+        assert_eq!(serde_json::from_str::<Value>(&request.detail).unwrap(), input);
+        assert_eq!(details(&request), []);
+        assert_eq!(ext(&request, PATHS)["paths"][0]["path"], "/w/docs/x");
+        for (permission, metadata) in [("mail_send_mail", json!({})), ("bash", json!({"command": "ls"}))] {
+            let blind = asked(permission, json!(["*"]), metadata, None);
+            assert_eq!(details(&blind), [pair("Unknown", UNKNOWN)], "{permission}");
+        }
+        // Nothing is known to be nothing.
+        assert_eq!(details(&asked("x_y", json!(["*"]), json!({}), Some(json!({})))), []);
+        let more = asked(
+            "new_thing",
+            json!(["*"]),
+            json!({"target": "prod", "n": [1]}),
+            Some(json!({"a": 1})),
+        );
+        let mut more = details(&more);
+        more.sort();
+        assert_eq!(more, [pair("n", "[1]"), pair("target", "prod")]);
+        let fetch = json!({"url": "http://a/", "format": "html"});
+        let fetch = asked("webfetch", json!(["http://a/"]), fetch.clone(), Some(fetch));
+        assert_eq!(
+            (fetch.detail.as_str(), details(&fetch)),
+            ("http://a/", vec![pair("format", "html")])
+        );
+    }
+
+    /// As opencode 1.18.33 says it.
+    #[test]
+    fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
+        let file = |kind: &str, path: &str, target: Option<&str>| {
+            let patch = format!("===\n--- /w/{path}\t\n+++ /w/{path}\t\n@@ -1 +1 @@\n-a\n+b {kind}\n");
+            let mut file = json!({"type": kind, "filePath": format!("/w/{path}"), "relativePath": target.unwrap_or(path), "patch": patch});
+            if let Some(target) = target {
+                file["movePath"] = json!(format!("/w/{target}"));
+            }
+            file
+        };
+        let files = json!([
+            file("move", "notes.md", Some(".opencode/plugin/notes.js")),
+            file("add", "new.txt", None),
+            file("delete", "old.txt", None),
+            file("update", "kept.txt", None),
+        ]);
+        let metadata = json!({"filepath": "notes.md, new.txt", "diff": "the same\n", "files": files});
+        let request = asked(
+            "edit",
+            json!(["notes.md", "new.txt", "old.txt", "kept.txt"]),
+            metadata,
+            Some(json!({"patchText": "*** Begin Patch"})),
+        );
+        assert_eq!(request.detail, "notes.md\nnew.txt\nold.txt\nkept.txt");
+        assert_eq!(
+            details(&request),
+            [
+                pair("Moves", "notes.md"),
+                pair("to", ".opencode/plugin/notes.js"),
+                pair("Adds", "new.txt"),
+                pair("Deletes", "old.txt"),
+                pair("Changes", "kept.txt"),
+            ]
+        );
+        let change = ext(&request, CHANGE);
+        for head in [
+            "--- notes.md\n+++ .opencode/plugin/notes.js\n@@ -1 +1 @@\n-a\n+b move\n",
+            "--- /dev/null\n+++ new.txt\n@@",
+            "--- old.txt\n+++ /dev/null\n@@",
+            "--- kept.txt\n+++ kept.txt\n@@",
+        ] {
+            assert!(change.as_str().unwrap().contains(head), "{head}: {change}");
+        }
+        assert!(request.message.unwrap().contains(".opencode/plugin/notes.js"));
+        let hook = json!([file("move", "a", Some(".git/hooks/pre-commit"))]);
+        let hook = asked(
+            "edit",
+            json!(["a"]),
+            json!({"filepath": "a", "files": hook}),
+            Some(json!({})),
+        );
+        assert!(hook.message.unwrap().contains("pre-commit"));
+    }
+
+    #[test]
+    fn what_a_change_has_normalised_is_shown_as_it_is() {
+        let write = |content: &str| {
+            let input = json!({"filePath": "a.sh", "content": content});
+            asked(
+                "edit",
+                json!(["a.sh"]),
+                json!({"filepath": "/w/a.sh", "diff": "+x\n"}),
+                Some(input),
+            )
+        };
+        assert_eq!(details(&write("x\n")), []);
+        assert_eq!(details(&write("x\r\n")), [pair("content", "x\r\n")]);
+        assert_eq!(
+            ext(&write("x"), PATHS)["paths"][0],
+            json!({"path": "/w/a.sh", "new": false})
+        );
+    }
+
+    #[test]
+    fn a_request_that_comes_before_its_call_is_known_waits_for_it() {
+        let mut normalizer = crate::normalize::Normalizer::new(1);
+        normalizer.watch("/w");
+        let event = |kind: &str, properties: Value| -> wire::Envelope {
+            serde_json::from_value(json!({"directory": "/w", "payload": {"type": kind, "properties": properties}}))
+                .unwrap()
+        };
+        let part = |status: &str, input: Value| {
+            json!({"id": "prt_1", "sessionID": "s", "messageID": "m", "type": "tool", "tool": "x_y", "callID": "c",
+                "state": {"status": status, "input": input}})
+        };
+        let asked = event(
+            "permission.asked",
+            json!({"id": "per_1", "sessionID": "s", "permission": "x_y", "patterns": ["*"], "metadata": {},
+                "tool": {"messageID": "m", "callID": "c"}}),
+        );
+        assert!(normalizer.unknown_call(&asked).is_some());
+        normalizer.apply(
+            &event("message.part.updated", json!({"part": part("pending", json!({}))})),
+            1,
+        );
+        assert!(
+            normalizer.unknown_call(&asked).is_some(),
+            "its input is still being written"
+        );
+        let message = json!({"info": {"id": "m", "sessionID": "s", "role": "assistant"}, "parts": [part("running", json!({"a": 1}))]});
+        normalizer.calls_of(&wire::with_parts(&message).unwrap());
+        assert!(normalizer.unknown_call(&asked).is_none());
+        let out = normalizer.apply(&asked, 1).events;
+        let [nexus_plugin_api::chat::types::Event::Request(request)] = out.as_slice() else {
+            panic!("{out:?}");
+        };
+        assert_eq!(
+            (request.detail.as_str(), request.part.as_deref()),
+            ("{\n  \"a\": 1\n}", Some("prt_1"))
+        );
+    }
+}
