@@ -4,7 +4,7 @@
 mod foundation;
 mod reload;
 
-pub use foundation::{Again, Foundation, Held};
+pub use foundation::{Again, DataDirLock, Foundation};
 pub use reload::{Rereading, SetFilter};
 
 use crate::notify::watched_services;
@@ -17,13 +17,14 @@ use nexus_model::limits;
 use nexus_model::plugin::Kind;
 use nexus_model::time::{Clock, SystemClock};
 use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::TunnelStatus;
 use nexus_plugin_traits::{AuthProvider, StopProcesses};
 use nexus_registry::{
     LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, chat_place, counted, tunnel_place,
 };
 use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
-use nexus_tunnels::{Provided, PublicProber, Spec, TunnelService};
+use nexus_tunnels::{HttpChecker, Provided, Spec, TunnelService};
 use nexus_web::http::starting_page::Front;
 use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
@@ -75,7 +76,7 @@ impl App {
     /// # Errors
     /// The data directory is in use or cannot be written, the address is taken.
     pub async fn start(config: Config, rereading: Rereading, front: Front) -> anyhow::Result<Self> {
-        let mut held = Held::take(&config.data_dir)?;
+        let mut lock = DataDirLock::take(&config.data_dir)?;
         let listener = bind(config.web.listen).await?;
         let address = listener.local_addr()?;
         let closing = CancellationToken::new();
@@ -86,14 +87,14 @@ impl App {
         let page = tokio::spawn(serve_app(listener, ingress, front.page(), closing.clone()));
         // Before it is said where it listens: who finds an address and no socket may say that somebody removed it.
         let control = control(&config.data_dir, &front, &closing);
-        held.listening(address)?;
+        lock.listening(address)?;
         let listeners = Listeners {
             address,
             closing,
             page,
             control,
         };
-        match Self::behind(config, rereading, &front, held, &listeners).await {
+        match Self::behind(config, rereading, &front, lock, &listeners).await {
             Ok(behind) => Ok(Self { behind, listeners }),
             Err(error) => {
                 listeners.close().await;
@@ -107,12 +108,12 @@ impl App {
         config: Config,
         rereading: Rereading,
         front: &Front,
-        held: Held,
+        lock: DataDirLock,
         listeners: &Listeners,
     ) -> anyhow::Result<Behind> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (again, now) = (Arc::clone(&rereading.again), Arc::clone(&clock));
-        let open = move || Foundation::open(config, now, Some(held), Some(again));
+        let open = move || Foundation::open(config, now, Some(lock), Some(again));
         let foundation = Arc::new(tokio::task::spawn_blocking(open).await??);
         let config = &foundation.config;
         let loads = Arc::new(LoadProgress::new(foundation.compiling()));
@@ -167,7 +168,7 @@ impl App {
             let processes = Arc::clone(&processes);
             Box::pin(async move { processes.stop_all(Some(&owner)).await })
         });
-        let parts = nexus_chat::Parts {
+        let parts = nexus_chat::Dependencies {
             journal: nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?,
             plugins: plugins.clone(),
             stop_processes: Arc::clone(&stop_processes),
@@ -184,13 +185,13 @@ impl App {
 
         // The tunnels' listeners serve the page, and the page shows the tunnels: the ring is closed by this cell.
         let (web_made, web_cell) = tokio::sync::watch::channel(None);
-        let parts = nexus_tunnels::Parts {
+        let parts = nexus_tunnels::Dependencies {
             listener_server: Arc::new(TunnelPages::new(web_cell)),
             has_account: auth.has_account(),
             store: foundation.store.clone(),
             plugins: plugins.clone(),
             barred,
-            prober: Arc::new(PublicProber::default()),
+            checker: Arc::new(HttpChecker::default()),
             activity: Arc::<ActivityLog>::clone(&activity),
             stop_processes,
             clock: Arc::clone(&clock),
@@ -278,7 +279,7 @@ impl App {
     }
 
     /// The tunnels as people see them; changes are seen at once.
-    pub fn tunnel_statuses(&self) -> tokio::sync::watch::Receiver<Vec<nexus_model::tunnel::Status>> {
+    pub fn tunnel_statuses(&self) -> tokio::sync::watch::Receiver<Vec<TunnelStatus>> {
         self.behind.tunnels.statuses()
     }
 

@@ -174,18 +174,18 @@ mod tests {
         Renamed::key("", "file-version", "file_version"),
         Renamed {
             values: &[("public", "on")],
-            ..Renamed::key("door.*", "probe", "public_check")
+            ..Renamed::key("site.*", "probe", "public_check")
         },
     ];
 
     #[test]
     fn an_old_name_is_read_as_the_new_one_and_the_line_to_write_is_shown() {
         let text =
-            "file-version = 1 # old\n[door.a]\nprobe = \"public\"\n[door.b]\nprobe = \"off\"\n[wall.a]\nprobe = 1\n";
+            "file-version = 1 # old\n[site.a]\nprobe = \"public\"\n[site.b]\nprobe = \"off\"\n[wall.a]\nprobe = 1\n";
         let found = current(text, RENAMED);
         assert_eq!(
             found.text,
-            "file_version = 1 # old\n[door.a]\npublic_check = \"on\"\n[door.b]\npublic_check = \
+            "file_version = 1 # old\n[site.a]\npublic_check = \"on\"\n[site.b]\npublic_check = \
              \"off\"\n[wall.a]\nprobe = 1\n"
         );
         let lines: Vec<_> = found.old.iter().map(|key| (key.line, key.new_line.as_str())).collect();
@@ -207,11 +207,11 @@ mod tests {
 
     #[test]
     fn inline_tables_dotted_keys_and_quotes_are_read_too() {
-        let text = "door.a.probe = 'public'\ndoor.b = { \"probe\" = \"off\", x = 1 }\n";
+        let text = "site.a.probe = 'public'\nsite.b = { \"probe\" = \"off\", x = 1 }\n";
         let found = current(text, RENAMED);
         assert_eq!(
             found.text,
-            "door.a.public_check = 'on'\ndoor.b = { public_check = \"off\", x = 1 }\n"
+            "site.a.public_check = 'on'\nsite.b = { public_check = \"off\", x = 1 }\n"
         );
     }
 

@@ -50,7 +50,7 @@ pub fn literal(text: &str) -> Cow<'_, str> {
         before.is_some_and(|before| before.is_ascii()) && is_combining_mark(c) && !accent(c)
     };
     let bad = |c, before, after| (hidden(c) || foreign(c, before)) && !of_a_picture(c, before, after);
-    let shown = marked(text, &mut Edge::default(), Kind::Literal, bad);
+    let shown = marked(text, &mut Edge::default(), TextKind::Literal, bad);
     Cow::Owned(without_imitations(&shown))
 }
 
@@ -68,7 +68,7 @@ pub fn prose(text: &str) -> Cow<'_, str> {
     if plain_ascii(text) {
         return Cow::Borrowed(text);
     }
-    marked(text, &mut Edge::default(), Kind::Prose, bad_in_prose)
+    marked(text, &mut Edge::default(), TextKind::Prose, bad_in_prose)
 }
 
 /// What stands before a text.
@@ -125,7 +125,7 @@ impl Pieces {
     }
 
     fn show(&mut self, text: &str) -> String {
-        marked(text, &mut self.edge, Kind::Prose, bad_in_prose).into_owned()
+        marked(text, &mut self.edge, TextKind::Prose, bad_in_prose).into_owned()
     }
 }
 
@@ -142,7 +142,7 @@ fn plain_ascii(text: &str) -> bool {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TextKind {
     /// Nothing of it vanishes: a shell takes `\r` before `\n` for a part of the word.
     Literal,
     Prose,
@@ -151,7 +151,7 @@ enum Kind {
 fn marked<'a>(
     text: &'a str,
     edge: &mut Edge,
-    kind: Kind,
+    kind: TextKind,
     bad: impl Fn(char, Option<char>, Option<char>) -> bool,
 ) -> Cow<'a, str> {
     let mut shown = String::with_capacity(text.len());
@@ -162,8 +162,8 @@ fn marked<'a>(
         let piled = edge.accents > MARKS || edge.accents > ACCENTS && accent(c);
         match c {
             // A line's end as Windows writes it.
-            '\r' if kind == Kind::Prose && after == Some('\n') => {}
-            FLAG if kind == Kind::Prose => {
+            '\r' if kind == TextKind::Prose && after == Some('\n') => {}
+            FLAG if kind == TextKind::Prose => {
                 shown.push(c);
                 if let Some(tags) = FLAGS.iter().find(|tags| chars.as_str().starts_with(**tags)) {
                     shown.push_str(tags);

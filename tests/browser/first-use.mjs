@@ -72,14 +72,14 @@ await run(async (browser) => {
   await send(page, `Count. [[text n=8]] [[tool name=bash args={"command":"${command}","description":"Counts to a hundred and twenty"}]] [[markdown]]`);
   await page.getByRole('button', { name: 'Allow once' }).waitFor();
   assert.equal(await page.locator('.tool[data-state=completed]').count(), 0, 'the tool ran without being allowed');
-  await look(page, 'ask');
+  await look(page, 'request');
   // It is longer than its box: its end is read first.
-  await page.locator('.ask-read').evaluate((read) => { read.scrollTop = read.scrollHeight; });
+  await page.locator('.request-read').evaluate((read) => { read.scrollTop = read.scrollHeight; });
   await page.getByRole('button', { name: 'Allow once' }).click();
   await page.locator('.tool[data-state=completed]').waitFor();
   await idle(page);
   await page.locator('.md pre').waitFor();
-  assert.equal(await page.locator('.ask').count(), 0);
+  assert.equal(await page.locator('.request').count(), 0);
   await look(page, 'markdown');
   await page.locator('.tool summary').last().click();
   assert.match(await page.locator('.tool-body').last().innerText(), /line 120 of the output/);

@@ -35,7 +35,7 @@ export class Host {
   state() {
     this.send({ type: 'state', session: SESSION, seq: this.seq, info, messages: this.messages, turn: this.turn, requests: this.requests });
   }
-  ask(data) {
+  request(data) {
     const request = { requested_by: SESSION, permission: true, subject: 'bash', detail: 'ls', always: [], created_at: 1, ...data };
     this.requests.push(request);
     this.event({ type: 'request', request });

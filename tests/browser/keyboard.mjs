@@ -45,7 +45,7 @@ await run(async (browser) => {
   await focused(page, 'the question came');
   // It can be pressed once it was there long enough to be read.
   await until('it can be allowed', () => page.getByRole('button', { name: 'Allow once' }).isEnabled());
-  await tabTo(page, '.ask button:has-text("Allow once")', 'Shift+Tab');
+  await tabTo(page, '.request button:has-text("Allow once")', 'Shift+Tab');
   await keyboard.press('Space');
   await focused(page, 'allowing');
   await page.locator('.tool[data-state=completed]').waitFor();

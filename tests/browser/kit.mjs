@@ -42,7 +42,7 @@ export async function device(browser, options = {}) {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
     const { url } = message.location();
     if (message.text().startsWith('Failed to load resource') && refused.has(new URL(url, world.url).pathname)) return;
-    // A connection that hangs is given up before it was made: the browser says so, and it is what the page is to do.
+    // A connection that hangs is dropped before it was made: the browser says so, and it is what the page is to do.
     if (message.text().startsWith('WebSocket connection to') && refused.has('/live')) return;
     problems.push(`${page.url()}: ${message.text()} (${url})`);
   });

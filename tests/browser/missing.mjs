@@ -15,14 +15,14 @@ await run(async (browser) => {
   await page.getByText('without a model').first().waitFor();
   await page.locator('.banner form[action="/install"] button').waitFor();
   await look(page, 'missing');
-  await page.fill('#prompt', 'Hello, whoever is there.');
+  await page.fill('#prompt', 'Hello, is anyone there?');
   await page.keyboard.press('Enter');
   await until('the example answers', async () => (await answer(page)).length > 0);
   await idle(page);
-  assert.equal(await answer(page), 'Hello, whoever is there.');
+  assert.equal(await answer(page), 'Hello, is anyone there?');
   assert.ok(await page.locator('.banner.example').isVisible(), 'nothing says that this is an example');
   await look(page, 'example');
-  const held = page.url();
+  const bookmark = page.url();
   await page.goto(new URL('/status', world.url).href);
   await page.getByText('Live: this page').waitFor();
   await look(page, 'status-missing');
@@ -35,11 +35,11 @@ await run(async (browser) => {
   await none.waitFor();
   await look(nowhere, 'nowhere');
 
-  await page.goto(held);
+  await page.goto(bookmark);
   await page.locator('#prompt').waitFor();
   please('opencode appears');
   await page.getByText('switch back to chat-echo').waitFor();
-  assert.equal(await answer(page), 'Hello, whoever is there.', 'it can be read');
+  assert.equal(await answer(page), 'Hello, is anyone there?', 'it can be read');
   assert.ok(await page.locator('#prompt').isHidden(), 'nothing can be sent to a backend that is not there');
   await look(page, 'foreign');
   await page.goto(world.url);

@@ -91,13 +91,13 @@ await run(async (browser) => {
   await idle(page);
   await until('it is there once', async () => await wrong.count() === 1);
   await page.locator('#log').getByText('To fix: give opencode a key that the model\'s provider accepts').waitFor();
-  assert.equal((await page.locator('#log').innerText()).split('To fix:').length, 2, 'what to do is said twice');
+  assert.equal((await page.locator('#log').innerText()).split('To fix:').length, 2, 'the fix is shown twice');
   await look(page, 'error');
   await page.reload();
   await wrong.waitFor();
   assert.equal(await wrong.count(), 1);
 
-  // A connection that hangs is seen, and given up for one that does not.
+  // A connection that hangs is noticed, and replaced by one that does not.
   const line = await between();
   refused.add('/account').add('/live');
   const phone = await device(browser);

@@ -13,19 +13,19 @@ const middle = async (locator) => {
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
- * Notes of each request whether it could be allowed in the moment it appeared, and what was said below it: asked later, its
+ * Notes of each request whether it could be allowed in the moment it appeared, and what was written below it: asked later, its
  * own moment may be over.
  */
 const watch = (page) => page.addInitScript(() => {
   globalThis.appeared = [];
-  globalThis.said = [];
+  globalThis.notes = [];
   globalThis.presses = [];
   for (const kind of ['pointerdown', 'keydown']) document.addEventListener(kind, () => globalThis.presses.push(performance.now()), true);
   let last = null;
   new MutationObserver(() => {
-    const card = document.querySelector('.ask'), go = document.querySelector('.tail .alert .primary');
+    const card = document.querySelector('.request'), go = document.querySelector('.tail .alert .primary');
     globalThis.offered ??= go && { text: go.textContent, ready: !go.disabled };
-    globalThis.said.push(card?.querySelector('.why').textContent ?? '');
+    globalThis.notes.push(card?.querySelector('.why').textContent ?? '');
     if (card === last) return;
     last = card;
     const button = card?.querySelector('.primary');
@@ -34,7 +34,7 @@ const watch = (page) => page.addInitScript(() => {
 });
 /** The request that holds `text` appeared, once since it was last asked, and could not be allowed in that moment. */
 async function notAtOnce(page, text, what) {
-  await page.locator('.ask', { hasText: text }).waitFor();
+  await page.locator('.request', { hasText: text }).waitFor();
   const seen = await page.evaluate(() => globalThis.appeared.splice(0));
   assert.deepEqual(seen.filter((card) => card.text.includes(text)).map(({ ready }) => ready), [false], what);
 }
@@ -43,11 +43,11 @@ async function notAtOnce(page, text, what) {
 async function two(page, host) {
   host.replies = [];
   for (const { id } of [...host.requests]) host.close(id);
-  host.ask({ id: 'harmless', detail: 'ls' });
-  host.ask({ id: 'danger', detail: 'rm -rf ~' });
+  host.request({ id: 'harmless', detail: 'ls' });
+  host.request({ id: 'danger', detail: 'rm -rf ~' });
   await page.getByText('1 more waiting').waitFor();
   await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
-  await page.waitForFunction(() => globalThis.said.splice(0).some((text) => text.includes('in a moment')));
+  await page.waitForFunction(() => globalThis.notes.splice(0).some((text) => text.includes('in a moment')));
   await enabled(page, allow(page));
 }
 
@@ -101,27 +101,27 @@ await run(async (browser) => {
       await allow(page).focus();
       for (let n = 0; n < 40; n++) { await page.keyboard.down(key); await pause(10); }
       await page.keyboard.up(key);
-    }, `${key}, held`);
-    await focused(page, `${key}, held`);
+    }, `${key}, held key`);
+    await focused(page, `${key}, held key`);
   }
   // As assistive technology presses: by a click that no pointer made.
   await two(page, host);
-  await page.evaluate(() => { for (let n = 0; n < 5; n++) document.querySelector('.ask .primary').click(); });
+  await page.evaluate(() => { for (let n = 0; n < 5; n++) document.querySelector('.request .primary').click(); });
   await one(page, host, 'five clicks without a pointer');
   // An answer that has not come back yet is not given again.
   host.closes = false;
   await two(page, host);
   await allow(page).click();
   await page.locator('.why', { hasText: 'Sent' }).waitFor();
-  await page.evaluate(() => { for (const button of document.querySelectorAll('.ask button')) { button.disabled = false; button.click(); } });
+  await page.evaluate(() => { for (const button of document.querySelectorAll('.request button')) { button.disabled = false; button.click(); } });
   assert.deepEqual(host.replies.map(([id]) => id), ['harmless']);
   host.closes = true;
   // The same id with another text is another request.
   for (const { id } of [...host.requests]) host.close(id);
-  host.ask({ id: 'turned', detail: 'ls' });
+  host.request({ id: 'turned', detail: 'ls' });
   await notAtOnce(page, 'ls', 'a request can be allowed in the moment it appears');
   await enabled(page, allow(page));
-  host.ask({ id: 'turned', detail: 'rm -rf ~' });
+  host.request({ id: 'turned', detail: 'rm -rf ~' });
   await notAtOnce(page, 'rm -rf ~', 'a text was changed under the pointer');
   host.close('turned');
 
@@ -142,8 +142,8 @@ await run(async (browser) => {
   // Rejecting: with words, or none.
   await two(page, host);
   const seems = await page.evaluate(() => {
-    document.querySelector('.ask .row .bad').click();
-    const [, words, no] = document.querySelector('.ask .row').children;
+    document.querySelector('.request .row .bad').click();
+    const [, words, no] = document.querySelector('.request .row').children;
     return [words.type, no.textContent, no.disabled];
   });
   assert.deepEqual(seems, ['text', 'Reject', true], 'a button seems to work that lies still for no moment yet');
@@ -157,7 +157,7 @@ await run(async (browser) => {
 
   // Answered, and after a new connection it waits all the same: it can be answered again.
   host.closes = false;
-  host.ask({ id: 'again' });
+  host.request({ id: 'again' });
   await enabled(page, allow(page));
   host.replies = [];
   await allow(page).click();
@@ -173,7 +173,7 @@ await run(async (browser) => {
 
   // A press that closes what lies over the request is not for the request.
   await page.setViewportSize({ width: 700, height: 800 });
-  host.ask({ id: 'under', always: ['ls *'] });
+  host.request({ id: 'under', always: ['ls *'] });
   await enabled(page, allow(page));
   host.replies = [];
   await page.locator('#side-open').click();
@@ -204,17 +204,17 @@ await run(async (browser) => {
     for (const [name, detail] of Object.entries(cases)) {
       const what = `${name} at ${width}×${height}`;
       for (const { id } of [...host.requests]) host.close(id);
-      host.ask({ id: name + width, detail, always: ['rm *'] });
-      // Opened anew, as from a notification.
+      host.request({ id: name + width, detail, always: ['rm *'] });
+      // Opened again, as from a notification.
       await page.reload();
-      await page.locator('.ask').waitFor();
+      await page.locator('.request').waitFor();
       const box = await page.evaluate(() => {
         const rect = (node) => { const { left, top, right, bottom, height } = node.getBoundingClientRect(); return { left, top, right, bottom, height }; };
-        const read = document.querySelector('.ask-read'), range = document.createRange();
-        range.selectNodeContents(document.querySelector('.ask pre code'));
+        const read = document.querySelector('.request-read'), range = document.createRange();
+        range.selectNodeContents(document.querySelector('.request pre code'));
         const [first] = range.getClientRects();
-        return { head: rect(document.querySelector('.ask h2')), first: rect({ getBoundingClientRect: () => first }), read: rect(read),
-          buttons: [...document.querySelectorAll('.ask button')].map(rect), scrolls: read.scrollHeight > read.clientHeight + 2, wide: read.scrollWidth > read.clientWidth };
+        return { head: rect(document.querySelector('.request h2')), first: rect({ getBoundingClientRect: () => first }), read: rect(read),
+          buttons: [...document.querySelectorAll('.request button')].map(rect), scrolls: read.scrollHeight > read.clientHeight + 2, wide: read.scrollWidth > read.clientWidth };
       });
       const inside = (rect) => rect.top >= 0 && rect.bottom <= height + 1 && rect.left >= 0 && rect.right <= width + 1;
       assert.ok(inside(box.head) && inside(box.first), `${what}: its beginning is not in view ${JSON.stringify(box)}`);
@@ -229,7 +229,7 @@ await run(async (browser) => {
         assert.ok(await allow(page).isDisabled(), `${what}: it can be allowed unseen`);
         assert.ok(await page.getByRole('button', { name: 'Always allow' }).isDisabled());
         await page.screenshot({ path: `${world.shots}/requests-${name}-${width}x${height}.png` });
-        await page.locator('.ask-read').evaluate((read) => { read.scrollTop = read.scrollHeight; });
+        await page.locator('.request-read').evaluate((read) => { read.scrollTop = read.scrollHeight; });
       } else {
         await page.screenshot({ path: `${world.shots}/requests-${name}-${width}x${height}.png` });
       }
@@ -239,26 +239,26 @@ await run(async (browser) => {
   await page.setViewportSize({ width: 1280, height: 800 });
   // What the host had to cut cannot be seen, so it cannot be allowed.
   for (const { id } of [...host.requests]) host.close(id);
-  host.ask({ id: 'cut', detail: 'ls\n⟨99 more bytes are not shown here⟩' });
+  host.request({ id: 'cut', detail: 'ls\n⟨99 more bytes are not shown here⟩' });
   await enabled(page, page.getByRole('button', { name: 'Reject…' }));
   assert.ok(await allow(page).isDisabled());
   host.close('cut');
 
   // ---- characters that hide, in each place that is meant to the letter -----------------------------------------
   const evil = 'ls \u202e#; fr- mr\u202c; echo a\u200bb\u00a0c ⟨U+0440⟩m \u05d0 1 2 \u05d1';
-  host.ask({ id: 'evil', detail: evil, always: ['\u202els *'], subject: 'edit', change: `--- a\n+++ a\n@@ -1 +1 @@\n-x\n+\u2066y` });
-  await page.locator('.ask .unseen').first().waitFor();
-  const marks = (await page.locator('.ask pre .unseen').allInnerTexts()).join(' ');
+  host.request({ id: 'evil', detail: evil, always: ['\u202els *'], subject: 'edit', change: `--- a\n+++ a\n@@ -1 +1 @@\n-x\n+\u2066y` });
+  await page.locator('.request .unseen').first().waitFor();
+  const marks = (await page.locator('.request pre .unseen').allInnerTexts()).join(' ');
   assert.equal(marks, '⟨U+202E⟩ ⟨U+202C⟩ ⟨U+200B⟩ ⟨U+00A0⟩ ⟨U+0440⟩ ⟨U+2066⟩');
-  assert.deepEqual(await page.locator('.ask pre bdi').allInnerTexts(), ['\u05d0', '\u05d1']);
-  assert.ok(!/[\u202a-\u202e\u2066-\u2069\u200b]/.test(await page.locator('.ask').innerText()));
+  assert.deepEqual(await page.locator('.request pre bdi').allInnerTexts(), ['\u05d0', '\u05d1']);
+  assert.ok(!/[\u202a-\u202e\u2066-\u2069\u200b]/.test(await page.locator('.request').innerText()));
   await look(page, 'marks');
   host.close('evil');
 
   // ---- an edit shows its change --------------------------------------------------------------------------------
   const change = 'Index: src/a.rs\n===\n--- src/a.rs\n+++ src/a.rs\n@@ -1,4 +1,4 @@\n fn main() {\n--- x\n+++ y\n-    old();\n+    new();\n }\n'
     + '--- /dev/null\n+++ b.txt\n@@ -0,0 +1,60 @@\n' + Array.from({ length: 60 }, (_, n) => `+line ${n}`).join('\n') + '\n';
-  host.ask({ id: 'edit', subject: 'edit', detail: 'src/a.rs', always: ['*'], change });
+  host.request({ id: 'edit', subject: 'edit', detail: 'src/a.rs', always: ['*'], change });
   await page.getByRole('heading', { name: 'Allow the agent to edit a file?' }).waitFor();
   assert.deepEqual(await page.locator('.change .file').allInnerTexts(), ['src/a.rs', 'New file b.txt']);
   assert.deepEqual((await page.locator('.change .add').allInnerTexts()).slice(0, 3), ['+++ y', '+    new();', '+line 0']);
@@ -269,10 +269,10 @@ await run(async (browser) => {
   assert.ok(await allow(page).isDisabled(), 'a change can be allowed whose end was not seen');
   await look(page, 'change');
   // By keyboard alone.
-  await tabTo(page, '.ask-read', 'Shift+Tab');
+  await tabTo(page, '.request-read', 'Shift+Tab');
   await page.keyboard.press('End');
   await enabled(page, allow(page));
-  await tabTo(page, '.ask .primary');
+  await tabTo(page, '.request .primary');
   host.replies = [];
   await page.keyboard.press('Enter');
   await until('it is answered', () => host.replies.length);
@@ -280,7 +280,7 @@ await run(async (browser) => {
 
   // ---- questions -----------------------------------------------------------------------------------------------
   host.replies = [];
-  host.ask({ id: 'question', permission: false, subject: 'question', detail: '', questions: [
+  host.request({ id: 'question', permission: false, subject: 'question', detail: '', questions: [
     { header: 'Colour', text: 'Which colour?', choices: [{ label: 'Blue', description: 'As the sky' }, { label: 'Red', description: '' }], multiple: false, own: true },
     { header: 'Parts', text: 'Which parts?', choices: [{ label: 'a', description: '' }, { label: 'b', description: '' }], multiple: true, own: true },
     { header: 'Name', text: 'Which name?', choices: [], multiple: false, own: true }] });
@@ -297,7 +297,7 @@ await run(async (browser) => {
   await answer.dblclick();
   await until('it is answered', () => host.replies.length);
   assert.deepEqual(host.replies, [['question', { type: 'answers', answers: [['Blue'], ['a', 'my own words'], ['Ada']] }]]);
-  host.ask({ id: 'single', permission: false, subject: 'question', detail: '', questions: [
+  host.request({ id: 'single', permission: false, subject: 'question', detail: '', questions: [
     { header: '', text: 'Go on?', choices: [{ label: 'Yes', description: '' }, { label: 'No', description: '' }], multiple: false, own: false }] });
   await page.getByLabel('Yes').check();
   assert.equal(await page.locator('fieldset input[type=text]').count(), 0);
@@ -308,7 +308,7 @@ await run(async (browser) => {
   assert.deepEqual(host.replies[1], ['single', { type: 'reject', message: null }]);
 
   // ---- the tab says what waits, and an answer that nobody can give is not asked for ------------------------------
-  host.ask({ id: 'title' });
+  host.request({ id: 'title' });
   await until('the title says it', async () => (await page.title()).startsWith('● 1 waiting'));
   host.close('title');
   await until('the title is as before', async () => (await page.title()) === 'Requests · Nexus');

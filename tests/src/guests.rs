@@ -59,7 +59,7 @@ fn build(name: &str) -> PathBuf {
         .unwrap();
     assert!(
         status.success() || target(),
-        "the components that misbehave are built for a target that this Rust lacks. To fix: rustup target add {TARGET}"
+        "the components that misbehave are built for a target that this Rust does not have. To fix: rustup target add {TARGET}"
     );
     assert!(status.success(), "`nexus plugin build` of {name} ended with {status}");
     // Whole at every moment.

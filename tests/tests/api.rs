@@ -303,7 +303,7 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs schemathesis: ./tests/run"]
 async fn schemathesis_finds_nothing() {
-    let (_start, nexus, owner) = echo("[tunnel.main]\nplugin = \"tunnel-cloudflared\"\nprobe = \"off\"\n").await;
+    let (_start, nexus, owner) = echo("[tunnel.main]\nplugin = \"tunnel-cloudflared\"\npublic_check = \"off\"\n").await;
     // It leaves a cache where it runs.
     let scratch = tempfile::tempdir().unwrap();
     // A prompt can be taken back while it waits, and is gone from there once it is sent.
@@ -322,7 +322,7 @@ async fn schemathesis_finds_nothing() {
             "none",
         ])
         .args(["--request-timeout", "60", "--suppress-health-check", "all"])
-        // While the backend is away the others rightly say 503, which it would count as a fault.
+        // While the backend is unavailable the others rightly say 503, which it would count as a fault.
         .args([
             "--exclude-operation-id",
             "stop_backend",

@@ -105,7 +105,7 @@ async fn where_and_how_a_command_runs_is_read_before_it_is_allowed() {
         assert!(has(&ask, name, text), "{name}: {ask}");
     }
     world.allow(chat, &ask).await;
-    assert!(world.path("ran").exists(), "it ran where it was said to run");
+    assert!(world.path("ran").exists(), "it ran in the folder that was shown");
 
     // What a shell takes for a part of a word is seen.
     let (mut chat, ask) = world
@@ -180,7 +180,7 @@ async fn what_a_tool_of_a_server_is_called_with_is_read_before_it_is_allowed() {
         |_| {},
     )
     .await;
-    let input = json!({"to": "somebody@elsewhere.example", "text": "all my secrets"});
+    let input = json!({"to": "other@elsewhere.example", "text": "all my secrets"});
     let (chat, ask) = world.asked("mail_send", &input).await;
     assert_eq!(
         serde_json::from_str::<Value>(ask["detail"].as_str().unwrap()).unwrap(),
@@ -237,7 +237,7 @@ async fn where_a_link_of_the_workspace_leads_is_read_before_it_is_allowed() {
     let file = target.to_str().unwrap().trim_start_matches('/');
     assert!(ask.to_string().contains(file), "{ask}");
     world.allow(chat, &ask).await;
-    assert!(target.exists(), "it was written where it was said to lead");
+    assert!(target.exists(), "it was written where the request showed");
 
     let (mut chat, ask) = world
         .asked("write", &json!({"filePath": "assets/logo.js", "content": "1\n"}))

@@ -207,7 +207,7 @@ async fn a_token_is_never_seen_and_its_routes_are_told() {
     let here = why.split("to http://127.0.0.1:").nth(1).unwrap();
     let port: u16 = here.split(',').next().unwrap().parse().unwrap();
 
-    // It is mended in the dashboard, while all runs.
+    // It is fixed in the dashboard, while all runs.
     cloudflared.behave(&Behaviour {
         remote: Some(routes(&format!("http://localhost:{port}"))),
         ..behaviour

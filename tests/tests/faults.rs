@@ -92,9 +92,12 @@ async fn opencode_hangs_in_the_middle_of_an_answer() {
     assert!(signal(pid, libc::SIGSTOP));
     let begin = Instant::now();
     let backend = async || -> Value { world.browser.get("/api/v1/backend").await.json().await.unwrap() };
-    // It is away, or is waited for by now.
-    wait::seen_async("the page says that not all is well", backend, |b| b["phase"] != "up").await;
-    println!("said after {:.0} s", begin.elapsed().as_secs_f64());
+    // It is unavailable, or is waited for by now.
+    wait::seen_async("the page shows that something is wrong", backend, |b| {
+        b["phase"] != "up"
+    })
+    .await;
+    println!("reported after {:.0} s", begin.elapsed().as_secs_f64());
     wait::until("it is ended, and not adopted again and again", || !alive(pid));
     world.ready().await;
     println!("another one was there after {:.0} s", begin.elapsed().as_secs_f64());

@@ -36,7 +36,7 @@ async fn what_a_models_server_refuses_is_tried_again_or_said() {
     let mut chat = world.conversation().await;
     chat.prompt("[[error status=401]]").await;
     chat.until_idle().await;
-    chat.until("the error is said", |c| !c.errors().is_empty()).await;
+    chat.until("the error is shown", |c| !c.errors().is_empty()).await;
     assert!(chat.errors().contains("told to answer 401"), "{}", chat.errors());
     assert_eq!(world.llm.requests(), 6);
     // Who comes late reads it too.

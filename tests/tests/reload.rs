@@ -184,10 +184,7 @@ async fn a_backend_gets_other_limits_between_two_answers_and_the_conversation_go
     );
     pending(&owner, Value::is_null).await;
     world.ready().await;
-    assert!(
-        !nexus_tests::processes::alive(opencode),
-        "its processes were started anew"
-    );
+    assert!(!nexus_tests::processes::alive(opencode), "its processes were restarted");
     let details: Value = owner.get("/api/v1/plugins/details").await.json().await.unwrap();
     let chats: Vec<_> = details
         .as_array()

@@ -172,7 +172,7 @@ async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
     assert_eq!(up(&owner).await, url);
     assert_eq!(Browser::new(&url).get("/login").await.status(), 200);
 
-    // A connection that falls silent; the server keeps its port until it notices that too.
+    // A connection that becomes silent; the server keeps its port until it notices that too.
     let silent = sshd.sessions();
     assert!(!silent.is_empty());
     for pid in &silent {

@@ -130,7 +130,7 @@ async fn a_title_request_does_not_use_up_a_directive() {
     let llm = Llm::start().await;
     let messages = json!([
         {"role": "system", "content": "You write a title for the conversation."},
-        {"role": "user", "content": "mend the roof [[error status=500 times=1]]"},
+        {"role": "user", "content": "fix the roof [[error status=500 times=1]]"},
     ]);
     let client = nexus_tests::http().build().unwrap();
     let body = json!({"messages": messages});
@@ -141,7 +141,7 @@ async fn a_title_request_does_not_use_up_a_directive() {
         .await
         .unwrap();
     let answer: Value = answer.json().await.unwrap();
-    assert_eq!(answer["choices"][0]["message"]["content"], "Title: mend the roof");
+    assert_eq!(answer["choices"][0]["message"]["content"], "Title: fix the roof");
     assert_eq!(llm.requests(), 0);
 }
 

@@ -309,7 +309,7 @@ fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
         fs::write(file, bytes).unwrap();
     }
     let nexus = start.up();
-    wait::until("both files are made anew", || {
+    wait::until("both files are made again", || {
         let now = |file| fs::read(file).unwrap_or_default();
         files.iter().zip(&damaged).all(|(file, bytes)| now(file) != *bytes)
     });

@@ -1,4 +1,4 @@
-//! Another plugin takes over a tunnel of the running Nexus: the real bore, and the stand-in for cloudflared.
+//! Another plugin replaces the one of a tunnel of the running Nexus: the real bore, and the stand-in for cloudflared.
 
 use nexus_tests::bore::Server;
 use nexus_tests::browser::{ACCOUNT, Browser, PASSWORD};

@@ -1,4 +1,4 @@
-//! How others hear of a running Nexus: figures for Prometheus, and messages to an owner who is away.
+//! How others hear of a running Nexus: metrics for Prometheus, and messages to an owner who is away.
 
 use axum::Router;
 use axum::extract::State;
@@ -67,7 +67,7 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let (name, help) = rest.split_once(' ').unwrap();
             assert!(!help.is_empty() && name_fits(name), "{line}");
-            assert!(!families.contains_key(name), "{name} stands in two places");
+            assert!(!families.contains_key(name), "{name} is written in two places");
             families.insert(name.to_owned(), Family::default());
             open = Some((name.to_owned(), false));
             continue;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Source, Tunnel};
-use nexus_model::plugin::{Kind, Status};
+use nexus_model::plugin::{Kind, PluginStatus};
 use nexus_model::time::{Clock, random_token};
 use nexus_model::trouble::{Trouble, parted, sentence};
 use nexus_plugin_host::{Late, LoadError, Loaded, Runtime, RuntimeOptions};
@@ -21,9 +21,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The data directory, for this process alone.
-pub struct Held(Lock);
+pub struct DataDirLock(Lock);
 
-impl Held {
+impl DataDirLock {
     /// # Errors
     /// Another nexus runs on it.
     pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
@@ -50,22 +50,22 @@ pub struct Foundation {
     runtime: Arc<Runtime>,
     /// None: what was not fit when the configuration was read stays so.
     again: Option<Again>,
-    _held: Option<Held>,
+    _lock: Option<DataDirLock>,
 }
 
 impl Foundation {
-    /// Without `held` there are no child processes: another host may own them.
+    /// Without `lock` there are no child processes: another host may own them.
     ///
     /// # Errors
     /// The database cannot be opened, or the machine cannot run plugins.
     pub fn open(
         config: Config,
         clock: Arc<dyn Clock>,
-        held: Option<Held>,
+        lock: Option<DataDirLock>,
         again: Option<Again>,
     ) -> anyhow::Result<Self> {
         let store = Store::open(&config.data_dir)?;
-        let processes: Arc<dyn Processes> = if held.is_some() {
+        let processes: Arc<dyn Processes> = if lock.is_some() {
             processes(&config, &config.data_dir)?
         } else {
             Arc::new(Refusing::new("Only `nexus up` starts processes, not this command."))
@@ -86,7 +86,7 @@ impl Foundation {
             clock,
             runtime,
             again,
-            _held: held,
+            _lock: lock,
         })
     }
 
@@ -120,7 +120,7 @@ impl Foundation {
             clock,
             runtime,
             again: None,
-            _held: None,
+            _lock: None,
         })
     }
 
@@ -189,7 +189,7 @@ impl Foundation {
         name: &str,
         kind: Kind,
         order: &str,
-        load: impl Fn(&Self, &str, watch::Sender<Status>) -> anyhow::Result<Arc<P>> + Send + Sync + 'static,
+        load: impl Fn(&Self, &str, watch::Sender<PluginStatus>) -> anyhow::Result<Arc<P>> + Send + Sync + 'static,
     ) -> Arc<Late<P>> {
         let (foundation, owned, order) = (Arc::clone(self), name.to_owned(), order.to_owned());
         let load = move |status| {

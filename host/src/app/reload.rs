@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use nexus_chat::ChatService;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_registry::Plugins;
-use nexus_reload::{Host, Serving};
+use nexus_reload::{ActivePlugins, Host};
 use nexus_tunnels::TunnelService;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,10 +50,10 @@ impl Host for Running {
     fn file_says(&self, config: &Config) {
         self.plugins.overrides.file_says(config);
     }
-    fn serving(&self) -> Serving {
+    fn serving(&self) -> ActivePlugins {
         let config = &self.foundation.config;
         let fixed = config.chat.fallback.iter().chain([&config.auth.plugin]);
-        Serving {
+        ActivePlugins {
             tunnels: self.tunnels.serving(),
             chat: self.chat.plugin(),
             chat_name: config.chat.name.clone(),

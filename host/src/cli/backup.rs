@@ -1,6 +1,6 @@
 //! `nexus backup`, `nexus restore`.
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::load_config::load_config;
 use super::operator_only;
 use super::terminal::{complain, say};
@@ -28,7 +28,7 @@ pub(super) struct RestoreArgs {
     force: bool,
 }
 
-pub(super) fn write(args: BackupArgs, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn write(args: BackupArgs, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
@@ -75,7 +75,7 @@ fn not_in_it(config: &Config) -> Vec<String> {
     lines
 }
 
-pub(super) fn restore(args: &RestoreArgs, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn restore(args: &RestoreArgs, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),

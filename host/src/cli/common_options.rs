@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Which configuration, and where the data lies. They may stand anywhere, since most commands look at both.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Where {
+pub struct CommonOptions {
     /// The configuration file. By default nexus/nexus.toml in the user's configuration folder is used if it exists, else
     /// the built-in defaults (`nexus plugin` reads only a file that is given). A file in the current directory is never
     /// used, because the agent can write there

@@ -1,6 +1,6 @@
 //! `nexus config …`
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::doctor::{no_file, unloadable};
 use super::load_config::{EXIT_USAGE, load_config};
 use super::permissions;
@@ -24,7 +24,7 @@ pub(super) enum ConfigCommand {
     },
 }
 
-pub(super) fn run(command: &ConfigCommand, mut place: Where) -> ExitCode {
+pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode {
     let ConfigCommand::Check { file } = command;
     if let Some(file) = file
         && let Some(other) = place.config.replace(file.clone())

@@ -15,9 +15,9 @@ pub(super) enum Refusal {
     /// Nothing runs, or it cannot be asked.
     #[error("{0}")]
     Unreachable(String),
-    /// What the host says.
+    /// The message of the host, which refuses.
     #[error("{0}")]
-    Said(String),
+    Refused(String),
     /// It is not up yet: what it does.
     #[error("nexus is starting: {0}. Try again in a moment")]
     Starting(String),
@@ -31,7 +31,7 @@ pub(super) enum Refusal {
 /// # Errors
 /// No host runs on the data directory, or it refuses.
 #[cfg(unix)]
-pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Result<Value, Refusal> {
+pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) -> Result<Value, Refusal> {
     use http_body_util::BodyExt as _;
     use nexus_web::http::control_socket::FILE;
     use tokio::net::UnixStream;
@@ -49,7 +49,7 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
         .uri(path)
         .header("host", "nexus")
         .body(Full::new(Bytes::from(bytes)))
-        .map_err(|error| Refusal::Said(error.to_string()))?;
+        .map_err(|error| Refusal::Refused(error.to_string()))?;
     let limit = if method == "GET" { limits::QUERY } else { limits::ORDER };
     let exchange = async {
         let response = send(stream, request).await?;
@@ -72,12 +72,12 @@ pub(super) async fn ask(data_dir: &Path, path: &str, body: Option<Value>) -> Res
     if let Some(what) = answer.get("starting").and_then(Value::as_str) {
         return Err(Refusal::Starting(what.to_owned()));
     }
-    let said = answer.get("detail").and_then(Value::as_str);
-    let said = said.map_or_else(|| format!("the running nexus answered {status}"), str::to_owned);
+    let message = answer.get("detail").and_then(Value::as_str);
+    let message = message.map_or_else(|| format!("the running nexus answered {status}"), str::to_owned);
     Err(if status == http::StatusCode::FORBIDDEN {
-        Refusal::Forbidden(said)
+        Refusal::Forbidden(message)
     } else {
-        Refusal::Said(said)
+        Refusal::Refused(message)
     })
 }
 
@@ -126,7 +126,7 @@ fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusa
 /// # Errors
 /// Always, here.
 #[cfg(not(unix))]
-pub(super) async fn ask(_: &Path, _: &str, _: Option<Value>) -> Result<Value, Refusal> {
+pub(super) async fn request(_: &Path, _: &str, _: Option<Value>) -> Result<Value, Refusal> {
     Err(Refusal::Unreachable(
         "the control socket is not supported on this system yet; use the status page".to_owned(),
     ))

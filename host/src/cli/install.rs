@@ -1,6 +1,6 @@
 //! `nexus setup …`
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::load_config::load_config;
 use super::operator_only;
 use super::terminal::{complain, say};
@@ -14,7 +14,7 @@ pub(super) enum SetupCommand {
     Opencode,
 }
 
-pub(super) fn run(command: &SetupCommand, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: &SetupCommand, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let SetupCommand::Opencode = command;
     let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,

@@ -1,6 +1,6 @@
 //! The configuration that the options name, and what is said where it cannot be used.
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::terminal::complain;
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, PluginSource, Report, default_file, load};
@@ -14,7 +14,11 @@ pub const EXIT_USAGE: u8 = 2;
 ///
 /// # Errors
 /// Every problem of the file, or that the current directory cannot be read.
-pub fn load_config(place: &Where, listen: Option<SocketAddr>, plugins: &dyn PluginSource) -> Result<Config, LoadError> {
+pub fn load_config(
+    place: &CommonOptions,
+    listen: Option<SocketAddr>,
+    plugins: &dyn PluginSource,
+) -> Result<Config, LoadError> {
     let machine = Machine::this(plugins).map_err(LoadError::Machine)?;
     let file = place.config.clone().or_else(default_file);
     let overrides = Overrides {

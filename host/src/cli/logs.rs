@@ -1,6 +1,6 @@
 //! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::load_config::load_config;
 use super::terminal::complain;
 use clap::Args;
@@ -63,7 +63,7 @@ fn level(text: &str) -> Result<Level, String> {
         .ok_or_else(|| "expected error, warn, info, debug or trace".to_owned())
 }
 
-pub(super) fn run(args: &LogsArgs, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &LogsArgs, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),

@@ -20,7 +20,7 @@ mod terminal;
 mod up;
 pub mod user;
 
-pub use common_options::Where;
+pub use common_options::CommonOptions;
 pub use load_config::{EXIT_USAGE, LoadError, load_config};
 pub use signals::{Stop, Stops};
 
@@ -51,7 +51,7 @@ const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 )]
 struct Cli {
     #[command(flatten)]
-    place: Where,
+    place: CommonOptions,
     #[command(flatten)]
     up: UpArgs,
     #[command(subcommand)]
@@ -154,7 +154,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     })
 }
 
-fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
     let config = match load_config(place, listen, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),
@@ -193,7 +193,7 @@ fn run_up(place: &Where, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode>
 }
 
 /// For a plugin that was not fit when the configuration was read.
-fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
+fn again(config: &Config, place: &CommonOptions, listen: Option<SocketAddr>) -> Again {
     let (config, data_dir) = (config.clone(), place.data_dir.clone());
     Arc::new(move || {
         let plugins = crate::builtin::components();
@@ -207,7 +207,7 @@ fn again(config: &Config, place: &Where, listen: Option<SocketAddr>) -> Again {
 }
 
 /// Beside a running host or without one: both read the same database at each check.
-fn run_user(command: user::UserCommand, place: &Where) -> anyhow::Result<ExitCode> {
+fn run_user(command: user::UserCommand, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let config = match load_config(place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),

@@ -37,12 +37,13 @@ pub(super) fn turned_away(data_dir: &Path, command: &str) -> Option<ExitCode> {
 /// Whether the host that runs on `data_dir` turns this process away.
 #[cfg(unix)]
 fn of_the_host(data_dir: &Path) -> Option<String> {
-    use super::control_client::{Refusal, ask};
+    use super::control_client::{Refusal, request};
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .ok()?;
-    let asked = async { tokio::time::timeout(nexus_model::limits::SOCKET_SEND, ask(data_dir, "/healthz", None)).await };
+    let asked =
+        async { tokio::time::timeout(nexus_model::limits::SOCKET_SEND, request(data_dir, "/healthz", None)).await };
     match runtime.block_on(asked) {
         Ok(Err(Refusal::Forbidden(why))) => Some(why),
         _ => None,

@@ -1,17 +1,19 @@
 //! `nexus status`, `nexus tunnel …`, `nexus chat …`: what runs, and what to do with it.
 
-use super::common_options::Where;
-use super::control_client::{Refusal, ask};
+use super::common_options::CommonOptions;
+use super::control_client::{Refusal, request};
 use super::terminal::{as_it_is, complain, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};
 use nexus_config::{Machine, Overrides, data_dir, with_file};
 use nexus_model::limits;
+use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::reload::{Pending, What};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
 use nexus_model::trouble::{Trouble, parted, sentence};
-use nexus_model::{plugin, tunnel};
+use nexus_model::tunnel;
+use nexus_model::tunnel::TunnelStatus;
 use nexus_tunnels::{Opening, Outcome, Refused};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -77,8 +79,8 @@ struct Status {
     config_file: String,
     pending: Option<Pending>,
     backend: BackendStatus,
-    tunnels: Vec<tunnel::Status>,
-    plugins: Vec<plugin::Status>,
+    tunnels: Vec<TunnelStatus>,
+    plugins: Vec<PluginStatus>,
     #[serde(default)]
     starting: Option<String>,
     #[serde(default)]
@@ -90,7 +92,7 @@ const ACCOUNT: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs a job against the host of this data directory.
-fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
+fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
     // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
     let plugins = crate::builtin::components();
     let machine = Machine::this(&plugins).context("the current directory cannot be read")?;
@@ -111,7 +113,7 @@ fn asking(place: &Where, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) ->
 
 fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
     serde_json::from_value(answer).map_err(|error| {
-        Refusal::Said(format!(
+        Refusal::Refused(format!(
             "the running nexus has another version than this command: {error}. To fix: restart nexus"
         ))
     })
@@ -121,9 +123,9 @@ fn print(json: &Value) {
     as_it_is(&serde_json::to_string_pretty(json).unwrap_or_default());
 }
 
-pub(super) fn status(shown: &Shown, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn status(shown: &Shown, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     asking(place, async |data_dir| {
-        let answer = match ask(data_dir, "/api/v1/status", None).await {
+        let answer = match request(data_dir, "/api/v1/status", None).await {
             Err(Refusal::Starting(what)) if shown.json => {
                 print(&json!({ "version": env!("CARGO_PKG_VERSION"), "starting": what }));
                 return Ok(());
@@ -143,16 +145,16 @@ pub(super) fn status(shown: &Shown, place: &Where) -> anyhow::Result<ExitCode> {
     })
 }
 
-pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn tunnel(command: TunnelCommand, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     asking(place, async |data_dir| match command {
         TunnelCommand::List(shown) => {
-            let answer = ask(data_dir, "/api/v1/tunnels", None).await?;
+            let answer = request(data_dir, "/api/v1/tunnels", None).await?;
             if shown.json {
                 print(&answer);
             } else {
-                let tunnels: Vec<tunnel::Status> = read(answer)?;
+                let tunnels: Vec<TunnelStatus> = read(answer)?;
                 if tunnels.is_empty() {
-                    let status: Status = read(ask(data_dir, "/api/v1/status", None).await?)?;
+                    let status: Status = read(request(data_dir, "/api/v1/status", None).await?)?;
                     say(&no_tunnel(&status.config_file, status.pending.as_ref()));
                 }
                 tunnels.iter().for_each(|tunnel| say(&line(tunnel)));
@@ -160,16 +162,16 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
             Ok(())
         }
         TunnelCommand::Start { name, no_wait } => {
-            ask(data_dir, &path(&name, "/start"), Some(json!({}))).await?;
+            request(data_dir, &path(&name, "/start"), Some(json!({}))).await?;
             if no_wait { Ok(()) } else { opened(data_dir, &name).await }
         }
         TunnelCommand::Stop { name } => {
-            ask(data_dir, &path(&name, "/stop"), Some(json!({}))).await?;
+            request(data_dir, &path(&name, "/stop"), Some(json!({}))).await?;
             say(&format!("{name} is closed"));
             Ok(())
         }
         TunnelCommand::Swap { name, plugin } => {
-            let answer = ask(data_dir, &path(&name, "/swap"), Some(json!({ "plugin": plugin }))).await?;
+            let answer = request(data_dir, &path(&name, "/swap"), Some(json!({ "plugin": plugin }))).await?;
             let took = answer.get("took").and_then(Value::as_u64).unwrap_or_default();
             if answer.get("cut") == Some(&Value::Bool(true)) {
                 complain(
@@ -193,7 +195,7 @@ pub(super) fn tunnel(command: TunnelCommand, place: &Where) -> anyhow::Result<Ex
     })
 }
 
-pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn chat(command: &ChatCommand, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     asking(place, async |data_dir| {
         let (what, body) = match command {
             ChatCommand::Start => ("start", json!({})),
@@ -201,17 +203,17 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
             ChatCommand::Restart => ("restart", json!({})),
             ChatCommand::Swap { plugin } => ("swap", json!({ "plugin": plugin })),
         };
-        ask(data_dir, &format!("/api/v1/backend/{what}"), Some(body)).await?;
+        request(data_dir, &format!("/api/v1/backend/{what}"), Some(body)).await?;
         let wanted_up = !matches!(command, ChatCommand::Stop);
         let end = Instant::now() + limits::BACKEND_UP;
         loop {
-            let backend: BackendStatus = read(ask(data_dir, "/api/v1/backend", None).await?)?;
+            let backend: BackendStatus = read(request(data_dir, "/api/v1/backend", None).await?)?;
             let settled = match &backend.phase {
                 Phase::Up => wanted_up,
                 Phase::Stopped => !wanted_up,
                 Phase::Failed { why, hint } => {
                     let why = format!("{} is not running: {why}", backend.title);
-                    return Err(Refusal::Said(sentence(&why, hint.as_deref())));
+                    return Err(Refusal::Refused(sentence(&why, hint.as_deref())));
                 }
                 Phase::Starting { .. } | Phase::Reconnecting { .. } => false,
             };
@@ -221,7 +223,7 @@ pub(super) fn chat(command: &ChatCommand, place: &Where) -> anyhow::Result<ExitC
             }
             if Instant::now() > end {
                 let seconds = limits::BACKEND_UP.as_secs();
-                return Err(Refusal::Said(format!(
+                return Err(Refusal::Refused(format!(
                     "the backend was not ready within {seconds} s and keeps trying: {}",
                     of_backend(&backend)
                 )));
@@ -250,7 +252,7 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
         }
     };
     loop {
-        let status: tunnel::Status = read(ask(data_dir, &path(name, ""), None).await?)?;
+        let status: TunnelStatus = read(request(data_dir, &path(name, ""), None).await?)?;
         let now = SystemClock.now();
         match opening.see(&status, now) {
             Outcome::Open(url) => {
@@ -258,9 +260,9 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
                 return Ok(());
             }
             Outcome::Refused(refused) => {
-                let status: Status = read(ask(data_dir, "/api/v1/status", None).await?)?;
+                let status: Status = read(request(data_dir, "/api/v1/status", None).await?)?;
                 let file = Path::new(&status.config_file);
-                return Err(Refusal::Said(not_open(&refused, now, Some(file))));
+                return Err(Refusal::Refused(not_open(&refused, now, Some(file))));
             }
             // One that was made just now is seen in a moment.
             Outcome::NoAccount if Instant::now() >= account => {
@@ -272,7 +274,7 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
             }
             // Between two plugins of a swap nothing is open.
             Outcome::Off if !status.swap.as_ref().is_some_and(tunnel::Swap::is_under_way) => {
-                return Err(Refusal::Said(format!("{name} was closed in the meantime")));
+                return Err(Refusal::Refused(format!("{name} was closed in the meantime")));
             }
             Outcome::NoAccount | Outcome::Off => {}
             Outcome::Fresh => tell(format!(
@@ -325,11 +327,11 @@ fn overview(status: &Status) -> String {
     text.push_str("\nplugins\n");
     for plugin in &status.plugins {
         let state = match &plugin.state {
-            plugin::State::Stopped => "stopped".to_owned(),
-            plugin::State::Starting => "starting".to_owned(),
-            plugin::State::Running => "running".to_owned(),
-            plugin::State::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
-            plugin::State::Failed { cause } => {
+            PluginState::Stopped => "stopped".to_owned(),
+            PluginState::Starting => "starting".to_owned(),
+            PluginState::Running => "running".to_owned(),
+            PluginState::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
+            PluginState::Failed { cause } => {
                 let hint = plugin.last_failure.as_ref().and_then(|failure| failure.hint.as_deref());
                 indented(&sentence(&format!("failed: {cause}"), hint))
             }
@@ -462,8 +464,10 @@ fn deeper(text: &str) -> String {
     text.trim_end().replace('\n', "\n        ")
 }
 
-fn line(status: &tunnel::Status) -> String {
-    use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
+fn line(status: &TunnelStatus) -> String {
+    use nexus_model::tunnel::TunnelState::{
+        Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
+    };
     let state = match &status.state {
         Off => "closed".to_owned(),
         WaitingForAccount => "waiting for an owner account".to_owned(),

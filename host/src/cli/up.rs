@@ -10,7 +10,7 @@ use nexus_config::ownership;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
 use nexus_model::trouble::sentence;
-use nexus_model::tunnel;
+use nexus_model::tunnel::{TunnelState, TunnelStatus};
 use nexus_web::http::starting_page::Front;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ fn tell_the_manager(manager: &Arc<Manager>, app: &App) -> JoinHandle<()> {
 }
 
 /// One line, without a secret: every user of the machine may read it.
-fn summary(address: SocketAddr, chat: &BackendStatus, tunnels: &[tunnel::Status]) -> String {
+fn summary(address: SocketAddr, chat: &BackendStatus, tunnels: &[TunnelStatus]) -> String {
     let phase = match &chat.phase {
         Phase::Starting { .. } => "starts",
         Phase::Up if chat.example => "is not available, the fallback is active",
@@ -128,7 +128,7 @@ fn summary(address: SocketAddr, chat: &BackendStatus, tunnels: &[tunnel::Status]
     let title = chat.missing.as_ref().map_or(&chat.title, |missing| &missing.title);
     let open = tunnels
         .iter()
-        .filter(|t| matches!(t.state, tunnel::State::Up { .. } | tunnel::State::Degraded { .. }))
+        .filter(|t| matches!(t.state, TunnelState::Up { .. } | TunnelState::Degraded { .. }))
         .count();
     let tunnels = match tunnels.len() {
         0 => String::new(),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const OWNER: &str = "nexus.notify";
 
 /// The operator's program. It runs as every child does: under a shim, so that nothing of it is left behind.
-struct Command {
+struct CommandChannel {
     words: Vec<String>,
     processes: Arc<dyn Processes>,
 }
@@ -32,7 +32,7 @@ impl References for NoSecrets {
     }
 }
 
-impl Command {
+impl CommandChannel {
     /// What the operator wrote stands as it is: a brace begins no reference.
     fn spec(&self, event: &str) -> Option<Spec> {
         let (program, arguments) = self.words.split_first()?;
@@ -53,7 +53,7 @@ impl Command {
     }
 }
 
-impl Channel for Command {
+impl Channel for CommandChannel {
     fn name(&self) -> String {
         format!("the command {}", self.words.first().map_or("", String::as_str))
     }
@@ -66,7 +66,9 @@ impl Channel for Command {
             let mut json = serde_json::to_vec(notice).map_err(|e| e.to_string())?;
             json.push(b'\n');
             let refs: Arc<dyn References> = Arc::new(NoSecrets);
-            let run = self.processes.feed(OWNER, spec, refs, limits::NOTIFY_TRY, json);
+            let run = self
+                .processes
+                .run_with_input(OWNER, spec, refs, limits::NOTIFY_TRY, json);
             let output = run.await.map_err(|e| e.to_string())?;
             for (stream, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
                 if !text.trim().is_empty() {
@@ -102,7 +104,7 @@ impl Channel for Webhook {
 pub(super) fn of(notify: &Notify, processes: &Arc<dyn Processes>) -> anyhow::Result<Vec<Arc<dyn Channel>>> {
     let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
     if let Some(words) = &notify.command {
-        channels.push(Arc::new(Command {
+        channels.push(Arc::new(CommandChannel {
             words: words.clone(),
             processes: Arc::clone(processes),
         }));

@@ -3,9 +3,9 @@
 use nexus_chat::Phase;
 use nexus_model::limits::NOTIFY_OUTAGE;
 use nexus_model::notice::{Notice, NoticeKind};
-use nexus_model::plugin;
+use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::time::Millis;
-use nexus_model::tunnel::{PublicCheckResult, State, Status};
+use nexus_model::tunnel::{PublicCheckResult, TunnelState, TunnelStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
@@ -34,7 +34,7 @@ impl Tunnels {
     /// An address is told once, and again after it was told that the tunnel failed; one that was made just now is told when
     /// it can be opened. A failure is told once, and once more when it becomes final; an outage is one when it has lasted
     /// for [`NOTIFY_OUTAGE`].
-    pub(super) fn see(&mut self, all: &[Status], now: Millis) -> Vec<Notice> {
+    pub(super) fn see(&mut self, all: &[TunnelStatus], now: Millis) -> Vec<Notice> {
         let mut notices = Vec::new();
         for tunnel in all {
             let told = self.0.entry(tunnel.name.clone()).or_default();
@@ -50,11 +50,14 @@ impl Tunnels {
                 Some(PublicCheckResult::Passed { .. }) | None => None,
             };
             let out = match (&tunnel.state, unreached) {
-                (State::Up { .. } | State::Degraded { .. }, Some(why)) => {
+                (TunnelState::Up { .. } | TunnelState::Degraded { .. }, Some(why)) => {
                     Some(format!("failed its public check: {why}"))
                 }
-                (State::Reconnecting { why }, _) => Some(format!("does not pass requests: {why}")),
-                (State::Up { .. } | State::Degraded { .. } | State::Off | State::Stopping, _) => {
+                (TunnelState::Reconnecting { why }, _) => Some(format!("does not pass requests: {why}")),
+                (
+                    TunnelState::Up { .. } | TunnelState::Degraded { .. } | TunnelState::Off | TunnelState::Stopping,
+                    _,
+                ) => {
                     told.outage = None;
                     None
                 }
@@ -70,8 +73,8 @@ impl Tunnels {
                 continue;
             }
             let down = match &tunnel.state {
-                State::Up { .. } if tunnel.fresh => continue,
-                State::Up { .. } => {
+                TunnelState::Up { .. } if tunnel.fresh => continue,
+                TunnelState::Up { .. } => {
                     told.down = Down::No;
                     if tunnel.url.is_some() && tunnel.url != told.url {
                         told.url.clone_from(&tunnel.url);
@@ -80,8 +83,10 @@ impl Tunnels {
                     }
                     continue;
                 }
-                State::Waiting { why, .. } => (Down::ForNow, format!("does not open; Nexus keeps retrying: {why}")),
-                State::Failed { why, .. } => (Down::ForGood, format!("failed and needs attention: {why}")),
+                TunnelState::Waiting { why, .. } => {
+                    (Down::ForNow, format!("does not open; Nexus keeps retrying: {why}"))
+                }
+                TunnelState::Failed { why, .. } => (Down::ForGood, format!("failed and needs attention: {why}")),
                 _ => continue,
             };
             if down.0 > told.down {
@@ -131,9 +136,9 @@ impl Backend {
 pub(super) struct Plugins(BTreeSet<String>);
 
 impl Plugins {
-    pub(super) fn see(&mut self, all: &[plugin::Status], now: Millis) -> Vec<Notice> {
-        let failed = |status: &plugin::Status| match &status.state {
-            plugin::State::Failed { cause } => Some((status.name.clone(), cause.clone())),
+    pub(super) fn see(&mut self, all: &[PluginStatus], now: Millis) -> Vec<Notice> {
+        let failed = |status: &PluginStatus| match &status.state {
+            PluginState::Failed { cause } => Some((status.name.clone(), cause.clone())),
             _ => None,
         };
         let failed: BTreeMap<String, String> = all.iter().filter_map(failed).collect();
@@ -157,8 +162,8 @@ mod tests {
     use super::*;
     use nexus_model::tunnel::Encryption;
 
-    fn tunnel(state: State, url: Option<&str>) -> Status {
-        Status {
+    fn tunnel(state: TunnelState, url: Option<&str>) -> TunnelStatus {
+        TunnelStatus {
             name: "home".into(),
             plugin: "tunnel-bore".into(),
             title: "bore".into(),
@@ -178,30 +183,30 @@ mod tests {
     #[test]
     fn an_address_is_told_once_and_a_failure_once_for_each_outage() {
         let mut seen = Tunnels::default();
-        let mut see = |state: &State, url| {
+        let mut see = |state: &TunnelState, url| {
             let found = seen.see(&[tunnel(state.clone(), url)], 5);
             found.into_iter().map(|n| (n.event, n.url)).collect::<Vec<_>>()
         };
-        let up = State::Up { connections: 1 };
-        let waits = State::Waiting {
+        let up = TunnelState::Up { connections: 1 };
+        let waits = TunnelState::Waiting {
             why: "no route".into(),
             hint: None,
             at: 9,
         };
-        let failed = State::Failed {
+        let failed = TunnelState::Failed {
             why: "refused".into(),
             hint: None,
         };
         let url = |text: &str| vec![(NoticeKind::TunnelUrl, Some(text.to_owned()))];
         let down = vec![(NoticeKind::TunnelFailed, None)];
-        assert!(see(&State::Starting { what: "x".into() }, Some("http://a")).is_empty());
+        assert!(see(&TunnelState::Starting { what: "x".into() }, Some("http://a")).is_empty());
         assert_eq!(see(&up, Some("http://a")), url("http://a"));
-        assert!(see(&State::Up { connections: 4 }, Some("http://a")).is_empty());
-        assert!(see(&State::Off, None).is_empty());
+        assert!(see(&TunnelState::Up { connections: 4 }, Some("http://a")).is_empty());
+        assert!(see(&TunnelState::Off, None).is_empty());
         assert!(see(&up, Some("http://a")).is_empty(), "it is known");
         assert_eq!(see(&up, Some("http://b")), url("http://b"));
         assert_eq!(see(&waits, None), down);
-        assert!(see(&State::Starting { what: "x".into() }, None).is_empty());
+        assert!(see(&TunnelState::Starting { what: "x".into() }, None).is_empty());
         assert!(see(&waits, None).is_empty(), "the same outage");
         assert_eq!(see(&failed, None), down, "now it is final");
         assert!(see(&failed, None).is_empty());
@@ -212,9 +217,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_told_once_it_has_lasted_and_the_end_of_it_with_the_address() {
         use nexus_model::tunnel::PublicCheck;
-        let lost = State::Reconnecting { why: "no route".into() };
+        let lost = TunnelState::Reconnecting { why: "no route".into() };
         let unreached = |why: &str| {
-            let mut status = tunnel(State::Up { connections: 1 }, Some("http://a"));
+            let mut status = tunnel(TunnelState::Up { connections: 1 }, Some("http://a"));
             status.public_check = Some(PublicCheck {
                 at: 1,
                 result: PublicCheckResult::Failed { why: why.into() },
@@ -223,7 +228,7 @@ mod tests {
         };
         for out in [tunnel(lost, Some("http://a")), unreached("refused")] {
             let mut seen = Tunnels::default();
-            let up = tunnel(State::Up { connections: 1 }, Some("http://a"));
+            let up = tunnel(TunnelState::Up { connections: 1 }, Some("http://a"));
             assert_eq!(seen.see(std::slice::from_ref(&up), 1).len(), 1);
             assert!(seen.see(std::slice::from_ref(&out), 2).is_empty());
             // A short one is nobody's business.
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn an_address_that_was_made_just_now_is_not_told_yet() {
         let mut seen = Tunnels::default();
-        let mut status = tunnel(State::Up { connections: 1 }, Some("https://a"));
+        let mut status = tunnel(TunnelState::Up { connections: 1 }, Some("https://a"));
         status.fresh = true;
         assert!(seen.see(std::slice::from_ref(&status), 1).is_empty());
         status.fresh = false;
@@ -269,20 +274,20 @@ mod tests {
         assert!(backend.see("opencode", &failed, 5).is_some());
 
         let mut plugins = Plugins::default();
-        let status = |state| plugin::Status {
+        let status = |state| PluginStatus {
             name: "demo".into(),
-            kind: plugin::Kind::Tunnel,
+            kind: nexus_model::plugin::Kind::Tunnel,
             version: "1".into(),
             state,
             restarts: 5,
             last_failure: None,
             tunnel: None,
         };
-        let dead = status(plugin::State::Failed { cause: "trap".into() });
-        assert!(plugins.see(&[status(plugin::State::Running)], 1).is_empty());
+        let dead = status(PluginState::Failed { cause: "trap".into() });
+        assert!(plugins.see(&[status(PluginState::Running)], 1).is_empty());
         assert_eq!(plugins.see(std::slice::from_ref(&dead), 2)[0].subject, "plugin demo");
         assert!(plugins.see(std::slice::from_ref(&dead), 3).is_empty());
-        assert!(plugins.see(&[status(plugin::State::Running)], 4).is_empty());
+        assert!(plugins.see(&[status(PluginState::Running)], 4).is_empty());
         assert_eq!(plugins.see(&[dead], 5).len(), 1);
     }
 }

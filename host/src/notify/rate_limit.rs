@@ -12,7 +12,7 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     /// At most one for each kind and subject; the oldest first.
-    held: VecDeque<Notice>,
+    queued: VecDeque<Notice>,
     last: HashMap<(NoticeKind, String), Instant>,
     /// Those of the last hour.
     sent: VecDeque<(Instant, NoticeKind)>,
@@ -20,10 +20,10 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn offer(&mut self, notice: Notice) {
-        let same = |held: &&mut Notice| held.event == notice.event && held.subject == notice.subject;
-        match self.held.iter_mut().find(same) {
-            Some(held) => *held = notice,
-            None => self.held.push_back(notice),
+        let same = |queued: &&mut Notice| queued.event == notice.event && queued.subject == notice.subject;
+        match self.queued.iter_mut().find(same) {
+            Some(queued) => *queued = notice,
+            None => self.queued.push_back(notice),
         }
     }
 
@@ -34,11 +34,11 @@ impl Limiter {
             self.sent.pop_front();
         }
         let (mut due, mut next) = (Vec::new(), None::<Instant>);
-        for notice in std::mem::take(&mut self.held) {
+        for notice in std::mem::take(&mut self.queued) {
             match self.until(&notice) {
                 Some(until) if until > now => {
                     next = Some(next.map_or(until, |next| next.min(until)));
-                    self.held.push_back(notice);
+                    self.queued.push_back(notice);
                 }
                 _ => {
                     self.last.insert((notice.event, notice.subject.clone()), now);

@@ -5,9 +5,11 @@ use nexus_auth::{Lockout, place_in_words};
 use nexus_chat::BackendStatus;
 use nexus_config::resolved::Notify;
 use nexus_model::notice::{Notice, NoticeKind};
+use nexus_model::plugin::PluginStatus;
 use nexus_model::plural;
 use nexus_model::time::Clock;
-use nexus_model::{plugin, tunnel};
+use nexus_model::tunnel::TunnelStatus;
+
 use nexus_process::Processes;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -15,9 +17,9 @@ use tokio::task::JoinHandle;
 
 /// What is watched.
 pub(crate) struct Watched {
-    pub(crate) tunnels: watch::Receiver<Vec<tunnel::Status>>,
+    pub(crate) tunnels: watch::Receiver<Vec<TunnelStatus>>,
     pub(crate) chat: watch::Receiver<BackendStatus>,
-    pub(crate) plugins: watch::Receiver<Vec<plugin::Status>>,
+    pub(crate) plugins: watch::Receiver<Vec<PluginStatus>>,
     pub(crate) lockouts: broadcast::Receiver<Lockout>,
 }
 

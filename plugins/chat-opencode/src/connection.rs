@@ -398,7 +398,7 @@ fn note(what: &str, result: Result<(), Trouble>) {
     }
 }
 
-/// Reads a session and those above it, so that its asks can be shown at the root.
+/// Reads a session and those above it, so that its requests can be shown at the root.
 pub async fn learn(id: &str) {
     let mut wanted = connection_state::with(|c| c.normalizer.unknown_ancestor(id))
         .ok()

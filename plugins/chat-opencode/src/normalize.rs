@@ -393,7 +393,7 @@ impl Normalizer {
         }));
     }
 
-    /// An idle session asks nothing: after an abort opencode keeps the ask, and says nothing.
+    /// An idle session has no open request: after an abort opencode keeps the request without an event.
     fn close_requests(&mut self, session: &str, out: &mut Output) {
         let stale: Vec<AgentRequest> = self
             .requests

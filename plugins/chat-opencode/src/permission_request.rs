@@ -1,4 +1,4 @@
-//! A permission request of opencode as an ask: what is approved is what was read.
+//! A permission request of opencode as one of the contract: what is approved is what was read.
 //!
 //! Problem: opencode's request names a command or a path, and not all that decides what will happen: the folder a command
 //! runs in, the file that a patch moves another one to, the arguments of an MCP server's tool.

@@ -23,7 +23,7 @@ use nexus_plugin_api::tunnel::{
 use nexus_plugin_api::{FutureReader, config, log, refusals};
 use settings::{Authored, BINARY, CREDENTIALS, Given, Mode, PROCESS, Protocol, Settings, TOKEN};
 use std::cell::RefCell;
-use tunnel_watch::{End, Run, again, asked, asks, follow};
+use tunnel_watch::{End, Run, again, count_name_request, follow, name_requests};
 
 /// Before a name is asked for again: what the quick service did not do at once it often does seconds later.
 const ASK_AGAIN: [u64; 2] = [2_000, 5_000];
@@ -96,7 +96,7 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
         let running = process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
         let adopted = running.outcome == Outcome::Adopted;
         if mode == Mode::Quick && !adopted {
-            asks();
+            count_name_request();
         }
         let words = RefCell::new(Words::new(accepted));
         let mut output = process::lines(PROCESS).map_err(refused)?;
@@ -164,7 +164,7 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
 /// a second, and the service answers who asks too often with no name at all.
 fn pause(mode: &Mode, failure: &Failure, registered: bool) -> Option<u64> {
     let quickly = *mode == Mode::Quick && failure.kind == FailureKind::Retry && !registered;
-    let asked = usize::try_from(asked()).unwrap_or(usize::MAX);
+    let asked = usize::try_from(name_requests()).unwrap_or(usize::MAX);
     ASK_AGAIN.get(asked.checked_sub(1)?).copied().filter(|_| quickly)
 }
 

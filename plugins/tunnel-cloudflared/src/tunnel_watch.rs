@@ -50,18 +50,18 @@ thread_local! {
 const QUICKLY: u32 = 3;
 
 /// A process is started that asks for a name.
-pub(crate) fn asks() {
+pub(crate) fn count_name_request() {
     ASKED.set(ASKED.get().saturating_add(1));
 }
 
-pub(crate) fn asked() -> u32 {
+pub(crate) fn name_requests() -> u32 {
     ASKED.get()
 }
 
 /// What to do after a failure that a new start may help.
 pub(crate) fn again(mode: &Mode) -> FailureKind {
     match mode {
-        Mode::Quick if asked() >= QUICKLY => FailureKind::RetryLater,
+        Mode::Quick if name_requests() >= QUICKLY => FailureKind::RetryLater,
         Mode::Quick | Mode::Token { .. } | Mode::Credentials { .. } => FailureKind::Retry,
     }
 }

@@ -114,10 +114,10 @@ fn a_program_that_hangs_is_started_anew() {
 fn names_are_asked_for_quickly_a_few_times_and_then_rarely() {
     ASKED.set(0);
     for _ in 1..QUICKLY {
-        asks();
+        count_name_request();
         assert_eq!(again(&Mode::Quick), FailureKind::Retry);
     }
-    asks();
+    count_name_request();
     assert_eq!(again(&Mode::Quick), FailureKind::RetryLater);
     assert_eq!(again(&own()), FailureKind::Retry, "nothing is asked for");
 }

@@ -4,10 +4,10 @@ use crate::guests::{EVENTS, VERSION};
 use anyhow::{Context as _, anyhow, ensure};
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
 use nexus_model::limits;
-use nexus_model::plugin::{Availability, Kind, State};
+use nexus_model::plugin::{Availability, Kind, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::{Loaded, Runtime, RuntimeOptions};
-use nexus_plugin_traits::{CallError, ChatBackend, Feed, TunnelProvider};
+use nexus_plugin_traits::{CallError, ChatBackend, BackendEvent, TunnelProvider};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl Host {
         let tunnel = self.runtime.tunnel(loaded, "bench.tunnel".to_owned())?;
         tunnel.start();
         let mut status = tunnel.status();
-        status.wait_for(|s| s.state == State::Running).await?;
+        status.wait_for(|s| s.state == PluginState::Running).await?;
         Ok(Tunnel(tunnel))
     }
 
@@ -69,7 +69,7 @@ impl Host {
         let chat = self.runtime.chat(loaded, std::env::temp_dir())?;
         chat.start();
         let mut status = chat.status();
-        status.wait_for(|s| s.state == State::Running).await?;
+        status.wait_for(|s| s.state == PluginState::Running).await?;
         Ok(Chat(chat))
     }
 }
@@ -96,7 +96,7 @@ impl Tunnel {
         } else {
             // What a caller gets meanwhile is "try again": here somebody waits instead.
             let mut status = self.0.status();
-            status.wait_for(|s| s.state == State::Running).await?;
+            status.wait_for(|s| s.state == PluginState::Running).await?;
         }
         self.calls(1).await
     }
@@ -114,10 +114,10 @@ impl Chat {
 
     /// All events of one connection, as the service that writes the journal gets them.
     pub async fn events(&self) -> anyhow::Result<()> {
-        let mut feed = self.0.events();
+        let mut stream = self.0.events();
         for _ in 0..EVENTS {
-            let event = feed.recv().await.context("the feed ended")?;
-            ensure!(matches!(event, Feed::Event(_)), "{event:?}");
+            let event = stream.recv().await.context("the stream ended")?;
+            ensure!(matches!(event, BackendEvent::Event(_)), "{event:?}");
         }
         Ok(())
     }

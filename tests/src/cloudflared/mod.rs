@@ -2,7 +2,7 @@
 //!
 //! It takes the flags, ends with the codes, writes the lines, serves the pages and heeds the signals of cloudflared
 //! 2026.8.2, and passes requests on as Cloudflare's edge does: over TLS, under the public name, with the edge's headers.
-//! What happens to it is written into `behaviour.json` of its folder ([`Behaviour`]), at any time. It is useful by itself
+//! What happens to it is written into `behavior.json` of its folder ([`Behaviour`]), at any time. It is useful by itself
 //! to whoever writes a tunnel plugin: `cargo run -p nexus-tests --bin cloudflared-stand-in -- help`.
 
 pub mod public;
@@ -107,9 +107,9 @@ impl Cloudflared {
 
     pub fn behave(&self, behaviour: &Behaviour) {
         // In one step: it is read at any time.
-        let next = self.folder.join("behaviour.next");
+        let next = self.folder.join("behavior.next");
         fs::write(&next, serde_json::to_vec(behaviour).unwrap()).unwrap();
-        fs::rename(next, self.folder.join("behaviour.json")).unwrap();
+        fs::rename(next, self.folder.join("behavior.json")).unwrap();
     }
 
     /// How often the quick service was asked.

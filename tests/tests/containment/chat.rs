@@ -1,4 +1,4 @@
-//! A chat that misbehaves: it says why it fell, starts again, and nobody else notices.
+//! A chat that misbehaves: it reports why it crashed, is restarted, and nobody else notices.
 
 use super::common::{
     ATTACKS, CHAT, LATE, answer, health, hostile_chat, memory_comes_back, pulse, resident, until_health,
@@ -22,8 +22,8 @@ async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
     for (round, (attack, words)) in ATTACKS.into_iter().enumerate() {
         let mut chat = Conversation::create(&browser, &nexus).await;
         chat.prompt(attack).await;
-        until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == round + 1).await;
-        chat.until("the turn is given up", |c| c.turn == "interrupted").await;
+        until_health(&nexus, CHAT, "it crashed", |p| p["restarts"] == round + 1).await;
+        chat.until("the turn is interrupted", |c| c.turn == "interrupted").await;
         let page = browser.get("/status").await.text().await.unwrap();
         assert!(page.contains("Last failure") && page.contains(words), "{page}");
         ready(&browser).await;
@@ -44,7 +44,7 @@ async fn a_chat_that_falls_too_often_waits_for_the_operator() {
         ready(&browser).await;
         let mut chat = Conversation::create(&browser, &nexus).await;
         chat.prompt("trap").await;
-        until_health(&nexus, CHAT, "it fell", |p| {
+        until_health(&nexus, CHAT, "it crashed", |p| {
             p["restarts"] == fall || p["state"] == "failed"
         })
         .await;
@@ -179,10 +179,10 @@ async fn a_chat_that_opens_ten_thousand_of_everything() {
         {
             let mut chat = Conversation::create(&browser, &nexus).await;
             chat.prompt(attack).await;
-            until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == round + 1).await;
+            until_health(&nexus, CHAT, "it crashed", |p| p["restarts"] == round + 1).await;
             let page = browser.get("/status").await.text().await.unwrap();
             assert!(page.contains(words), "{words} is not in {page}");
-            chat.until("the turn is given up", |c| c.turn == "interrupted").await;
+            chat.until("the turn is interrupted", |c| c.turn == "interrupted").await;
             ready(&browser).await;
         }
         let said = answer(&nexus, &browser, "calls").await;
@@ -228,9 +228,7 @@ async fn a_chat_whose_calls_never_return_is_started_again() {
     let (_, took) = pulse(
         &browser,
         "/healthz",
-        until_health(&nexus, CHAT, "it counts as fallen", |p| {
-            p["restarts"].as_u64().unwrap() > 0
-        }),
+        until_health(&nexus, CHAT, "it has crashed", |p| p["restarts"].as_u64().unwrap() > 0),
     )
     .await;
     took.assert_within("call hang: /healthz", LATE);

@@ -15,7 +15,7 @@ pub(super) const ATTACKS: [(&str, &str); 3] = [("trap", "trap"), ("spin", "CPU")
 
 /// How late an event or an answer may be while somebody misbehaves, on a machine that does nothing else.
 pub(super) const LATE: Duration = Duration::from_secs(1);
-/// The memory of what has ended is waited for as long as it falls: if it has not for so long, the rest is kept.
+/// The memory of what has ended is waited for as long as it shrinks: if it has not for so long, the rest is kept.
 const SETTLED: Duration = Duration::from_secs(5);
 /// KiB by which the memory of Nexus may have grown when it is over: what an allocator keeps.
 pub(super) const KEPT: u64 = 48 * 1024;

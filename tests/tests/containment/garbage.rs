@@ -84,7 +84,7 @@ async fn a_session_of_another_plugin_is_not_touched() {
         .until(|f| f["type"] == "backend" && f["backend"]["phase"] == "up")
         .await;
     let mut theirs = Conversation::create(&browser, &nexus).await;
-    theirs.prompt("what I said").await;
+    theirs.prompt("what I wrote").await;
     theirs.until_idle().await;
     let before = look(&browser, &theirs.session).await;
     nexus.terminate(std::time::Duration::from_secs(30));

@@ -1,7 +1,7 @@
 //! Plugins that do all that a plugin must not do, of each kind: nothing else notices, and whoever runs Nexus reads why.
 //!
 //! How much others notice is measured: the time from the sending of an event to its arrival at a client, before and
-//! while somebody misbehaves, in the same run. The bounds leave room for two busy cores; the figures are printed.
+//! while somebody misbehaves, in the same run. The bounds leave room for two busy cores; the measurements are printed.
 
 mod beside;
 mod bounds;

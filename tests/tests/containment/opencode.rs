@@ -1,4 +1,4 @@
-//! A tunnel and a login that fall while the real opencode streams.
+//! A tunnel and a login that crash while the real opencode streams.
 
 use super::common::{ATTACKS, AUTH, LATE, TUNNEL, health, until_health};
 use nexus_tests::browser::{ACCOUNT, Browser};
@@ -55,7 +55,7 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
 
     let login = health(&world.nexus.url, "hostile-auth").await;
     assert_eq!(login["state"], "running");
-    let failed = until_health(&world.nexus, "hostile-tunnel", "it fell too often", |p| {
+    let failed = until_health(&world.nexus, "hostile-tunnel", "it crashed too often", |p| {
         p["state"] == "failed"
     })
     .await;
@@ -67,7 +67,7 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
         let of_it = of_it.split("<h3>").next().unwrap();
         assert!(
             of_it.contains(words),
-            "the page does not say why {plugin} fell: {of_it}"
+            "the page does not say why {plugin} crashed: {of_it}"
         );
     }
     assert_eq!(health(&world.nexus.url, "chat-opencode").await["restarts"], 0);

@@ -23,11 +23,11 @@ fn running(nexus: &mut Nexus) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_chat_abandons_counts_against_its_limit_and_ends_with_nexus() {
     let (mut nexus, browser) = hostile_chat("limits.processes = 4\n").await;
-    // Started, then it fell; the next instance never asks for it.
+    // Started, then it crashed; the next instance never asks for it.
     let mut chat = Conversation::create(&browser, &nexus).await;
     chat.prompt("abandon").await;
-    until_health(&nexus, CHAT, "it fell", |p| p["restarts"] == 1).await;
-    chat.until("the turn is given up", |c| c.turn == "interrupted").await;
+    until_health(&nexus, CHAT, "it crashed", |p| p["restarts"] == 1).await;
+    chat.until("the turn is interrupted", |c| c.turn == "interrupted").await;
     ready(&browser).await;
     assert_eq!(running(&mut nexus), 1);
     // It ensures others instead.
@@ -58,12 +58,12 @@ async fn what_a_tunnel_abandons_ends_when_the_tunnel_is_given_up() {
     assert!(answer(&nexus, &browser, "process").await.starts_with("started "));
     for round in 1..=2 {
         action(&browser, "hostile", "start").await;
-        until_health(&nexus, TUNNEL, "it fell", |p| {
+        until_health(&nexus, TUNNEL, "it crashed", |p| {
             p["restarts"].as_u64().unwrap() > 5 * (round - 1)
         })
         .await;
         wait::seen("its process runs", || running(&mut nexus), |n| *n == 2);
-        until_health(&nexus, TUNNEL, "it fell too often", |p| p["state"] == "failed").await;
+        until_health(&nexus, TUNNEL, "it crashed too often", |p| p["state"] == "failed").await;
         until_card(&browser, "hostile", &["Failed", "Open the tunnel again"]).await;
         wait::seen("its process ends", || running(&mut nexus), |n| *n == 1);
     }
@@ -82,7 +82,7 @@ async fn what_a_login_abandons_is_bounded_and_ends_with_nexus() {
     for _ in 0..2 {
         stranger.log_in(ACCOUNT, "abandon").await;
     }
-    until_health(&nexus, AUTH, "it fell twice", |p| p["restarts"] == 2).await;
+    until_health(&nexus, AUTH, "it crashed twice", |p| p["restarts"] == 2).await;
     assert_eq!(running(&mut nexus), 1, "the second found the process of the first");
     let text = stranger.log_in(ACCOUNT, "processes").await.text().await.unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! Plugins that fall, or say too much, as soon as they are asked what they are.
+//! Plugins that crash, or say too much, as soon as they are asked what they are.
 
 use super::common::{
     AUTH, CHAT, LOGIN, MAIN, TUNNEL, WAY, health, hostile, memory_comes_back, status_page, stream, until_card,

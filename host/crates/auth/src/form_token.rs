@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is sealed.
+/// `StepState` is what a form token holds, encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sealed {
+pub(super) struct StepState {
     pub(super) plugin: String,
     /// The plugin's own state, base64.
     state: String,
@@ -40,7 +40,7 @@ pub(super) struct Sealed {
 /// An opened step, for [`FormTokens::use_up`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opened {
-    pub(super) step: Sealed,
+    pub(super) step: StepState,
     nonce: [u8; NONCE_LEN],
 }
 
@@ -51,7 +51,7 @@ struct Used {
     nonces: BTreeSet<(Millis, [u8; NONCE_LEN])>,
 }
 
-impl Sealed {
+impl StepState {
     pub(super) fn new(plugin: &str, state: &[u8], account: Option<String>, fields: &[Field], now: Millis) -> Self {
         Self {
             plugin: plugin.to_owned(),
@@ -88,11 +88,11 @@ impl FormTokens {
         })
     }
 
-    pub(super) fn seal(&self, mut sealed: Sealed, browser: &str, place: &str) -> Result<String, AuthError> {
+    pub(super) fn encrypt(&self, mut step: StepState, browser: &str, place: &str) -> Result<String, AuthError> {
         let broken = |_| AuthError::Unavailable("cannot sign the login step".into());
         let nonce = nexus_model::time::random::<NONCE_LEN>()?;
-        sealed.generation = self.used().get(place).map_or(0, |used| used.generation);
-        let mut text = serde_json::to_vec(&sealed).map_err(|e| AuthError::Unavailable(e.to_string()))?;
+        step.generation = self.used().get(place).map_or(0, |used| used.generation);
+        let mut text = serde_json::to_vec(&step).map_err(|e| AuthError::Unavailable(e.to_string()))?;
         self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound(browser, place), &mut text)
             .map_err(broken)?;
@@ -109,7 +109,7 @@ impl FormTokens {
             .key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), bound(browser, place), text)
             .map_err(|_| AuthError::Expired)?;
-        let step: Sealed = serde_json::from_slice(plain).map_err(|_| AuthError::Expired)?;
+        let step: StepState = serde_json::from_slice(plain).map_err(|_| AuthError::Expired)?;
         let opened = Opened { step, nonce: *nonce };
         let fresh = self
             .used()
@@ -163,39 +163,45 @@ mod tests {
 
     const PLACE: &str = "loopback";
 
-    fn step(now: Millis) -> Sealed {
-        Sealed::new("local", b"pkce-verifier", None, &[], now)
+    fn step(now: Millis) -> StepState {
+        StepState::new("local", b"pkce-verifier", None, &[], now)
     }
 
-    fn open_once(seal: &FormTokens, text: &str, browser: &str, place: &str, now: Millis) -> Result<Sealed, AuthError> {
-        let opened = seal.open(text, browser, place, now)?;
-        seal.use_up(&opened, place, now)?;
+    fn open_once(
+        tokens: &FormTokens,
+        text: &str,
+        browser: &str,
+        place: &str,
+        now: Millis,
+    ) -> Result<StepState, AuthError> {
+        let opened = tokens.open(text, browser, place, now)?;
+        tokens.use_up(&opened, place, now)?;
         Ok(opened.step)
     }
 
     #[test]
     fn opens_once_in_its_browser_at_its_place_in_time() {
-        let seal = FormTokens::new().unwrap();
-        let open = |text: &str, browser: &str, now: Millis| open_once(&seal, text, browser, PLACE, now);
-        let text = seal.seal(step(1000), "browser", PLACE).unwrap();
+        let tokens = FormTokens::new().unwrap();
+        let open = |text: &str, browser: &str, now: Millis| open_once(&tokens, text, browser, PLACE, now);
+        let text = tokens.encrypt(step(1000), "browser", PLACE).unwrap();
         assert!(!URL_SAFE_NO_PAD.decode(&text).unwrap().windows(4).any(|w| w == b"pkce"));
         assert_eq!(open(&text, "another browser", 1000), Err(AuthError::Expired));
         assert_eq!(
-            open_once(&seal, &text, "browser", "tunnel main", 1000),
+            open_once(&tokens, &text, "browser", "tunnel main", 1000),
             Err(AuthError::Expired)
         );
         // Opened twice at the same time it is used once.
-        let both = [(); 2].map(|()| seal.open(&text, "browser", PLACE, 1000).unwrap());
+        let both = [(); 2].map(|()| tokens.open(&text, "browser", PLACE, 1000).unwrap());
         assert_eq!(both[0].step.state().unwrap(), b"pkce-verifier");
-        assert_eq!(seal.use_up(&both[0], PLACE, 1000), Ok(()));
-        assert_eq!(seal.use_up(&both[1], PLACE, 1000), Err(AuthError::Expired));
+        assert_eq!(tokens.use_up(&both[0], PLACE, 1000), Ok(()));
+        assert_eq!(tokens.use_up(&both[1], PLACE, 1000), Err(AuthError::Expired));
         assert_eq!(open(&text, "browser", 1000), Err(AuthError::Expired));
-        let late = seal.seal(step(1000), "browser", PLACE).unwrap();
+        let late = tokens.encrypt(step(1000), "browser", PLACE).unwrap();
         assert_eq!(
             open(&late, "browser", 1000 + millis(LOGIN_STEP)),
             Err(AuthError::Expired)
         );
-        let mut forged = seal.seal(step(1000), "browser", PLACE).unwrap().into_bytes();
+        let mut forged = tokens.encrypt(step(1000), "browser", PLACE).unwrap().into_bytes();
         forged[30] = if forged[30] == b'A' { b'B' } else { b'A' };
         let forged = std::str::from_utf8(&forged).unwrap();
         assert_eq!(open(forged, "browser", 1000), Err(AuthError::Expired));
@@ -207,26 +213,26 @@ mod tests {
 
     #[test]
     fn what_was_used_is_bounded_and_nothing_of_it_can_be_used_again() {
-        let seal = FormTokens::new().unwrap();
-        let first = seal.seal(step(1000), "browser", PLACE).unwrap();
-        let other = seal.seal(step(1000), "browser", "tunnel main").unwrap();
-        open_once(&seal, &first, "browser", PLACE, 1000).unwrap();
+        let tokens = FormTokens::new().unwrap();
+        let first = tokens.encrypt(step(1000), "browser", PLACE).unwrap();
+        let other = tokens.encrypt(step(1000), "browser", "tunnel main").unwrap();
+        open_once(&tokens, &first, "browser", PLACE, 1000).unwrap();
         let mut refused = 0;
         for _ in 0..2 * LOGIN_STEPS_USED {
-            let text = seal.seal(step(1000), "browser", PLACE).unwrap();
-            refused += usize::from(open_once(&seal, &text, "browser", PLACE, 1000).is_err());
-            assert!(seal.used()[PLACE].nonces.len() <= LOGIN_STEPS_USED);
+            let text = tokens.encrypt(step(1000), "browser", PLACE).unwrap();
+            refused += usize::from(open_once(&tokens, &text, "browser", PLACE, 1000).is_err());
+            assert!(tokens.used()[PLACE].nonces.len() <= LOGIN_STEPS_USED);
         }
         assert!((1..=2).contains(&refused), "{refused}");
         assert_eq!(
-            open_once(&seal, &first, "browser", PLACE, 1000),
+            open_once(&tokens, &first, "browser", PLACE, 1000),
             Err(AuthError::Expired)
         );
-        open_once(&seal, &other, "browser", "tunnel main", 1000).expect("another place has its own");
+        open_once(&tokens, &other, "browser", "tunnel main", 1000).expect("another place has its own");
         // What expired is forgotten.
         let now = 1000 + millis(LOGIN_STEP);
-        let text = seal.seal(step(now), "browser", PLACE).unwrap();
-        open_once(&seal, &text, "browser", PLACE, now).unwrap();
-        assert_eq!(seal.used()[PLACE].nonces.len(), 1);
+        let text = tokens.encrypt(step(now), "browser", PLACE).unwrap();
+        open_once(&tokens, &text, "browser", PLACE, now).unwrap();
+        assert_eq!(tokens.used()[PLACE].nonces.len(), 1);
     }
 }

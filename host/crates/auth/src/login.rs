@@ -4,7 +4,7 @@ use crate::account_name::Account;
 use crate::client::Client;
 use crate::devices::Counter;
 use crate::error::AuthError;
-use crate::form_token::Sealed;
+use crate::form_token::StepState;
 use crate::hash_queue::{Permit, Who};
 use crate::service::{AuthService, Lockout};
 use crate::sessions::NewLogin;
@@ -229,22 +229,22 @@ impl AuthService {
 
     fn page(&self, step: Step, account: Option<Account>, client: &Client) -> Result<Page, AuthError> {
         let account = account.map(|account| account.as_str().to_owned());
-        let seal = |state: &[u8], fields: &[Field]| {
-            let sealed = Sealed::new(self.provider.name(), state, account.clone(), fields, self.clock.now());
-            self.form_tokens.seal(sealed, &client.browser, &client.place)
+        let token = |state: &[u8], fields: &[Field]| {
+            let step = StepState::new(self.provider.name(), state, account.clone(), fields, self.clock.now());
+            self.form_tokens.encrypt(step, &client.browser, &client.place)
         };
         match step {
             Step::Form { fields, state } => Ok(Page::Form {
-                state: seal(&state, &fields)?,
+                state: token(&state, &fields)?,
                 fields,
             }),
             Step::Redirect { url, state } => Ok(Page::Redirect {
                 url,
-                state: seal(&state, &[])?,
+                state: token(&state, &[])?,
             }),
             Step::Webauthn { json, state } => Ok(Page::Webauthn {
                 json,
-                state: seal(&state, &[])?,
+                state: token(&state, &[])?,
             }),
             Step::Identity { .. } | Step::Deny { .. } => Err(AuthError::Expired),
         }

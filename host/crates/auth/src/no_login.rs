@@ -3,7 +3,7 @@
 //!
 //! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
 
-use nexus_model::plugin::{Failure, Kind, State, Status};
+use nexus_model::plugin::{Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::Millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
@@ -13,7 +13,7 @@ const SAID: &str = "Nobody can log in now: the login plugin cannot be used. If y
     `nexus doctor` on its machine shows the reason and the fix.";
 
 /// The provider that refuses everything, with the reason in its status.
-pub struct NoLogin(Status);
+pub struct NoLogin(PluginStatus);
 
 impl NoLogin {
     pub fn new(name: &str, trouble: &Trouble, now: Millis) -> Self {
@@ -24,11 +24,11 @@ impl NoLogin {
             hint: trouble.fix.clone(),
             permanent: true,
         };
-        Self(Status {
+        Self(PluginStatus {
             name: name.to_owned(),
             kind: Kind::Auth,
             version: String::new(),
-            state: State::Failed { cause },
+            state: PluginState::Failed { cause },
             restarts: 0,
             last_failure: Some(failure),
             tunnel: None,
@@ -44,7 +44,7 @@ impl AuthProvider for NoLogin {
     fn name(&self) -> &str {
         &self.0.name
     }
-    fn status(&self) -> Status {
+    fn status(&self) -> PluginStatus {
         self.0.clone()
     }
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {

@@ -6,7 +6,7 @@ use crate::event_pump::EventPump;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
 use nexus_model::limits;
-use nexus_model::plugin::{self, Availability, Failure};
+use nexus_model::plugin::{Availability, Failure, PluginState};
 use nexus_model::trouble::{Problem, sentence};
 use nexus_plugin_traits::StopProcesses;
 use std::convert::Infallible;
@@ -229,11 +229,11 @@ impl BackendTask {
     /// Returns after a pause; true: earlier, because somebody asked for it or the plugin was restarted.
     async fn changed(&self, pause: Duration) -> bool {
         let mut status = self.shared.primary().backend.status();
-        let failed = matches!(status.borrow().state, plugin::State::Failed { .. });
+        let failed = matches!(status.borrow().state, PluginState::Failed { .. });
         let revived = async {
             if !failed
                 || status
-                    .wait_for(|s| !matches!(s.state, plugin::State::Failed { .. }))
+                    .wait_for(|s| !matches!(s.state, PluginState::Failed { .. }))
                     .await
                     .is_err()
             {

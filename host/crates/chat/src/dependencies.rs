@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What [`ChatService::spawn`](crate::ChatService::spawn) takes.
-pub struct Parts {
+pub struct Dependencies {
     pub journal: Journal,
     /// Where another backend is loaded from, and where the plugins that serve are listed.
     pub plugins: Plugins,

@@ -40,14 +40,14 @@ use crate::backend_status::Phase;
 use crate::journal::Journal;
 use crate::journal_writes::{insist, settle_all, write_one};
 use crate::named_backend::NamedBackend;
-use crate::pending_prompts::{self, is_local};
+use crate::pending_prompts::{self, is_pending};
 use crate::prompts::turned;
 use crate::shared::{Active, Shared, Wake};
 use crate::snapshots::{read_session, unknown};
 use nexus_model::chat::{AgentRequest, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
-use nexus_plugin_traits::{CallError, ChatBackend, Feed};
+use nexus_plugin_traits::{BackendEvent, CallError, ChatBackend};
 use nexus_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,9 +55,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How many events are taken from the feed and written together.
+/// How many events are taken from the stream and written together.
 const BATCH: usize = 256;
-/// Events that may wait for snapshots before the feed is held back.
+/// Events that may wait for snapshots before the stream is held back.
 const WAITING: usize = 20_000;
 /// Bytes of text for which an event counts as one more of them.
 const WEIGHT: usize = 4096;
@@ -89,7 +89,7 @@ pub(crate) struct EventPump {
     journal: Journal,
     plugin: String,
     backend: Arc<dyn ChatBackend>,
-    feed: mpsc::Receiver<Feed>,
+    stream: mpsc::Receiver<BackendEvent>,
     wake: mpsc::UnboundedReceiver<Wake>,
     sessions: BTreeMap<SessionId, SyncState>,
     waiting: usize,
@@ -106,7 +106,7 @@ pub(crate) struct EventPump {
 }
 
 impl EventPump {
-    /// Opens the backend's feed and makes it the active one.
+    /// Opens the backend's stream and makes it the active one.
     pub(crate) fn new(shared: Arc<Shared>, named: NamedBackend) -> Self {
         let NamedBackend { plugin, backend } = named;
         let (wake, woken) = mpsc::unbounded_channel();
@@ -121,7 +121,7 @@ impl EventPump {
             journal: shared.journal.of_backend(&plugin),
             shared,
             plugin,
-            feed: backend.events(),
+            stream: backend.events(),
             backend,
             wake: woken,
             sessions: BTreeMap::new(),
@@ -135,7 +135,7 @@ impl EventPump {
         }
     }
 
-    /// Runs until the feed ends (none), or the backend fails for good.
+    /// Runs until the stream ends (none), or the backend fails for good.
     pub(crate) async fn run(&mut self) -> Option<Failure> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -147,7 +147,7 @@ impl EventPump {
                     Wake::Session(session, read) => self.open(session, read),
                     Wake::List => self.list(),
                 },
-                taken = self.feed.recv_many(&mut batch, BATCH), if self.waiting < WAITING => {
+                taken = self.stream.recv_many(&mut batch, BATCH), if self.waiting < WAITING => {
                     if taken == 0 {
                         self.closed().await;
                         return None;
@@ -160,19 +160,19 @@ impl EventPump {
         }
     }
 
-    async fn take(&mut self, batch: impl Iterator<Item = Feed>) -> Option<Failure> {
+    async fn take(&mut self, batch: impl Iterator<Item = BackendEvent>) -> Option<Failure> {
         let mut ready = Vec::new();
-        for feed in batch {
-            if let Feed::Event(event) = feed {
+        for event in batch {
+            if let BackendEvent::Event(event) = event {
                 ready.extend(self.route(event));
                 continue;
             }
             self.write(std::mem::take(&mut ready)).await;
-            match feed {
-                Feed::Event(_) => {}
-                Feed::Starting(what) => self.shared.phase(Phase::Starting { what }),
-                Feed::Opened(connection) => self.opened(connection).await,
-                Feed::Closed(failure) => {
+            match event {
+                BackendEvent::Event(_) => {}
+                BackendEvent::Starting(what) => self.shared.phase(Phase::Starting { what }),
+                BackendEvent::Opened(connection) => self.opened(connection).await,
+                BackendEvent::Closed(failure) => {
                     self.closed().await;
                     if failure.permanent {
                         settle_all(&self.shared, &self.journal, &self.plugin).await;
@@ -292,7 +292,7 @@ impl EventPump {
         self.jobs.spawn(async move {
             let _permit = permits.acquire_owned().await;
             let unread = journal.look(&session, |state| {
-                state.messages.iter().all(|known| is_local(&known.message))
+                state.messages.iter().all(|known| is_pending(&known.message))
             });
             let result = match unread.await {
                 Ok(whole) => read_session(&*backend, &info, whole).await.map_err(NoSnapshot::Backend),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use crate::backend_status::Phase;
-use crate::dependencies::Parts;
+use crate::dependencies::Dependencies;
 use crate::journal::{Journal, SessionState, Subscription};
 use crate::named_backend::NamedBackend;
 use crate::service::ChatService;
@@ -12,12 +12,12 @@ use nexus_model::activity::{Activity, Tone};
 use nexus_model::chat::{Event, Turn};
 use nexus_model::plugin::Availability;
 use nexus_model::time::ManualClock;
-use nexus_plugin_traits::{ChatBackend, Feed, PluginLoader, TunnelProvider};
+use nexus_plugin_traits::{BackendEvent, ChatBackend, PluginLoader, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
 use nexus_store::{Durability, Store, StoreError};
 use nexus_testkit::FakeChat;
-use nexus_testkit::fake_chat::{Feeds, event, opened, session_info, session_snapshot};
+use nexus_testkit::fake_chat::{EventStreams, event, opened, session_info, session_snapshot};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -135,10 +135,10 @@ impl Activity for Silent {
 pub(crate) struct Rig {
     pub(crate) service: Arc<ChatService>,
     pub(crate) backend: Arc<FakeChat>,
-    pub(crate) feeds: Feeds,
+    pub(crate) streams: EventStreams,
     pub(crate) journal: TestJournal,
     pub(crate) echo: Arc<FakeChat>,
-    pub(crate) echo_feeds: Feeds,
+    pub(crate) echo_streams: EventStreams,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) plugins: Plugins,
     /// Plugins whose processes were stopped.
@@ -147,9 +147,9 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig {
-    let (backend, feeds) = FakeChat::new("opencode");
+    let (backend, streams) = FakeChat::new("opencode");
     *backend.availability.lock().unwrap() = availability;
-    let (echo, echo_feeds) = FakeChat::new("echo");
+    let (echo, echo_streams) = FakeChat::new("echo");
     let stopped = Arc::<Mutex<Vec<String>>>::default();
     let named = |plugin: &str, backend: &Arc<FakeChat>| NamedBackend {
         plugin: plugin.to_owned(),
@@ -172,7 +172,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
     let service = ChatService::spawn(
         named("chat-opencode", &backend),
         Some(named("chat-echo", &echo)),
-        Parts {
+        Dependencies {
             journal: journal.journal.clone(),
             plugins: plugins.clone(),
             stop_processes: Arc::new({
@@ -193,10 +193,10 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
     Rig {
         service: Arc::new(service),
         backend,
-        feeds,
+        streams,
         journal,
         echo,
-        echo_feeds,
+        echo_streams,
         shelf,
         plugins,
         stopped,
@@ -214,32 +214,33 @@ pub(crate) async fn settle() {
 }
 
 impl Rig {
-    pub(crate) async fn feed(&mut self) -> mpsc::Sender<Feed> {
-        tokio::time::timeout(Duration::from_secs(60), self.feeds.recv())
+    pub(crate) async fn stream(&mut self) -> mpsc::Sender<BackendEvent> {
+        tokio::time::timeout(Duration::from_secs(60), self.streams.recv())
             .await
-            .expect("a feed")
+            .expect("a stream")
             .unwrap()
     }
     /// Up, with session `s`.
-    pub(crate) async fn up(&mut self) -> mpsc::Sender<Feed> {
-        let feed = self.feed().await;
+    pub(crate) async fn up(&mut self) -> mpsc::Sender<BackendEvent> {
+        let stream = self.stream().await;
         self.backend.has(session_snapshot("s", Turn::Idle));
-        feed.send(opened("e1", &[])).await.unwrap();
+        stream.send(opened("e1", &[])).await.unwrap();
         let info = session_info("s");
-        feed.send(event("s", Event::Session { info })).await.unwrap();
+        stream.send(event("s", Event::Session { info })).await.unwrap();
         settle().await;
-        feed
+        stream
     }
     /// Up, with a turn of session `s` that runs.
-    pub(crate) async fn running(&mut self) -> mpsc::Sender<Feed> {
-        let feed = self.up().await;
+    pub(crate) async fn running(&mut self) -> mpsc::Sender<BackendEvent> {
+        let stream = self.up().await;
         self.backend.has(session_snapshot("s", Turn::Running));
-        feed.send(event("s", Event::Turn { turn: Turn::Running }))
+        stream
+            .send(event("s", Event::Turn { turn: Turn::Running }))
             .await
             .unwrap();
         settle().await;
         assert_eq!(self.journal.now("s").turn, Turn::Running);
-        feed
+        stream
     }
     /// Another plugin that can be loaded.
     pub(crate) fn offers(&self, plugin: &str, backend: &Arc<FakeChat>) {

@@ -29,7 +29,7 @@ mod swap;
 mod tests;
 
 pub use backend_status::{BackendStatus, Install, Missing, Phase};
-pub use dependencies::Parts;
+pub use dependencies::Dependencies;
 pub use error::ChatError;
 pub use named_backend::NamedBackend;
 pub use nexus_plugin_traits::Prompt;

@@ -1,6 +1,6 @@
 //! A chat backend under the name of its plugin.
 
-use nexus_model::plugin::{self, Failure};
+use nexus_model::plugin::{Failure, PluginState, PluginStatus};
 use nexus_plugin_traits::ChatBackend;
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ impl NamedBackend {
     /// The plugin failed; such a failure is permanent.
     pub(crate) async fn running(&self) -> Result<(), Failure> {
         let mut status = self.backend.status();
-        if status.borrow().state == plugin::State::Stopped {
+        if status.borrow().state == PluginState::Stopped {
             self.backend.start();
         }
         let settled = status
-            .wait_for(|s| matches!(s.state, plugin::State::Running | plugin::State::Failed { .. }))
+            .wait_for(|s| matches!(s.state, PluginState::Running | PluginState::Failed { .. }))
             .await
             .map(|status| status.clone());
         let gone = |message: String| Failure {
@@ -33,8 +33,8 @@ impl NamedBackend {
             permanent: true,
         };
         match settled {
-            Ok(plugin::Status {
-                state: plugin::State::Failed { cause },
+            Ok(PluginStatus {
+                state: PluginState::Failed { cause },
                 last_failure,
                 ..
             }) => Err(last_failure.map_or_else(

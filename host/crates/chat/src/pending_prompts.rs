@@ -13,7 +13,7 @@ pub(crate) fn message_id(client_id: &str) -> String {
     format!("local-{client_id}")
 }
 
-pub(crate) fn is_local(message: &Message) -> bool {
+pub(crate) fn is_pending(message: &Message) -> bool {
     message.role == Role::User
         && message
             .client_id
@@ -78,14 +78,14 @@ fn shown_prompt(message: &Message) -> Option<&str> {
     message
         .client_id
         .as_deref()
-        .filter(|_| message.role == Role::User && !is_local(message))
+        .filter(|_| message.role == Role::User && !is_pending(message))
 }
 
 /// Local messages stay in the snapshot; gives the events for those that it has under another id.
 pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut PendingPrompts) -> Vec<Event> {
     let mut superseded = Vec::new();
     let session = snapshot.info.id.clone();
-    for known in known.messages.iter().filter(|known| is_local(&known.message)) {
+    for known in known.messages.iter().filter(|known| is_pending(&known.message)) {
         let (message, parts) = (&known.message, &known.parts);
         let key = (session.clone(), message.client_id.clone().unwrap_or_default());
         if snapshot.messages.iter().any(|(m, _)| m.client_id == message.client_id) {

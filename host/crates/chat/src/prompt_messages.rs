@@ -1,7 +1,7 @@
 //! The messages by which the journal shows prompts: written, changed and removed as the prompts are sent.
 
 use crate::error::ChatError;
-use crate::pending_prompts::{self, is_local};
+use crate::pending_prompts::{self, is_pending};
 use crate::shared::Shared;
 use nexus_model::chat::{Event, Message, Waiting};
 use nexus_model::time::Millis;
@@ -10,7 +10,7 @@ use nexus_store::StoreError;
 
 /// What a message of the host waits for.
 pub(crate) fn waiting(message: &Message) -> Option<&Waiting> {
-    message.waiting.as_ref().filter(|_| is_local(message))
+    message.waiting.as_ref().filter(|_| is_pending(message))
 }
 
 /// `earliest`: the time of a message that comes after all that are there.

@@ -8,7 +8,7 @@
 use crate::backend_status::Phase;
 use crate::error::ChatError;
 use crate::journal::SessionState;
-use crate::pending_prompts::{is_local, message_id};
+use crate::pending_prompts::{is_pending, message_id};
 use crate::prompt_messages::{leave, leave_all, log, mark, show, waiting, withdraw};
 use crate::shared::Shared;
 use futures::future::BoxFuture;
@@ -64,7 +64,7 @@ impl Context {
                 context.earliest = context.earliest.max(message.created_at + 1);
                 continue;
             }
-            if !is_local(message) || message.completed_at.is_some() {
+            if !is_pending(message) || message.completed_at.is_some() {
                 context.admitted = true;
                 continue;
             }

@@ -4,7 +4,7 @@ use crate::agent_install::Installer;
 use crate::backend_status::{BackendStatus, Phase};
 use crate::backend_task::BackendTask;
 use crate::commands::{Command, Commander};
-use crate::dependencies::Parts;
+use crate::dependencies::Dependencies;
 use crate::error::ChatError;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
@@ -38,7 +38,7 @@ impl Drop for ChatService {
 
 impl ChatService {
     /// Starts the backend, or `fallback` as long as its program is missing, and lists both among the plugins that serve.
-    pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Parts) -> Self {
+    pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Dependencies) -> Self {
         let plugins = parts.plugins.clone();
         let ticket = plugins.statuses.add(Registered::of(&primary.backend));
         if let Some(fallback) = &fallback {

@@ -75,7 +75,7 @@ impl ChatService {
     ///
     /// # Errors
     /// The session's record cannot be read.
-    pub async fn asked(&self, session: &str, request: &str) -> Result<Option<AgentRequest>, ChatError> {
+    pub async fn pending_request(&self, session: &str, request: &str) -> Result<Option<AgentRequest>, ChatError> {
         let find = |state: &SessionState| state.requests.iter().find(|waiting| waiting.id == request).cloned();
         Ok(self.shared.journal.look(session, find).await?)
     }

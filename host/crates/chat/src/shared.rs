@@ -1,7 +1,7 @@
 //! What the tasks of the service and its callers have in common: the journal, the status, and which backend is connected.
 
 use crate::backend_status::{BackendStatus, Install, Phase};
-use crate::dependencies::Parts;
+use crate::dependencies::Dependencies;
 use crate::error::ChatError;
 use crate::journal::{Journal, Listed};
 use crate::named_backend::NamedBackend;
@@ -11,7 +11,7 @@ use nexus_config::with_file;
 use nexus_model::activity::{Activity, Tone};
 use nexus_model::chat::{SessionId, SessionInfo};
 use nexus_model::limits;
-use nexus_model::plugin;
+use nexus_model::plugin::PluginState;
 use nexus_model::time::Clock;
 use nexus_model::trouble::sentence;
 use nexus_plugin_traits::ChatBackend;
@@ -77,7 +77,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(primary: NamedBackend, parts: Parts, install: Install) -> Self {
+    pub(crate) fn new(primary: NamedBackend, parts: Dependencies, install: Install) -> Self {
         let status = BackendStatus {
             plugin: primary.plugin.clone(),
             title: primary.backend.title(),
@@ -228,7 +228,7 @@ impl Shared {
     /// Looks for the backend's program now, as after an installation; starts a plugin again that reached its restart limit.
     pub(crate) fn look_again(&self) {
         let primary = self.primary().backend;
-        if matches!(primary.status().borrow().state, plugin::State::Failed { .. }) {
+        if matches!(primary.status().borrow().state, PluginState::Failed { .. }) {
             primary.start();
         }
         self.look.notify_one();

@@ -7,7 +7,7 @@ use crate::pending_prompts;
 use nexus_model::chat::{Admission, AgentRequest, Answer, Content, Event, Message, Role, SessionInfo, Turn, Waiting};
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability};
-use nexus_plugin_traits::{CallError, Feed, Prompt};
+use nexus_plugin_traits::{BackendEvent, CallError, Prompt};
 use nexus_testkit::FakeChat;
 use nexus_testkit::fake_chat::{closed, event, opened, session_info, session_snapshot};
 use std::sync::Arc;
@@ -76,17 +76,17 @@ impl Rig {
 #[tokio::test(start_paused = true)]
 async fn events_that_come_during_a_snapshot_are_written_after_it_in_order() {
     let mut rig = rig();
-    let feed = rig.feed().await;
+    let stream = rig.stream().await;
     rig.backend.gate.forget_permits(1000);
     rig.backend.has(session_snapshot("s", Turn::Running));
-    feed.send(opened("e1", &["s"])).await.unwrap();
-    feed.send(event("s", delta(1, "a"))).await.unwrap();
-    feed.send(event("s", delta(2, "b"))).await.unwrap();
+    stream.send(opened("e1", &["s"])).await.unwrap();
+    stream.send(event("s", delta(1, "a"))).await.unwrap();
+    stream.send(event("s", delta(2, "b"))).await.unwrap();
     settle().await;
     assert_eq!(rig.journal.written(), (0, 0));
     rig.backend.gate.add_permits(10);
     settle().await;
-    feed.send(event("s", delta(3, "c"))).await.unwrap();
+    stream.send(event("s", delta(3, "c"))).await.unwrap();
     settle().await;
     let events = rig.journal.events("s");
     let info = session_info("s");
@@ -99,12 +99,12 @@ async fn events_that_come_during_a_snapshot_are_written_after_it_in_order() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_loses_no_event_and_all_sessions_in_use_are_read_again() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     rig.backend.gate.forget_permits(1000);
     rig.backend.has(session_snapshot("t", Turn::Running));
-    feed.send(event("t", delta(1, "a"))).await.unwrap();
+    stream.send(event("t", delta(1, "a"))).await.unwrap();
     rig.journal.watch("s");
-    feed.send(closed(false)).await.unwrap();
+    stream.send(closed(false)).await.unwrap();
     settle().await;
     assert_eq!(rig.phase(), Phase::Reconnecting { why: "gone".to_owned() });
     assert!(rig.journal.events("t").is_empty(), "nobody introduced it");
@@ -113,7 +113,7 @@ async fn a_lost_connection_loses_no_event_and_all_sessions_in_use_are_read_again
 
     rig.backend.reads.lock().unwrap().clear();
     rig.backend.gate.add_permits(10);
-    feed.send(opened("e1", &["t"])).await.unwrap();
+    stream.send(opened("e1", &["t"])).await.unwrap();
     settle().await;
     let mut read = rig.backend.reads.lock().unwrap().clone();
     read.sort();
@@ -131,8 +131,8 @@ async fn what_ran_when_the_host_died_is_reconciled_at_the_start() {
     journal.seed("chat-other", "foreign", vec![running()]);
     let mut rig = rig_with(journal, Availability::Ready("1.18.33".to_owned()));
     rig.backend.has(session_snapshot("cut", Turn::Idle));
-    let feed = rig.feed().await;
-    feed.send(opened("e2", &[])).await.unwrap();
+    let stream = rig.stream().await;
+    stream.send(opened("e2", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.journal.now("cut").turn, Turn::Idle, "as the backend shows it");
     assert_eq!(
@@ -151,7 +151,7 @@ async fn what_ran_when_the_host_died_is_reconciled_at_the_start() {
         rig.service.prompt("foreign", prompt("c"), false).await,
         Err(ChatError::Refused(_))
     ));
-    feed.send(event("foreign", delta(1, "x"))).await.unwrap();
+    stream.send(event("foreign", delta(1, "x"))).await.unwrap();
     settle().await;
     assert_eq!(rig.journal.events("foreign"), before, "nor written to");
 }
@@ -159,18 +159,19 @@ async fn what_ran_when_the_host_died_is_reconciled_at_the_start() {
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_fails_for_good_leaves_no_running_turn() {
     let mut rig = rig();
-    let feed = rig.up().await;
-    feed.send(event("s", Event::Turn { turn: Turn::Running }))
+    let stream = rig.up().await;
+    stream
+        .send(event("s", Event::Turn { turn: Turn::Running }))
         .await
         .unwrap();
-    feed.send(event("s", answer())).await.unwrap();
-    feed.send(closed(true)).await.unwrap();
+    stream.send(event("s", answer())).await.unwrap();
+    stream.send(closed(true)).await.unwrap();
     settle().await;
     assert_eq!(rig.journal.now("s").turn, Turn::Interrupted);
     assert!(matches!(rig.phase(), Phase::Failed { .. }));
     rig.service.start().await.unwrap();
-    let feed = rig.feed().await;
-    feed.send(opened("e2", &[])).await.unwrap();
+    let stream = rig.stream().await;
+    stream.send(opened("e2", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.phase(), Phase::Up);
 }
@@ -178,10 +179,10 @@ async fn a_backend_that_fails_for_good_leaves_no_running_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_holds_events_back_and_loses_none() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     rig.journal.disk_is_full(true);
-    feed.send(event("s", delta(1, "a"))).await.unwrap();
-    feed.send(event("s", delta(2, "b"))).await.unwrap();
+    stream.send(event("s", delta(1, "a"))).await.unwrap();
+    stream.send(event("s", delta(2, "b"))).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(rig.service.backend().borrow().unsaved.is_some());
     rig.journal.disk_is_full(false);
@@ -193,7 +194,7 @@ async fn a_full_disk_holds_events_back_and_loses_none() {
 #[tokio::test(start_paused = true)]
 async fn a_prompt_is_shown_at_once_and_then_as_the_backend_has_it() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     assert_eq!(
         rig.service.prompt("s", prompt("c1"), false).await,
         Ok(Admission::Admitted)
@@ -203,7 +204,7 @@ async fn a_prompt_is_shown_at_once_and_then_as_the_backend_has_it() {
         rig.service.prompt("s", prompt("c1"), false).await,
         Ok(Admission::Duplicate)
     );
-    feed.send(event("s", shown("c1"))).await.unwrap();
+    stream.send(event("s", shown("c1"))).await.unwrap();
     settle().await;
     assert_eq!(rig.message_ids(), ["msg_1"]);
     assert_eq!(
@@ -312,8 +313,8 @@ async fn a_prompt_that_was_on_its_way_when_the_host_died_stays_and_says_so() {
     journal.seed("chat-opencode", "s", left);
     let mut rig = rig_with(journal, Availability::Ready("1.18.33".to_owned()));
     rig.backend.has(session_snapshot("s", Turn::Idle));
-    let feed = rig.feed().await;
-    feed.send(opened("e2", &[])).await.unwrap();
+    let stream = rig.stream().await;
+    stream.send(opened("e2", &[])).await.unwrap();
     settle().await;
     let message = rig.last_message();
     assert!(message.id == "local-c" && matches!(message.waiting, Some(Waiting::Owner { .. })));
@@ -327,14 +328,14 @@ async fn a_prompt_that_was_on_its_way_when_the_host_died_stays_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_gone_is_closed_for_everybody() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     let request = AgentRequest {
         id: "a".to_owned(),
         ..AgentRequest::default()
     };
-    feed.send(event("s", Event::Request { request })).await.unwrap();
+    stream.send(event("s", Event::Request { request })).await.unwrap();
     settle().await;
-    assert!(rig.service.asked("s", "a").await.unwrap().is_some());
+    assert!(rig.service.pending_request("s", "a").await.unwrap().is_some());
     *rig.backend.reply_error.lock().unwrap() = Some(CallError::NotFound("no".to_owned()));
     assert!(matches!(
         rig.service.reply("s", "a", Answer::Once).await,
@@ -346,20 +347,21 @@ async fn a_request_that_is_gone_is_closed_for_everybody() {
 #[tokio::test(start_paused = true)]
 async fn an_interrupted_answer_is_continued_once() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     assert!(matches!(
         rig.service.continue_interrupted("s").await,
         Err(ChatError::Refused(_))
     ));
-    feed.send(event("s", answer())).await.unwrap();
-    feed.send(event(
-        "s",
-        Event::Turn {
-            turn: Turn::Interrupted,
-        },
-    ))
-    .await
-    .unwrap();
+    stream.send(event("s", answer())).await.unwrap();
+    stream
+        .send(event(
+            "s",
+            Event::Turn {
+                turn: Turn::Interrupted,
+            },
+        ))
+        .await
+        .unwrap();
     settle().await;
     let (one, two) = tokio::join!(
         rig.service.continue_interrupted("s"),
@@ -372,7 +374,7 @@ async fn an_interrupted_answer_is_continued_once() {
 #[tokio::test(start_paused = true)]
 async fn the_fallback_is_active_until_the_program_is_there() {
     let mut rig = rig_with(TestJournal::new(), Availability::Missing("npm install".to_owned()));
-    let echo = rig.echo_feeds.recv().await.unwrap();
+    let echo = rig.echo_streams.recv().await.unwrap();
     rig.echo.has(session_snapshot("s", Turn::Idle));
     echo.send(opened("x", &[])).await.unwrap();
     echo.send(event(
@@ -401,8 +403,8 @@ async fn the_fallback_is_active_until_the_program_is_there() {
     );
 
     *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33; Asks before: commands".to_owned());
-    let feed = rig.feed().await;
-    feed.send(opened("e1", &[])).await.unwrap();
+    let stream = rig.stream().await;
+    stream.send(opened("e1", &[])).await.unwrap();
     settle().await;
     let status = rig.service.backend().borrow().clone();
     assert!(!status.example && status.missing.is_none() && status.plugin == "chat-opencode");
@@ -420,7 +422,7 @@ async fn the_fallback_is_active_until_the_program_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_sub_agents_session_is_stored_and_not_listed() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     let child = SessionInfo {
         parent: Some("s".to_owned()),
         ..session_info("child")
@@ -428,7 +430,10 @@ async fn a_sub_agents_session_is_stored_and_not_listed() {
     let mut of_child = session_snapshot("child", Turn::Running);
     of_child.info = child.clone();
     rig.backend.has(of_child);
-    feed.send(event("child", Event::Session { info: child })).await.unwrap();
+    stream
+        .send(event("child", Event::Session { info: child }))
+        .await
+        .unwrap();
     settle().await;
     assert_eq!(
         rig.service

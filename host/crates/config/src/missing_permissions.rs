@@ -20,7 +20,7 @@ use std::path::PathBuf;
 pub struct MissingPermissions {
     pub plugin: String,
     /// `run node`, `send requests to https://api.example.org`: see [`Permission`].
-    pub asks: Vec<String>,
+    pub permissions: Vec<String>,
     /// What to do with the lines.
     pub how: String,
     /// TOML.
@@ -33,7 +33,7 @@ impl MissingPermissions {
         format!(
             "the plugin {} has missing permissions: {}",
             self.plugin,
-            self.asks.join(", ")
+            self.permissions.join(", ")
         )
     }
 
@@ -55,15 +55,15 @@ pub fn missing_permissions(
         return None;
     }
     let written = written(text, &plugin.name);
-    let mut asks = Vec::new();
+    let mut missing = Vec::new();
     let name = &plugin.name;
     let mut table = format!("[plugin.{name}.grants]\n");
-    http(plugin, manifest, &written, &mut asks, &mut table);
-    store(plugin, manifest, &written, &mut asks, &mut table);
+    http(plugin, manifest, &written, &mut missing, &mut table);
+    store(plugin, manifest, &written, &mut missing, &mut table);
     let empty = table.ends_with("grants]\n");
     let mut lines = if empty { String::new() } else { table };
-    processes(plugin, manifest, &written, find, &mut asks, &mut lines);
-    if asks.is_empty() {
+    processes(plugin, manifest, &written, find, &mut missing, &mut lines);
+    if missing.is_empty() {
         return None;
     }
     secrets(plugin, manifest, &written, &mut lines);
@@ -77,7 +77,7 @@ pub fn missing_permissions(
     };
     Some(MissingPermissions {
         plugin: name.clone(),
-        asks: asks.iter().map(ToString::to_string).collect(),
+        permissions: missing.iter().map(ToString::to_string).collect(),
         how,
         lines: lines.trim_start().to_owned(),
     })
@@ -96,7 +96,13 @@ fn grant<'a>(written: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
     written.get("grants")?.as_table()?.get(key)
 }
 
-fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut Vec<Permission>, table: &mut String) {
+fn http(
+    plugin: &Plugin,
+    manifest: &Manifest,
+    written: &toml::Table,
+    missing: &mut Vec<Permission>,
+    table: &mut String,
+) {
     let there = grant(written, "http")
         .and_then(toml::Value::as_array)
         .cloned()
@@ -127,7 +133,7 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
         if entries.contains(&entry) {
             continue;
         }
-        asks.push(Permission::Http {
+        missing.push(Permission::Http {
             server: address,
             private,
         });
@@ -153,11 +159,17 @@ fn http(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut 
     }
 }
 
-fn store(plugin: &Plugin, manifest: &Manifest, written: &toml::Table, asks: &mut Vec<Permission>, table: &mut String) {
+fn store(
+    plugin: &Plugin,
+    manifest: &Manifest,
+    written: &toml::Table,
+    missing: &mut Vec<Permission>,
+    table: &mut String,
+) {
     let there = grant(written, "store_quota");
     match &manifest.capabilities.store {
         Some(request) if plugin.grants.store_quota == 0 => {
-            asks.push(Permission::Store {
+            missing.push(Permission::Store {
                 quota: Some(request.quota),
             });
             let _ = writeln!(table, "store_quota = {}{}", request.quota, note(true, there));
@@ -175,7 +187,7 @@ fn processes(
     manifest: &Manifest,
     written: &toml::Table,
     find: &dyn Fn(&str) -> Option<PathBuf>,
-    asks: &mut Vec<Permission>,
+    missing: &mut Vec<Permission>,
     lines: &mut String,
 ) {
     let there = grant(written, "process")
@@ -192,7 +204,7 @@ fn processes(
                 // That it is false is meant.
                 let environment = request.inherit_env && !granted.inherit_env && !own.contains_key("inherit_env");
                 if environment {
-                    asks.push(Permission::run(binary, true));
+                    missing.push(Permission::run(binary, true));
                     own.remove("inherit_env");
                 }
                 for (name, value) in &own {
@@ -203,7 +215,7 @@ fn processes(
                 }
             }
             (None, _) => {
-                asks.push(Permission::run(binary, request.inherit_env));
+                missing.push(Permission::run(binary, request.inherit_env));
                 let _ = writeln!(lines, "{header}{}", note(true, None));
                 match find(binary) {
                     Some(path) => {
@@ -352,7 +364,7 @@ reason = "r"
     fn all_that_is_missing_is_one_block_that_grants_it() {
         let all = missing("").unwrap();
         assert_eq!(
-            all.asks,
+            all.permissions,
             [
                 "send requests to https://api.example.org",
                 "send requests to http://127.0.0.1:8000, including private addresses",

@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::machine::Machine;
 use crate::plugin_source::Found;
 use crate::prepared::Prepared;
-use crate::resolved::{Grants, HttpGrant, Limits, Plugin, ProcessGrant, Says, Secret, Source};
+use crate::resolved::{ComponentInfo, Grants, HttpGrant, Limits, Plugin, ProcessGrant, Secret, Source};
 use crate::toml_reader::{Findings, Located};
 use crate::{ownership, secret};
 use nexus_model::limits;
@@ -213,7 +213,7 @@ pub(super) fn resolve(
                 kind: manifest.kind.into(),
                 source,
                 digest,
-                says: Says::of(&manifest),
+                component: ComponentInfo::of(&manifest),
                 config,
                 grants,
                 limits,

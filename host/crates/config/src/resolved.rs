@@ -131,7 +131,7 @@ pub struct Plugin {
     pub source: Source,
     /// SHA-256 of the component in a file, from which the grants were settled, in hexadecimal: no other one is loaded.
     pub digest: Option<String>,
-    pub says: Says,
+    pub component: ComponentInfo,
     /// Checked against the manifest's schema, defaults filled in, secrets left out. A JSON object.
     pub config: serde_json::Map<String, serde_json::Value>,
     /// Manifest ∩ what the operator granted.
@@ -141,13 +141,13 @@ pub struct Plugin {
 
 /// What a component says of itself, as far as a person compares it with what it said before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Says {
+pub struct ComponentInfo {
     pub name: String,
     pub version: String,
     /// The range of nexus:plugin versions.
     pub api: String,
     /// `run node`, `send requests to https://api.example.org`: see [`crate::Permission`].
-    pub asks: BTreeSet<String>,
+    pub permissions: BTreeSet<String>,
 }
 
 /// A plugin whose component, secret or workspace is not there or not fit. Not a mistake of the file, which may be right

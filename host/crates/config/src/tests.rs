@@ -453,7 +453,7 @@ fn a_broken_file_says_where_and_how_to_fix_it() {
     for (text, expected) in BROKEN {
         let said = said(text);
         for part in expected.iter().filter(|part| !said.contains(**part)) {
-            missing.push(format!("not said: {part}\n--- of\n{text}\n--- said\n{said}"));
+            missing.push(format!("not reported: {part}\n--- of\n{text}\n--- reported\n{said}"));
         }
         assert!(!said.contains("hush"), "a secret is shown: {said}");
     }

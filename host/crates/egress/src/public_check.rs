@@ -75,7 +75,7 @@ impl PublicCheck {
         };
         let Challenge { nonce, answer } = challenges().map_err(unknown)?;
         let request = self
-            .request(Method::GET, target, &format!("/probe/{nonce}"))
+            .request(Method::GET, target, &format!("/public-check/{nonce}"))
             .map_err(unknown)?;
         let begun = Instant::now();
         let response = timeout(limits::PUBLIC_CHECK, request.send()).await;
@@ -99,7 +99,7 @@ impl PublicCheck {
     /// As [`Self::plain`].
     pub async fn streamed(&self, target: CheckTarget<'_>, challenges: Challenges<'_>) -> Result<(), String> {
         let Challenge { nonce, answer } = challenges()?;
-        let request = self.request(Method::POST, target, &format!("/probe/{nonce}/stream"))?;
+        let request = self.request(Method::POST, target, &format!("/public-check/{nonce}/stream"))?;
         // The end comes only after the whole limit: what is held back until then comes too late.
         let body = timeout(limits::PUBLIC_CHECK / 2, async { first(request.send().await).await })
             .await
@@ -115,7 +115,7 @@ impl PublicCheck {
     pub async fn socket(&self, target: CheckTarget<'_>, challenges: Challenges<'_>) -> Result<(), String> {
         let Challenge { nonce, answer } = challenges()?;
         let request = self
-            .request(Method::GET, target, &format!("/probe/{nonce}/socket"))?
+            .request(Method::GET, target, &format!("/public-check/{nonce}/socket"))?
             .header(CONNECTION, "upgrade")
             .header(UPGRADE, "websocket")
             .header("sec-websocket-version", "13")
@@ -268,7 +268,7 @@ pub async fn own(listener: SocketAddr, url: &str, challenges: Challenges<'_>) ->
     };
     let origin = url.origin().ascii_serialization();
     let host = origin.split_once("://").map_or(origin.as_str(), |(_, host)| host);
-    let question = format!("GET /probe/{nonce} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let question = format!("GET /public-check/{nonce} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     let talk = async {
         let mut stream = TcpStream::connect(listener).await.ok()?;
         stream.write_all(question.as_bytes()).await.ok()?;

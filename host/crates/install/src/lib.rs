@@ -373,7 +373,7 @@ async fn check_version(program: &Path, cwd: &Path) -> Result<(), SetupError> {
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     Err(SetupError::Unfit(format!(
-        "`--version` said {version:?} ({}), not {OPENCODE_VERSION}: {}",
+        "`--version` reported {version:?} ({}), not {OPENCODE_VERSION}: {}",
         output.status,
         errors.trim()
     )))

@@ -106,7 +106,7 @@ pub const CHAT_DRAIN: Duration = secs(30);
 
 /// The set-up link, from its printing.
 pub const SETUP_LINK: Duration = secs(15 * 60);
-/// One step of a login, sealed and bound to the browser.
+/// One step of a login, encrypted and bound to the browser.
 pub const LOGIN_STEP: Duration = secs(10 * 60);
 /// A login without use.
 pub const SESSION_IDLE: Duration = secs(14 * 24 * 3600);
@@ -190,7 +190,7 @@ pub const CREATE_REQUESTS: usize = 64;
 /// that are held in memory though nobody looks at them.
 pub const SESSION_BYTES: usize = 256 << 20;
 pub const SESSION_ROW: usize = 512;
-pub const HELD_BYTES: usize = 256 << 20;
+pub const JOURNAL_CACHE_BYTES: usize = 256 << 20;
 /// Requests of one conversation that wait for an answer, and bytes of all of them.
 pub const AGENT_REQUESTS: usize = 64;
 pub const AGENT_REQUESTS_BYTES: usize = 4 << 20;
@@ -277,20 +277,20 @@ pub const PART_BYTES: usize = 4 << 20;
 pub const LIST_ENTRIES: usize = 64;
 /// Sessions that may run, and permission requests that may wait, when a connection opens.
 pub const OPEN_SESSIONS: usize = 1_000;
-/// Bytes of a login's state: it travels to the browser and back, sealed.
+/// Bytes of a login's state: it travels to the browser and back, encrypted.
 pub const LOGIN_STATE_BYTES: usize = 64 << 10;
 
-/// Bytes of an ask's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
+/// Bytes of a permission request's detail (a command, a list of files) and of the change that an edit would make. What is beyond is counted
 /// in the last line of what is shown.
 pub const REQUEST_DETAIL: usize = 64 * 1024;
 pub const REQUEST_CHANGE: usize = 256 * 1024;
-/// Details of one ask (the folder of a command, a file of a patch), and bytes of their texts. What is beyond is counted, and
+/// Details of one permission request (the folder of a command, a file of a patch), and bytes of their texts. What is beyond is counted, and
 /// the page does not let it be allowed.
 pub const REQUEST_DETAILS: usize = 256;
 pub const REQUEST_DETAILS_BYTES: usize = 256 * 1024;
-/// Paths of one ask that are followed to where they really lead.
+/// Paths of one permission request that are followed to where they really lead.
 pub const REQUEST_PATHS: usize = 256;
-/// Questions in one ask, and choices of one question.
+/// Questions in one request, and choices of one question.
 pub const REQUEST_QUESTIONS: usize = 16;
 pub const REQUEST_CHOICES: usize = 64;
 /// Bytes of one answer's own words, and of the words to a rejection.
@@ -356,7 +356,7 @@ pub const WAL_MOST: u64 = 64 << 20;
 /// Bytes that growing text can make of one part of a chat; sessions that are held in memory besides those in use; events that
 /// a reader may lag behind before it is fed from the database again, and missed ones beyond which it gets the present state.
 pub const JOURNAL_PART_BYTES: usize = 8 << 20;
-pub const JOURNAL_HELD: usize = 32;
+pub const JOURNAL_CACHE: usize = 32;
 pub const JOURNAL_BACKLOG: usize = 512;
 pub const JOURNAL_CATCH_UP: usize = 4096;
 /// Notes of what happened: shown, kept, waiting for the disk; and characters of one.

@@ -277,7 +277,10 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("MARKDOWN_CACHE", "what_is_kept_of_rendered_texts_has_an_end"),
     ("MARKDOWN_DEPTH", "nesting_without_end_stays_text_and_costs_nothing"),
     ("API_BODY_BYTES", "what_is_sent_to_the_api_has_an_end"),
-    ("PUBLIC_CHECK_NONCE_BYTES", "a_stranger_gets_nothing_of_the_probe"),
+    (
+        "PUBLIC_CHECK_NONCE_BYTES",
+        "a_stranger_gets_nothing_of_the_public_check",
+    ),
     (
         "METRICS_CONNECTIONS",
         "the_one_that_is_idle_the_longest_makes_room_and_no_other",
@@ -348,7 +351,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("PROMPT_BYTES", "a_message_and_a_frame_have_an_end"),
     ("FRAME_BYTES", "a_message_and_a_frame_have_an_end"),
     ("JOURNAL_PART_BYTES", "a_part_that_grows_without_an_end_is_given_up"),
-    ("JOURNAL_HELD", "sessions_out_of_use_leave_the_memory_and_come_back"),
+    ("JOURNAL_CACHE", "sessions_out_of_use_leave_the_memory_and_come_back"),
     ("JOURNAL_BACKLOG", "a_reader_who_lags_behind_misses_nothing"),
     ("AUDIT_WAITING", "a_disk_that_takes_nothing_stops_nobody"),
     (
@@ -360,7 +363,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "SESSION_ROW",
         "what_a_session_holds_is_counted_and_what_is_taken_away_is_not",
     ),
-    ("HELD_BYTES", "what_nobody_looks_at_is_not_all_held"),
+    ("JOURNAL_CACHE_BYTES", "what_nobody_looks_at_is_not_all_cached"),
     (
         "REQUEST_DETAILS",
         "details_come_clean_and_what_is_left_out_of_them_is_told",

@@ -44,9 +44,8 @@ impl Kind {
 
 /// Whether a plugin's own instance runs; what its program does is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginState)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum PluginState {
     /// Loaded, and not wanted now.
     Stopped,
     Starting,
@@ -67,8 +66,8 @@ pub enum State {
 
 /// A plugin and how it runs, for the status page, `/healthz` and `nexus plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginStatus)]
-pub struct Status {
+
+pub struct PluginStatus {
     /// `name` is the `NAME` of `[plugin.NAME]`.
     #[schema(examples("chat-opencode"))]
     pub name: String,
@@ -81,7 +80,7 @@ pub struct Status {
     #[serde(default)]
     pub tunnel: Option<String>,
     #[serde(flatten)]
-    pub state: State,
+    pub state: PluginState,
     /// `restarts` counts since the host started.
     pub restarts: u32,
     /// `last_failure` is null while there was none.
@@ -117,8 +116,8 @@ pub struct Failure {
 /// What the runtime counted since the host started, over all restarts of the plugin. Only numbers: nothing of what was
 /// said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PluginStatistics)]
-pub struct Statistics {
+
+pub struct PluginStatistics {
     /// `at` is when they were read, in milliseconds since the Unix epoch.
     pub at: Millis,
     /// `calls` counts the calls of the host into the plugin, the first one of each instance among them. A run of a
@@ -212,7 +211,7 @@ pub struct Details {
     #[schema(required)]
     pub tunnel: Option<String>,
     pub facts: Facts,
-    pub statistics: Statistics,
+    pub statistics: PluginStatistics,
     pub processes: Vec<Process>,
 }
 

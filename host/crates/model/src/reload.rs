@@ -67,9 +67,9 @@ pub struct Component {
     pub plugin: String,
     /// `was` is the active component. Null: there is none.
     #[schema(required)]
-    pub was: Option<Said>,
+    pub was: Option<ComponentIdentity>,
     /// `now` is the component in the file.
-    pub now: Said,
+    pub now: ComponentIdentity,
     /// `new_permissions` are those that it requests and did not request before.
     pub new_permissions: Vec<String>,
     /// `removed_permissions` are those that it requested before and does not request any more.
@@ -112,7 +112,7 @@ impl Component {
     }
 }
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for ComponentIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
@@ -124,8 +124,7 @@ impl std::fmt::Display for Said {
 
 /// What a component says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ConfigComponentSaid)]
-pub struct Said {
+pub struct ComponentIdentity {
     pub name: String,
     pub kind: Kind,
     pub version: String,

@@ -50,19 +50,19 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum TunnelEvent {
     Starting(String),
     Url(String),
     Ready(u32),
     Degraded(String),
     Reconnecting(String),
-    Measured(Statistics),
+    Measured(TunnelStatistics),
 }
 
 /// What a provider's program counts since its start. Null: it does not count that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelStatistics)]
-pub struct Statistics {
+
+pub struct TunnelStatistics {
     #[schema(required)]
     pub requests: Option<u64>,
     /// `errors` counts the requests that did not reach this machine.
@@ -74,9 +74,8 @@ pub struct Statistics {
 
 /// Whether a tunnel is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelState)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum TunnelState {
     /// It is closed.
     Off,
     /// It opens as soon as an owner account exists.
@@ -117,8 +116,8 @@ pub enum State {
 
 /// A tunnel and how it is, for the status page and programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelStatus)]
-pub struct Status {
+
+pub struct TunnelStatus {
     /// `name` is the `NAME` of `[tunnel.NAME]`.
     #[schema(examples("main"))]
     pub name: String,
@@ -131,7 +130,7 @@ pub struct Status {
     #[schema(required)]
     pub encryption: Option<Encryption>,
     #[serde(flatten)]
-    pub state: State,
+    pub state: TunnelState,
     /// `url` is the public address: scheme, host, and the port where it is not the scheme's own. Null: there is none
     /// yet.
     #[schema(required, format = "uri", examples("https://a.example.org"))]
@@ -147,7 +146,7 @@ pub struct Status {
     /// `statistics` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
     /// Unix epoch.
     #[schema(required)]
-    pub statistics: Option<(Millis, Statistics)>,
+    pub statistics: Option<(Millis, TunnelStatistics)>,
     /// `reconnects` counts how often it was open again after it had been lost, since it was opened.
     pub reconnects: u32,
     /// `public_check` is the last check of it by its public address.

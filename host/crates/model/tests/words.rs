@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod sources;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -86,10 +89,43 @@ const TABLE: &[Retired] = &[
     )
     .not_in_comments(),
     row(&["keeper", "guardian"], "shim, reaper").not_in_comments(),
-    row(&["behaviour", "summarised", "optimised"], "the American spelling").not_in_comments(),
+    row(
+        &[
+            "behaviour",
+            "summarised",
+            "optimised",
+            "normalise",
+            "normalised",
+            "normaliser",
+        ],
+        "the American spelling",
+    )
+    .not_in_comments(),
+    row(
+        &["an ask", "the ask", "one ask", "an ask's", "its asks", "open asks"],
+        "permission request, question",
+    ),
+    row(
+        &["probe", "probes", "probed", "probing", "prober"],
+        "check, public check; availability check",
+    ),
+    row(&["said"], "reported, message")
+        .not_in_comments()
+        // What the model of the tests answers, and fixtures with it.
+        .except(&["you said"]),
+    row(&["held"], "paused, queued, locked, cached")
+        .not_in_comments()
+        // A key of the keyboard.
+        .except(&["held key"]),
+    row(&["feed", "feeds"], "event stream").except(&["line feed"]),
+    row(&["seal", "sealed", "seals"], "form token; encrypted"),
+    row(&["door", "doors"], "listener"),
+    row(&["seat", "seats"], "status publisher"),
 ];
 
-/// Parts of public names.
+/// Parts of public names: of items, of the fields of structs, of the variants of enums and of the functions of traits. The
+/// glossary's `way` and `local` are not here: as parts of a name they have their everyday meaning (`is_under_way`,
+/// `Ingress::Local`).
 const NAMES: &[(&str, &str)] = &[
     ("fell", "crashed"),
     ("falls", "crashes"),
@@ -100,6 +136,16 @@ const NAMES: &[(&str, &str)] = &[
     ("enrol", "enroll"),
     ("gains", "new_permissions"),
     ("lacks", "missing_permissions"),
+    ("asks", "permissions, requests"),
+    ("probe", "check"),
+    ("probes", "checks"),
+    ("prober", "checker"),
+    ("said", "message, reported"),
+    ("held", "queued, paused, locked, cached"),
+    ("feed", "event stream"),
+    ("feeds", "event streams"),
+    ("seal", "encrypt"),
+    ("sealed", "encrypted"),
     ("seat", "status publisher"),
     ("door", "listener"),
     ("kick", "start counter"),
@@ -111,16 +157,12 @@ const NAMES: &[(&str, &str)] = &[
 const KEPT: &[(&str, &str)] = &[
     // wasmtime's epochs.
     ("host/crates/plugin-host/src/engine/wasmtime_engine.rs", "epoch"),
-    // The old key, which is still read.
+    // The old keys, which are still read.
     ("plugin-api/src/manifest", "licence"),
+    ("plugin-api/src/renamed_keys.rs", "probe"),
+    ("host/crates/config/src/authored.rs", "probe"),
+    ("host/crates/config/src/tests/renamed_keys.rs", "probe"),
 ];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../..")
-        .canonicalize()
-        .unwrap()
-}
 
 /// All files with texts, in a fixed order. Not: built and foreign things, records of what others wrote, the history.
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -175,6 +217,26 @@ enum Kind {
     Code,
     Text,
     Comment,
+}
+
+/// Each character of a script with its kind: a line's comment begins with `// ` after a blank or at the line's beginning.
+fn kinds_of_script(source: &str) -> Vec<(char, Kind)> {
+    let mut all = Vec::with_capacity(source.len());
+    for line in source.split_inclusive('\n') {
+        let begins = |at: &usize| {
+            line.get(..*at)
+                .is_some_and(|before| before.is_empty() || before.ends_with(' '))
+        };
+        let comment = line
+            .match_indices("// ")
+            .map(|(at, _)| at)
+            .find(begins)
+            .unwrap_or(line.len());
+        let (code, comment) = line.split_at(comment);
+        all.extend(code.chars().map(|c| (c, Kind::Text)));
+        all.extend(comment.chars().map(|c| (if c == '/' { ' ' } else { c }, Kind::Comment)));
+    }
+    all
 }
 
 /// Each character of a Rust file with its kind. What only marks a text (quotes, slashes, escapes) is a blank.
@@ -238,19 +300,25 @@ fn kinds(source: &str) -> Vec<(char, Kind)> {
 fn words(all: &[(char, Kind)]) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let (mut line, mut apart, mut last) = (1, true, None);
-    for (c, kind) in all {
+    let mut before = ' ';
+    for (at, (c, kind)) in all.iter().enumerate() {
+        // The apostrophe of `agent's`, and no quotation mark.
+        let apostrophe =
+            || *c == '\'' && last == Some(*kind) && all.get(at + 1).is_some_and(|(c, _)| c.is_alphanumeric());
+        // `{name}` in a text is code.
+        let placeholder = std::mem::replace(&mut before, *c) == '{';
         if c.is_whitespace() || *kind == Kind::Code {
             line += usize::from(*c == '\n');
             apart |= !c.is_whitespace();
             last = None;
-        } else if c.is_alphanumeric() || matches!(c, '_' | '\'') {
+        } else if c.is_alphanumeric() || *c == '_' || apostrophe() {
             if last == Some(*kind)
                 && let Some(word) = words.last_mut()
             {
                 word.text.extend(c.to_lowercase());
             } else {
                 words.push(Word {
-                    text: c.to_lowercase().collect(),
+                    text: if placeholder { "{".to_owned() } else { String::new() } + &c.to_lowercase().to_string(),
                     line,
                     comment: *kind == Kind::Comment,
                     follows: !apart,
@@ -296,6 +364,8 @@ fn findings(path: &str, source: &str) -> Vec<String> {
     let rust = path.ends_with(".rs");
     let all = if rust {
         kinds(source)
+    } else if path.ends_with("js") {
+        kinds_of_script(source)
     } else {
         source.chars().map(|c| (c, Kind::Text)).collect()
     };
@@ -315,9 +385,22 @@ fn findings(path: &str, source: &str) -> Vec<String> {
         }
     }
     for (line, text) in source.lines().enumerate().filter(|_| rust) {
-        let parts = public_name(text).into_iter().flat_map(parts);
-        let retired = parts.filter_map(|part| NAMES.iter().find(|(name, _)| *name == part));
-        found.extend(retired.map(|(name, write)| (line + 1, *name, *write)));
+        let retired = public_name(text).into_iter().flat_map(retired_parts);
+        found.extend(retired.map(|(name, write)| (line + 1, name, write)));
+    }
+    for name in rust.then(|| names_inside(source)).into_iter().flatten() {
+        let declares = |line: &str| {
+            line.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == name)
+        };
+        let line = source.lines().position(declares).unwrap_or_default() + 1;
+        let new =
+            |found: &[(usize, &str, &str)], word| !found.iter().any(|(at, known, _)| (*at, *known) == (line, word));
+        for (word, write) in retired_parts(&name) {
+            if new(&found, word) {
+                found.push((line, word, write));
+            }
+        }
     }
     found.retain(|(_, word, _)| !KEPT.iter().any(|(file, kept)| path.starts_with(file) && kept == word));
     found
@@ -342,6 +425,80 @@ fn public_name(line: &str) -> Option<&str> {
     word.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
+/// The variants of public enums with their fields, and the functions of public traits.
+fn names_inside(source: &str) -> Vec<String> {
+    fn read(tokens: TokenStream, into: &mut Vec<String>) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut public = false;
+        for (at, token) in tokens.iter().enumerate() {
+            let word = token.to_string();
+            match token {
+                TokenTree::Ident(_) if word == "pub" => public = true,
+                // `pub(crate)`
+                TokenTree::Group(group) if public && group.delimiter() == Delimiter::Parenthesis => {}
+                TokenTree::Ident(_) if public && (word == "enum" || word == "trait") => {
+                    let body = tokens.iter().skip(at).find_map(|token| match token {
+                        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group.stream()),
+                        _ => None,
+                    });
+                    let body: Vec<TokenTree> = body.into_iter().flatten().collect();
+                    if word == "enum" {
+                        variants(&body, into);
+                    } else {
+                        functions(&body, into);
+                    }
+                    public = false;
+                }
+                TokenTree::Group(group) => {
+                    read(group.stream(), into);
+                    public = false;
+                }
+                _ => public &= word == "unsafe",
+            }
+        }
+    }
+    /// What is at the beginning, or after a comma: a variant, or a field of one.
+    fn variants(body: &[TokenTree], into: &mut Vec<String>) {
+        for one in body.split(|token| token.to_string() == ",") {
+            // Attributes are before the name.
+            let mut one = one;
+            while let [TokenTree::Punct(hash), TokenTree::Group(_), rest @ ..] = one
+                && hash.as_char() == '#'
+            {
+                one = rest;
+            }
+            let [TokenTree::Ident(name), rest @ ..] = one else {
+                continue;
+            };
+            into.push(name.to_string());
+            if let [TokenTree::Group(fields)] = rest
+                && fields.delimiter() == Delimiter::Brace
+            {
+                let fields: Vec<TokenTree> = fields.stream().into_iter().collect();
+                variants(&fields, into);
+            }
+        }
+    }
+    fn functions(body: &[TokenTree], into: &mut Vec<String>) {
+        for pair in body.windows(2) {
+            if let [TokenTree::Ident(word), TokenTree::Ident(name)] = pair
+                && word == "fn"
+            {
+                into.push(name.to_string());
+            }
+        }
+    }
+    let mut names = Vec::new();
+    read(source.parse().unwrap_or_default(), &mut names);
+    names
+}
+
+/// The retired parts of a name, and what to write.
+fn retired_parts(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let parts = parts(name).into_iter();
+    parts.filter_map(|part| NAMES.iter().find(|(name, _)| *name == part).copied())
+}
+
 /// `LastWords`, `last_words` and `LAST_WORDS` are `last` and `words`.
 fn parts(name: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
@@ -358,12 +515,12 @@ fn parts(name: &str) -> Vec<String> {
 
 #[test]
 fn no_text_and_no_public_name_has_a_retired_word() {
-    let root = root();
+    let root = sources::root();
     let mut all = Vec::new();
-    for folder in ["docs", "examples", "host", "plugin-api", "plugins"] {
+    for folder in ["docs", "examples", "host", "plugin-api", "plugins", "tests"] {
         files(&root.join(folder), &mut all);
     }
-    all.extend(["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+    all.extend(["README.md", "SECURITY.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|name| root.join(name)));
     assert!(all.len() > 300, "the sources were not read: {}", all.len());
     let mut wrong = Vec::new();
     for file in all {
@@ -391,6 +548,15 @@ fn words_are_found_in_texts_comments_and_names_and_nowhere_else() {
     assert_eq!(found("say(\"in\", \"force\")"), 0, "two texts");
     assert_eq!(found("pub(crate) async fn it_fell(&self)"), 1);
     assert_eq!(found("    pub HasFell: u8,"), 1);
+    assert_eq!(
+        found("pub enum E {\n    #[x(a, b)]\n    HasFell {\n it_fell: u8 },\n    Fell(Box<u8>),\n}"),
+        3
+    );
+    assert_eq!(found("enum E { HasFell }"), 0, "private");
+    assert_eq!(found("pub(crate) trait T {\n    fn it_fell(&self, fell: u8);\n}"), 1);
+    assert_eq!(found("say(\"{fell} {fell:?}\")"), 0, "a variable");
+    let script = findings("x.js", "// it was said\nsay('it was said'); // and said\n");
+    assert_eq!(script, ["x.js:2: `said`: write reported, message"]);
     assert_eq!(
         findings("x.html", "<p>Nothing is in force</p>"),
         ["x.html:1: `in force`: write active, applied, takes effect"]

@@ -3,12 +3,12 @@
 //! They belong to the plugin at its place (the owner of its processes) and not to an instance, so that they go on over
 //! restarts, and over a swap away and back.
 
-use nexus_model::plugin::Statistics;
+use nexus_model::plugin::PluginStatistics;
 use nexus_model::time::{Millis, millis};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// See [`Statistics`] for what each of them means.
+/// See [`PluginStatistics`] for what each of them means.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     calls: AtomicU64,
@@ -59,8 +59,8 @@ impl Counters {
         self.paused_ms.fetch_add(millis(pause), ORDER);
     }
 
-    pub(crate) fn statistics(&self, at: Millis) -> Statistics {
-        Statistics {
+    pub(crate) fn statistics(&self, at: Millis) -> PluginStatistics {
+        PluginStatistics {
             at,
             calls: self.calls.load(ORDER),
             errors: self.errors.load(ORDER),

@@ -7,7 +7,7 @@ use crate::engine::instance_state::InstanceState;
 use crate::engine::{
     self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, not_compiled, not_linked,
 };
-use crate::instance::{Recipe, Supervisor, identify, unloaded};
+use crate::instance::{InstanceTemplate, Supervisor, identify, unloaded};
 use crate::plugin_stats::Counters;
 use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
 use nexus_config::resolved::{Plugin, Source};
@@ -15,7 +15,7 @@ use nexus_egress::Outgoing;
 use nexus_files::bounded;
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
-use nexus_model::plugin::{Kind, State as PluginState, Status};
+use nexus_model::plugin::{Kind, PluginState, PluginStatus};
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::{AuthProvider, ChatBackend, TunnelProvider};
@@ -223,13 +223,13 @@ impl Runtime {
         &self,
         loaded: Loaded,
         workspace: PathBuf,
-        status: watch::Sender<Status>,
+        status: watch::Sender<PluginStatus>,
     ) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
         identify(&status, loaded.manifest().version.to_string());
         let owner = loaded.plugin.name.clone();
-        let recipe = self.recipe(loaded, owner, Some(workspace.clone()));
-        Ok(Arc::new(WasmChat::new(Supervisor::new(recipe, status), workspace)))
+        let template = self.template(loaded, owner, Some(workspace.clone()));
+        Ok(Arc::new(WasmChat::new(Supervisor::new(template, status), workspace)))
     }
 
     /// A tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`.
@@ -249,12 +249,12 @@ impl Runtime {
         &self,
         loaded: Loaded,
         owner: String,
-        status: watch::Sender<Status>,
+        status: watch::Sender<PluginStatus>,
     ) -> Result<Arc<dyn TunnelProvider>, LoadError> {
         of_kind(&loaded, Kind::Tunnel)?;
         identify(&status, loaded.manifest().version.to_string());
-        let recipe = self.recipe(loaded, owner, None);
-        Ok(Arc::new(WasmTunnel::new(Supervisor::new(recipe, status))))
+        let template = self.template(loaded, owner, None);
+        Ok(Arc::new(WasmTunnel::new(Supervisor::new(template, status))))
     }
 
     /// An auth provider: always there, with an instance for each call.
@@ -263,16 +263,16 @@ impl Runtime {
     /// It is of another kind.
     pub fn auth(&self, loaded: Loaded) -> Result<Arc<dyn AuthProvider>, LoadError> {
         of_kind(&loaded, Kind::Auth)?;
-        let status = Status {
+        let status = PluginStatus {
             version: loaded.manifest().version.to_string(),
             ..unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
         };
         let owner = loaded.plugin.name.clone();
-        let recipe = self.recipe(loaded, owner, None);
-        Ok(Arc::new(WasmAuth::new(recipe, Arc::clone(&self.threads), status)))
+        let template = self.template(loaded, owner, None);
+        Ok(Arc::new(WasmAuth::new(template, Arc::clone(&self.threads), status)))
     }
 
-    fn recipe(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> Recipe {
+    fn template(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> InstanceTemplate {
         let plugin = &loaded.plugin;
         let (clock, counters) = (&self.ports.clock, self.counters(&owner));
         let mask = Arc::new(Mask::of(&plugin.grants.secrets, &self.ports.generated, &plugin.name));
@@ -312,7 +312,7 @@ impl Runtime {
             process_starts: Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW),
             counters,
         };
-        Recipe {
+        InstanceTemplate {
             engine: self.engine.clone(),
             pre: loaded.pre,
             context: Arc::new(context),

@@ -31,7 +31,7 @@ pub(crate) fn plugin(source: Source) -> Plugin {
         kind: nexus_model::plugin::Kind::Tunnel,
         source,
         digest: None,
-        says: Default::default(),
+        component: Default::default(),
         config: serde_json::Map::new(),
         grants: Grants::default(),
         limits: Limits {

@@ -2,7 +2,9 @@
 //! (`nexus-testkit`); `nexus-plugin-host` implements them for components.
 
 use futures::future::BoxFuture;
+use nexus_model::plugin::{PluginStatistics, PluginStatus};
 use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::TunnelEvent;
 use nexus_model::{chat, plugin, tunnel};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T, CallError>>;
 pub trait PluginRecord: Send + Sync + 'static {
     /// The owner of its processes in the process table.
     fn owner(&self) -> &str;
-    fn statistics(&self) -> plugin::Statistics;
+    fn statistics(&self) -> PluginStatistics;
     /// It looks where the granted programs are now, so it asks the disk.
     fn facts(&self) -> plugin::Facts;
 }
@@ -68,7 +70,7 @@ pub type StopProcesses = Arc<dyn Fn(String) -> BoxFuture<'static, ()> + Send + S
 /// Common to plugins that live long.
 pub trait Supervised: Send + Sync + 'static {
     /// The state of the instance; changes are seen at once.
-    fn status(&self) -> watch::Receiver<plugin::Status>;
+    fn status(&self) -> watch::Receiver<PluginStatus>;
     /// What it is, and what was counted of it. None: whatever runs it does not count.
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         None
@@ -90,7 +92,7 @@ pub trait Supervised: Send + Sync + 'static {
 /// What comes from a chat backend, over all restarts of its plugin. In order, nothing dropped: the channel is
 /// bounded and holds the plugin back.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Feed {
+pub enum BackendEvent {
     /// What is being done before the backend is up.
     Starting(String),
     /// The connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
@@ -109,7 +111,7 @@ pub trait ChatBackend: Supervised {
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
-    fn events(&self) -> mpsc::Receiver<Feed>;
+    fn events(&self) -> mpsc::Receiver<BackendEvent>;
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
     fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()>;
@@ -143,7 +145,7 @@ pub trait TunnelProvider: Supervised {
 /// A tunnel that is open or opening.
 #[derive(Debug)]
 pub struct TunnelRun {
-    pub events: mpsc::Receiver<tunnel::Event>,
+    pub events: mpsc::Receiver<TunnelEvent>,
     /// `Err` of the receiver: the plugin crashed.
     pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
     /// Send or drop it to close the tunnel.
@@ -172,9 +174,9 @@ pub enum FailureKind {
 pub trait AuthProvider: Send + Sync + 'static {
     /// The plugin's name: the namespace of its subjects.
     fn name(&self) -> &str;
-    fn status(&self) -> plugin::Status;
+    fn status(&self) -> PluginStatus;
     /// As [`Self::status`], with every change. One that never changes may leave it out.
-    fn changes(&self) -> watch::Receiver<plugin::Status> {
+    fn changes(&self) -> watch::Receiver<PluginStatus> {
         watch::channel(self.status()).1
     }
     /// As [`Supervised::measured`].

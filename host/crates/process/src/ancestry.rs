@@ -15,7 +15,7 @@
 //!
 //! Not by a password of the operator's: a command that asks for one teaches to type it where the agent can read along.
 
-use crate::identity::INSTANCE_VARIABLE;
+use crate::shim_arguments::INSTANCE_VARIABLE;
 
 /// Who runs on a data directory, so that its children are known even where their shims are gone.
 #[derive(Debug, Clone, Default)]

@@ -2,9 +2,9 @@
 
 use crate::error::ProcessError;
 use crate::output_log::OutputLog;
+use crate::output_streams::{Capture, Pipe};
 use crate::references::References;
 use crate::shim_protocol::{ToShim, number};
-use crate::streams::{Capture, Pipe};
 use crate::time::{Millis, millis};
 use crate::types::{Exit, Key, Running, Signal, Spec};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The environment a child starts with.
 
 use crate::host_variables::is_our_own;
-use crate::identity::INSTANCE_VARIABLE;
+use crate::shim_arguments::INSTANCE_VARIABLE;
 use crate::types::EnvironmentBase;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

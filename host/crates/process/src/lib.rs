@@ -61,7 +61,6 @@ pub mod connection_owner;
 mod environment;
 mod error;
 mod host_variables;
-mod identity;
 pub mod limits;
 mod no_processes;
 mod open_table;
@@ -70,6 +69,8 @@ mod options;
 mod orphans;
 #[cfg(target_os = "linux")]
 mod output_log;
+#[cfg(target_os = "linux")]
+mod output_streams;
 #[cfg(target_os = "linux")]
 mod process_tree;
 mod processes;
@@ -80,6 +81,7 @@ pub mod references;
 mod reserved_ports;
 #[cfg(target_os = "linux")]
 mod shim;
+mod shim_arguments;
 #[cfg(target_os = "linux")]
 mod shim_protocol;
 #[cfg(target_os = "linux")]
@@ -90,8 +92,6 @@ mod spec_check;
 mod start;
 #[cfg(target_os = "linux")]
 mod stop;
-#[cfg(target_os = "linux")]
-mod streams;
 mod subprocess_modes;
 #[cfg(target_os = "linux")]
 mod table;
@@ -105,12 +105,12 @@ mod usage;
 
 pub use error::ProcessError;
 pub use host_variables::is_our_own;
-pub use identity::INSTANCE_VARIABLE;
 pub use no_processes::Refusing;
 pub use open_table::open;
 pub use options::TableOptions;
 pub use processes::Processes;
 pub use references::{NoReferences, References};
+pub use shim_arguments::INSTANCE_VARIABLE;
 pub use subprocess_modes::dispatch;
 pub use this_process::{become_subreaper, hide_from_other_programs, own};
 pub use time::Millis;

@@ -34,7 +34,7 @@ impl Processes for Refusing {
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>> {
         Box::pin(ready(self.refused()))
     }
-    fn feed(
+    fn run_with_input(
         &self,
         _: &str,
         _: Spec,

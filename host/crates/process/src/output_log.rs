@@ -109,7 +109,7 @@ enum NextLine {
 pub(super) struct Splitter(Vec<u8>);
 
 impl Splitter {
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut line: impl FnMut(String)) {
+    pub(super) fn push(&mut self, mut bytes: &[u8], mut line: impl FnMut(String)) {
         while !bytes.is_empty() {
             let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
             let take = end.min(limits::PROCESS_LINE_BYTES - self.0.len());
@@ -166,7 +166,7 @@ mod tests {
     fn split(chunks: &[&[u8]]) -> Vec<String> {
         let (mut splitter, mut lines) = (Splitter::default(), Vec::new());
         for chunk in chunks {
-            splitter.feed(chunk, |l| lines.push(l));
+            splitter.push(chunk, |l| lines.push(l));
         }
         splitter.finish(|l| lines.push(l));
         lines

@@ -1,6 +1,6 @@
 //! The processes of the machine as `/proc` shows them, and signals that cannot hit a stranger.
 
-use crate::identity::{INSTANCE_VARIABLE, REAPER, SHIM};
+use crate::shim_arguments::{INSTANCE_VARIABLE, REAPER, SHIM};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::HashSet;
 

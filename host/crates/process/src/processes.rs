@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// `Processes` is a table of processes by name. A future that is dropped cancels nothing that was begun: the process is then
-/// either wholly there, to be adopted, or wholly gone. Only [`Self::run`] and [`Self::feed`] end what nobody waits for.
+/// either wholly there, to be adopted, or wholly gone. Only [`Self::run`] and [`Self::run_with_input`] end what nobody waits for.
 ///
 /// The errors are sentences for the operator, see [`ProcessError`]. `NotFound` says that nothing was started by this name, or
 /// that it ended long ago.
@@ -23,8 +23,8 @@ pub trait Processes: Send + Sync + 'static {
         refs: Arc<dyn References>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<RunOutput, ProcessError>>;
-    /// `feed` does as [`Self::run`], with `input` on the program's standard input, which then ends.
-    fn feed(
+    /// `run_with_input` does as [`Self::run`], with `input` on the program's standard input, which then ends.
+    fn run_with_input(
         &self,
         _plugin: &str,
         _spec: Spec,

@@ -4,15 +4,15 @@ use crate::child::{Child, Outputs, Phase};
 use crate::child_task::Supervision;
 use crate::environment::Environment;
 use crate::error::ProcessError;
-use crate::identity::{CONTROL, INSTANCE_VARIABLE, REAPER, SHIM};
 use crate::limits;
 use crate::options::TableOptions;
 use crate::orphans::{self, DirectChild};
 use crate::output_log::OutputLog;
+use crate::output_streams::{self, Pipe, Stream};
 use crate::references::{Names, Place, References, Template};
 use crate::reserved_ports::ReservedPorts;
+use crate::shim_arguments::{CONTROL, INSTANCE_VARIABLE, REAPER, SHIM};
 use crate::shim_protocol::{FromShim, Launch, line};
-use crate::streams::{self, Pipe, Stream};
 use crate::time::{millis, now};
 use crate::types::{EnvironmentBase, Key, OutputMode, Spec};
 use nexus_files::private;
@@ -385,7 +385,9 @@ fn wire(opened: &mut Opened, spec: &Spec, capture: bool) {
                 .readers
                 .spawn(if stderr { err } else { out }.clone().fill(stream));
         } else if mode == OutputMode::Log {
-            opened.readers.spawn(streams::log(stream, stderr, opened.log.clone()));
+            opened
+                .readers
+                .spawn(output_streams::log(stream, stderr, opened.log.clone()));
         } else {
             let pipe = Some(Pipe::new(stream));
             if stderr {

@@ -1,6 +1,6 @@
 //! The other lives of the host's program.
 
-use crate::identity::SHIM;
+use crate::shim_arguments::SHIM;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -15,9 +15,9 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Some(match words.as_slice() {
         #[cfg(target_os = "linux")]
-        [crate::identity::CONTROL, fd] => crate::shim::main(fd),
+        [crate::shim_arguments::CONTROL, fd] => crate::shim::main(fd),
         #[cfg(target_os = "linux")]
-        [crate::identity::REAPER, instance_id] => crate::reaper::main(instance_id),
+        [crate::shim_arguments::REAPER, instance_id] => crate::reaper::main(instance_id),
         _ => ExitCode::from(2),
     })
 }

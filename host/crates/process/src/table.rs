@@ -312,7 +312,7 @@ impl Processes for Table {
         Box::pin(self.0.clone().run(plugin.to_owned(), spec, refs, timeout, None))
     }
 
-    fn feed(
+    fn run_with_input(
         &self,
         plugin: &str,
         spec: Spec,

@@ -1,7 +1,7 @@
 //! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
 
 use nexus_model::activity::{Activity, Tone};
-use nexus_model::plugin::{Details, Kind, Process, State, Status};
+use nexus_model::plugin::{Details, Kind, PluginState, PluginStatus, Process};
 use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{PluginRecord, Supervised};
@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 pub type Ticket = u64;
 
 pub struct PluginStatuses {
-    list: watch::Sender<Vec<Status>>,
+    list: watch::Sender<Vec<PluginStatus>>,
     /// In the order in which they are shown.
     sources: Mutex<Vec<Source>>,
     tickets: AtomicU64,
@@ -34,7 +34,7 @@ struct Source {
 /// A plugin that serves somewhere.
 #[derive(Clone)]
 pub struct Registered {
-    pub status: watch::Receiver<Status>,
+    pub status: watch::Receiver<PluginStatus>,
     pub measured: Count,
     /// The tunnel that it serves.
     pub tunnel: Option<String>,
@@ -73,7 +73,7 @@ impl PluginStatuses {
     }
 
     /// The state of each plugin that serves; changes are seen at once.
-    pub fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+    pub fn subscribe(&self) -> watch::Receiver<Vec<PluginStatus>> {
         self.list.subscribe()
     }
 
@@ -157,7 +157,7 @@ impl PluginStatuses {
     }
 
     fn publish(&self, sources: &[Source]) {
-        let list = listed(sources).map(|source| Status {
+        let list = listed(sources).map(|source| PluginStatus {
             tunnel: source.plugin.tunnel.clone(),
             ..source.plugin.status.borrow().clone()
         });
@@ -168,7 +168,7 @@ impl PluginStatuses {
 /// A chat plugin stands once in the list, however often it was given the chat: as the backend, the fallback, or as what it
 /// was before a swap. Shown is the one that does something, or else the newest.
 fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
-    let rests = |source: &Source| source.plugin.status.borrow().state == State::Stopped;
+    let rests = |source: &Source| source.plugin.status.borrow().state == PluginState::Stopped;
     let name = |source: &Source| {
         let status = source.plugin.status.borrow();
         (status.kind == Kind::Chat).then(|| status.name.clone())
@@ -184,11 +184,11 @@ fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
 }
 
 /// What is worth a line.
-fn event(state: &State) -> Option<(Tone, String)> {
+fn event(state: &PluginState) -> Option<(Tone, String)> {
     match state {
-        State::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
-        State::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
-        State::Stopped | State::Starting | State::Running => None,
+        PluginState::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
+        PluginState::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
+        PluginState::Stopped | PluginState::Starting | PluginState::Running => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who serves now, whatever the file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Serving {
+pub struct ActivePlugins {
     /// By tunnel.
     pub tunnels: BTreeMap<String, String>,
     /// The chat backend that is wanted.

@@ -1,6 +1,6 @@
 //! Which part of the running host a change of the file concerns.
 
-use super::active_plugins::Serving;
+use super::active_plugins::ActivePlugins;
 use super::component_changes::Unfit;
 use nexus_config::changes::{Change, Values, show};
 use nexus_config::resolved::{Config, Tunnel};
@@ -30,14 +30,14 @@ impl fmt::Display for Part {
 
 /// The changes of a file, by what has to be done for them.
 #[derive(Debug, Default)]
-pub(super) struct Parted {
+pub(super) struct ApplyPlan {
     /// Can be applied now, by these parts; none: only what is loaded later is another.
     pub(super) confirm: Vec<(Change, BTreeSet<Part>)>,
     pub(super) restart: Vec<Change>,
     /// Plugins that stay as they are until the next start.
-    pub(super) held: BTreeSet<String>,
+    pub(super) at_next_start: BTreeSet<String>,
     /// And tunnels.
-    held_tunnels: BTreeSet<String>,
+    tunnels_at_next_start: BTreeSet<String>,
     /// The plugin of each tunnel, and of the chat, once what can be is applied.
     tunnels: BTreeMap<String, String>,
     pub(super) chat: String,
@@ -53,21 +53,21 @@ fn showable(change: &Change) -> bool {
     change.name().is_some() && value(&change.was) && value(&change.now)
 }
 
-impl Parted {
+impl ApplyPlan {
     pub(super) fn new(
         changes: Vec<Change>,
         counts: &Values,
         config: &Config,
-        serving: &Serving,
+        serving: &ActivePlugins,
         hidden: &BTreeSet<String>,
         unfit: &Unfit,
     ) -> Self {
-        let mut held = held(&changes, config, serving, hidden);
+        let mut at_next_start = at_next_start(&changes, config, serving, hidden);
         // What would not load is not to be confirmed.
-        held.extend(unfit.keys().cloned());
-        let mut parted = Self {
-            held,
-            held_tunnels: unshowable(&changes, "tunnel"),
+        at_next_start.extend(unfit.keys().cloned());
+        let mut plan = Self {
+            at_next_start,
+            tunnels_at_next_start: unshowable(&changes, "tunnel"),
             chat: serving.chat.clone(),
             tunnels: serving.tunnels.clone(),
             ..Self::default()
@@ -76,34 +76,40 @@ impl Parted {
         // serves goes on.
         for change in &changes {
             match path(change).as_slice() {
-                ["tunnel", name, "plugin"] if !parted.held_tunnels.contains(*name) => {
+                ["tunnel", name, "plugin"] if !plan.tunnels_at_next_start.contains(*name) => {
                     match config.tunnels.get(*name).map(|tunnel| &tunnel.plugin) {
-                        Some(named) if parted.held.contains(named) => None,
-                        Some(named) => parted.tunnels.insert((*name).to_owned(), named.clone()),
-                        None => parted.tunnels.remove(*name),
+                        Some(named) if plan.at_next_start.contains(named) => None,
+                        Some(named) => plan.tunnels.insert((*name).to_owned(), named.clone()),
+                        None => plan.tunnels.remove(*name),
                     };
                 }
                 ["chat", name, "plugin"] => {
                     let same = *name == config.chat.name && *name == serving.chat_name;
                     let named = &config.chat.plugin;
-                    if same && !parted.held.contains(named) && !parted.held.contains(&parted.chat) {
-                        parted.chat.clone_from(named);
+                    if same && !plan.at_next_start.contains(named) && !plan.at_next_start.contains(&plan.chat) {
+                        plan.chat.clone_from(named);
                     }
                 }
                 _ => {}
             }
         }
         for change in changes {
-            match parted.parts(&change, counts, config, serving) {
-                Some(parts) if showable(&change) => parted.confirm.push((change, parts)),
-                _ => parted.restart.push(change),
+            match plan.parts(&change, counts, config, serving) {
+                Some(parts) if showable(&change) => plan.confirm.push((change, parts)),
+                _ => plan.restart.push(change),
             }
         }
-        parted
+        plan
     }
 
     /// None: not before the next start.
-    fn parts(&self, change: &Change, counts: &Values, config: &Config, serving: &Serving) -> Option<BTreeSet<Part>> {
+    fn parts(
+        &self,
+        change: &Change,
+        counts: &Values,
+        config: &Config,
+        serving: &ActivePlugins,
+    ) -> Option<BTreeSet<Part>> {
         match path(change).as_slice() {
             ["log", "filter"] => Some([Part::Filter].into()),
             // It serves already, by a swap or as the default.
@@ -116,8 +122,8 @@ impl Parted {
             ["tunnel", name, key, ..] => {
                 let (was, is) = (counts.has(&["tunnel", name]), config.tunnels.get(*name));
                 let by = self.tunnels.get(*name);
-                let waits = self.held_tunnels.contains(*name)
-                    || by.is_some_and(|plugin| self.held.contains(plugin))
+                let waits = self.tunnels_at_next_start.contains(*name)
+                    || by.is_some_and(|plugin| self.at_next_start.contains(plugin))
                     // A new one whose plugin has to wait.
                     || is.is_some() && by.is_none()
                     || *key == "plugin" && is.is_some_and(|tunnel| by != Some(&tunnel.plugin))
@@ -126,7 +132,7 @@ impl Parted {
                 (!waits).then(|| [Part::Tunnel((*name).to_owned())].into())
             }
             ["chat", _, "plugin"] => (self.chat == config.chat.plugin).then(|| [Part::Chat].into()),
-            ["plugin", plugin, ..] if !self.held.contains(*plugin) => {
+            ["plugin", plugin, ..] if !self.at_next_start.contains(*plugin) => {
                 let tunnels = self.tunnels.iter().filter(|(_, by)| by == plugin);
                 let mut parts: BTreeSet<Part> = tunnels.map(|(name, _)| Part::Tunnel(name.clone())).collect();
                 parts.extend((self.chat == *plugin).then_some(Part::Chat));
@@ -146,7 +152,7 @@ impl Parted {
     }
 
     /// What confirming does, in words.
-    pub(super) fn effects(&self, serving: &Serving, config: &Config) -> Vec<Effect> {
+    pub(super) fn effects(&self, serving: &ActivePlugins, config: &Config) -> Vec<Effect> {
         let parts: BTreeSet<&Part> = self.confirm.iter().flat_map(|(_, parts)| parts).collect();
         let effects = parts.into_iter().filter_map(|part| match part {
             Part::Filter => None,
@@ -203,17 +209,22 @@ fn unshowable(changes: &[Change], kind: &str) -> BTreeSet<String> {
 
 /// What is fixed can be named again, but not be changed. A secret from a variable that child processes get until the next
 /// start is none; and what runs a chat's programs in another workspace is another chat.
-fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSet<String>) -> BTreeSet<String> {
+fn at_next_start(
+    changes: &[Change],
+    config: &Config,
+    serving: &ActivePlugins,
+    hidden: &BTreeSet<String>,
+) -> BTreeSet<String> {
     let changed = changes.iter().filter_map(|change| match path(change).as_slice() {
         ["plugin", plugin, ..] => serving.fixed.get(*plugin),
         _ => None,
     });
-    let mut held: BTreeSet<String> = changed.cloned().collect();
+    let mut at_next_start: BTreeSet<String> = changed.cloned().collect();
     let moved = |change: &Change| matches!(path(change).as_slice(), ["chat", _, "workspace"]);
     if changes.iter().any(moved) {
         let chats = config.plugins.values().filter(|plugin| plugin.kind == Kind::Chat);
-        held.extend(chats.map(|plugin| plugin.name.clone()));
-        held.insert(serving.chat.clone());
+        at_next_start.extend(chats.map(|plugin| plugin.name.clone()));
+        at_next_start.insert(serving.chat.clone());
     }
     let secret = changes.iter().filter_map(|change| match path(change).as_slice() {
         ["plugin", plugin, "secrets", _, "env"] => {
@@ -222,7 +233,7 @@ fn held(changes: &[Change], config: &Config, serving: &Serving, hidden: &BTreeSe
         }
         _ => None,
     });
-    held.extend(secret);
-    held.extend(unshowable(changes, "plugin"));
-    held
+    at_next_start.extend(secret);
+    at_next_start.extend(unshowable(changes, "plugin"));
+    at_next_start
 }

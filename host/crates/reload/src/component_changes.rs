@@ -2,7 +2,7 @@
 //! whether it is the same plugin a version later, or another one under the name that was granted something.
 
 use nexus_config::resolved::{Plugin, Source};
-use nexus_model::reload::{Component, Said};
+use nexus_model::reload::{Component, ComponentIdentity};
 use std::collections::BTreeMap;
 
 /// By plugin: why its component would not load.
@@ -25,13 +25,15 @@ pub(super) fn components(
     unfit: &Unfit,
 ) -> Vec<Component> {
     let all = changed(before, now).map(|(before, plugin)| {
-        let asked = before.map(|before| before.says.asks.clone()).unwrap_or_default();
+        let asked = before
+            .map(|before| before.component.permissions.clone())
+            .unwrap_or_default();
         let mut strange = Vec::new();
         if let Some(before) = before {
-            if before.says.name != plugin.says.name {
+            if before.component.name != plugin.component.name {
                 strange.push(format!(
                     "Its name is {}; the name of the confirmed component is {}.",
-                    plugin.says.name, before.says.name
+                    plugin.component.name, before.component.name
                 ));
             }
             if before.kind != plugin.kind {
@@ -43,10 +45,10 @@ pub(super) fn components(
         }
         Component {
             plugin: plugin.name.clone(),
-            was: before.map(said),
-            now: said(plugin),
-            new_permissions: plugin.says.asks.difference(&asked).cloned().collect(),
-            removed_permissions: asked.difference(&plugin.says.asks).cloned().collect(),
+            was: before.map(identity),
+            now: identity(plugin),
+            new_permissions: plugin.component.permissions.difference(&asked).cloned().collect(),
+            removed_permissions: asked.difference(&plugin.component.permissions).cloned().collect(),
             strange,
             unfit: unfit.get(&plugin.name).cloned(),
         }
@@ -54,11 +56,11 @@ pub(super) fn components(
     all.collect()
 }
 
-fn said(plugin: &Plugin) -> Said {
-    Said {
-        name: plugin.says.name.clone(),
+fn identity(plugin: &Plugin) -> ComponentIdentity {
+    ComponentIdentity {
+        name: plugin.component.name.clone(),
         kind: plugin.kind,
-        version: plugin.says.version.clone(),
-        api: plugin.says.api.clone(),
+        version: plugin.component.version.clone(),
+        api: plugin.component.api.clone(),
     }
 }

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 /// What changes when a file is written or replaced; none where it is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp(Option<(SystemTime, u64, [i64; 4])>);
+pub(super) struct Fingerprint(Option<(SystemTime, u64, [i64; 4])>);
 
-impl Stamp {
+impl Fingerprint {
     /// Asks the disk.
     pub(super) fn of(file: &Path) -> Self {
-        let stamp = || {
+        let seen = || {
             let meta = std::fs::metadata(file).ok()?;
             #[cfg(unix)]
             let more = {
@@ -23,7 +23,7 @@ impl Stamp {
             let more = [0; 4];
             Some((meta.modified().ok()?, meta.len(), more))
         };
-        Self(stamp())
+        Self(seen())
     }
 
     pub(super) fn is_there(&self) -> bool {
@@ -31,9 +31,9 @@ impl Stamp {
     }
 }
 
-/// What was read, by its stamps, and what was seen since.
+/// What was read, by its fingerprints, and what was seen since.
 pub(super) struct Seen {
-    pub(super) read: Vec<Stamp>,
-    pub(super) since: Option<Vec<Stamp>>,
+    pub(super) read: Vec<Fingerprint>,
+    pub(super) since: Option<Vec<Fingerprint>>,
     pub(super) restless: u32,
 }

@@ -1,6 +1,6 @@
 //! The rest of the host, as a change of the configuration needs it.
 
-use crate::active_plugins::Serving;
+use crate::active_plugins::ActivePlugins;
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub trait Host: Send + Sync + 'static {
     fn would_load(&self, plugin: &Plugin) -> Result<(), String>;
     /// The file says this from now on, whether or not it is applied.
     fn file_says(&self, config: &Config);
-    fn serving(&self) -> Serving;
+    fn serving(&self) -> ActivePlugins;
     fn log_filter(&self, filter: &str) -> Result<(), String>;
     /// What is loaded from now on.
     fn plugins(&self, plugins: BTreeMap<String, Plugin>);

@@ -5,7 +5,7 @@
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
 //! nothing happens.
 //!
-//! Looked at by their stamps, not by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
+//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on a network's disk, and a second
 //! does not matter.
 
 mod active_plugins;
@@ -21,7 +21,7 @@ mod service;
 mod tests;
 mod verbosity;
 
-pub use active_plugins::Serving;
+pub use active_plugins::ActivePlugins;
 pub use error::NotApplied;
 pub use host_actions::Host;
 pub use service::ReloadService;

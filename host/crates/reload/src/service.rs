@@ -1,10 +1,10 @@
 //! The task that looks at the file, and its handle.
 
-use crate::apply_plan::{Part, Parted, path};
+use crate::apply_plan::{ApplyPlan, Part, path};
 use crate::change_texts::{CONTENT, applied, shown};
 use crate::component_changes::{self, Unfit};
 use crate::error::NotApplied;
-use crate::file_fingerprints::{Seen, Stamp};
+use crate::file_fingerprints::{Fingerprint, Seen};
 use crate::host_actions::Host;
 use crate::new_permissions;
 use crate::verbosity;
@@ -152,18 +152,21 @@ impl Watcher {
         }
     }
 
-    async fn stamps(&self) -> Option<Vec<Stamp>> {
+    async fn fingerprints(&self) -> Option<Vec<Fingerprint>> {
         let files: Vec<PathBuf> = self.file.iter().chain(&self.files).cloned().collect();
-        let stamps = tokio::task::spawn_blocking(move || files.iter().map(|file| Stamp::of(file)).collect());
-        tokio::time::timeout(limits::CONFIG_READ, stamps).await.ok()?.ok()
+        let fingerprints =
+            tokio::task::spawn_blocking(move || files.iter().map(|file| Fingerprint::of(file)).collect());
+        tokio::time::timeout(limits::CONFIG_READ, fingerprints).await.ok()?.ok()
     }
 
     async fn look(&mut self) {
         if self.file.is_none() {
             return;
         }
-        let Some(stamps) = self.stamps().await else { return };
-        let there = stamps.first().is_some_and(Stamp::is_there);
+        let Some(fingerprints) = self.fingerprints().await else {
+            return;
+        };
+        let there = fingerprints.first().is_some_and(Fingerprint::is_there);
         match &mut self.seen {
             // It may have been written since the host read it.
             None => {
@@ -171,16 +174,16 @@ impl Watcher {
                     self.read().await;
                 } else {
                     self.seen = Some(Seen {
-                        read: stamps,
+                        read: fingerprints,
                         since: None,
                         restless: 0,
                     });
                 }
             }
-            Some(seen) if seen.read == stamps => (seen.since, seen.restless) = (None, 0),
+            Some(seen) if seen.read == fingerprints => (seen.since, seen.restless) = (None, 0),
             // Read only when it rests: an editor may be in the middle of it. But not for ever.
-            Some(seen) if seen.since.as_ref() != Some(&stamps) && seen.restless < RESTLESS => {
-                seen.since = Some(stamps);
+            Some(seen) if seen.since.as_ref() != Some(&fingerprints) && seen.restless < RESTLESS => {
+                seen.since = Some(fingerprints);
                 seen.restless += 1;
             }
             Some(_) => self.read().await,
@@ -204,10 +207,10 @@ impl Watcher {
 
     async fn read(&mut self) {
         // Before the reading: what is written meanwhile is seen by the next look.
-        let stamps = self.stamps().await.unwrap_or_default();
-        let there = stamps.first().is_some_and(Stamp::is_there);
+        let fingerprints = self.fingerprints().await.unwrap_or_default();
+        let there = fingerprints.first().is_some_and(Fingerprint::is_there);
         self.seen = Some(Seen {
-            read: stamps,
+            read: fingerprints,
             since: None,
             restless: 0,
         });
@@ -246,9 +249,9 @@ impl Watcher {
                 }
                 if files != self.files {
                     self.files = files;
-                    let stamps = self.stamps().await.unwrap_or_default();
+                    let fingerprints = self.fingerprints().await.unwrap_or_default();
                     if let Some(seen) = &mut self.seen {
-                        seen.read = stamps;
+                        seen.read = fingerprints;
                     }
                 }
                 self.filter(&latest);
@@ -340,9 +343,9 @@ impl Watcher {
             .collect()
     }
 
-    fn parted(&self, latest: &Latest) -> Parted {
+    fn plan(&self, latest: &Latest) -> ApplyPlan {
         let serving = self.host.serving();
-        Parted::new(
+        ApplyPlan::new(
             self.changes(latest),
             &self.counts,
             &latest.config,
@@ -354,9 +357,9 @@ impl Watcher {
 
     fn publish(&self, applying: bool) {
         let pending = self.latest.as_ref().and_then(|latest| {
-            let parted = self.parted(latest);
+            let plan = self.plan(latest);
             let failed = |parts: &BTreeSet<Part>| parts.iter().find_map(|part| self.errors.get(part).cloned());
-            let confirm = parted.confirm.iter();
+            let confirm = plan.confirm.iter();
             let confirm: Vec<_> = confirm
                 .map(|(change, parts)| shown(change, &latest.file, failed(parts)))
                 .collect();
@@ -367,17 +370,17 @@ impl Watcher {
                     .map(|why| format!("the component cannot be loaded: {why}")),
                 _ => None,
             };
-            let restart: Vec<_> = parted
+            let restart: Vec<_> = plan
                 .restart
                 .iter()
                 .map(|change| shown(change, &latest.file, unfit(change)))
                 .collect();
-            let candidate = self.candidate(latest, &parted);
+            let candidate = self.candidate(latest, &plan);
             (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
                 id: latest.id.clone(),
                 seen_at: latest.seen_at,
                 what: What::Changed {
-                    effects: parted.effects(&self.host.serving(), &latest.config),
+                    effects: plan.effects(&self.host.serving(), &latest.config),
                     new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
                     components: component_changes::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
@@ -431,11 +434,11 @@ impl Watcher {
             ));
         };
         self.errors.clear();
-        let parted = self.parted(&latest);
+        let plan = self.plan(&latest);
         self.latest = Some(latest);
         self.publish(true);
         if let Some(latest) = self.latest.take() {
-            self.put_into_force(&latest, &parted).await;
+            self.carry_out(&latest, &plan).await;
             self.latest = Some(latest);
         }
         self.publish(false);
@@ -446,26 +449,26 @@ impl Watcher {
     }
 
     /// The plugins once all that can be is applied.
-    fn candidate(&self, latest: &Latest, parted: &Parted) -> BTreeMap<String, Plugin> {
-        let stays = |name: &String| parted.held.contains(name);
+    fn candidate(&self, latest: &Latest, plan: &ApplyPlan) -> BTreeMap<String, Plugin> {
+        let stays = |name: &String| plan.at_next_start.contains(name);
         let new = latest.config.plugins.iter().filter(|(name, _)| !stays(name));
         let old = self.plugins.iter().filter(|(name, _)| stays(name));
         let all = new.chain(old);
         all.map(|(name, plugin)| (name.clone(), plugin.clone())).collect()
     }
 
-    async fn put_into_force(&mut self, latest: &Latest, parted: &Parted) {
-        let candidate = self.candidate(latest, parted);
+    async fn carry_out(&mut self, latest: &Latest, plan: &ApplyPlan) {
+        let candidate = self.candidate(latest, plan);
         let before = std::mem::replace(&mut self.plugins, candidate);
         self.host.plugins(self.plugins.clone());
-        let all: BTreeSet<&Part> = parted.confirm.iter().flat_map(|(_, parts)| parts).collect();
+        let all: BTreeSet<&Part> = plan.confirm.iter().flat_map(|(_, parts)| parts).collect();
         for part in all {
             let done = match part {
-                Part::Tunnel(name) => match parted.tunnel(name, &latest.config) {
+                Part::Tunnel(name) => match plan.tunnel(name, &latest.config) {
                     Some(tunnel) => self.host.tunnel(tunnel).await,
                     None => self.host.remove_tunnel(name).await,
                 },
-                Part::Chat => self.host.chat(parted.chat.clone()).await,
+                Part::Chat => self.host.chat(plan.chat.clone()).await,
                 Part::Filter => self.host.log_filter(&latest.config.log.filter),
             };
             if let Err(why) = done {
@@ -475,7 +478,7 @@ impl Watcher {
         }
         let mut taken = 0;
         let (mut refused, mut used) = (BTreeSet::new(), BTreeSet::new());
-        for (change, parts) in &parted.confirm {
+        for (change, parts) in &plan.confirm {
             let failed = parts.iter().any(|part| self.errors.contains_key(part));
             let done = parts.iter().any(|part| !self.errors.contains_key(part));
             if !failed {
@@ -502,10 +505,10 @@ impl Watcher {
             };
         }
         self.host.plugins(self.plugins.clone());
-        if parted.confirm.is_empty() {
+        if plan.confirm.is_empty() {
             return;
         }
-        let (result, failed) = applied(taken, parted.confirm.len());
+        let (result, failed) = applied(taken, plan.confirm.len());
         if failed {
             tracing::warn!("{result} (see the status page)");
         } else {

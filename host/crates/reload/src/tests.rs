@@ -3,7 +3,7 @@
 
 mod updates;
 
-use crate::{Host, ReloadService, Serving};
+use crate::{ActivePlugins, Host, ReloadService};
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_config::{Machine, Overrides, load};
@@ -23,7 +23,7 @@ struct Told {
     /// What fails: the beginning of what would be noted, and why.
     fails: Mutex<Option<(String, String)>>,
     loaded: Mutex<BTreeMap<String, Plugin>>,
-    serving: Mutex<Serving>,
+    serving: Mutex<ActivePlugins>,
 }
 
 /// A component that ships.
@@ -70,13 +70,13 @@ impl Host for Told {
         read(&self.file, &self.dir)
     }
     fn would_load(&self, plugin: &Plugin) -> Result<(), String> {
-        if plugin.says.version.starts_with("9.") {
+        if plugin.component.version.starts_with("9.") {
             return Err("it wants another contract".to_owned());
         }
         Ok(())
     }
     fn file_says(&self, _: &Config) {}
-    fn serving(&self) -> Serving {
+    fn serving(&self) -> ActivePlugins {
         self.serving.lock().unwrap().clone()
     }
     fn log_filter(&self, filter: &str) -> Result<(), String> {
@@ -128,7 +128,7 @@ fn rig() -> Rig {
     std::fs::write(&file, BEGUN).unwrap();
     let config = read(&file, dir.path()).unwrap();
     let tunnels = config.tunnels.values();
-    let serving = Serving {
+    let serving = ActivePlugins {
         tunnels: tunnels
             .map(|tunnel| (tunnel.name.clone(), tunnel.plugin.clone()))
             .collect(),

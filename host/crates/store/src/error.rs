@@ -16,7 +16,7 @@ pub enum StoreError {
     Newer { path: String, found: i64, known: i64 },
     /// Another nexus uses the data directory.
     #[error("{0}")]
-    Held(String),
+    Locked(String),
     /// It cannot be opened.
     #[error("{0}")]
     Open(String),

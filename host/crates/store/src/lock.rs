@@ -18,7 +18,7 @@ pub struct Lock {
 
 impl Lock {
     /// # Errors
-    /// [`StoreError::Held`] where another host runs on `data_dir`: its message names that one.
+    /// [`StoreError::Locked`] where another host runs on `data_dir`: its message names that one.
     pub fn acquire(data_dir: &Path) -> Result<Self, StoreError> {
         private_dir(data_dir)?;
         let path = data_dir.join(FILE);
@@ -34,7 +34,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut owner = String::new();
                 let _ = file.read_to_string(&mut owner); // where the system hides it, the message goes without
-                return Err(StoreError::Held(held(data_dir, owner.trim())));
+                return Err(StoreError::Locked(in_use(data_dir, owner.trim())));
             }
             Err(TryLockError::Error(e)) => return Err(open(e)),
         }
@@ -78,7 +78,7 @@ pub fn refuse_a_second(data_dir: &Path) -> Result<(), StoreError> {
         return Ok(());
     };
     let url = url.map(|url| format!(", {url}")).unwrap_or_default();
-    Err(StoreError::Held(held(data_dir, &format!("process {pid}{url}"))))
+    Err(StoreError::Locked(in_use(data_dir, &format!("process {pid}{url}"))))
 }
 
 /// Who runs on `data_dir`, without taking the lock even for a moment: a host that starts just now would be refused.
@@ -126,7 +126,7 @@ fn held_by(_: &Path, _: u32) -> bool {
     true
 }
 
-fn held(data_dir: &Path, owner: &str) -> String {
+fn in_use(data_dir: &Path, owner: &str) -> String {
     let who = if owner.is_empty() {
         String::new()
     } else {
@@ -148,7 +148,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut first = Lock::acquire(dir.path()).unwrap();
         first.listening("http://127.0.0.1:7860").unwrap();
-        let Err(StoreError::Held(why)) = Lock::acquire(dir.path()) else {
+        let Err(StoreError::Locked(why)) = Lock::acquire(dir.path()) else {
             panic!("both hold it")
         };
         assert!(

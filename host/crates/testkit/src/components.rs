@@ -3,7 +3,7 @@
 use nexus_plugin_api::MANIFEST_SECTION;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-pub fn seal(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
+pub fn add_manifest(mut bytes: Vec<u8>, manifest: &str) -> Vec<u8> {
     let section = wasm_encoder::CustomSection {
         name: MANIFEST_SECTION.into(),
         data: manifest.as_bytes().into(),
@@ -24,7 +24,7 @@ impl EncodeInto for wasm_encoder::CustomSection<'_> {
 
 /// A component from WAT, with a manifest.
 pub fn component(wat: &str, manifest: &str) -> Vec<u8> {
-    seal(wat::parse_str(wat).unwrap(), manifest)
+    add_manifest(wat::parse_str(wat).unwrap(), manifest)
 }
 
 /// What they all ask for; what they get is up to the test.
@@ -75,7 +75,7 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
          \"MIT\"\n{REQUESTS}"
     );
-    seal(bytes, &manifest)
+    add_manifest(bytes, &manifest)
 }
 
 /// A tunnel provider whose `check-availability` does `body`; it leaves the address of an availability.

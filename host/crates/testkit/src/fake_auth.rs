@@ -2,7 +2,7 @@
 
 use futures::FutureExt as _;
 use nexus_config::resolved;
-use nexus_model::plugin;
+use nexus_model::plugin::{self, PluginState, PluginStatus};
 use nexus_plugin_traits::auth::{Context, Denial, Field, FieldKind, Input, Method, MethodKind, Outcome, Step};
 use nexus_plugin_traits::{AuthProvider, Call, CallError};
 use std::collections::HashMap;
@@ -61,12 +61,12 @@ impl AuthProvider for FakeAuth {
     fn name(&self) -> &str {
         "fake"
     }
-    fn status(&self) -> plugin::Status {
-        plugin::Status {
+    fn status(&self) -> PluginStatus {
+        PluginStatus {
             name: "fake".into(),
             kind: plugin::Kind::Auth,
             version: "0.1.0".into(),
-            state: plugin::State::Running,
+            state: PluginState::Running,
             restarts: 0,
             last_failure: None,
             tunnel: None,

@@ -4,14 +4,14 @@ use futures::future::BoxFuture;
 use nexus_model::chat::{
     Admission, Answer, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
 };
-use nexus_model::plugin::{self, Availability, Failure, Kind};
-use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, PluginRecord, Prompt, Supervised};
+use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
+use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, PluginRecord, Prompt, Supervised};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// The feeds that were opened, each as the sender that the test speaks through.
-pub type Feeds = mpsc::UnboundedReceiver<mpsc::Sender<Feed>>;
+/// The streams that were opened, each as the sender that the test speaks through.
+pub type EventStreams = mpsc::UnboundedReceiver<mpsc::Sender<BackendEvent>>;
 
 /// What a backend does besides noting what it is asked for.
 pub trait Script: Send + Sync {
@@ -27,7 +27,7 @@ pub trait Script: Send + Sync {
 pub struct FakeChat {
     /// `echo` is an example.
     pub title: String,
-    pub status: watch::Sender<plugin::Status>,
+    pub status: watch::Sender<PluginStatus>,
     pub availability: Mutex<Availability>,
     /// What the backend has of each session.
     pub snapshots: Mutex<BTreeMap<SessionId, Snapshot>>,
@@ -54,18 +54,18 @@ pub struct FakeChat {
     pub script: Mutex<Option<Arc<dyn Script>>>,
     /// What was counted of it.
     pub record: Mutex<Option<Arc<dyn PluginRecord>>>,
-    feeds: mpsc::UnboundedSender<mpsc::Sender<Feed>>,
+    streams: mpsc::UnboundedSender<mpsc::Sender<BackendEvent>>,
 }
 
 impl FakeChat {
     /// One that runs and whose program is there.
-    pub fn new(title: &str) -> (Arc<Self>, Feeds) {
-        let (feeds, opened) = mpsc::unbounded_channel();
-        let status = plugin::Status {
+    pub fn new(title: &str) -> (Arc<Self>, EventStreams) {
+        let (streams, opened) = mpsc::unbounded_channel();
+        let status = PluginStatus {
             name: title.to_owned(),
             kind: Kind::Chat,
             version: "1.0.0".to_owned(),
-            state: plugin::State::Running,
+            state: PluginState::Running,
             restarts: 0,
             last_failure: None,
             tunnel: None,
@@ -87,7 +87,7 @@ impl FakeChat {
             created: Mutex::default(),
             script: Mutex::default(),
             record: Mutex::default(),
-            feeds,
+            streams,
         };
         (Arc::new(backend), opened)
     }
@@ -106,17 +106,17 @@ impl FakeChat {
 }
 
 impl Supervised for FakeChat {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.status.subscribe()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
         self.record.lock().unwrap().clone()
     }
     fn start(&self) {
-        self.status.send_modify(|status| status.state = plugin::State::Running);
+        self.status.send_modify(|status| status.state = PluginState::Running);
     }
     fn stop(&self) -> BoxFuture<'_, ()> {
-        self.status.send_modify(|status| status.state = plugin::State::Stopped);
+        self.status.send_modify(|status| status.state = PluginState::Stopped);
         Box::pin(async {})
     }
 }
@@ -131,9 +131,9 @@ impl ChatBackend for FakeChat {
     fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
-    fn events(&self) -> mpsc::Receiver<Feed> {
+    fn events(&self) -> mpsc::Receiver<BackendEvent> {
         let (sender, receiver) = mpsc::channel(8);
-        let _ = self.feeds.send(sender); // the test may be over
+        let _ = self.streams.send(sender); // the test may be over
         receiver
     }
     fn prompt<'a>(&'a self, session: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
@@ -226,12 +226,12 @@ pub fn session_snapshot(id: &str, turn: Turn) -> Snapshot {
 }
 
 /// The connection opened, while turns of these sessions ran.
-pub fn opened(id: &str, running: &[&str]) -> Feed {
+pub fn opened(id: &str, running: &[&str]) -> BackendEvent {
     let running = running
         .iter()
         .map(|session| ((*session).to_owned(), Turn::Running))
         .collect();
-    Feed::Opened(BackendConnection {
+    BackendEvent::Opened(BackendConnection {
         id: id.to_owned(),
         version: "1.18.33".to_owned(),
         running,
@@ -240,16 +240,16 @@ pub fn opened(id: &str, running: &[&str]) -> Feed {
 }
 
 /// An event of a session.
-pub fn event(session: &str, event: Event) -> Feed {
-    Feed::Event(SessionEvent {
+pub fn event(session: &str, event: Event) -> BackendEvent {
+    BackendEvent::Event(SessionEvent {
         session: session.to_owned(),
         event,
     })
 }
 
 /// The connection is gone, with the reason `gone`.
-pub fn closed(permanent: bool) -> Feed {
-    Feed::Closed(Failure {
+pub fn closed(permanent: bool) -> BackendEvent {
+    BackendEvent::Closed(Failure {
         at: 1,
         message: "gone".to_owned(),
         hint: None,

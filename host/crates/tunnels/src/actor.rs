@@ -2,18 +2,18 @@
 
 mod address;
 
-use crate::dependencies::{Parts, Spec};
+use crate::attempt_end::{AttemptEnd, Pause, no_tls};
+use crate::dependencies::{Dependencies, Spec};
 use crate::origin_listener::{ListenerServer, OpenListener};
-use crate::outcome::{AttemptEnd, Pause, no_tls};
-use crate::signals::{Desired, OPENING, Signals};
 use crate::status_board::{NoticedBy, StatusPublisher};
-use crate::wanted_tunnels::Wanted;
+use crate::task_channels::{Desired, OPENING, TaskChannels};
+use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
 use nexus_model::limits;
-use nexus_model::plugin;
+use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::time::{Clock, millis};
 use nexus_model::trouble::{Problem, sentence};
-use nexus_model::tunnel::{Descriptor, Encryption, Event, State, Status};
+use nexus_model::tunnel::{Descriptor, Encryption, TunnelEvent, TunnelState, TunnelStatus};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub(super) struct Actor {
     account: watch::Receiver<bool>,
     desired: watch::Receiver<Desired>,
     publisher: Arc<StatusPublisher>,
-    signals: Signals,
+    channels: TaskChannels,
     descriptor: Option<Descriptor>,
     listener: Option<OpenListener>,
     /// The operator has just said "now": a plugin that failed is started again.
@@ -48,16 +48,16 @@ pub(super) struct Actor {
     logged: Option<String>,
     /// When an address that was made just now is given out.
     settles: Option<Instant>,
-    wanted: Wanted,
+    wanted: WantedTunnels,
 }
 
 impl Actor {
     pub(super) fn new(
         spec: Spec,
-        parts: &Parts,
+        parts: &Dependencies,
         desired: watch::Receiver<Desired>,
         publisher: Arc<StatusPublisher>,
-        signals: Signals,
+        channels: TaskChannels,
     ) -> Self {
         Self {
             tunnel: spec.config,
@@ -68,7 +68,7 @@ impl Actor {
             account: parts.has_account.clone(),
             desired,
             publisher,
-            signals,
+            channels,
             descriptor: None,
             listener: None,
             revive: true,
@@ -91,7 +91,7 @@ impl Actor {
                 return;
             }
             if !*self.account.borrow() {
-                self.set(State::WaitingForAccount);
+                self.set(TunnelState::WaitingForAccount);
                 let mut desired = self.desired.clone();
                 tokio::select! {
                     () = unwanted(&mut desired) => continue,
@@ -111,7 +111,7 @@ impl Actor {
             let (provider, mut plugin) = (Arc::clone(&self.provider), self.provider.status());
             let (unloaded, mut loading) = (Arc::clone(&self.provider), self.provider.status());
             let broken = async move {
-                let failed = |status: &plugin::Status| matches!(status.state, plugin::State::Failed { .. });
+                let failed = |status: &PluginStatus| matches!(status.state, PluginState::Failed { .. });
                 loading
                     .wait_for(failed)
                     .await
@@ -121,7 +121,7 @@ impl Actor {
             };
             let described = async move {
                 let up = plugin
-                    .wait_for(|status| status.state == plugin::State::Running)
+                    .wait_for(|status| status.state == PluginState::Running)
                     .await
                     .is_ok();
                 if up { provider.describe().await.ok() } else { None }
@@ -131,7 +131,7 @@ impl Actor {
                 wanted = desired.wait_for(|desired| desired.wanted) => return wanted.is_ok(),
                 Some(descriptor) = described => self.learn(descriptor),
                 // Nobody has to open it to learn that it cannot be opened.
-                Some(trouble) = broken => self.set(State::Failed {
+                Some(trouble) = broken => self.set(TunnelState::Failed {
                     why: trouble.why,
                     hint: trouble.fix,
                 }),
@@ -163,7 +163,7 @@ impl Actor {
                         forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
-                    self.settle(before, State::Failed { why, hint });
+                    self.settle(before, TunnelState::Failed { why, hint });
                     let _ = self.desired.wait_for(|now| *now != before).await;
                 }
             }
@@ -177,7 +177,7 @@ impl Actor {
                 break;
             }
         }
-        self.set(State::Stopping);
+        self.set(TunnelState::Stopping);
         self.shut().await;
     }
 
@@ -212,12 +212,12 @@ impl Actor {
             );
         }
         if matches!(pause, Pause::Adopt) {
-            self.settle(before, State::Reconnecting { why });
+            self.settle(before, TunnelState::Reconnecting { why });
         } else {
             self.forget_url();
             self.logged = None;
             let at = self.clock.now() + millis(length);
-            self.settle(before, State::Waiting { why, hint, at });
+            self.settle(before, TunnelState::Waiting { why, hint, at });
         }
         tokio::select! {
             () = tokio::time::sleep(length) => {}
@@ -238,7 +238,7 @@ impl Actor {
         };
         // A process that is adopted may be serving all the time.
         if self.publisher.status().borrow().url.is_none() {
-            self.set(State::Starting {
+            self.set(TunnelState::Starting {
                 what: OPENING.to_owned(),
             });
         }
@@ -279,22 +279,22 @@ impl Actor {
         loop {
             let state = status.borrow_and_update().state.clone();
             match state {
-                plugin::State::Running => return Ok(()),
-                plugin::State::Stopped if !started => {
+                PluginState::Running => return Ok(()),
+                PluginState::Stopped if !started => {
                     started = true;
                     self.provider.start();
                 }
-                plugin::State::Failed { .. } if self.revive && !started => {
+                PluginState::Failed { .. } if self.revive && !started => {
                     started = true;
                     self.provider.start();
                 }
-                plugin::State::Failed { .. } if let Some(trouble) = self.provider.broken() => {
+                PluginState::Failed { .. } if let Some(trouble) = self.provider.broken() => {
                     return Err(AttemptEnd::Never {
                         why: trouble.why,
                         hint: trouble.fix,
                     });
                 }
-                plugin::State::Failed { cause } => {
+                PluginState::Failed { cause } => {
                     let why = format!(
                         "the plugin {} crashed and reached its restart limit: {cause}",
                         self.tunnel.plugin
@@ -304,8 +304,8 @@ impl Actor {
                         hint: Some("open the tunnel again, which restarts the plugin".to_owned()),
                     });
                 }
-                plugin::State::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
-                plugin::State::Stopped | plugin::State::Starting => self.show_plugin("the plugin is starting"),
+                PluginState::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
+                PluginState::Stopped | PluginState::Starting => self.show_plugin("the plugin is starting"),
             }
             if status.changed().await.is_err() {
                 return Err(AttemptEnd::Never {
@@ -319,9 +319,9 @@ impl Actor {
     /// While the process of a crashed plugin may still be serving, that is what is shown.
     fn show_plugin(&self, what: &str) {
         self.set(if self.listener.is_some() {
-            State::Reconnecting { why: what.to_owned() }
+            TunnelState::Reconnecting { why: what.to_owned() }
         } else {
-            State::Starting { what: what.to_owned() }
+            TunnelState::Starting { what: what.to_owned() }
         });
     }
 
@@ -329,13 +329,13 @@ impl Actor {
     async fn follow(&mut self, mut run: TunnelRun) -> AttemptEnd {
         let mut desired = self.desired.clone();
         // What was found before this run says nothing of it.
-        while self.signals.repairs.try_recv().is_ok() {}
+        while self.channels.repairs.try_recv().is_ok() {}
         loop {
             let settles = self.settles;
             let event = tokio::select! {
                 biased;
                 () = unwanted(&mut desired) => {
-                    self.set(State::Stopping);
+                    self.set(TunnelState::Stopping);
                     self.cancel(run).await;
                     return AttemptEnd::Unwanted;
                 }
@@ -344,7 +344,7 @@ impl Actor {
                     self.settled();
                     continue;
                 }
-                Some(why) = self.signals.repairs.recv() => return self.repair(run, why).await,
+                Some(why) = self.channels.repairs.recv() => return self.repair(run, why).await,
             };
             let Some(event) = event else { break };
             if let Err(end) = self.apply(event) {
@@ -384,7 +384,7 @@ impl Actor {
             "the connection of the tunnel is dead; restarting its provider"
         );
         self.publisher.outage_began();
-        self.set(State::Reconnecting { why: why.clone() });
+        self.set(TunnelState::Reconnecting { why: why.clone() });
         self.cancel(run).await;
         // The log has it.
         self.said = Some(why.clone());
@@ -396,31 +396,31 @@ impl Actor {
         }
     }
 
-    fn apply(&mut self, event: Event) -> Result<(), AttemptEnd> {
+    fn apply(&mut self, event: TunnelEvent) -> Result<(), AttemptEnd> {
         match event {
-            Event::Starting(what) => self.set(State::Starting { what }),
-            Event::Url(url) => {
+            TunnelEvent::Starting(what) => self.set(TunnelState::Starting { what }),
+            TunnelEvent::Url(url) => {
                 self.publish(url)?;
                 self.log_open();
             }
-            Event::Ready(connections) => {
+            TunnelEvent::Ready(connections) => {
                 self.up_since.get_or_insert_with(Instant::now);
-                self.set(State::Up { connections });
+                self.set(TunnelState::Up { connections });
                 self.publisher.back(NoticedBy::Provider);
                 self.log_open();
             }
-            Event::Degraded(why) => {
-                self.set(State::Degraded { why });
+            TunnelEvent::Degraded(why) => {
+                self.set(TunnelState::Degraded { why });
                 self.publisher.back(NoticedBy::Provider);
             }
-            Event::Reconnecting(why) => {
+            TunnelEvent::Reconnecting(why) => {
                 // One that never was open is not lost.
                 if self.up_since.is_some() {
                     self.publisher.lost(NoticedBy::Provider, &why);
                 }
-                self.set(State::Reconnecting { why });
+                self.set(TunnelState::Reconnecting { why });
             }
-            Event::Measured(statistics) => {
+            TunnelEvent::Measured(statistics) => {
                 let now = self.clock.now();
                 self.update(|status| status.statistics = Some((now, statistics)));
             }
@@ -492,7 +492,7 @@ impl Actor {
         self.descriptor = Some(descriptor);
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: TunnelState) {
         let now = self.clock.now();
         self.update(|status| {
             if status.state != state {
@@ -503,7 +503,7 @@ impl Actor {
     }
 
     /// What came of an order. Nothing where a newer one waits: its own result is what is asked for.
-    fn settle(&self, order: Desired, state: State) {
+    fn settle(&self, order: Desired, state: TunnelState) {
         let now = self.clock.now();
         self.update(|status| {
             if *self.desired.borrow() == order && status.state != state {
@@ -517,14 +517,14 @@ impl Actor {
     fn set_off(&self) {
         let now = self.clock.now();
         self.update(|status| {
-            if !self.desired.borrow().wanted && status.state != State::Off {
-                status.state = State::Off;
+            if !self.desired.borrow().wanted && status.state != TunnelState::Off {
+                status.state = TunnelState::Off;
                 status.since = now;
             }
         });
     }
 
-    fn update(&self, change: impl FnOnce(&mut Status)) {
+    fn update(&self, change: impl FnOnce(&mut TunnelStatus)) {
         self.publisher.update(change);
     }
 }
@@ -539,7 +539,7 @@ fn retried(pause: &Pause, length: Duration) -> String {
 }
 
 /// A start that was refused for want of TLS must not become a public address with a later change of the configuration.
-async fn forget(wanted: Wanted, tunnel: String) {
+async fn forget(wanted: WantedTunnels, tunnel: String) {
     if let Err(error) = wanted.save(&tunnel, false).await {
         tracing::warn!(tunnel, error, "cannot save that the tunnel stays closed");
     }

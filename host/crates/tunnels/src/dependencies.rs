@@ -1,8 +1,8 @@
 //! What the service needs from the rest of the host, and what it is given to serve.
 
 use crate::origin_listener::ListenerServer;
-use crate::prober::Prober;
-use crate::wanted_tunnels::Wanted;
+use crate::public_checker::PublicChecker;
+use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
 use nexus_model::activity::Activity;
 use nexus_model::plugin::Kind;
@@ -40,7 +40,7 @@ pub struct Spec {
 
 /// What the service needs from the rest of the host.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Dependencies {
     pub listener_server: Arc<dyn ListenerServer>,
     /// Whether an owner account exists. No tunnel opens before.
     pub has_account: watch::Receiver<bool>,
@@ -51,14 +51,14 @@ pub struct Parts {
     pub plugins: Plugins,
     /// Why no plugin may be loaded for a tunnel, where that is so: a sentence.
     pub barred: Option<String>,
-    pub prober: Arc<dyn Prober>,
+    pub checker: Arc<dyn PublicChecker>,
     pub activity: Arc<dyn Activity>,
     pub clock: Arc<dyn Clock>,
 }
 
-impl Parts {
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted::new(self.store.clone())
+impl Dependencies {
+    pub(super) fn wanted(&self) -> WantedTunnels {
+        WantedTunnels::new(self.store.clone())
     }
 
     /// An instance of the plugin that `tunnel` names. `Err`: a sentence for the operator.

@@ -1,18 +1,18 @@
 //! A provider, a web layer and a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use crate::dependencies::{Parts, Provided, Spec};
+use crate::dependencies::{Dependencies, Provided, Spec};
 use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
 use crate::origin_secret::OriginSecret;
-use crate::prober::Prober;
+use crate::public_checker::PublicChecker;
 use crate::service::TunnelService;
-use crate::wanted_tunnels::Wanted;
+use crate::wanted_tunnels::WantedTunnels;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
 use nexus_model::activity::Unkept;
-use nexus_model::plugin::{self, Availability, Kind};
+use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
 use nexus_model::time::ManualClock;
-use nexus_model::tunnel::{Descriptor, Encryption, Event, Network, Status, Unreached};
+use nexus_model::tunnel::{Descriptor, Encryption, Network, TunnelEvent, TunnelStatus, Unreached};
 use nexus_plugin_traits::{
     Call, CallError, ChatBackend, PluginLoader, RunFailure, Supervised, TunnelProvider, TunnelRun,
 };
@@ -31,15 +31,15 @@ pub(super) struct Run {
     /// Which plugin runs.
     pub(super) plugin: String,
     pub(super) origin: SocketAddr,
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) events: mpsc::Sender<TunnelEvent>,
     pub(super) outcome: oneshot::Sender<Result<(), RunFailure>>,
     pub(super) cancel: oneshot::Receiver<()>,
 }
 
 impl Run {
     pub(super) async fn up(&self, url: &str) {
-        self.events.send(Event::Url(url.to_owned())).await.unwrap();
-        self.events.send(Event::Ready(1)).await.unwrap();
+        self.events.send(TunnelEvent::Url(url.to_owned())).await.unwrap();
+        self.events.send(TunnelEvent::Ready(1)).await.unwrap();
     }
     pub(super) fn end(self, outcome: Result<(), RunFailure>) {
         let Self {
@@ -68,7 +68,7 @@ pub(super) fn obey(run: Run) -> tokio::task::JoinHandle<()> {
 }
 
 pub(super) struct Provider {
-    pub(super) status: watch::Sender<plugin::Status>,
+    pub(super) status: watch::Sender<PluginStatus>,
     pub(super) descriptor: Descriptor,
     pub(super) availability: Mutex<Availability>,
     pub(super) runs: mpsc::UnboundedSender<Run>,
@@ -77,22 +77,22 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    pub(super) fn state(&self, state: plugin::State) {
+    pub(super) fn state(&self, state: PluginState) {
         self.status.send_modify(|status| status.state = state);
     }
 }
 
 impl Supervised for Provider {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.status.subscribe()
     }
     fn start(&self) {
         self.starts.fetch_add(1, Ordering::SeqCst);
-        self.state(plugin::State::Running);
+        self.state(PluginState::Running);
     }
     fn stop(&self) -> BoxFuture<'_, ()> {
         self.stops.fetch_add(1, Ordering::SeqCst);
-        self.state(plugin::State::Stopped);
+        self.state(PluginState::Stopped);
         Box::pin(async {})
     }
 }
@@ -106,7 +106,7 @@ impl TunnelProvider for Provider {
     }
     fn run(&self, origin: SocketAddr) -> Call<'_, TunnelRun> {
         Box::pin(async move {
-            if self.status.borrow().state != plugin::State::Running {
+            if self.status.borrow().state != PluginState::Running {
                 return Err(CallError::Unavailable("the plugin does not run".to_owned()));
             }
             let (events_in, events) = mpsc::channel(16);
@@ -183,7 +183,7 @@ impl PluginLoader for FakeLoader {
 }
 
 /// Says what it is told to say of the public side.
-pub(super) struct FakeProber(
+pub(super) struct FakeChecker(
     pub(super) Mutex<Result<(), String>>,
     pub(super) AtomicU32,
     /// What a failure proves, and whether the own listener answers.
@@ -192,14 +192,14 @@ pub(super) struct FakeProber(
     pub(super) Mutex<Vec<Instant>>,
 );
 
-impl FakeProber {
+impl FakeChecker {
     fn said(&self) -> Result<(), Unreached> {
         let network = self.2.lock().unwrap().0;
         self.0.lock().unwrap().clone().map_err(|why| Unreached { why, network })
     }
 }
 
-impl Prober for FakeProber {
+impl PublicChecker for FakeChecker {
     fn plain<'a>(
         &'a self,
         _: &'a resolved::PublicCheckMode,
@@ -228,7 +228,7 @@ impl Prober for FakeProber {
 
 pub(super) struct Rig {
     pub(super) service: Arc<TunnelService>,
-    pub(super) statuses: watch::Receiver<Vec<Status>>,
+    pub(super) statuses: watch::Receiver<Vec<TunnelStatus>>,
     pub(super) provider: Arc<Provider>,
     pub(super) runs: mpsc::UnboundedReceiver<Run>,
     pub(super) listeners: Arc<FakeListeners>,
@@ -237,7 +237,7 @@ pub(super) struct Rig {
     pub(super) reaped: Arc<AtomicU32>,
     pub(super) plugins: Plugins,
     _dir: tempfile::TempDir,
-    pub(super) prober: Arc<FakeProber>,
+    pub(super) checker: Arc<FakeChecker>,
 }
 
 pub(super) struct Setup {
@@ -263,11 +263,11 @@ impl Default for Setup {
 }
 
 pub(super) fn provider(name: &str, encryption: Encryption, runs: mpsc::UnboundedSender<Run>) -> Arc<Provider> {
-    let status = plugin::Status {
+    let status = PluginStatus {
         name: name.to_owned(),
         kind: Kind::Tunnel,
         version: "1.0.0".to_owned(),
-        state: plugin::State::Running,
+        state: PluginState::Running,
         restarts: 0,
         last_failure: None,
         tunnel: None,
@@ -304,7 +304,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     let listeners = Arc::new(FakeListeners::default());
     let store = Store::in_memory().unwrap();
     for (tunnel, wanted) in setup.wanted {
-        Wanted::new(store.clone()).save(&tunnel, wanted).await.unwrap();
+        WantedTunnels::new(store.clone()).save(&tunnel, wanted).await.unwrap();
     }
     let dir = tempfile::tempdir().unwrap();
     let known = nexus_testkit::config(dir.path(), "[tunnel.main]\nplugin = \"tunnel-x\"\n");
@@ -320,7 +320,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         progress: Arc::new(LoadProgress::new(loader.compiling())),
         loader,
     };
-    let prober = Arc::new(FakeProber(
+    let checker = Arc::new(FakeChecker(
         Mutex::new(Ok(())),
         AtomicU32::new(0),
         Mutex::new((Network::Answered, true)),
@@ -328,7 +328,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     ));
     let reaped = Arc::new(AtomicU32::new(0));
     let reaper = Arc::clone(&reaped);
-    let parts = Parts {
+    let parts = Dependencies {
         listener_server: Arc::<FakeListeners>::clone(&listeners),
         has_account,
         store: store.clone(),
@@ -338,7 +338,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         }),
         plugins: plugins.clone(),
         barred: None,
-        prober: Arc::<FakeProber>::clone(&prober),
+        checker: Arc::<FakeChecker>::clone(&checker),
         activity: Arc::new(Unkept),
         clock: Arc::new(ManualClock::at(1_000)),
     };
@@ -359,7 +359,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
         reaped,
         plugins,
         _dir: dir,
-        prober,
+        checker,
     }
 }
 
@@ -367,7 +367,11 @@ impl Rig {
     /// Whether a tunnel is to be open, as the database has it.
     pub(super) async fn wanted(&self, tunnel: &str) -> Option<bool> {
         let names = [tunnel.to_owned()].into_iter();
-        Wanted::new(self.store.clone()).load(names).await.get(tunnel).copied()
+        WantedTunnels::new(self.store.clone())
+            .load(names)
+            .await
+            .get(tunnel)
+            .copied()
     }
     /// The plugin that serves `main` after a restart.
     pub(super) async fn chosen(&self) -> String {
@@ -391,7 +395,7 @@ impl Rig {
             public_check: resolved::PublicCheckMode::Off,
         }
     }
-    pub(super) async fn until(&mut self, is: impl Fn(&Status) -> bool) -> Status {
+    pub(super) async fn until(&mut self, is: impl Fn(&TunnelStatus) -> bool) -> TunnelStatus {
         let found = tokio::time::timeout(Duration::from_secs(3600), self.statuses.wait_for(|all| is(&all[0]))).await;
         found
             .unwrap_or_else(|_| panic!("still {:?}", self.service.statuses().borrow()))

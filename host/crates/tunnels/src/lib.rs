@@ -5,31 +5,31 @@
 //! account that appears later need no transitions of their own.
 
 mod actor;
+mod attempt_end;
 mod dependencies;
 mod error;
+mod http_checker;
 mod open_command;
 mod origin_listener;
 mod origin_secret;
-mod outcome;
-mod prober;
 mod public_check;
-mod public_prober;
+mod public_checker;
 mod service;
-mod signals;
 mod status_board;
 mod swap;
+mod task_channels;
 mod tunnel;
 mod wanted_tunnels;
 
-pub use dependencies::{Parts, Provided, Spec};
+pub use attempt_end::no_tls;
+pub use dependencies::{Dependencies, Provided, Spec};
 pub use error::TunnelError;
+pub use http_checker::HttpChecker;
 pub use nexus_registry::Ticket;
 pub use open_command::{Opening, Outcome, Refused};
 pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, TunnelListener};
 pub use origin_secret::OriginSecret;
-pub use outcome::no_tls;
-pub use prober::Prober;
-pub use public_prober::PublicProber;
+pub use public_checker::PublicChecker;
 pub use service::TunnelService;
 pub use swap::Swapped;
 

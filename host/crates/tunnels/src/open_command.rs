@@ -6,7 +6,7 @@
 
 use nexus_model::limits;
 use nexus_model::time::Millis;
-use nexus_model::tunnel::{State, Status};
+use nexus_model::tunnel::{TunnelState, TunnelStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,22 +50,22 @@ impl Opening {
         }
     }
 
-    pub fn see(&mut self, status: &Status, now: Millis) -> Outcome {
+    pub fn see(&mut self, status: &TunnelStatus, now: Millis) -> Outcome {
         let left = self.end.saturating_duration_since(Instant::now());
         let (what, again) = match &status.state {
-            State::Up { .. } | State::Degraded { .. } => match &status.url {
+            TunnelState::Up { .. } | TunnelState::Degraded { .. } => match &status.url {
                 Some(_) if status.fresh => return Outcome::Fresh,
                 Some(url) => return Outcome::Open(url.clone()),
                 None => ("the tunnel has no address yet".to_owned(), None),
             },
-            State::Failed { why, hint } => {
+            TunnelState::Failed { why, hint } => {
                 return Outcome::Refused(Refused {
                     why: why.clone(),
                     hint: hint.clone(),
                     again: None,
                 });
             }
-            State::Waiting { why, hint, at } => {
+            TunnelState::Waiting { why, hint, at } => {
                 let pause = Duration::from_millis(at.saturating_sub(now));
                 if hint.is_some() || pause > left {
                     return Outcome::Refused(Refused {
@@ -76,7 +76,7 @@ impl Opening {
                 }
                 (why.clone(), Some(*at))
             }
-            State::Reconnecting { why } => {
+            TunnelState::Reconnecting { why } => {
                 let since = match self.stuck.take() {
                     Some((same, since)) if same == *why => since,
                     _ => Instant::now(),
@@ -91,12 +91,12 @@ impl Opening {
                 }
                 (why.clone(), None)
             }
-            State::Starting { what } => (what.clone(), None),
-            State::Stopping => ("the tunnel is being closed first".to_owned(), None),
-            State::WaitingForAccount => return Outcome::NoAccount,
-            State::Off => return Outcome::Off,
+            TunnelState::Starting { what } => (what.clone(), None),
+            TunnelState::Stopping => ("the tunnel is being closed first".to_owned(), None),
+            TunnelState::WaitingForAccount => return Outcome::NoAccount,
+            TunnelState::Off => return Outcome::Off,
         };
-        if !matches!(status.state, State::Reconnecting { .. }) {
+        if !matches!(status.state, TunnelState::Reconnecting { .. }) {
             self.stuck = None;
         }
         if left.is_zero() {
@@ -115,8 +115,8 @@ impl Opening {
 mod tests {
     use super::*;
 
-    fn status(state: State, url: Option<&str>, fresh: bool) -> Status {
-        Status {
+    fn status(state: TunnelState, url: Option<&str>, fresh: bool) -> TunnelStatus {
+        TunnelStatus {
             name: "home".to_owned(),
             plugin: "tunnel-x".to_owned(),
             title: "X".to_owned(),
@@ -133,8 +133,8 @@ mod tests {
         }
     }
 
-    fn waiting(hint: Option<&str>, at: Millis) -> Status {
-        let state = State::Waiting {
+    fn waiting(hint: Option<&str>, at: Millis) -> TunnelStatus {
+        let state = TunnelState::Waiting {
             why: "the service answered 500.".to_owned(),
             hint: hint.map(str::to_owned),
             at,
@@ -168,7 +168,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reason_that_stays_is_the_answer_and_the_last_line_has_the_last_one() {
         let mut opening = Opening::begin(Duration::from_secs(120));
-        let state = |why: &str| status(State::Reconnecting { why: why.to_owned() }, None, false);
+        let state = |why: &str| status(TunnelState::Reconnecting { why: why.to_owned() }, None, false);
         assert!(matches!(opening.see(&state("a"), 0), Outcome::Pending(_)));
         tokio::time::advance(limits::ORDER_STUCK / 2).await;
         assert!(
@@ -180,7 +180,7 @@ mod tests {
         tokio::time::advance(limits::ORDER_STUCK / 2).await;
         assert!(matches!(opening.see(&state("b"), 0), Outcome::Refused(refused) if refused.why == "b"));
         let starting = status(
-            State::Starting {
+            TunnelState::Starting {
                 what: "dialling".to_owned(),
             },
             None,
@@ -194,7 +194,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_name_that_was_made_just_now_is_not_given_out() {
         let mut opening = Opening::begin(Duration::from_secs(120));
-        let up = |fresh| status(State::Up { connections: 1 }, Some("https://a-b.example"), fresh);
+        let up = |fresh| status(TunnelState::Up { connections: 1 }, Some("https://a-b.example"), fresh);
         assert_eq!(opening.see(&up(true), 0), Outcome::Fresh);
         assert_eq!(
             opening.see(&up(false), 0),

@@ -22,7 +22,7 @@ pub struct TunnelListener {
     pub client_address_header: Option<String>,
     /// The browser sees TLS: cookies are `Secure`, and the origin is `https://…`.
     pub https: bool,
-    /// What a probe through the public side has to be answered with.
+    /// `secret` is what a public check has to be answered with.
     pub secret: OriginSecret,
     /// This listener closes soon, because another plugin replaces this one.
     pub moved: watch::Receiver<Option<Leaving>>,

@@ -6,13 +6,13 @@
 //! can work at all), this host's own listener answers now (so it is not this host that is slow), and all that several times
 //! in a row. Then the provider is restarted, with a pause that grows, so that a check that is wrong costs little.
 
-use crate::dependencies::Parts;
+use crate::dependencies::Dependencies;
 use crate::status_board::{NoticedBy, StatusBoard};
 use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::resolved::PublicCheckMode;
 use nexus_model::limits;
 use nexus_model::time::millis;
-use nexus_model::tunnel::{Network, PublicCheck, PublicCheckResult, State, Unreached};
+use nexus_model::tunnel::{Network, PublicCheck, PublicCheckResult, TunnelState, Unreached};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -117,19 +117,21 @@ fn subject(serving: &RunningTunnel, seen: Option<&Seen>) -> Option<(String, Dura
     let reached = seen.is_some_and(|seen| seen.ever && seen.url == url);
     let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
     let patience = match status.state {
-        State::Up { .. } | State::Degraded { .. } if listener.is_some_and(|listener| listener.ephemeral) => {
+        TunnelState::Up { .. } | TunnelState::Degraded { .. }
+            if listener.is_some_and(|listener| listener.ephemeral) =>
+        {
             limits::DEAD_EPHEMERAL
         }
-        State::Up { .. } | State::Degraded { .. } => limits::DEAD,
+        TunnelState::Up { .. } | TunnelState::Degraded { .. } => limits::DEAD,
         // Its program tries by itself, and keeps its name by that.
-        State::Reconnecting { .. } if reached => limits::DEAD_RECONNECTING,
+        TunnelState::Reconnecting { .. } if reached => limits::DEAD_RECONNECTING,
         _ => return None,
     };
     Some((url, patience))
 }
 
 /// Until the service is gone.
-pub(super) async fn watch(tunnel: std::sync::Weak<Tunnel>, parts: Parts, board: Arc<StatusBoard>) {
+pub(super) async fn watch(tunnel: std::sync::Weak<Tunnel>, parts: Dependencies, board: Arc<StatusBoard>) {
     let mut statuses = board.subscribe();
     let mut seen: Option<Seen> = None;
     let mut repairs = Repairs {
@@ -170,11 +172,11 @@ async fn check(
     serving: &RunningTunnel,
     seen: &mut Seen,
     repairs: &mut Repairs,
-    parts: &Parts,
+    parts: &Dependencies,
     board: &StatusBoard,
 ) {
     let look = parts
-        .prober
+        .checker
         .plain(&serving.config.public_check, &seen.url, &serving.secret);
     // It bounds itself; this is for one that does not.
     let looked = timeout(limits::PUBLIC_CHECK * 2, look).await.unwrap_or_else(|_| {
@@ -194,7 +196,7 @@ async fn check(
             let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
             let here = match listener {
                 Some(listener) if network == Network::Answered => {
-                    parts.prober.own(listener.address, &seen.url, &serving.secret).await
+                    parts.checker.own(listener.address, &seen.url, &serving.secret).await
                 }
                 _ => false,
             };
@@ -210,7 +212,7 @@ async fn check(
     repairs.checked(matches!(result, PublicCheckResult::Passed { .. }));
     let open = matches!(
         serving.status().borrow().state,
-        State::Up { .. } | State::Degraded { .. }
+        TunnelState::Up { .. } | TunnelState::Degraded { .. }
     );
     match &result {
         PublicCheckResult::Passed { .. } => serving.publisher().back(NoticedBy::Check),

@@ -1,13 +1,13 @@
 //! All tunnels of the configuration: opened, closed, added, removed and given to other plugins.
 
-use crate::dependencies::{Parts, Spec};
+use crate::dependencies::{Dependencies, Spec};
 use crate::error::TunnelError;
 use crate::public_check;
 use crate::status_board::StatusBoard;
 use crate::swap::{Swapped, Swapping};
 use crate::tunnel::{self, RunningTunnel, Tunnel};
 use nexus_config::resolved;
-use nexus_model::tunnel::{Status, Step};
+use nexus_model::tunnel::{Step, TunnelStatus};
 use nexus_registry::tunnel_place;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -19,13 +19,13 @@ pub struct TunnelService {
     /// NoticedBy name.
     tunnels: Mutex<BTreeMap<String, Arc<Tunnel>>>,
     board: Arc<StatusBoard>,
-    parts: Parts,
+    parts: Dependencies,
 }
 
 impl TunnelService {
     /// Starts a task for each tunnel; those that were open when the host ended, and those with `autostart`, open by
     /// themselves.
-    pub async fn start(tunnels: Vec<Spec>, parts: Parts) -> Self {
+    pub async fn start(tunnels: Vec<Spec>, parts: Dependencies) -> Self {
         let names = tunnels.iter().map(|spec| spec.config.name.clone());
         let saved = parts.wanted().load(names).await;
         let now = parts.clock.now();
@@ -58,7 +58,7 @@ impl TunnelService {
     }
 
     /// NoticedBy name; changes are seen at once.
-    pub fn statuses(&self) -> watch::Receiver<Vec<Status>> {
+    pub fn statuses(&self) -> watch::Receiver<Vec<TunnelStatus>> {
         self.board.subscribe()
     }
 
@@ -236,7 +236,7 @@ impl TunnelService {
     }
 
     fn forget_refusal(&self, name: &str) {
-        let refused = |status: &Status| {
+        let refused = |status: &TunnelStatus| {
             let failed = status
                 .swap
                 .as_ref()

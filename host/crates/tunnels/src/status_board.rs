@@ -2,7 +2,7 @@
 //! which nobody sees as the tunnel's until it is.
 
 use nexus_model::activity::{Activity, Tone};
-use nexus_model::tunnel::{PublicCheck, State, Status, Swap};
+use nexus_model::tunnel::{PublicCheck, Swap, TunnelState, TunnelStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -10,24 +10,24 @@ use tokio::time::Instant;
 
 /// All tunnels, in the order of the configuration.
 pub(super) struct StatusBoard {
-    list: watch::Sender<Vec<Status>>,
+    list: watch::Sender<Vec<TunnelStatus>>,
     activity: Arc<dyn Activity>,
 }
 
 impl StatusBoard {
-    pub(super) fn new(list: Vec<Status>, activity: Arc<dyn Activity>) -> Self {
+    pub(super) fn new(list: Vec<TunnelStatus>, activity: Arc<dyn Activity>) -> Self {
         Self {
             list: watch::Sender::new(list),
             activity,
         }
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<Status>> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Vec<TunnelStatus>> {
         self.list.subscribe()
     }
 
     /// At its place by name.
-    pub(super) fn add(&self, status: Status) {
+    pub(super) fn add(&self, status: TunnelStatus) {
         self.list.send_modify(|all| {
             let at = all.partition_point(|other| other.name < status.name);
             all.insert(at, status);
@@ -50,7 +50,7 @@ impl StatusBoard {
         self.activity.note(&subject(tunnel), tone, text);
     }
 
-    fn change(&self, tunnel: &str, change: impl FnOnce(&mut Status)) {
+    fn change(&self, tunnel: &str, change: impl FnOnce(&mut TunnelStatus)) {
         self.list.send_if_modified(|all| {
             let Some(status) = all.iter_mut().find(|status| status.name == tunnel) else {
                 return false;
@@ -69,7 +69,7 @@ fn subject(tunnel: &str) -> String {
 /// One plugin's place at a tunnel.
 pub(super) struct StatusPublisher {
     board: Arc<StatusBoard>,
-    own: watch::Sender<Status>,
+    own: watch::Sender<TunnelStatus>,
     shown: AtomicBool,
     losses: Mutex<Losses>,
     outage: Mutex<Option<Outage>>,
@@ -99,7 +99,7 @@ struct Losses {
 }
 
 impl StatusPublisher {
-    pub(super) fn new(board: Arc<StatusBoard>, status: Status, shown: bool) -> Self {
+    pub(super) fn new(board: Arc<StatusBoard>, status: TunnelStatus, shown: bool) -> Self {
         Self {
             board,
             own: watch::Sender::new(status),
@@ -156,7 +156,7 @@ impl StatusPublisher {
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) fn status(&self) -> watch::Receiver<Status> {
+    pub(super) fn status(&self) -> watch::Receiver<TunnelStatus> {
         self.own.subscribe()
     }
 
@@ -175,7 +175,7 @@ impl StatusPublisher {
         self.shown.load(Ordering::SeqCst)
     }
 
-    pub(super) fn update(&self, change: impl FnOnce(&mut Status)) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut TunnelStatus)) {
         let mut happened = None;
         let changed = self.own.send_if_modified(|status| {
             let before = status.clone();
@@ -192,14 +192,14 @@ impl StatusPublisher {
         }
     }
 
-    fn count(&self, status: &Status) -> u32 {
+    fn count(&self, status: &TunnelStatus) -> u32 {
         let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
         match status.state {
-            State::Up { .. } | State::Degraded { .. } => {
+            TunnelState::Up { .. } | TunnelState::Degraded { .. } => {
                 losses.came_back += u32::from(std::mem::take(&mut losses.lost));
                 losses.was_open = true;
             }
-            State::Off | State::Failed { .. } => *losses = Losses::default(),
+            TunnelState::Off | TunnelState::Failed { .. } => *losses = Losses::default(),
             _ => losses.lost = losses.was_open,
         }
         losses.came_back
@@ -216,25 +216,28 @@ impl StatusPublisher {
             status.clone_from(&self.own.borrow());
             status.swap = swap;
             // What was seen while it was open says nothing of one that reconnects.
-            let open = matches!(status.state, State::Up { .. } | State::Degraded { .. });
+            let open = matches!(status.state, TunnelState::Up { .. } | TunnelState::Degraded { .. });
             status.public_check = check.filter(|_| open && status.url.is_some());
         });
     }
 }
 
 /// What is worth a line in the tunnel's history.
-fn event(before: &Status, now: &Status) -> Option<(Tone, String)> {
+fn event(before: &TunnelStatus, now: &TunnelStatus) -> Option<(Tone, String)> {
     let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&now.state);
     Some(match &now.state {
-        State::Up { .. } if !now.fresh && (!same || before.fresh || before.url != now.url) => {
+        TunnelState::Up { .. } if !now.fresh && (!same || before.fresh || before.url != now.url) => {
             (Tone::Good, format!("open at {}", now.url.as_ref()?))
         }
         _ if same => return None,
-        State::Off => (Tone::Off, "closed".to_owned()),
-        State::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
-        State::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        State::Waiting { why, .. } => (Tone::Busy, format!("not open; Nexus will retry: {why}")),
-        State::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
-        State::Up { .. } | State::WaitingForAccount | State::Starting { .. } | State::Stopping => return None,
+        TunnelState::Off => (Tone::Off, "closed".to_owned()),
+        TunnelState::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
+        TunnelState::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
+        TunnelState::Waiting { why, .. } => (Tone::Busy, format!("not open; Nexus will retry: {why}")),
+        TunnelState::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
+        TunnelState::Up { .. }
+        | TunnelState::WaitingForAccount
+        | TunnelState::Starting { .. }
+        | TunnelState::Stopping => return None,
     })
 }

@@ -9,11 +9,11 @@
 //! Not taken: to swap only what the public address points to. There is no such thing to swap: each provider has addresses
 //! of its own, so clients have to be told.
 
-use crate::dependencies::{Parts, Spec};
+use crate::dependencies::{Dependencies, Spec};
 use crate::error::TunnelError;
 use crate::open_command::{Opening, Outcome, Refused};
-use crate::signals::OPENING;
 use crate::status_board::StatusBoard;
+use crate::task_channels::OPENING;
 use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::in_table;
 use nexus_config::resolved::{self, PublicCheckMode};
@@ -50,7 +50,7 @@ struct Refusal {
 
 pub(super) struct Swapping {
     pub(super) tunnel: Arc<Tunnel>,
-    pub(super) parts: Parts,
+    pub(super) parts: Dependencies,
     pub(super) board: Arc<StatusBoard>,
     /// As it is to be.
     pub(super) config: resolved::Tunnel,
@@ -182,7 +182,7 @@ impl Swapping {
             self.step(Step::Checking { url: url.clone() });
             let tried = timeout(
                 limits::PUBLIC_CHECK * 3,
-                self.parts.prober.whole(&next.config.public_check, &url, &next.secret),
+                self.parts.checker.whole(&next.config.public_check, &url, &next.secret),
             );
             let (why, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),

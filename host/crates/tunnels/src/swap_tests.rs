@@ -5,7 +5,7 @@ use super::fakes::{Rig, Run, Setup, obey, rig};
 use crate::{OriginSecret, Swapped, TunnelError};
 use nexus_config::resolved;
 use nexus_model::tunnel::Step;
-use nexus_model::tunnel::{Encryption, Event, State};
+use nexus_model::tunnel::{Encryption, TunnelEvent, TunnelState};
 use nexus_plugin_traits::{FailureKind, RunFailure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,7 @@ async fn opened(setup: Setup) -> (Rig, Run) {
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up(old).await;
-    rig.until(|s| s.url.as_deref() == Some(old) && s.state == State::Up { connections: 1 })
+    rig.until(|s| s.url.as_deref() == Some(old) && s.state == TunnelState::Up { connections: 1 })
         .await;
     (rig, run)
 }
@@ -43,7 +43,7 @@ fn swap(rig: &Rig, plugin: &str) -> JoinHandle<Result<Swapped, TunnelError>> {
 #[tokio::test(start_paused = true)]
 async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     let (mut rig, old) = open().await;
-    *rig.prober.0.lock().unwrap() = Err("nobody there".to_owned());
+    *rig.checker.0.lock().unwrap() = Err("nobody there".to_owned());
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
     assert_eq!(new.plugin, "tunnel-y");
@@ -60,7 +60,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     );
     assert_eq!(rig.listeners(), 2);
 
-    *rig.prober.0.lock().unwrap() = Ok(());
+    *rig.checker.0.lock().unwrap() = Ok(());
     let draining = rig
         .until(|s| matches!(s.swap.as_ref().unwrap().step, Step::Draining { .. }))
         .await;
@@ -76,7 +76,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
         (Some("http://new.example"), true)
     );
     let status = rig.service.statuses().borrow()[0].clone();
-    assert_eq!((status.state, status.swap), (State::Up { connections: 1 }, None));
+    assert_eq!((status.state, status.swap), (TunnelState::Up { connections: 1 }, None));
     assert_eq!(rig.listeners(), 1);
     assert_eq!(rig.serving(), ["tunnel-y"]);
     assert_eq!(rig.chosen().await, "tunnel-y");
@@ -103,7 +103,7 @@ async fn one_that_cannot_open_changes_nothing() {
     let status = rig.service.statuses().borrow()[0].clone();
     assert_eq!(
         (status.plugin.as_str(), &status.state),
-        ("tunnel-x", &State::Up { connections: 1 })
+        ("tunnel-x", &TunnelState::Up { connections: 1 })
     );
     assert!(
         matches!(status.swap.unwrap().step, Step::Failed { .. }),
@@ -126,7 +126,7 @@ async fn one_that_cannot_open_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn one_that_leads_elsewhere_changes_nothing() {
     let (mut rig, old) = open().await;
-    *rig.prober.0.lock().unwrap() = Err("something else answers there".to_owned());
+    *rig.checker.0.lock().unwrap() = Err("something else answers there".to_owned());
     let begun = Instant::now();
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
@@ -144,7 +144,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
         begun.elapsed() >= nexus_model::limits::SWAP_CHECK,
         "a new name takes its time"
     );
-    assert!(rig.prober.1.load(Ordering::SeqCst) > 10);
+    assert!(rig.checker.1.load(Ordering::SeqCst) > 10);
     assert_eq!((rig.listeners(), old.events.is_closed()), (1, false));
     assert_eq!(
         rig.service.statuses().borrow()[0].url.as_deref(),
@@ -157,7 +157,10 @@ async fn one_that_stays_silent_is_given_up() {
     let (mut rig, old) = open().await;
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
-    new.events.send(Event::Starting("dialling".to_owned())).await.unwrap();
+    new.events
+        .send(TunnelEvent::Starting("dialling".to_owned()))
+        .await
+        .unwrap();
     let closed = obey(new);
     let refused = swapping.await.unwrap().unwrap_err().to_string();
     closed.await.unwrap();
@@ -194,7 +197,10 @@ async fn a_stop_in_the_middle_ends_both() {
     for closed in closed {
         closed.await.unwrap();
     }
-    assert_eq!((rig.listeners(), rig.until(|_| true).await.state), (0, State::Off));
+    assert_eq!(
+        (rig.listeners(), rig.until(|_| true).await.state),
+        (0, TunnelState::Off)
+    );
 }
 
 #[tokio::test(start_paused = true)]

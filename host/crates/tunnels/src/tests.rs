@@ -3,8 +3,8 @@
 
 use super::fakes::{Setup, obey, rig};
 use nexus_model::limits;
-use nexus_model::plugin::{self, Availability};
-use nexus_model::tunnel::{Encryption, Event, State};
+use nexus_model::plugin::{Availability, PluginState};
+use nexus_model::tunnel::{Encryption, TunnelEvent, TunnelState, TunnelStatus};
 use nexus_plugin_traits::{FailureKind, RunFailure};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,25 +21,28 @@ fn failure(kind: FailureKind) -> RunFailure {
 #[tokio::test(start_paused = true)]
 async fn it_opens_shows_its_address_and_closes() {
     let mut rig = rig(Setup::default()).await;
-    assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+    assert_eq!(rig.service.statuses().borrow()[0].state, TunnelState::Off);
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     assert!(run.origin.ip().is_loopback() && run.origin.port() != 0);
     assert_eq!(rig.hosts(), ["own.example"]);
     run.up("http://bore.example:4711").await;
-    let status = rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    let status = rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
     assert_eq!(status.url.as_deref(), Some("http://bore.example:4711"));
     assert_eq!(rig.hosts(), ["own.example", "bore.example:4711"]);
-    run.events.send(Event::Reconnecting("net".to_owned())).await.unwrap();
-    rig.until(|s| s.state == State::Reconnecting { why: "net".to_owned() })
+    run.events
+        .send(TunnelEvent::Reconnecting("net".to_owned()))
+        .await
+        .unwrap();
+    rig.until(|s| s.state == TunnelState::Reconnecting { why: "net".to_owned() })
         .await;
     run.events
-        .send(Event::Degraded("one of four".to_owned()))
+        .send(TunnelEvent::Degraded("one of four".to_owned()))
         .await
         .unwrap();
     rig.until(|s| {
         s.state
-            == State::Degraded {
+            == TunnelState::Degraded {
                 why: "one of four".to_owned(),
             }
     })
@@ -48,7 +51,7 @@ async fn it_opens_shows_its_address_and_closes() {
     drop(obey(run));
     rig.service.close("main").await.unwrap();
     let status = rig.service.statuses().borrow()[0].clone();
-    assert_eq!((status.state, status.url), (State::Off, None));
+    assert_eq!((status.state, status.url), (TunnelState::Off, None));
     assert_eq!(rig.listeners(), 0);
     assert_eq!(rig.reaped.load(Ordering::SeqCst), 0, "the plugin closed it itself");
     assert_eq!(rig.wanted("main").await, Some(false));
@@ -70,18 +73,18 @@ async fn never_before_an_account_exists() {
         ..Setup::default()
     })
     .await;
-    rig.until(|s| s.state == State::WaitingForAccount).await;
+    rig.until(|s| s.state == TunnelState::WaitingForAccount).await;
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(rig.runs.try_recv().is_err());
     assert_eq!(rig.listeners(), 0);
     rig.service.close("main").await.unwrap();
-    rig.until(|s| s.state == State::Off).await;
+    rig.until(|s| s.state == TunnelState::Off).await;
     rig.service.open("main").await.unwrap();
-    rig.until(|s| s.state == State::WaitingForAccount).await;
+    rig.until(|s| s.state == TunnelState::WaitingForAccount).await;
     rig.account.send_replace(true);
     let run = rig.run().await;
     run.up("http://bore.example:1").await;
-    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,8 +95,8 @@ async fn plaintext_is_refused_with_the_toml() {
         ..Setup::default()
     })
     .await;
-    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
-    let State::Failed { hint, .. } = status.state else {
+    let status = rig.until(|s| matches!(s.state, TunnelState::Failed { .. })).await;
+    let TunnelState::Failed { hint, .. } = status.state else {
         panic!()
     };
     assert!(
@@ -114,11 +117,11 @@ async fn a_provider_that_promised_tls_may_not_give_an_address_without() {
     let mut rig = rig(setup).await;
     let run = rig.run().await;
     run.events
-        .send(Event::Url("http://plain.example".to_owned()))
+        .send(TunnelEvent::Url("http://plain.example".to_owned()))
         .await
         .unwrap();
     drop(obey(run));
-    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    let status = rig.until(|s| matches!(s.state, TunnelState::Failed { .. })).await;
     assert_eq!(status.url, None);
     assert_eq!(rig.listeners(), 0);
 }
@@ -132,10 +135,10 @@ async fn what_was_open_opens_again_after_a_restart() {
     .await;
     let run = again.run().await;
     run.up("http://bore.example:1").await;
-    again.until(|s| s.state == State::Up { connections: 1 }).await;
+    again.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
     drop(obey(run));
     again.service.shutdown().await;
-    again.until(|s| s.state == State::Off).await;
+    again.until(|s| s.state == TunnelState::Off).await;
     assert_eq!(again.wanted("main").await, Some(true), "a shutdown forgets nothing");
 
     let mut never = rig(Setup {
@@ -159,8 +162,8 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
     let origin = port.origin;
     port.end(Err(failure(FailureKind::Retry)));
     for _ in 0..12 {
-        let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
-        let State::Waiting { hint, at, .. } = status.state else {
+        let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
+        let TunnelState::Waiting { hint, at, .. } = status.state else {
             panic!()
         };
         assert_eq!(hint.as_deref(), Some("look there"));
@@ -169,8 +172,11 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
         let run = rig.run().await;
         pauses.push(since.elapsed());
         assert_eq!(run.origin, origin, "a process that lives on keeps leading here");
-        run.events.send(Event::Starting("again".to_owned())).await.unwrap();
-        rig.until(|s| matches!(s.state, State::Starting { .. })).await;
+        run.events
+            .send(TunnelEvent::Starting("again".to_owned()))
+            .await
+            .unwrap();
+        rig.until(|s| matches!(s.state, TunnelState::Starting { .. })).await;
         run.end(Err(failure(FailureKind::Retry)));
     }
     assert_eq!(pauses[0].as_millis(), limits::RESTART_FIRST.as_millis());
@@ -183,7 +189,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
     assert_eq!(pauses.last(), Some(&limits::RESTART_MAX));
 
     // The operator says "now": that is a new beginning.
-    rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
+    rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
     rig.service.open("main").await.unwrap();
     rig.run().await.end(Err(failure(FailureKind::Retry)));
     let since = Instant::now();
@@ -202,11 +208,11 @@ async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_t
     let since = Instant::now();
     rig.run().await.end(Ok(()));
     assert_eq!(since.elapsed(), limits::RETRY_LATER);
-    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
-    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains("without reporting a reason")));
+    let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
+    assert!(matches!(status.state, TunnelState::Waiting { why, .. } if why.contains("without reporting a reason")));
 
     rig.run().await.end(Err(failure(FailureKind::RetryLater)));
-    rig.until(|s| matches!(&s.state, State::Waiting { why, .. } if why == "refused"))
+    rig.until(|s| matches!(&s.state, TunnelState::Waiting { why, .. } if why == "refused"))
         .await;
     let since = Instant::now();
     rig.service.open("main").await.unwrap();
@@ -222,10 +228,10 @@ async fn a_permanent_failure_waits_for_the_operator() {
     })
     .await;
     rig.run().await.end(Err(failure(FailureKind::Permanent)));
-    let status = rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    let status = rig.until(|s| matches!(s.state, TunnelState::Failed { .. })).await;
     assert_eq!(
         status.state,
-        State::Failed {
+        TunnelState::Failed {
             why: "refused".to_owned(),
             hint: Some("look there".to_owned())
         }
@@ -236,7 +242,7 @@ async fn a_permanent_failure_waits_for_the_operator() {
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up("http://bore.example:1").await;
-    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,29 +254,29 @@ async fn a_fallen_plugin_adopts_and_the_address_stays() {
     .await;
     let run = rig.run().await;
     run.up("http://bore.example:1").await;
-    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
     let origin = run.origin;
-    rig.provider.state(plugin::State::Restarting {
+    rig.provider.state(PluginState::Restarting {
         cause: "trap".to_owned(),
         at: 2_000,
     });
     drop(run);
-    let status = rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    let status = rig.until(|s| matches!(s.state, TunnelState::Reconnecting { .. })).await;
     assert_eq!(status.url.as_deref(), Some("http://bore.example:1"));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(rig.runs.try_recv().is_err(), "not before the plugin is back");
     assert_eq!(rig.hosts(), ["own.example", "bore.example:1"]);
-    rig.provider.state(plugin::State::Running);
+    rig.provider.state(PluginState::Running);
     let run = rig.run().await;
     assert_eq!(run.origin, origin);
     assert_eq!(rig.reaped.load(Ordering::SeqCst), 0);
 
     // It crashes for good: nothing stays behind.
-    rig.provider.state(plugin::State::Failed {
+    rig.provider.state(PluginState::Failed {
         cause: "trap".to_owned(),
     });
     drop(run);
-    rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    rig.until(|s| matches!(s.state, TunnelState::Failed { .. })).await;
     assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.listeners()), (1, 0));
     rig.service.open("main").await.unwrap();
     let _run = rig.run().await;
@@ -290,15 +296,18 @@ async fn a_plugin_that_does_not_close_is_ended_from_outside() {
     .await;
     let run = rig.run().await;
     run.up("http://bore.example:1").await;
-    rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
     let since = Instant::now();
     let (closed, ()) = tokio::join!(rig.service.close("main"), async {
         let mut statuses = rig.service.statuses();
-        statuses.wait_for(|all| all[0].state == State::Stopping).await.unwrap();
+        statuses
+            .wait_for(|all| all[0].state == TunnelState::Stopping)
+            .await
+            .unwrap();
     });
     closed.unwrap();
     assert_eq!(since.elapsed(), limits::PLUGIN_CANCEL);
-    assert_eq!(rig.service.statuses().borrow()[0].state, State::Off);
+    assert_eq!(rig.service.statuses().borrow()[0].state, TunnelState::Off);
     assert_eq!(
         (
             rig.provider.stops.load(Ordering::SeqCst),
@@ -322,13 +331,13 @@ async fn closing_while_a_fallen_plugin_is_away_ends_its_process() {
     .await;
     let run = rig.run().await;
     run.up("http://bore.example:1").await;
-    rig.until(|s| s.state == State::Up { connections: 1 }).await;
-    rig.provider.state(plugin::State::Restarting {
+    rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
+    rig.provider.state(PluginState::Restarting {
         cause: "trap".to_owned(),
         at: 2_000,
     });
     drop(run);
-    rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    rig.until(|s| matches!(s.state, TunnelState::Reconnecting { .. })).await;
     rig.service.close("main").await.unwrap();
     assert_eq!((rig.reaped.load(Ordering::SeqCst), rig.listeners()), (1, 0));
     assert_eq!(rig.service.statuses().borrow()[0].url, None);
@@ -339,8 +348,8 @@ async fn a_missing_program_is_looked_for_again() {
     let mut rig = rig(Setup::default()).await;
     *rig.provider.availability.lock().unwrap() = Availability::Missing("cargo install bore-cli".to_owned());
     rig.service.open("main").await.unwrap();
-    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
-    assert!(matches!(status.state, State::Waiting { hint: Some(hint), .. } if hint == "cargo install bore-cli"));
+    let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
+    assert!(matches!(status.state, TunnelState::Waiting { hint: Some(hint), .. } if hint == "cargo install bore-cli"));
     assert!(rig.runs.try_recv().is_err());
     *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
     let since = Instant::now();
@@ -358,8 +367,8 @@ async fn a_port_that_is_taken_is_said_and_tried_again() {
         ..Setup::default()
     })
     .await;
-    let status = rig.until(|s| matches!(s.state, State::Waiting { .. })).await;
-    assert!(matches!(status.state, State::Waiting { why, .. } if why.contains(&listen.to_string())));
+    let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
+    assert!(matches!(status.state, TunnelState::Waiting { why, .. } if why.contains(&listen.to_string())));
     drop(taken);
     assert_eq!(rig.run().await.origin, listen);
 }
@@ -372,7 +381,7 @@ async fn a_listener_outside_loopback_is_refused() {
         ..Setup::default()
     })
     .await;
-    rig.until(|s| matches!(s.state, State::Failed { .. })).await;
+    rig.until(|s| matches!(s.state, TunnelState::Failed { .. })).await;
     assert!(rig.runs.try_recv().is_err());
 }
 
@@ -384,7 +393,7 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     first.up("http://main.example").await;
     rig.until(|s| s.url.is_some()).await;
     // One of this name was open before it was taken out of the file.
-    crate::wanted_tunnels::Wanted::new(rig.store.clone())
+    crate::wanted_tunnels::WantedTunnels::new(rig.store.clone())
         .save("another", true)
         .await
         .unwrap();
@@ -407,7 +416,7 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     let run = rig.run().await;
     assert_eq!(run.plugin, "tunnel-y");
     run.up("http://another.example").await;
-    let names = |all: &Vec<nexus_model::tunnel::Status>| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let names = |all: &Vec<TunnelStatus>| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     let both = rig
         .statuses
         .wait_for(|all| all[0].url.is_some() && all[1].url.is_some());
@@ -435,10 +444,10 @@ async fn what_was_lost_and_came_back_is_counted_until_it_is_closed() {
     rig.until(|s| s.url.is_some() && s.reconnects == 0).await;
     for lost in 1..=2 {
         run.events
-            .send(Event::Reconnecting("no answer".to_owned()))
+            .send(TunnelEvent::Reconnecting("no answer".to_owned()))
             .await
             .unwrap();
-        run.events.send(Event::Ready(1)).await.unwrap();
+        run.events.send(TunnelEvent::Ready(1)).await.unwrap();
         rig.until(|s| s.reconnects == lost).await;
     }
     run.end(Err(failure(FailureKind::Retry)));
@@ -447,5 +456,5 @@ async fn what_was_lost_and_came_back_is_counted_until_it_is_closed() {
     rig.until(|s| s.reconnects == 3).await;
     drop(obey(run));
     rig.service.close("main").await.unwrap();
-    assert_eq!(rig.until(|s| s.state == State::Off).await.reconnects, 0);
+    assert_eq!(rig.until(|s| s.state == TunnelState::Off).await.reconnects, 0);
 }

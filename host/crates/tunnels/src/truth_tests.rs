@@ -4,7 +4,7 @@
 use super::fakes::{Rig, Run, Setup, obey, rig};
 use crate::Leaving;
 use nexus_model::limits;
-use nexus_model::tunnel::{Encryption, Event, Network, PublicCheckResult, State};
+use nexus_model::tunnel::{Encryption, Network, PublicCheckResult, TunnelEvent, TunnelState};
 use nexus_plugin_traits::{FailureKind, RunFailure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ fn failure(kind: FailureKind, message: &str) -> RunFailure {
     }
 }
 
-fn state(rig: &Rig) -> State {
+fn state(rig: &Rig) -> TunnelState {
     rig.service.statuses().borrow()[0].state.clone()
 }
 
@@ -31,7 +31,7 @@ async fn up(url: &str) -> (Rig, Run) {
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up(url).await;
-    rig.until(|s| s.url.as_deref() == Some(url) && s.state == State::Up { connections: 1 })
+    rig.until(|s| s.url.as_deref() == Some(url) && s.state == TunnelState::Up { connections: 1 })
         .await;
     (rig, run)
 }
@@ -52,23 +52,26 @@ async fn an_order_is_never_answered_with_what_came_of_an_earlier_one() {
         let mut rig = rig(Setup::default()).await;
         rig.service.open("main").await.unwrap();
         rig.run().await.end(Err(failure(kind, "no key")));
-        rig.until(|s| matches!(s.state, State::Failed { .. } | State::Waiting { .. }))
+        rig.until(|s| matches!(s.state, TunnelState::Failed { .. } | TunnelState::Waiting { .. }))
             .await;
         // Fixed, and ordered again: from here on nothing says "no key" any more.
         let mut all = rig.service.statuses();
         rig.service.open("main").await.unwrap();
         let now = state(&rig);
-        assert!(matches!(now, State::Starting { .. }), "{now:?}");
+        assert!(matches!(now, TunnelState::Starting { .. }), "{now:?}");
         all.mark_unchanged();
         let run = rig.run().await;
         run.up(SERVER).await;
         loop {
             let state = all.borrow_and_update()[0].state.clone();
             assert!(
-                !matches!(state, State::Failed { .. } | State::Waiting { .. } | State::Off),
+                !matches!(
+                    state,
+                    TunnelState::Failed { .. } | TunnelState::Waiting { .. } | TunnelState::Off
+                ),
                 "{state:?}"
             );
-            if matches!(state, State::Up { .. }) {
+            if matches!(state, TunnelState::Up { .. }) {
                 break;
             }
             all.changed().await.unwrap();
@@ -89,8 +92,8 @@ async fn an_attempt_that_ends_after_a_newer_order_says_nothing() {
     new.up(SERVER).await;
     loop {
         let state = all.borrow_and_update()[0].state.clone();
-        assert!(!matches!(state, State::Failed { .. }), "{state:?}");
-        if matches!(state, State::Up { .. }) {
+        assert!(!matches!(state, TunnelState::Failed { .. }), "{state:?}");
+        if matches!(state, TunnelState::Up { .. }) {
             break;
         }
         all.changed().await.unwrap();
@@ -119,7 +122,10 @@ async fn a_swap_to_one_that_is_stuck_for_one_reason_ends_with_it() {
     let swapping = tokio::spawn(async move { service.swap("main", "tunnel-y").await });
     let new = rig.run().await;
     let why = "The dashboard has no public hostname for this tunnel.";
-    new.events.send(Event::Reconnecting(why.to_owned())).await.unwrap();
+    new.events
+        .send(TunnelEvent::Reconnecting(why.to_owned()))
+        .await
+        .unwrap();
     let closed = obey(new);
     let refused = swapping.await.unwrap().unwrap_err().to_string();
     closed.await.unwrap();
@@ -137,20 +143,20 @@ async fn a_connection_that_is_proved_dead_is_opened_anew_and_no_wrong_check_loop
     let mut pauses = Vec::new();
     for _ in 0..4 {
         reached(&mut rig).await;
-        *rig.prober.0.lock().unwrap() = Err("Connection refused".to_owned());
+        *rig.checker.0.lock().unwrap() = Err("Connection refused".to_owned());
         let since = Instant::now();
         let closed = obey(run);
-        let repaired = rig.until(|s| !matches!(s.state, State::Up { .. })).await;
+        let repaired = rig.until(|s| !matches!(s.state, TunnelState::Up { .. })).await;
         assert!(
-            matches!(&repaired.state, State::Reconnecting { why } | State::Waiting { why, .. } if why.contains("Connection refused")),
+            matches!(&repaired.state, TunnelState::Reconnecting { why } | TunnelState::Waiting { why, .. } if why.contains("Connection refused")),
             "{repaired:?}"
         );
         pauses.push(since.elapsed());
         closed.await.unwrap();
-        *rig.prober.0.lock().unwrap() = Ok(());
+        *rig.checker.0.lock().unwrap() = Ok(());
         run = rig.run().await;
         run.up(SERVER).await;
-        rig.until(|s| s.state == State::Up { connections: 1 }).await;
+        rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
     }
     assert!(pauses[0] >= limits::DEAD_EPHEMERAL, "{pauses:?}");
     let last = pauses.pop().unwrap();
@@ -172,7 +178,7 @@ async fn what_proves_nothing_restarts_nothing() {
     ] {
         let mut rig = rig(Setup::default()).await;
         if !ever {
-            *rig.prober.0.lock().unwrap() = Err("refused".to_owned());
+            *rig.checker.0.lock().unwrap() = Err("refused".to_owned());
         }
         rig.service.open("main").await.unwrap();
         let run = rig.run().await;
@@ -180,15 +186,19 @@ async fn what_proves_nothing_restarts_nothing() {
         if ever {
             reached(&mut rig).await;
         }
-        *rig.prober.0.lock().unwrap() = Err("refused".to_owned());
-        *rig.prober.2.lock().unwrap() = (network, own);
+        *rig.checker.0.lock().unwrap() = Err("refused".to_owned());
+        *rig.checker.2.lock().unwrap() = (network, own);
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        assert_eq!(state(&rig), State::Up { connections: 1 }, "{network:?} {own} {ever}");
+        assert_eq!(
+            state(&rig),
+            TunnelState::Up { connections: 1 },
+            "{network:?} {own} {ever}"
+        );
         assert!(!run.events.is_closed());
         let status = rig.service.statuses().borrow()[0].clone();
         assert!(
             matches!(status.public_check.unwrap().result, PublicCheckResult::Failed { .. }),
-            "it is said"
+            "it is reported"
         );
     }
 }
@@ -197,18 +207,18 @@ async fn what_proves_nothing_restarts_nothing() {
 async fn one_that_reconnects_keeps_its_name_while_the_network_is_away_and_not_for_ever_where_it_is_there() {
     let (mut rig, run) = up(URL).await;
     reached(&mut rig).await;
-    *rig.prober.0.lock().unwrap() = Err("no route".to_owned());
-    *rig.prober.2.lock().unwrap() = (Network::Unknown, true);
+    *rig.checker.0.lock().unwrap() = Err("no route".to_owned());
+    *rig.checker.2.lock().unwrap() = (Network::Unknown, true);
     run.events
-        .send(Event::Reconnecting("no route".to_owned()))
+        .send(TunnelEvent::Reconnecting("no route".to_owned()))
         .await
         .unwrap();
-    rig.until(|s| matches!(s.state, State::Reconnecting { .. })).await;
+    rig.until(|s| matches!(s.state, TunnelState::Reconnecting { .. })).await;
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(!run.events.is_closed(), "its program could come back");
     // The network is back, and its program is not.
-    *rig.prober.0.lock().unwrap() = Err("the response was 530".to_owned());
-    *rig.prober.2.lock().unwrap() = (Network::Answered, true);
+    *rig.checker.0.lock().unwrap() = Err("the response was 530".to_owned());
+    *rig.checker.2.lock().unwrap() = (Network::Answered, true);
     let since = Instant::now();
     obey(run).await.unwrap();
     assert!(since.elapsed() >= limits::DEAD_RECONNECTING, "{:?}", since.elapsed());
@@ -228,21 +238,21 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
     let run = rig.run().await;
     run.up(URL).await;
     let status = rig
-        .until(|s| s.url.is_some() && s.state == State::Up { connections: 1 })
+        .until(|s| s.url.is_some() && s.state == TunnelState::Up { connections: 1 })
         .await;
     assert!(status.fresh && status.public_check.is_none());
     let status = rig.until(|s| !s.fresh).await;
     assert_eq!(begun.elapsed().as_secs(), limits::NAME_SETTLES.as_secs());
     assert_eq!(status.url.as_deref(), Some(URL));
     reached(&mut rig).await;
-    assert!(rig.prober.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
+    assert!(rig.checker.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
     // The same name again is known by now.
-    run.events.send(Event::Url(URL.to_owned())).await.unwrap();
-    run.events.send(Event::Ready(2)).await.unwrap();
-    assert!(!rig.until(|s| s.state == State::Up { connections: 2 }).await.fresh);
+    run.events.send(TunnelEvent::Url(URL.to_owned())).await.unwrap();
+    run.events.send(TunnelEvent::Ready(2)).await.unwrap();
+    assert!(!rig.until(|s| s.state == TunnelState::Up { connections: 2 }).await.fresh);
     // A server's own name, or digits, are no names that were made.
     for lasting in ["https://bore.example:4711", "https://198.51.100.7"] {
-        run.events.send(Event::Url(lasting.to_owned())).await.unwrap();
+        run.events.send(TunnelEvent::Url(lasting.to_owned())).await.unwrap();
         assert!(
             !rig.until(|s| s.url.as_deref() == Some(lasting)).await.fresh,
             "{lasting}"
@@ -253,13 +263,13 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_not_found_is_asked_for_ever_more_rarely() {
     let mut rig = rig(Setup::default()).await;
-    *rig.prober.0.lock().unwrap() = Err("failed to lookup address information".to_owned());
-    *rig.prober.2.lock().unwrap() = (Network::Unresolved, true);
+    *rig.checker.0.lock().unwrap() = Err("failed to lookup address information".to_owned());
+    *rig.checker.2.lock().unwrap() = (Network::Unresolved, true);
     rig.service.open("main").await.unwrap();
     let run = rig.run().await;
     run.up(URL).await;
     tokio::time::sleep(Duration::from_secs(1800)).await;
-    let asked = rig.prober.3.lock().unwrap().len();
+    let asked = rig.checker.3.lock().unwrap().len();
     assert!((5..=12).contains(&asked), "{asked} times in half an hour");
     drop(run);
 }
@@ -275,7 +285,7 @@ async fn a_swap_does_not_ask_for_a_fresh_name_either() {
     obey(old);
     swapping.await.unwrap().unwrap();
     assert!(begun.elapsed() >= limits::NAME_SETTLES);
-    assert_eq!(rig.prober.1.load(Ordering::SeqCst), 1);
+    assert_eq!(rig.checker.1.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,7 +304,7 @@ async fn clients_of_a_tunnel_with_a_fixed_port_are_told_before_it_closes() {
     rig.service.open("main").await.unwrap();
     let old = rig.run().await;
     old.up(SERVER).await;
-    let status = rig.until(|s| s.state == State::Up { connections: 1 }).await;
+    let status = rig.until(|s| s.state == TunnelState::Up { connections: 1 }).await;
     assert!(status.fixed_listen);
     let info = rig.listeners.moved.lock().unwrap().last().unwrap().clone();
     let service = Arc::clone(&rig.service);

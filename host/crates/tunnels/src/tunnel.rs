@@ -1,15 +1,15 @@
 //! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
 
 use crate::actor::Actor;
-use crate::dependencies::{Parts, Provided, Spec};
+use crate::dependencies::{Dependencies, Provided, Spec};
 use crate::origin_listener::Leaving;
 use crate::origin_secret::OriginSecret;
-use crate::signals::{Desired, ListenerAddress, OPENING, Signals};
 use crate::status_board::{StatusBoard, StatusPublisher};
+use crate::task_channels::{Desired, ListenerAddress, OPENING, TaskChannels};
 use nexus_config::resolved;
 use nexus_model::limits;
 use nexus_model::time::{Clock, Millis};
-use nexus_model::tunnel::{State, Status};
+use nexus_model::tunnel::{TunnelState, TunnelStatus};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -33,7 +33,7 @@ pub(super) struct RunningTunnel {
 }
 
 impl RunningTunnel {
-    pub(super) fn start(spec: Spec, parts: &Parts, board: &Arc<StatusBoard>, wanted: bool, shown: bool) -> Self {
+    pub(super) fn start(spec: Spec, parts: &Dependencies, board: &Arc<StatusBoard>, wanted: bool, shown: bool) -> Self {
         let (desired, wants) = watch::channel(Desired { wanted, starts: 0 });
         let status = unknown(&spec.config, parts.clock.now());
         let publisher = Arc::new(StatusPublisher::new(Arc::clone(board), status, shown));
@@ -50,14 +50,14 @@ impl RunningTunnel {
             listener: Arc::default(),
             clock: Arc::clone(&parts.clock),
         };
-        let signals = Signals {
+        let channels = TaskChannels {
             secret: serving.secret.clone(),
             moved: serving.moved.subscribe(),
             sockets: Arc::clone(&serving.sockets),
             repairs: dead,
             listener: Arc::clone(&serving.listener),
         };
-        tokio::spawn(Actor::new(spec, parts, wants, publisher, signals).run());
+        tokio::spawn(Actor::new(spec, parts, wants, publisher, channels).run());
         serving
     }
 
@@ -66,7 +66,7 @@ impl RunningTunnel {
         Arc::ptr_eq(&self.publisher, &other.publisher)
     }
 
-    pub(super) fn status(&self) -> watch::Receiver<Status> {
+    pub(super) fn status(&self) -> watch::Receiver<TunnelStatus> {
         self.publisher.status()
     }
 
@@ -82,8 +82,11 @@ impl RunningTunnel {
         });
         let now = self.clock.now();
         self.publisher.update(|status| {
-            if matches!(status.state, State::Off | State::Failed { .. } | State::Waiting { .. }) {
-                status.state = State::Starting {
+            if matches!(
+                status.state,
+                TunnelState::Off | TunnelState::Failed { .. } | TunnelState::Waiting { .. }
+            ) {
+                status.state = TunnelState::Starting {
                     what: OPENING.to_owned(),
                 };
                 status.since = now;
@@ -119,7 +122,7 @@ impl RunningTunnel {
         let _ = tokio::time::timeout(limits::PLUGIN_CANCEL * 3, async {
             tokio::select! {
                 // One that failed was closed before it said so; one whose plugin cannot be loaded has nothing to close.
-                _ = status.wait_for(|status| matches!(status.state, State::Off | State::Failed { .. })) => {}
+                _ = status.wait_for(|status| matches!(status.state, TunnelState::Off | TunnelState::Failed { .. })) => {}
                 _ = desired.wait_for(|desired| desired.wanted) => {}
             }
         })
@@ -160,13 +163,13 @@ impl RunningTunnel {
 }
 
 /// What is known before the plugin has said what it is.
-pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> Status {
-    Status {
+pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> TunnelStatus {
+    TunnelStatus {
         name: tunnel.name.clone(),
         plugin: tunnel.plugin.clone(),
         title: tunnel.plugin.clone(),
         encryption: None,
-        state: State::Off,
+        state: TunnelState::Off,
         url: None,
         fresh: false,
         fixed_listen: tunnel.listen.port() != 0,

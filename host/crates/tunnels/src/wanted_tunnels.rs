@@ -4,13 +4,13 @@ use nexus_store::Store;
 use std::collections::BTreeMap;
 
 #[derive(Clone)]
-pub(super) struct Wanted(Store);
+pub(super) struct WantedTunnels(Store);
 
 fn flag(tunnel: &str) -> String {
     format!("tunnel.{tunnel}.wanted")
 }
 
-impl Wanted {
+impl WantedTunnels {
     pub(super) fn new(store: Store) -> Self {
         Self(store)
     }

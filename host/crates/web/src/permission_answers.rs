@@ -20,23 +20,23 @@ pub(super) async fn give(
 ) -> Result<(), ApiError> {
     let chat = &state.services.chat;
     // What the owner saw; it is gone once it is answered.
-    let asked = chat.asked(session, request).await;
-    let gone = matches!(asked, Ok(None));
-    let asked = asked.ok().flatten();
-    let Asked {
+    let pending = chat.pending_request(session, request).await;
+    let gone = matches!(pending, Ok(None));
+    let pending = pending.ok().flatten();
+    let AuditedRequest {
         subject,
         detail,
         more,
         change,
         sha256,
-    } = asked.map(Asked::of).unwrap_or_default();
+    } = pending.map(AuditedRequest::of).unwrap_or_default();
     let given = serde_json::to_value(&answer).unwrap_or_default();
     let given = given
         .get("type")
         .and_then(serde_json::Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    // A backend may take an answer to what it asked long ago, or to what another asked.
+    // A backend may take an answer to a request of long ago, or of another backend.
     let result = match gone {
         true => Err(ApiError::NotFound(
             "This request is no longer open, so your answer was not sent.".to_owned(),
@@ -51,10 +51,10 @@ pub(super) async fn give(
     result
 }
 
-/// What was asked, as the audit has it. Each text is cut there; by the digest of all of it one can tell what was answered
+/// A request as the audit has it. Each text is cut there; by the digest of all of it one can tell what was answered
 /// from what only begins like it.
 #[derive(Default)]
-struct Asked {
+struct AuditedRequest {
     subject: String,
     detail: String,
     /// The folder, and what else the call is made with.
@@ -64,7 +64,7 @@ struct Asked {
     sha256: String,
 }
 
-impl Asked {
+impl AuditedRequest {
     fn of(request: AgentRequest) -> Self {
         let more = request
             .details

@@ -4,7 +4,9 @@ use crate::error::ApiError;
 use crate::live::connections::Connections;
 use crate::markdown;
 use crate::services::Services;
+use nexus_config::with_file;
 use nexus_model::time::Clock;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What every handler shares.
@@ -34,8 +36,9 @@ impl WebState {
             .borrow()
             .as_ref()
             .is_some_and(|pending| pending.what.names(&format!("plugin.{plugin}")));
+        let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
+        *text = with_file(text, Some(Path::new(&self.services.host.config_file)));
         if waits {
-            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
             text.push_str(&format!(
                 "\nThe configuration also has changes of {plugin} that are not applied yet. If the plugin needs them, \
                  apply them on the status page, then try again."

@@ -6,7 +6,7 @@ use crate::app::Foundation;
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_config::{Report, refused};
 use nexus_model::limits;
-use nexus_model::plugin::{Refusal, State};
+use nexus_model::plugin::{PluginState, Refusal};
 use nexus_model::time::SystemClock;
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::Encryption;
@@ -120,14 +120,14 @@ async fn describes(
 ) -> Result<(), Unfit> {
     let mut status = plugin.status();
     plugin.start();
-    let settled = status.wait_for(|s| !matches!(s.state, State::Starting | State::Stopped));
+    let settled = status.wait_for(|s| !matches!(s.state, PluginState::Starting | PluginState::Stopped));
     // Its own limit ends it before.
     let settled = tokio::time::timeout(limits::PLUGIN_START * 2, settled).await;
     let state = settled.map(|status| status.map(|status| status.state.clone()));
     let refused = plugin.refused();
     let found = match state {
-        Ok(Ok(State::Failed { .. })) if !refused.is_empty() => Err(Unfit::Refused(refused)),
-        Ok(Ok(State::Restarting { cause, .. } | State::Failed { cause })) => {
+        Ok(Ok(PluginState::Failed { .. })) if !refused.is_empty() => Err(Unfit::Refused(refused)),
+        Ok(Ok(PluginState::Restarting { cause, .. } | PluginState::Failed { cause })) => {
             Err(Unfit::Unloadable(anyhow::anyhow!(cause)))
         }
         Ok(Ok(_)) => more().await,

@@ -10,7 +10,7 @@ mod throttled;
 
 pub(super) use load_checks::unloadable;
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::load_config::{LoadError, load_config};
 use super::terminal::{as_it_is, complain, say};
 use clap::Args;
@@ -38,7 +38,7 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(super) fn run(args: &DoctorArgs, place: &Where) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let config = configuration(place, &mut findings);
     let file = config.as_ref().and_then(|config| config.file.clone());
@@ -103,7 +103,7 @@ pub(super) fn no_file() -> String {
 }
 
 /// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.
-fn configuration(place: &Where, findings: &mut Vec<Finding>) -> Option<Config> {
+fn configuration(place: &CommonOptions, findings: &mut Vec<Finding>) -> Option<Config> {
     let plugins = crate::builtin::components();
     match load_config(place, None, &plugins) {
         Ok(config) => {

@@ -8,7 +8,7 @@ use crate::app::Foundation;
 use crate::cli::permissions;
 use nexus_config::resolved::Config;
 use nexus_config::{in_table, refused};
-use nexus_model::plugin::{Availability, State};
+use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_model::trouble::Problem;
 use nexus_plugin_host::find_binary;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// For a plugin's word about its program, which may start slowly the first time.
-const PROBE: Duration = Duration::from_secs(40);
+const AVAILABILITY_CHECK: Duration = Duration::from_secs(40);
 
 pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
     let failed = |why: String| {
@@ -92,10 +92,16 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let probed = running(&*chat, || chat.check_availability()).await;
+            // Only a running instance has said its title.
+            let mut title = name.clone();
+            let availability = running(&*chat, || {
+                title = chat.title();
+                chat.check_availability()
+            })
+            .await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
-                None => available(config, name, &chat.title(), probed, stands_in, findings),
+                None => available(config, name, &title, availability, stands_in, findings),
             }
         }
     }
@@ -113,7 +119,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
             Err(_) => {}
             Ok(provider) => {
                 let (mut bare, mut title) = (None, tunnel.plugin.clone());
-                let probed = running(&*provider, || {
+                let availability = running(&*provider, || {
                     Box::pin(async {
                         if let Ok(descriptor) = provider.describe().await {
                             title = descriptor.title;
@@ -129,9 +135,11 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                 })
                 .await;
                 if first {
-                    match (refusal(config, &tunnel.plugin, &*provider), probed.transpose()) {
+                    match (refusal(config, &tunnel.plugin, &*provider), availability.transpose()) {
                         (Some(refused), _) => findings.push(refused),
-                        (None, Some(probed)) => available(config, &tunnel.plugin, &title, probed, false, findings),
+                        (None, Some(availability)) => {
+                            available(config, &tunnel.plugin, &title, availability, false, findings)
+                        }
                         (None, None) => {}
                     }
                 }
@@ -150,9 +158,9 @@ async fn running<'a, T>(
 ) -> Result<T, CallError> {
     let mut status = plugin.status();
     plugin.start();
-    let up = status.wait_for(|s| matches!(s.state, State::Running | State::Failed { .. }));
+    let up = status.wait_for(|s| matches!(s.state, PluginState::Running | PluginState::Failed { .. }));
     // Where it does not come up, the call itself says why.
-    let _ = tokio::time::timeout(PROBE, up).await;
+    let _ = tokio::time::timeout(AVAILABILITY_CHECK, up).await;
     let answer = asked(call()).await;
     plugin.stop().await;
     answer
@@ -174,8 +182,15 @@ fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> 
 }
 
 async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
-    let slow = |_| Err(CallError::Timeout(format!("no answer within {} s", PROBE.as_secs())));
-    tokio::time::timeout(PROBE, call).await.unwrap_or_else(slow)
+    let slow = |_| {
+        Err(CallError::Timeout(format!(
+            "no answer within {} s",
+            AVAILABILITY_CHECK.as_secs()
+        )))
+    };
+    tokio::time::timeout(AVAILABILITY_CHECK, call)
+        .await
+        .unwrap_or_else(slow)
 }
 
 fn does_not_load(config: &Config, name: &str, error: &anyhow::Error) -> Finding {
@@ -205,7 +220,7 @@ fn available(
     config: &Config,
     name: &str,
     title: &str,
-    probed: Result<Availability, CallError>,
+    availability: Result<Availability, CallError>,
     stands_in: bool,
     findings: &mut Vec<Finding>,
 ) {
@@ -218,7 +233,7 @@ fn available(
             Finding::fail(&check, found, fix)
         }
     };
-    findings.push(match probed {
+    findings.push(match availability {
         Ok(Availability::Ready(found)) => {
             // What the owner should know of how it runs may follow its version.
             let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));

@@ -1,7 +1,7 @@
 //! What the running host says of its plugins' CPU. Doctor starts plugins of its own, which have not used any.
 
 use super::finding::Finding;
-use crate::cli::control_client::ask;
+use crate::cli::control_client::request;
 use nexus_config::resolved::Config;
 use nexus_model::limits::{CPU_WINDOW, PLUGIN_CPU_SHARE_MOST};
 use nexus_model::plugin::Details;
@@ -9,7 +9,7 @@ use nexus_model::plugin::Details;
 /// Nothing where the host does not answer: that is another finding.
 pub(super) fn look(config: &Config, findings: &mut Vec<Finding>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let asked = runtime.map(|runtime| runtime.block_on(ask(&config.data_dir, "/api/v1/plugins/details", None)));
+    let asked = runtime.map(|runtime| runtime.block_on(request(&config.data_dir, "/api/v1/plugins/details", None)));
     let details: Option<Vec<Details>> = asked
         .ok()
         .and_then(Result::ok)

@@ -7,7 +7,7 @@ mod show;
 pub mod source_digest;
 pub mod toolchain;
 
-use super::common_options::Where;
+use super::common_options::CommonOptions;
 use super::load_config::{EXIT_USAGE, LoadError};
 use super::terminal::complain;
 use clap::{Args, Subcommand};
@@ -82,7 +82,7 @@ pub struct BuildArgs {
 ///
 /// # Errors
 /// Only where nothing could be written; what is wrong with a plugin is told here, with the exit code 1.
-pub fn run(command: PluginCommand, place: &Where) -> anyhow::Result<ExitCode> {
+pub fn run(command: PluginCommand, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let (json, answer) = match command {
         PluginCommand::List(args) => (args.json, list(place)),
         PluginCommand::Info(args) => (args.json, info(&args.plugin, place)),
@@ -128,7 +128,7 @@ fn say(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn check(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
+fn check(plugin: &str, place: &CommonOptions) -> anyhow::Result<Answer> {
     let config = resolved(place)?;
     let source = source(plugin, config.as_ref())?;
     let own = config.as_ref().and_then(|config| config.plugins.get(plugin));

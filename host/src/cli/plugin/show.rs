@@ -3,7 +3,7 @@
 
 use super::output::Answer;
 use crate::builtin;
-use crate::cli::common_options::Where;
+use crate::cli::common_options::CommonOptions;
 use crate::cli::load_config::load_config;
 use crate::cli::permissions;
 use anyhow::Context as _;
@@ -48,7 +48,7 @@ pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyho
 }
 
 /// The configuration that was named; none where none was.
-pub(super) fn resolved(place: &Where) -> anyhow::Result<Option<Config>> {
+pub(super) fn resolved(place: &CommonOptions) -> anyhow::Result<Option<Config>> {
     if place.config.is_none() {
         return Ok(None);
     }
@@ -72,7 +72,7 @@ fn sources(config: Option<&Config>) -> Vec<(String, Source)> {
         .collect()
 }
 
-pub(super) fn list(place: &Where) -> anyhow::Result<Answer> {
+pub(super) fn list(place: &CommonOptions) -> anyhow::Result<Answer> {
     let config = resolved(place)?;
     let mut text = String::new();
     let mut rows = Vec::new();
@@ -122,7 +122,7 @@ pub(super) fn source(plugin: &str, config: Option<&Config>) -> anyhow::Result<So
     )
 }
 
-pub(super) fn info(plugin: &str, place: &Where) -> anyhow::Result<Answer> {
+pub(super) fn info(plugin: &str, place: &CommonOptions) -> anyhow::Result<Answer> {
     let config = resolved(place)?;
     let found = load(&source(plugin, config.as_ref())?, plugin)?;
     let mut answer = Answer {
@@ -155,14 +155,14 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
         writeln!(
             answer.text,
             "\nMissing permissions:\n  {}\nTo grant them, {}\n\n{}",
-            lacks.asks.join("\n  "),
+            lacks.permissions.join("\n  "),
             lacks.how,
             lacks.lines.trim_end()
         )?;
     }
     if config.is_some_and(|config| config.plugins.contains_key(plugin)) {
-        let (asks, lines) = lacks.map(|lacks| (lacks.asks, lacks.lines)).unwrap_or_default();
-        let missing = json!({ "permissions": asks, "toml": lines });
+        let (permissions, lines) = lacks.map(|lacks| (lacks.permissions, lacks.lines)).unwrap_or_default();
+        let missing = json!({ "permissions": permissions, "toml": lines });
         answer.json = with(std::mem::take(&mut answer.json), [("missing_permissions", missing)]);
     }
     Ok(())

@@ -26,14 +26,14 @@ fn no_exports() -> Vec<u8> {
     component
 }
 
-fn nowhere() -> Where {
-    Where::default()
+fn nowhere() -> CommonOptions {
+    CommonOptions::default()
 }
 
-fn with_config(file: &Path) -> Where {
-    Where {
+fn with_config(file: &Path) -> CommonOptions {
+    CommonOptions {
         config: Some(file.to_owned()),
-        ..Where::default()
+        ..CommonOptions::default()
     }
 }
 

@@ -3,7 +3,7 @@
 //! * `giant-message`, `giant-form`, `giant-state`, `giant-subject`, `no-subject`: answers that nobody can use.
 //!
 //! A login has no stream of events, so nothing here can stream or flood without an end. It has no life between two calls
-//! either: every start is a call, and what falls is one login.
+//! either: every start is a call, and what crashes is one login.
 
 #[path = "../../attack.rs"]
 mod attack;

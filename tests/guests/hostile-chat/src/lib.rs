@@ -8,7 +8,7 @@
 //! * `process`: makes sure that its process runs, and answers with `started PID` or `adopted PID`; `other-process`: the
 //!   same with another name.
 //!
-//! Anything else is repeated. What is kept lies in the store, so that a fall loses only the running turn.
+//! Anything else is repeated. What is kept lies in the store, so that a crash loses only the running turn.
 
 #[path = "../../attack.rs"]
 mod attack;

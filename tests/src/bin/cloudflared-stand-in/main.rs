@@ -33,7 +33,7 @@ const HELP: &str = "A stand-in for cloudflared, for tests of tunnel plugins.
 
   CLOUDFLARED_STAND_IN=FOLDER cloudflared-stand-in tunnel --url http://127.0.0.1:PORT …
 
-FOLDER/behaviour.json says what Cloudflare does to it (all keys are optional, and it is read again while it runs):
+FOLDER/behavior.json says what Cloudflare does to it (all keys are optional, and it is read again while it runs):
   version, quick (a status), register (accepted, unauthorized, failing, unreachable), quic, connections, remote,
   unknown_flag
 FOLDER/asked has a line for each question to the quick service.
@@ -51,8 +51,8 @@ struct World {
 
 impl World {
     fn behaviour(&self) -> Behaviour {
-        match fs::read(self.folder.join("behaviour.json")) {
-            Ok(bytes) => serde_json::from_slice(&bytes).expect("behaviour.json"),
+        match fs::read(self.folder.join("behavior.json")) {
+            Ok(bytes) => serde_json::from_slice(&bytes).expect("behavior.json"),
             Err(_) => Behaviour::default(),
         }
     }

@@ -15,7 +15,7 @@ const RATE: usize = 50;
 /// The arrivals of the same deltas at each of the readers.
 struct Phase {
     direct: Arrivals,
-    /// Another one like it: what opencode itself puts between two of its listeners is not to be laid at our door.
+    /// Another one like it: what opencode itself puts between two of its listeners is not counted as ours.
     beside: Arrivals,
     local: Arrivals,
     far: Option<Arrivals>,

@@ -1,4 +1,4 @@
-//! The figures of `docs/performance.md` that need the whole system; `./tests/measure` builds and runs it, with the release
+//! The measurements of `docs/performance.md` that need the whole system; `./tests/measure` builds and runs it, with the release
 //! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `idle`, `fan-out`, `latency`, `swap`.
 //!
 //! Every figure is of this machine; a latency is a difference between two readers of the same events in the same run, so that

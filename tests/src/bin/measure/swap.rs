@@ -1,4 +1,4 @@
-//! How long another plugin needs to take over a tunnel.
+//! How long another plugin needs to replace the one of a tunnel.
 
 use crate::{percentile, sorted};
 use nexus_tests::bore::Server;

@@ -8,7 +8,7 @@ use super::session_row::Row;
 use super::session_state::SessionState;
 use super::tables;
 use nexus_model::chat::{BackendConnection, Event, Root, SessionId, SessionInfo, Snapshot};
-use nexus_model::limits::{HELD_BYTES, JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_HELD};
+use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_CACHE, JOURNAL_CACHE_BYTES};
 use nexus_model::time::Clock;
 use nexus_store::{Health, Store, StoreError};
 use std::collections::HashMap;
@@ -44,21 +44,21 @@ pub(super) struct Most {
     /// Bytes of the database from which on nothing more is taken.
     pub(super) written: u64,
     /// Bytes in memory of sessions that nobody looks at.
-    pub(super) held: usize,
+    pub(super) cached: usize,
 }
 
 pub(super) struct Live {
     pub(super) id: SessionId,
     pub(super) tail: broadcast::Sender<Arc<Entry>>,
-    held: AsyncMutex<Held>,
+    cached: AsyncMutex<Cached>,
     used: AtomicU64,
-    /// Of the state that is held, for who forgets what is too much.
+    /// Of the cached state, for who forgets what is too much.
     pub(super) bytes: AtomicUsize,
 }
 
 /// What is known of a session in memory.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct Cached {
     /// False: `state`, `key` and `first` have to be read from the database.
     loaded: bool,
     pub(super) key: Option<i64>,
@@ -80,7 +80,7 @@ impl Journal {
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let most = Most {
             written: JOURNAL_BYTES,
-            held: HELD_BYTES,
+            cached: JOURNAL_CACHE_BYTES,
         };
         Self::open_with(store, clock, most).await
     }
@@ -124,8 +124,8 @@ impl Journal {
     /// Where it cannot be written: then nobody saw it.
     pub async fn append(&self, session: &str, events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
-        let mut held = self.hold(&live).await?;
-        self.write(&live, &mut held, events).await
+        let mut cached = self.hold(&live).await?;
+        self.write(&live, &mut cached, events).await
     }
 
     /// A session that was made just now; also one of the name of a deleted one.
@@ -134,9 +134,9 @@ impl Journal {
     /// As [`Journal::append`].
     pub async fn create(&self, info: SessionInfo) -> Result<Option<Appended>, StoreError> {
         let live = self.live(&info.id);
-        let mut held = self.hold(&live).await?;
-        held.state.removed = false;
-        self.write(&live, &mut held, vec![Event::Session { info }]).await
+        let mut cached = self.hold(&live).await?;
+        cached.state.removed = false;
+        self.write(&live, &mut cached, vec![Event::Session { info }]).await
     }
 
     /// Deletes a session, also one whose record cannot be read.
@@ -172,8 +172,8 @@ impl Journal {
     /// As [`Journal::append`].
     pub async fn ingest(&self, session: &str, mut events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
-        let mut held = self.hold(&live).await?;
-        let base = self.base(&mut held);
+        let mut cached = self.hold(&live).await?;
+        let base = self.base(&mut cached);
         for event in &mut events {
             match event {
                 Event::Part { part } => part.revision = lift(base, part.revision),
@@ -181,7 +181,7 @@ impl Journal {
                 _ => {}
             }
         }
-        self.write(&live, &mut held, events).await
+        self.write(&live, &mut cached, events).await
     }
 
     /// Brings a session to what the backend says it is, keeping what only this journal has; see [`reconcile`].
@@ -190,13 +190,13 @@ impl Journal {
     /// As [`Journal::append`].
     pub async fn reconcile(&self, mut snapshot: Snapshot) -> Result<Option<Appended>, StoreError> {
         let live = self.live(&snapshot.info.id);
-        let mut held = self.hold(&live).await?;
-        let base = self.base(&mut held);
+        let mut cached = self.hold(&live).await?;
+        let base = self.base(&mut cached);
         for part in snapshot.messages.iter_mut().flat_map(|(_, parts)| parts) {
             part.revision = lift(base, part.revision);
         }
-        let events = reconcile::reconcile(&held.state, &snapshot);
-        self.write(&live, &mut held, events).await
+        let events = reconcile::reconcile(&cached.state, &snapshot);
+        self.write(&live, &mut cached, events).await
     }
 
     /// Brings turn and requests of a session to what the backend said when the connection opened, where there is no snapshot.
@@ -205,9 +205,9 @@ impl Journal {
     /// As [`Journal::append`].
     pub async fn settle(&self, session: &str, connection: &BackendConnection) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
-        let mut held = self.hold(&live).await?;
-        let events = reconcile::settle(&held.state, session, connection);
-        self.write(&live, &mut held, events).await
+        let mut cached = self.hold(&live).await?;
+        let events = reconcile::settle(&cached.state, session, connection);
+        self.write(&live, &mut cached, events).await
     }
 
     /// The present state of a session; a session that nobody wrote of is empty, its number 0.
@@ -216,8 +216,8 @@ impl Journal {
     /// Where the database cannot be read.
     pub async fn state(&self, session: &str) -> Result<SessionState, StoreError> {
         let live = self.live(session);
-        let held = self.hold(&live).await?;
-        Ok(held.state.clone())
+        let cached = self.hold(&live).await?;
+        Ok(cached.state.clone())
     }
 
     /// Looks at the present state without copying it.
@@ -226,8 +226,8 @@ impl Journal {
     /// Where the database cannot be read.
     pub async fn look<T>(&self, session: &str, look: impl FnOnce(&SessionState) -> T) -> Result<T, StoreError> {
         let live = self.live(session);
-        let held = self.hold(&live).await?;
-        Ok(look(&held.state))
+        let cached = self.hold(&live).await?;
+        Ok(look(&cached.state))
     }
 
     /// The sessions of all backends that are no sub-agent's, the most recently active first; changes are seen at once.
@@ -275,7 +275,7 @@ impl Journal {
         let live = Arc::new(Live {
             id: session.to_owned(),
             tail: broadcast::Sender::new(JOURNAL_BACKLOG),
-            held: AsyncMutex::default(),
+            cached: AsyncMutex::default(),
             used: AtomicU64::new(used),
             bytes: AtomicUsize::new(0),
         });
@@ -284,17 +284,17 @@ impl Journal {
     }
 
     /// The session's state, read from the database where it is not in memory.
-    pub(super) async fn hold<'a>(&self, live: &'a Live) -> Result<MutexGuard<'a, Held>, StoreError> {
-        let mut held = live.held.lock().await;
-        if !held.loaded {
+    pub(super) async fn hold<'a>(&self, live: &'a Live) -> Result<MutexGuard<'a, Cached>, StoreError> {
+        let mut cached = live.cached.lock().await;
+        if !cached.loaded {
             let Folded { key, state, first } = tables::load(&self.inner.store, &live.id).await?;
-            (held.key, held.state, held.first) = (key, state, first);
-            held.trimmed.clear();
-            held.loaded = true;
-            live.bytes.store(held.state.bytes, Ordering::Relaxed);
+            (cached.key, cached.state, cached.first) = (key, state, first);
+            cached.trimmed.clear();
+            cached.loaded = true;
+            live.bytes.store(cached.state.bytes, Ordering::Relaxed);
             self.evict();
         }
-        Ok(held)
+        Ok(cached)
     }
 
     /// Forgets the sessions that were not used for longest and that nobody listens to.
@@ -302,7 +302,7 @@ impl Journal {
         let mut sessions = self.inner.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = |live: &Arc<Live>| live.bytes.load(Ordering::Relaxed);
         let mut all: usize = sessions.values().map(bytes).sum();
-        if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
+        if sessions.len() <= JOURNAL_CACHE && all <= self.inner.most.cached {
             return;
         }
         let mut idle: Vec<(u64, usize, SessionId)> = sessions
@@ -313,7 +313,7 @@ impl Journal {
             .collect();
         idle.sort_unstable();
         for (_, size, id) in idle {
-            if sessions.len() <= JOURNAL_HELD && all <= self.inner.most.held {
+            if sessions.len() <= JOURNAL_CACHE && all <= self.inner.most.cached {
                 return;
             }
             sessions.remove(&id);
@@ -322,31 +322,36 @@ impl Journal {
     }
 
     /// What the revisions of this connection are lifted by.
-    fn base(&self, held: &mut Held) -> u64 {
+    fn base(&self, cached: &mut Cached) -> u64 {
         let generation = self.inner.generation.load(Ordering::SeqCst);
-        if held.generation != generation {
-            held.generation = generation;
-            held.base = held
+        if cached.generation != generation {
+            cached.generation = generation;
+            cached.base = cached
                 .state
                 .parts()
                 .map(|part| part.revision.saturating_add(1))
                 .max()
                 .unwrap_or(0);
         }
-        held.base
+        cached.base
     }
 
-    async fn write(&self, live: &Live, held: &mut Held, events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
-        if held.state.removed {
+    async fn write(
+        &self,
+        live: &Live,
+        cached: &mut Cached,
+        events: Vec<Event>,
+    ) -> Result<Option<Appended>, StoreError> {
+        if cached.state.removed {
             return Ok(None);
         }
         let now = self.inner.clock.now();
-        held.loaded = false; // until it is written: this future may be dropped while it waits
-        let before = held.state.seq;
+        cached.loaded = false; // until it is written: this future may be dropped while it waits
+        let before = cached.state.seq;
         let (mut entries, mut trims, mut listed) = (Vec::with_capacity(events.len()), Vec::new(), false);
         for mut event in events {
-            held.state.complete(&mut event);
-            if let Some(why) = held.state.refuses(&event) {
+            cached.state.complete(&mut event);
+            if let Some(why) = cached.state.refuses(&event) {
                 event = Event::Error {
                     message: None,
                     text: why.to_owned(),
@@ -354,16 +359,16 @@ impl Journal {
             }
             let gone: Vec<String> = match &event {
                 Event::PartRemoved { part, .. } => vec![part.clone()],
-                Event::MessageRemoved { message } => held.state.part_ids(message),
+                Event::MessageRemoved { message } => cached.state.part_ids(message),
                 _ => Vec::new(),
             };
-            let seq = held.state.seq + 1;
-            if held.state.repeats(&event) || !held.state.advance(seq, &event) {
+            let seq = cached.state.seq + 1;
+            if cached.state.repeats(&event) || !cached.state.advance(seq, &event) {
                 continue;
             }
             listed |= List::concerns(&event);
             trims.extend(gone.into_iter().filter_map(|part| {
-                let first = held.first.remove(&part)?;
+                let first = cached.first.remove(&part)?;
                 Some(Trim {
                     part,
                     after: first,
@@ -371,14 +376,14 @@ impl Journal {
                 })
             }));
             if let Some(part) = part_of(&event) {
-                let first = *held.first.entry(part.to_owned()).or_insert(seq);
+                let first = *cached.first.entry(part.to_owned()).or_insert(seq);
                 let whole = match &event {
                     Event::Part { part } => Some(part.closed),
                     _ => None,
                 };
-                let since = held.trimmed.get(part).copied().unwrap_or(first);
+                let since = cached.trimmed.get(part).copied().unwrap_or(first);
                 if whole == Some(true) && seq > first + 1 || whole == Some(false) && seq > since + OPEN_ROWS {
-                    held.trimmed.insert(part.to_owned(), seq);
+                    cached.trimmed.insert(part.to_owned(), seq);
                     trims.push(Trim {
                         part: part.to_owned(),
                         after: first,
@@ -392,7 +397,7 @@ impl Journal {
             entries.push(Arc::new(Entry { seq, event, json }));
         }
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            held.loaded = true;
+            cached.loaded = true;
             return Ok(None);
         };
         let appended = Appended {
@@ -400,31 +405,31 @@ impl Journal {
             last: last.seq,
         };
         debug_assert_eq!(appended.first, before + 1);
-        let row = (listed || held.key.is_none()).then(|| {
+        let row = (listed || cached.key.is_none()).then(|| {
             Row::of(
                 &live.id,
                 &self.backend,
-                &held.state,
-                self.inner.list.activity(&live.id, &held.state, now),
+                &cached.state,
+                self.inner.list.activity(&live.id, &cached.state, now),
             )
         });
         let key = tables::write(
             &self.inner.store,
-            held.key,
+            cached.key,
             row.clone(),
             entries.clone(),
             trims,
             self.inner.most.written,
         )
         .await?;
-        live.bytes.store(held.state.bytes, Ordering::Relaxed);
-        held.key = Some(key);
-        held.loaded = true;
+        live.bytes.store(cached.state.bytes, Ordering::Relaxed);
+        cached.key = Some(key);
+        cached.loaded = true;
         for entry in entries {
             let _ = live.tail.send(entry); // nobody listens
         }
-        if held.state.removed {
-            held.loaded = false; // its rows are gone
+        if cached.state.removed {
+            cached.loaded = false; // its rows are gone
             self.inner.list.remove(&live.id);
         } else if let Some(row) = row {
             self.inner.list.put(row);

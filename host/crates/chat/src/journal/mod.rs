@@ -31,7 +31,7 @@
 //!
 //! # Cost
 //! One row for each event, and one commit for all events that are there at the same time. In memory: the state of each session
-//! in use, at most [`HELD_BYTES`] of those that nobody looks at, and one line for each session in the list.
+//! in use, at most [`JOURNAL_CACHE_BYTES`] of those that nobody looks at, and one line for each session in the list.
 //!
 //! # Rejected
 //! Only the present state of each session, written over: a reader could not resume, and each token would write the whole
@@ -39,7 +39,7 @@
 //! to survive a crash, which SQLite has. The backend's own history: it misses what was streaming, and is gone with the backend.
 //!
 //! [`JOURNAL_BYTES`]: nexus_model::limits::JOURNAL_BYTES
-//! [`HELD_BYTES`]: nexus_model::limits::HELD_BYTES
+//! [`JOURNAL_CACHE_BYTES`]: nexus_model::limits::JOURNAL_CACHE_BYTES
 
 mod entry;
 mod handle;

@@ -5,7 +5,7 @@ use super::*;
 use nexus_model::chat::{
     AgentRequest, BackendConnection, Content, Event, Message, Part, Role, SessionInfo, Snapshot, Tool, ToolState, Turn,
 };
-use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_HELD};
+use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_CACHE};
 use nexus_model::time::ManualClock;
 use nexus_store::{Store, StoreError};
 use proptest::prelude::*;

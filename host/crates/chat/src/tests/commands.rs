@@ -1,11 +1,12 @@
 //! What the operator says of the backend: restart, stop, another one.
 
 use super::*;
+use nexus_model::plugin::PluginState;
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_processes() {
     let mut rig = rig();
-    let feed = rig.running().await;
+    let stream = rig.running().await;
     let service = Arc::clone(&rig.service);
     let restarting = tokio::spawn({
         let service = Arc::clone(&service);
@@ -14,25 +15,25 @@ async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_pr
     tokio::time::sleep(Duration::from_secs(5)).await;
     let prompting = tokio::spawn({
         let service = Arc::clone(&service);
-        async move { service.prompt("s", prompt("held"), false).await }
+        async move { service.prompt("s", prompt("paused"), false).await }
     });
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(rig.backend.prompts.lock().unwrap().is_empty() && rig.stopped.lock().unwrap().is_empty());
     rig.backend.has(session_snapshot("s", Turn::Idle));
-    feed.send(event("s", Event::Turn { turn: Turn::Idle })).await.unwrap();
+    stream.send(event("s", Event::Turn { turn: Turn::Idle })).await.unwrap();
     restarting.await.unwrap().unwrap();
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-opencode"]);
     assert_eq!(rig.journal.now("s").turn, Turn::Idle, "nothing was cut");
-    let feed = rig.feeds.recv().await.unwrap();
-    feed.send(opened("second", &[])).await.unwrap();
+    let stream = rig.streams.recv().await.unwrap();
+    stream.send(opened("second", &[])).await.unwrap();
     assert_eq!(prompting.await.unwrap(), Ok(Admission::Admitted), "by the fresh one");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     let mut rig = rig();
-    let feed = rig.running().await;
-    feed.send(event("s", answer())).await.unwrap();
+    let stream = rig.running().await;
+    stream.send(event("s", answer())).await.unwrap();
     settle().await;
     rig.service.stop().await.unwrap();
     assert_eq!(rig.service.backend().borrow().phase, Phase::Stopped);
@@ -42,10 +43,10 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     };
     assert!(why.contains("stopped"), "{why}");
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert!(rig.feeds.try_recv().is_err(), "it stays stopped");
+    assert!(rig.streams.try_recv().is_err(), "it stays stopped");
     rig.service.start().await.unwrap();
-    let feed = rig.feeds.recv().await.unwrap();
-    feed.send(opened("second", &[])).await.unwrap();
+    let stream = rig.streams.recv().await.unwrap();
+    stream.send(opened("second", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.service.backend().borrow().phase, Phase::Up);
 }
@@ -62,8 +63,8 @@ async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later
     rig.journal.disk_is_full(false);
     rig.backend.has(session_snapshot("s", Turn::Idle));
     rig.service.start().await.unwrap();
-    let feed = rig.feeds.recv().await.unwrap();
-    feed.send(opened("second", &[])).await.unwrap();
+    let stream = rig.streams.recv().await.unwrap();
+    stream.send(opened("second", &[])).await.unwrap();
     settle().await;
     assert_ne!(rig.journal.now("s").turn, Turn::Running);
 }
@@ -72,7 +73,7 @@ async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later
 async fn another_backend_takes_over_only_where_its_program_is_there() {
     let mut rig = rig();
     let _feed = rig.up().await;
-    let (other, mut feeds) = FakeChat::new("other");
+    let (other, mut streams) = FakeChat::new("other");
     rig.offers("chat-other", &other);
     *other.availability.lock().unwrap() = Availability::Missing("install it".to_owned());
     let refused = rig.service.swap("chat-other").await.unwrap_err().to_string();
@@ -85,8 +86,8 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
 
     *other.availability.lock().unwrap() = Availability::Ready("2".to_owned());
     rig.service.swap("chat-other").await.unwrap();
-    let feed = feeds.recv().await.unwrap();
-    feed.send(opened("first", &[])).await.unwrap();
+    let stream = streams.recv().await.unwrap();
+    stream.send(opened("first", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.service.backend().borrow().phase, Phase::Up);
     assert_eq!(rig.service.backend().borrow().plugin, "chat-other");
@@ -101,18 +102,19 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_fallback_that_is_active_too() {
     let mut rig = rig_with(TestJournal::new(), Availability::Missing("install it".to_owned()));
-    let feed = rig.echo_feeds.recv().await.unwrap();
+    let stream = rig.echo_streams.recv().await.unwrap();
     rig.echo.has(session_snapshot("e", Turn::Running));
-    feed.send(opened("e1", &["e"])).await.unwrap();
-    feed.send(event("e", Event::Turn { turn: Turn::Running }))
+    stream.send(opened("e1", &["e"])).await.unwrap();
+    stream
+        .send(event("e", Event::Turn { turn: Turn::Running }))
         .await
         .unwrap();
-    feed.send(event("e", answer())).await.unwrap();
+    stream.send(event("e", answer())).await.unwrap();
     settle().await;
     assert_eq!(rig.journal.now("e").turn, Turn::Running);
     rig.service.stop().await.unwrap();
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-echo", "chat-opencode"]);
-    assert_eq!(rig.echo.status.borrow().state, plugin::State::Stopped);
+    assert_eq!(rig.echo.status.borrow().state, PluginState::Stopped);
     assert_eq!(rig.journal.now("e").turn, Turn::Interrupted);
 }
 

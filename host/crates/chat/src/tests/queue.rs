@@ -13,15 +13,15 @@ impl Rig {
     }
 }
 
-async fn turn(feed: &mpsc::Sender<Feed>, turn: Turn) {
-    feed.send(event("s", Event::Turn { turn })).await.unwrap();
+async fn turn(stream: &mpsc::Sender<BackendEvent>, turn: Turn) {
+    stream.send(event("s", Event::Turn { turn })).await.unwrap();
     settle().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_while_a_turn_runs_waits_for_its_end_one_after_the_other() {
     let mut rig = rig();
-    let feed = rig.running().await;
+    let stream = rig.running().await;
     for id in ["a", "b"] {
         assert_eq!(
             rig.service.prompt("s", prompt(id), false).await,
@@ -34,21 +34,21 @@ async fn what_comes_while_a_turn_runs_waits_for_its_end_one_after_the_other() {
         assert_eq!(rig.waiting(id), Some(Waiting::Turn));
     }
     assert!(rig.sent().is_empty());
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Idle).await;
     assert_eq!(rig.sent(), ["a"]);
     assert_eq!((rig.waiting("a"), rig.waiting("b")), (None, Some(Waiting::Turn)));
     // A turn that ended before it began for this one is no reason to send the next.
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Idle).await;
     assert_eq!(rig.sent(), ["a"]);
-    turn(&feed, Turn::Running).await;
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Running).await;
+    turn(&stream, Turn::Idle).await;
     assert_eq!(rig.sent(), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_can_be_taken_back_or_sent_at_once() {
     let mut rig = rig();
-    let feed = rig.running().await;
+    let stream = rig.running().await;
     for id in ["a", "b"] {
         rig.service.prompt("s", prompt(id), false).await.unwrap();
     }
@@ -70,24 +70,24 @@ async fn what_waits_can_be_taken_back_or_sent_at_once() {
         "what was shown is what is sent"
     );
     assert!(rig.service.take_back("s", "b").await.is_err(), "it was sent");
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Idle).await;
     assert_eq!(rig.sent(), ["b"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_and_an_interruption_leave_what_waits_to_its_owner() {
     let mut rig = rig();
-    let feed = rig.running().await;
+    let stream = rig.running().await;
     rig.service.prompt("s", prompt("a"), false).await.unwrap();
     rig.service.cancel("s").await.unwrap();
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Idle).await;
     assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { reason }) if reason.contains("stopped")));
     assert!(rig.sent().is_empty());
-    turn(&feed, Turn::Running).await;
+    turn(&stream, Turn::Running).await;
     rig.service.prompt("s", prompt("b"), false).await.unwrap();
-    turn(&feed, Turn::Interrupted).await;
+    turn(&stream, Turn::Interrupted).await;
     assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { reason }) if reason.contains("interrupted")));
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Idle).await;
     rig.service.prompt("s", prompt("a"), true).await.unwrap();
     assert_eq!((rig.sent(), rig.waiting("a")), (vec!["a".to_owned()], None));
 }
@@ -95,12 +95,12 @@ async fn a_stop_and_an_interruption_leave_what_waits_to_its_owner() {
 #[tokio::test(start_paused = true)]
 async fn what_waited_and_is_refused_stays_with_the_reason() {
     let mut rig = rig();
-    let feed = rig.running().await;
+    let stream = rig.running().await;
     rig.service.prompt("s", prompt("a"), false).await.unwrap();
     rig.service.prompt("s", prompt("b"), false).await.unwrap();
     let refused = Ok(Admission::Refused("no such model".to_owned()));
     rig.backend.admissions.lock().unwrap().push_back(refused);
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Idle).await;
     assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { reason }) if reason == "no such model"));
     assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { .. })));
 }
@@ -120,7 +120,7 @@ async fn more_than_a_line_holds_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_prompt_that_was_taken_and_is_not_answered_says_so() {
     let mut rig = rig();
-    let feed = rig.up().await;
+    let stream = rig.up().await;
     rig.service.prompt("s", prompt("a"), false).await.unwrap();
     // Before it is known whether its turn begins, the next one waits.
     rig.service.prompt("s", prompt("b"), false).await.unwrap();
@@ -130,8 +130,8 @@ async fn a_prompt_that_was_taken_and_is_not_answered_says_so() {
     assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { .. })));
     // One whose turn begins says nothing.
     rig.service.prompt("s", prompt("c"), false).await.unwrap();
-    turn(&feed, Turn::Running).await;
-    turn(&feed, Turn::Idle).await;
+    turn(&stream, Turn::Running).await;
+    turn(&stream, Turn::Idle).await;
     tokio::time::sleep(limits::UNANSWERED * 2).await;
     assert_eq!(rig.journal.now("s").error, None);
 }
@@ -139,13 +139,13 @@ async fn a_prompt_that_was_taken_and_is_not_answered_says_so() {
 #[tokio::test(start_paused = true)]
 async fn continue_pressed_again_while_it_is_on_its_way_is_one_turn() {
     let mut rig = rig();
-    let feed = rig.up().await;
-    feed.send(event("s", answer())).await.unwrap();
-    turn(&feed, Turn::Interrupted).await;
+    let stream = rig.up().await;
+    stream.send(event("s", answer())).await.unwrap();
+    turn(&stream, Turn::Interrupted).await;
     rig.service.continue_interrupted("s").await.unwrap();
     assert_eq!(rig.service.continue_interrupted("s").await, Ok(Admission::Duplicate));
     let id = rig.sent()[0].clone();
-    feed.send(event("s", shown(&id))).await.unwrap();
+    stream.send(event("s", shown(&id))).await.unwrap();
     settle().await;
     assert_eq!(rig.service.continue_interrupted("s").await, Ok(Admission::Duplicate));
     assert_eq!(rig.sent().len(), 1);
@@ -154,12 +154,13 @@ async fn continue_pressed_again_while_it_is_on_its_way_is_one_turn() {
 #[tokio::test(start_paused = true)]
 async fn a_chat_without_a_title_is_called_by_its_first_words() {
     let mut rig = rig();
-    let feed = rig.feed().await;
+    let stream = rig.stream().await;
     let mut nameless = session_snapshot("s", Turn::Idle);
     nameless.info.title = String::new();
     rig.backend.has(nameless.clone());
-    feed.send(opened("e1", &[])).await.unwrap();
-    feed.send(event("s", Event::Session { info: nameless.info }))
+    stream.send(opened("e1", &[])).await.unwrap();
+    stream
+        .send(event("s", Event::Session { info: nameless.info }))
         .await
         .unwrap();
     settle().await;
@@ -202,14 +203,14 @@ async fn requests_for_a_new_chat_are_remembered_up_to_their_number_the_last_ones
 #[tokio::test(start_paused = true)]
 async fn a_new_chat_waits_for_a_backend_that_is_being_started() {
     let mut rig = rig();
-    let feed = rig.feed().await;
+    let stream = rig.stream().await;
     let before = tokio::time::Instant::now();
     let refused = rig.service.create(None, None).await.unwrap_err().to_string();
     assert_eq!(before.elapsed(), limits::CREATE_WAITS);
     assert!(refused.contains("is not ready yet"), "{refused}");
     let opens = async {
         tokio::time::sleep(limits::CREATE_WAITS / 2).await;
-        feed.send(opened("e1", &[])).await.unwrap();
+        stream.send(opened("e1", &[])).await.unwrap();
     };
     let (made, ()) = tokio::join!(rig.service.create(None, None), opens);
     made.unwrap();

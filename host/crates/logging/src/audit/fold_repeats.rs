@@ -18,7 +18,7 @@ struct Key {
     network: String,
 }
 
-struct Held {
+struct Counted {
     since: Instant,
     /// When the first one was, for people.
     began: String,
@@ -34,7 +34,7 @@ pub(super) enum Fate {
 
 #[derive(Default)]
 pub(super) struct Fold {
-    held: HashMap<Key, Held>,
+    counted: HashMap<Key, Counted>,
     /// How many of them at each place.
     places: HashMap<String, usize>,
 }
@@ -48,8 +48,8 @@ impl Fold {
             place: text("place"),
             network: network(&text("peer")),
         };
-        if let Some(held) = self.held.get_mut(&key) {
-            held.repeated += 1;
+        if let Some(counted) = self.counted.get_mut(&key) {
+            counted.repeated += 1;
             return Fate::Counted;
         }
         let here = self.places.entry(key.place.clone()).or_default();
@@ -65,37 +65,37 @@ impl Fold {
         } else {
             *here += 1;
         }
-        let held = self.held.entry(key).or_insert_with(|| Held {
+        let counted = self.counted.entry(key).or_insert_with(|| Counted {
             since: now,
             began: timestamp.to_owned(),
             fields,
             repeated: 0,
         });
         if fate == Fate::Counted {
-            held.repeated += 1;
+            counted.repeated += 1;
         }
         fate
     }
 
     /// Lines for what was counted and is over by now; at the end: all.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<Fields> {
-        let over = |held: &Held| now.is_none_or(|now| now.saturating_duration_since(held.since) >= AUDIT_FOLD);
+        let over = |counted: &Counted| now.is_none_or(|now| now.saturating_duration_since(counted.since) >= AUDIT_FOLD);
         let mut lines = Vec::new();
-        self.held.retain(|_, held| {
-            if !over(held) {
+        self.counted.retain(|_, counted| {
+            if !over(counted) {
                 return true;
             }
-            if held.repeated > 0 {
-                let mut fields = std::mem::take(&mut held.fields);
-                fields.insert("repeated".into(), held.repeated.into());
-                fields.insert("since".into(), std::mem::take(&mut held.began).into());
+            if counted.repeated > 0 {
+                let mut fields = std::mem::take(&mut counted.fields);
+                fields.insert("repeated".into(), counted.repeated.into());
+                fields.insert("since".into(), std::mem::take(&mut counted.began).into());
                 lines.push(fields);
             }
             false
         });
         self.places.clear();
         for key in self
-            .held
+            .counted
             .keys()
             .filter(|key| !key.network.is_empty() || !key.account.is_empty())
         {
@@ -146,7 +146,7 @@ mod tests {
             Fate::Write,
             "a new minute"
         );
-        assert!(fold.due(None).is_empty(), "one that was alone has been said");
+        assert!(fold.due(None).is_empty(), "one that was alone has been written");
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         };
         let written = (0..100_000).filter(|n| flood(&mut fold, *n) == Fate::Write).count();
         assert_eq!(written, AUDIT_KEYS);
-        assert!(fold.held.len() <= AUDIT_KEYS + 1, "{}", fold.held.len());
+        assert!(fold.counted.len() <= AUDIT_KEYS + 1, "{}", fold.counted.len());
         assert_eq!(fold.take(&failed("owner", "loopback", "::1"), "t", now), Fate::Write);
         let lines = fold.due(None);
         assert_eq!(lines.len(), 1);

@@ -186,7 +186,7 @@ mod tests {
         let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
         let written = text.lines().filter(|line| line.starts_with('x')).count();
         assert!((6..=9).contains(&written), "{written}");
-        assert!(text.contains("are missing"), "not said");
+        assert!(text.contains("are missing"), "not reported");
     }
 
     #[test]

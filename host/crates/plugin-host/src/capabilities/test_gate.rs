@@ -14,7 +14,7 @@ pub(super) fn plugin(grants: Grants) -> Plugin {
         kind: nexus_model::plugin::Kind::Chat,
         source: Source::Builtin,
         digest: None,
-        says: Default::default(),
+        component: Default::default(),
         config: serde_json::Map::new(),
         grants,
         limits: Limits {

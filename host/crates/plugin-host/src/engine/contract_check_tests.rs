@@ -40,7 +40,7 @@ fn plugin(kind: &str, world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
         "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
          \"MIT\"\n"
     );
-    nexus_testkit::components::seal(component(world, change), &manifest)
+    nexus_testkit::components::add_manifest(component(world, change), &manifest)
 }
 
 fn as_it_is(text: &str) -> String {

@@ -75,7 +75,7 @@ fn a_missing_manifest_is_refused() {
 
 #[test]
 fn two_manifests_are_refused_and_an_address_that_is_none() {
-    let twice = nexus_testkit::components::seal(with_manifest(TUNNEL, MANIFEST), MANIFEST);
+    let twice = nexus_testkit::components::add_manifest(with_manifest(TUNNEL, MANIFEST), MANIFEST);
     assert!(refusal(&twice).contains("has 2 manifests"), "{}", refusal(&twice));
     let url = format!("{MANIFEST}[[capabilities.http]]\nurl = \"https://a b\"\nreason = \"r\"\n");
     let why = refusal(&with_manifest(TUNNEL, &url));

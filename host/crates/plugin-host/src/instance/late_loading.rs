@@ -9,25 +9,25 @@
 
 use super::initial_status::unloaded;
 use futures::future::BoxFuture;
-use nexus_model::plugin::{Availability, Failure, Kind, Refusal, State, Status};
+use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus, Refusal};
 use nexus_model::time::Clock;
 use nexus_model::trouble::Trouble;
 use nexus_model::{chat, tunnel};
 use nexus_plugin_traits::PluginRecord;
-use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised, TunnelProvider, TunnelRun};
+use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, Prompt, Supervised, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 /// Loads a plugin that shows its state in this place. Blocks.
-pub type Load<P> = Box<dyn Fn(watch::Sender<Status>) -> Result<Arc<P>, Trouble> + Send + Sync>;
+pub type Load<P> = Box<dyn Fn(watch::Sender<PluginStatus>) -> Result<Arc<P>, Trouble> + Send + Sync>;
 
 /// A plugin that is loaded by its first start; see the module.
 pub struct Late<P: ?Sized>(Arc<Inner<P>>);
 
 struct Inner<P: ?Sized> {
     name: String,
-    status: watch::Sender<Status>,
+    status: watch::Sender<PluginStatus>,
     load: Load<P>,
     clock: Arc<dyn Clock>,
     now: Mutex<Now<P>>,
@@ -46,7 +46,7 @@ impl<P: Supervised + ?Sized> Late<P> {
     pub fn new(name: &str, kind: Kind, clock: Arc<dyn Clock>, load: Load<P>) -> Self {
         Self(Arc::new(Inner {
             name: name.to_owned(),
-            status: watch::Sender::new(unloaded(name, kind, State::Stopped)),
+            status: watch::Sender::new(unloaded(name, kind, PluginState::Stopped)),
             load,
             clock,
             now: Mutex::new(Now {
@@ -117,7 +117,7 @@ impl<P: Supervised + ?Sized> Inner<P> {
                 if now.wanted {
                     plugin.start();
                 } else {
-                    self.set(State::Stopped);
+                    self.set(PluginState::Stopped);
                 }
             }
             Err(trouble) => {
@@ -131,13 +131,13 @@ impl<P: Supervised + ?Sized> Inner<P> {
                         hint: trouble.fix.clone(),
                         permanent: true,
                     });
-                    status.state = State::Failed { cause: trouble.why };
+                    status.state = PluginState::Failed { cause: trouble.why };
                 });
             }
         }
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: PluginState) {
         self.status.send_if_modified(|status| {
             let changed = status.state != state;
             status.state = state;
@@ -147,7 +147,7 @@ impl<P: Supervised + ?Sized> Inner<P> {
 }
 
 impl<P: Supervised + ?Sized> Supervised for Late<P> {
-    fn status(&self) -> watch::Receiver<Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.0.status.subscribe()
     }
 
@@ -173,7 +173,7 @@ impl<P: Supervised + ?Sized> Supervised for Late<P> {
                 return;
             }
             // Before it returns: whoever looks next must not take the failure of before for that of now.
-            self.0.set(State::Starting);
+            self.0.set(PluginState::Starting);
             now.broken = None;
             let begin = !now.loading;
             now.loading = true;
@@ -189,7 +189,7 @@ impl<P: Supervised + ?Sized> Supervised for Late<P> {
             let mut now = self.0.now();
             now.wanted = false;
             if now.plugin.is_none() {
-                self.0.set(State::Stopped);
+                self.0.set(PluginState::Stopped);
             }
             now.plugin.clone()
         };
@@ -212,7 +212,7 @@ impl ChatBackend for Late<dyn ChatBackend> {
     fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { self.plugin()?.check_availability().await })
     }
-    fn events(&self) -> mpsc::Receiver<Feed> {
+    fn events(&self) -> mpsc::Receiver<BackendEvent> {
         // One that is not loaded reports nothing, and so that its connection ended.
         self.plugin()
             .map_or_else(|_| mpsc::channel(1).1, |plugin| plugin.events())
@@ -262,17 +262,17 @@ mod tests {
     use nexus_model::time::SystemClock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    struct Plugin(watch::Sender<Status>);
+    struct Plugin(watch::Sender<PluginStatus>);
 
     impl Supervised for Plugin {
-        fn status(&self) -> watch::Receiver<Status> {
+        fn status(&self) -> watch::Receiver<PluginStatus> {
             self.0.subscribe()
         }
         fn start(&self) {
-            self.0.send_modify(|status| status.state = State::Running);
+            self.0.send_modify(|status| status.state = PluginState::Running);
         }
         fn stop(&self) -> BoxFuture<'_, ()> {
-            self.0.send_modify(|status| status.state = State::Stopped);
+            self.0.send_modify(|status| status.state = PluginState::Stopped);
             Box::pin(async {})
         }
     }
@@ -293,7 +293,7 @@ mod tests {
         )
     }
 
-    async fn state(late: &Late<Plugin>, wanted: impl Fn(&State) -> bool) -> Status {
+    async fn state(late: &Late<Plugin>, wanted: impl Fn(&PluginState) -> bool) -> PluginStatus {
         let mut status = late.status();
         let seen = status.wait_for(|status| wanted(&status.state)).await.unwrap();
         seen.clone()
@@ -305,19 +305,23 @@ mod tests {
         let (done, prepared) = tokio::sync::oneshot::channel();
         late.prepare(|| done.send(()).unwrap());
         prepared.await.unwrap();
-        let failed = state(&late, |state| matches!(state, State::Failed { .. })).await;
+        let failed = state(&late, |state| matches!(state, PluginState::Failed { .. })).await;
         assert_eq!(failed.last_failure.unwrap().hint.as_deref(), Some("put it back"));
         assert_eq!(late.broken().unwrap().why, "It is gone.");
         late.start();
-        assert_eq!(late.status().borrow().state, State::Starting, "seen by who looks next");
-        state(&late, |state| matches!(state, State::Failed { .. })).await;
+        assert_eq!(
+            late.status().borrow().state,
+            PluginState::Starting,
+            "seen by who looks next"
+        );
+        state(&late, |state| matches!(state, PluginState::Failed { .. })).await;
         late.start();
-        state(&late, |state| *state == State::Running).await;
+        state(&late, |state| *state == PluginState::Running).await;
         assert_eq!(late.broken(), None);
         late.stop().await;
-        assert_eq!(late.status().borrow().state, State::Stopped);
+        assert_eq!(late.status().borrow().state, PluginState::Stopped);
         late.start();
-        assert_eq!(late.status().borrow().state, State::Running, "loaded once");
+        assert_eq!(late.status().borrow().state, PluginState::Running, "loaded once");
     }
 
     #[tokio::test]
@@ -332,6 +336,6 @@ mod tests {
         while late.plugin().is_err() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(late.status().borrow().state, State::Stopped);
+        assert_eq!(late.status().borrow().state, PluginState::Stopped);
     }
 }

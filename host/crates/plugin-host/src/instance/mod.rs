@@ -16,4 +16,4 @@ pub(crate) use initial_status::identify;
 pub(crate) use refused_settings::read as read_refused;
 pub(crate) use restart_budget::pause;
 pub(crate) use supervisor::Supervisor;
-pub(crate) use template::Recipe;
+pub(crate) use template::InstanceTemplate;

@@ -45,12 +45,12 @@
 use super::actor::{self, Ended, Exports, Handle};
 use super::refused_settings as refused;
 use super::restart_budget::RestartBudget;
-use super::template::Recipe;
+use super::template::InstanceTemplate;
 use crate::capabilities::Context;
 use crate::engine::instance_state::InstanceState;
 use futures::future::BoxFuture;
 use nexus_model::limits;
-use nexus_model::plugin::{Failure, Refusal, State as PluginState, Status};
+use nexus_model::plugin::{Failure, PluginState, PluginStatus, Refusal};
 use nexus_model::time::millis;
 use nexus_model::trouble::{Trouble, sentence};
 use nexus_plugin_traits::{CallError, PluginRecord};
@@ -70,28 +70,28 @@ enum Command<E: Exports> {
 
 /// See the module. Dropping it ends the instance.
 pub(crate) struct Supervisor<E: Exports> {
-    recipe: Recipe,
-    status: watch::Sender<Status>,
+    template: InstanceTemplate,
+    status: watch::Sender<PluginStatus>,
     current: watch::Sender<Option<Handle<E>>>,
     /// Counts the starts that were asked for.
     starts: watch::Sender<u64>,
     commands: OnceLock<mpsc::UnboundedSender<Command<E>>>,
-    refused: Refused,
+    refused: RefusedSettings,
 }
 
 /// What of its settings the plugin said at its last start that it cannot use.
-type Refused = Arc<Mutex<Vec<Refusal>>>;
+type RefusedSettings = Arc<Mutex<Vec<Refusal>>>;
 
 impl<E: Exports> Supervisor<E> {
     /// Nothing runs before [`Self::start`]. `status`: where it is shown from now on.
-    pub(crate) fn new(recipe: Recipe, status: watch::Sender<Status>) -> Self {
+    pub(crate) fn new(template: InstanceTemplate, status: watch::Sender<PluginStatus>) -> Self {
         Self {
-            recipe,
+            template,
             status,
             current: watch::Sender::new(None),
             starts: watch::Sender::new(0),
             commands: OnceLock::new(),
-            refused: Refused::default(),
+            refused: RefusedSettings::default(),
         }
     }
 
@@ -106,24 +106,24 @@ impl<E: Exports> Supervisor<E> {
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.recipe.context.gate.plugin()
+        self.template.context.gate.plugin()
     }
 
     pub(crate) fn context(&self) -> &Context {
-        &self.recipe.context
+        &self.template.context
     }
 
     pub(crate) fn record(&self) -> Arc<dyn PluginRecord> {
-        Arc::clone(&self.recipe.record)
+        Arc::clone(&self.template.record)
     }
 
     /// A call that had no answer in time.
     pub(crate) fn late(&self, why: String) -> CallError {
-        self.recipe.context.counters.error();
+        self.template.context.counters.error();
         CallError::Timeout(why)
     }
 
-    pub(crate) fn status(&self) -> watch::Receiver<Status> {
+    pub(crate) fn status(&self) -> watch::Receiver<PluginStatus> {
         self.status.subscribe()
     }
 
@@ -137,7 +137,7 @@ impl<E: Exports> Supervisor<E> {
         let commands = self.commands.get_or_init(|| {
             let (tx, commands) = mpsc::unbounded_channel();
             let task = Task {
-                recipe: self.recipe.clone(),
+                template: self.template.clone(),
                 status: self.status.clone(),
                 current: self.current.clone(),
                 commands,
@@ -259,7 +259,7 @@ impl<E: Exports> Supervisor<E> {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a Accessor<InstanceState>, &'a E) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
     {
-        let limit = self.recipe.context.gate.limits().call;
+        let limit = self.template.context.gate.limits().call;
         let handle = self.running().await?;
         match tokio::time::timeout(limit, handle.call(call)).await {
             Ok(answer) => answer,
@@ -268,7 +268,7 @@ impl<E: Exports> Supervisor<E> {
                     "the plugin {} did not answer within {} ms, its limit.{}",
                     self.name(),
                     limit.as_millis(),
-                    self.recipe.context.gate.more_time()
+                    self.template.context.gate.more_time()
                 );
                 tracing::warn!(plugin = self.name(), "{why}");
                 if handle.hangs() {
@@ -284,11 +284,11 @@ impl<E: Exports> Supervisor<E> {
 }
 
 struct Task<E: Exports> {
-    recipe: Recipe,
-    status: watch::Sender<Status>,
+    template: InstanceTemplate,
+    status: watch::Sender<PluginStatus>,
     current: watch::Sender<Option<Handle<E>>>,
     commands: mpsc::UnboundedReceiver<Command<E>>,
-    refused: Refused,
+    refused: RefusedSettings,
     /// At most one. Aborted when dropped.
     instances: JoinSet<String>,
 }
@@ -372,9 +372,9 @@ impl<E: Exports> Task<E> {
 
     async fn one_instance(&mut self, watched: watch::Receiver<Option<Ended>>) -> SpanEnd {
         let (up, is_up) = oneshot::channel();
-        let Recipe {
+        let InstanceTemplate {
             engine, pre, context, ..
-        } = self.recipe.clone();
+        } = self.template.clone();
         self.instances.spawn(actor::run::<E>(engine, pre, context, up));
         let mut is_up = Some(is_up);
         let deadline = Instant::now() + limits::PLUGIN_START;
@@ -390,11 +390,11 @@ impl<E: Exports> Task<E> {
                     is_up = None;
                     match up {
                         Ok(Ok((jobs, facts))) => {
-                            let refused = E::refused(&facts, &self.recipe.context.mask);
+                            let refused = E::refused(&facts, &self.template.context.mask);
                             if !refused.is_empty() {
                                 return SpanEnd::Refused(refused);
                             }
-                            let counters = Arc::clone(&self.recipe.context.counters);
+                            let counters = Arc::clone(&self.template.context.counters);
                             self.current.send_replace(Some(Handle::new(jobs, watched.clone(), facts, counters)));
                             self.set(PluginState::Running);
                         }
@@ -429,7 +429,7 @@ impl<E: Exports> Task<E> {
 
     /// Gives the cause.
     fn note_refusal(&self, refused: Vec<Refusal>) -> String {
-        let plugin = self.recipe.context.gate.plugin();
+        let plugin = self.template.context.gate.plugin();
         let trouble = refused::trouble(plugin, &refused);
         tracing::error!(
             plugin,
@@ -438,7 +438,7 @@ impl<E: Exports> Task<E> {
         );
         // Before the state: whoever sees that asks for the reason.
         self.refuse(refused);
-        let at = self.recipe.context.ports.clock.now();
+        let at = self.template.context.ports.clock.now();
         self.status.send_modify(|s| {
             s.last_failure = Some(Failure {
                 at,
@@ -454,8 +454,8 @@ impl<E: Exports> Task<E> {
     }
 
     fn note_crash(&self, cause: &str, pause: Option<Duration>) {
-        let at = self.recipe.context.ports.clock.now();
-        let plugin = self.recipe.context.gate.plugin();
+        let at = self.template.context.ports.clock.now();
+        let plugin = self.template.context.gate.plugin();
         let state = match pause {
             Some(pause) => {
                 tracing::warn!(

@@ -9,7 +9,7 @@ use wasmtime::component::InstancePre;
 
 /// What is needed to start an instance.
 #[derive(Clone)]
-pub(crate) struct Recipe {
+pub(crate) struct InstanceTemplate {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<InstanceState>,
     pub(crate) context: Arc<Context>,

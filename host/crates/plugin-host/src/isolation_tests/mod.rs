@@ -8,8 +8,8 @@ mod statistics;
 use crate::{Loaded, Runtime, test_runtime};
 use nexus_config::resolved::{Plugin, Source};
 use nexus_model::limits;
-use nexus_model::plugin::{Availability, State as PluginState};
-use nexus_plugin_traits::{CallError, Feed, TunnelProvider};
+use nexus_model::plugin::{Availability, PluginState};
+use nexus_plugin_traits::{BackendEvent, CallError, TunnelProvider};
 use nexus_testkit::components as fixtures;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl World {
         let plugin = Plugin {
             source: Source::File(file),
             digest: None,
-            says: Default::default(),
+            component: Default::default(),
             ..self.plugin.clone()
         };
         self.runtime.load(&plugin, None).unwrap()
@@ -329,10 +329,10 @@ async fn a_granted_store_is_there() {
     );
 }
 
-async fn texts(feed: &mut tokio::sync::mpsc::Receiver<Feed>, count: u32) {
+async fn texts(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>, count: u32) {
     for n in 0..count {
-        match feed.recv().await.unwrap() {
-            Feed::Starting(text) => assert_eq!(text, format!("{n:03}")),
+        match stream.recv().await.unwrap() {
+            BackendEvent::Starting(text) => assert_eq!(text, format!("{n:03}")),
             other => panic!("event {n}: {other:?}"),
         }
         // A slow reader: the plugin is held back, nothing is lost.
@@ -350,10 +350,10 @@ async fn events_come_in_order_and_again_after_each_end() {
         .chat(world.load(&fixtures::chat(900, "")), "/work".into())
         .unwrap();
     chat.start();
-    let mut feed = chat.events();
+    let mut stream = chat.events();
     for _ in 0..3 {
-        texts(&mut feed, 900).await;
-        let Some(Feed::Closed(failure)) = feed.recv().await else {
+        texts(&mut stream, 900).await;
+        let Some(BackendEvent::Closed(failure)) = stream.recv().await else {
             panic!("closed expected")
         };
         assert!(!failure.permanent);
@@ -370,17 +370,17 @@ async fn events_survive_a_crash() {
         .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into())
         .unwrap();
     chat.start();
-    let mut feed = chat.events();
+    let mut stream = chat.events();
     for crash in 0..=limits::RESTART_BUDGET {
-        texts(&mut feed, 30).await;
-        let Some(Feed::Closed(failure)) = feed.recv().await else {
+        texts(&mut stream, 30).await;
+        let Some(BackendEvent::Closed(failure)) = stream.recv().await else {
             panic!("closed expected")
         };
         assert!(failure.message.contains("trap"), "{}", failure.message);
         assert_eq!(failure.permanent, crash == limits::RESTART_BUDGET);
     }
     chat.start();
-    texts(&mut feed, 30).await;
+    texts(&mut stream, 30).await;
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! What is counted of a plugin, against what it did.
 
 use super::*;
-use nexus_model::plugin;
+use nexus_model::plugin::{self, PluginStatistics};
 use nexus_plugin_traits::Supervised;
 
-fn statistics(plugin: &(impl Supervised + ?Sized)) -> plugin::Statistics {
+fn statistics(plugin: &(impl Supervised + ?Sized)) -> PluginStatistics {
     plugin.measured().unwrap().statistics()
 }
 
@@ -129,9 +129,9 @@ async fn events_are_counted_and_a_connection_that_crashes_is_one_error() {
         .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into())
         .unwrap();
     chat.start();
-    let mut feed = chat.events();
-    texts(&mut feed, 30).await;
-    assert!(matches!(feed.recv().await, Some(Feed::Closed(_))));
+    let mut stream = chat.events();
+    texts(&mut stream, 30).await;
+    assert!(matches!(stream.recv().await, Some(BackendEvent::Closed(_))));
     let seen = statistics(&*chat);
     assert_eq!((seen.calls, seen.errors, seen.traps, seen.events), (2, 1, 1, 30));
 }

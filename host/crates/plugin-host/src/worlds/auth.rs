@@ -15,10 +15,10 @@ use crate::bindings::caps::types::Error;
 use crate::bindings::manage::OptionalManage;
 use crate::bindings::manage::exports::nexus::plugin::manage::Guest as Manage;
 use crate::engine::instance_state::{self, InstanceState};
-use crate::instance::{Recipe, refused};
+use crate::instance::{InstanceTemplate, refused};
 use futures::future::BoxFuture;
 use nexus_model::limits;
-use nexus_model::plugin::{Failure, Status};
+use nexus_model::plugin::{Failure, PluginStatus};
 use nexus_plugin_traits::PluginRecord;
 use nexus_plugin_traits::{AuthProvider, Call, CallError, auth};
 use std::sync::{Arc, OnceLock};
@@ -68,16 +68,16 @@ struct AuthExports {
 }
 
 pub(crate) struct WasmAuth {
-    recipe: Recipe,
+    template: InstanceTemplate,
     threads: Arc<AuthThreads>,
     instances: Arc<Semaphore>,
-    status: watch::Sender<Status>,
+    status: watch::Sender<PluginStatus>,
 }
 
 impl WasmAuth {
-    pub(crate) fn new(recipe: Recipe, threads: Arc<AuthThreads>, status: Status) -> Self {
+    pub(crate) fn new(template: InstanceTemplate, threads: Arc<AuthThreads>, status: PluginStatus) -> Self {
         Self {
-            recipe,
+            template,
             threads,
             instances: Arc::new(Semaphore::new(limits::AUTH_INSTANCES)),
             status: watch::Sender::new(status),
@@ -86,7 +86,7 @@ impl WasmAuth {
 
     fn note_crash(&self, cause: &str) {
         tracing::warn!(plugin = self.name(), "the plugin crashed: {cause}");
-        let at = self.recipe.context.ports.clock.now();
+        let at = self.template.context.ports.clock.now();
         self.status.send_modify(|status| {
             status.last_failure = Some(Failure {
                 at,
@@ -109,23 +109,23 @@ impl WasmAuth {
             + Send
             + 'static,
     {
-        let counters = &self.recipe.context.counters;
+        let counters = &self.template.context.counters;
         counters.call();
-        let limit = self.recipe.context.gate.limits().call;
+        let limit = self.template.context.gate.limits().call;
         let threads = self.threads.get()?;
         let work = async {
             let place = Arc::clone(&self.instances).acquire_owned().await;
             let place = place.map_err(|e| CallError::Unavailable(e.to_string()))?;
-            let recipe = self.recipe.clone();
+            let template = self.template.clone();
             // Dropped with this future: a caller that cancels ends the instance, even one that spins.
             let task = AbortOnDropHandle::new(threads.spawn(async move {
                 let _place = place;
-                once(recipe, call).await
+                once(template, call).await
             }));
             task.await
                 .unwrap_or_else(|e| Err(format!("an error in the host: {e}")))
                 .map_err(CallError::Crashed)?
-                .map_err(|e| refused(e, &self.recipe.context))
+                .map_err(|e| refused(e, &self.template.context))
         };
         let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             counters.error();
@@ -162,7 +162,7 @@ impl WasmAuth {
 }
 
 /// `Err`: the cause of the crash.
-async fn once<T, F>(recipe: Recipe, call: F) -> Result<Result<T, Error>, String>
+async fn once<T, F>(template: InstanceTemplate, call: F) -> Result<Result<T, Error>, String>
 where
     T: Send + 'static,
     F: for<'a> FnOnce(
@@ -171,9 +171,9 @@ where
         ) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
         + Send,
 {
-    let Recipe {
+    let InstanceTemplate {
         engine, pre, context, ..
-    } = recipe;
+    } = template;
     let (mut store, meter) = instance_state::store(&engine, &context);
     let result = meter
         .drive(Arc::clone(&context.cpu), async {
@@ -196,19 +196,19 @@ where
 
 impl AuthProvider for WasmAuth {
     fn name(&self) -> &str {
-        self.recipe.context.gate.plugin()
+        self.template.context.gate.plugin()
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> PluginStatus {
         self.status.borrow().clone()
     }
 
-    fn changes(&self) -> watch::Receiver<Status> {
+    fn changes(&self) -> watch::Receiver<PluginStatus> {
         self.status.subscribe()
     }
 
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
-        Some(Arc::clone(&self.recipe.record))
+        Some(Arc::clone(&self.template.record))
     }
 
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {
@@ -222,7 +222,7 @@ impl AuthProvider for WasmAuth {
         let (method, context) = (method.to_owned(), convert::context(context));
         Box::pin(async {
             let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_begin(a, method, context)));
-            convert::step(call.await?, &self.recipe.context.mask)
+            convert::step(call.await?, &self.template.context.mask)
         })
     }
 
@@ -230,7 +230,7 @@ impl AuthProvider for WasmAuth {
         let input = convert::input(input);
         Box::pin(async {
             let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_proceed(a, state, input)));
-            convert::step(call.await?, &self.recipe.context.mask)
+            convert::step(call.await?, &self.template.context.mask)
         })
     }
 
@@ -247,7 +247,7 @@ impl AuthProvider for WasmAuth {
         let (account, input) = (account.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, account, input)));
-            convert::outcome(call.await?, &self.recipe.context.mask)
+            convert::outcome(call.await?, &self.template.context.mask)
         })
     }
 
@@ -255,7 +255,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("change credentials", |a, m| Box::pin(m.call_change(a, subject, input)));
-            convert::outcome(call.await?, &self.recipe.context.mask)
+            convert::outcome(call.await?, &self.template.context.mask)
         })
     }
 
@@ -263,7 +263,7 @@ impl AuthProvider for WasmAuth {
         let (subject, input) = (subject.to_owned(), convert::input(input));
         Box::pin(async {
             let call = self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, input)));
-            convert::outcome(call.await?, &self.recipe.context.mask)
+            convert::outcome(call.await?, &self.template.context.mask)
         })
     }
 

@@ -11,10 +11,11 @@ use crate::instance::{Supervisor, refused as error_of};
 use crate::truncate;
 use futures::future::BoxFuture;
 use nexus_model::limits;
+use nexus_model::plugin::PluginStatus;
 use nexus_model::trouble::Trouble;
 use nexus_model::{chat, plugin};
 use nexus_plugin_traits::PluginRecord;
-use nexus_plugin_traits::{Call, CallError, ChatBackend, Feed, Prompt, Supervised};
+use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, Prompt, Supervised};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -25,7 +26,7 @@ pub(crate) struct WasmChat {
     workspace: PathBuf,
     /// What the plugin said about itself last, for the time when it is down.
     facts: Mutex<Option<Descriptor>>,
-    /// One feed at a time: a second one waits for the end of the first.
+    /// One stream at a time: a second one waits for the end of the first.
     feeding: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -90,7 +91,7 @@ impl WasmChat {
 }
 
 impl Supervised for WasmChat {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.supervisor.status()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
@@ -130,7 +131,7 @@ impl ChatBackend for WasmChat {
         })
     }
 
-    fn events(&self) -> mpsc::Receiver<Feed> {
+    fn events(&self) -> mpsc::Receiver<BackendEvent> {
         let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
         let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone());
         let turn = Arc::clone(&self.feeding);

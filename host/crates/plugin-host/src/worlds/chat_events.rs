@@ -13,7 +13,7 @@ use crate::truncate;
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
-use nexus_plugin_traits::{CallError, FailureKind, Feed, RunFailure};
+use nexus_plugin_traits::{BackendEvent, CallError, FailureKind, RunFailure};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 pub(crate) struct ChatEvents {
     supervisor: Arc<Supervisor<ChatExports>>,
-    to: mpsc::Sender<Feed>,
+    to: mpsc::Sender<BackendEvent>,
     workspace: PathBuf,
     /// Failures since the connection last held for a while.
     failures: u32,
@@ -41,7 +41,11 @@ enum ConnectionEnd {
 }
 
 impl ChatEvents {
-    pub(crate) fn new(supervisor: Arc<Supervisor<ChatExports>>, to: mpsc::Sender<Feed>, workspace: PathBuf) -> Self {
+    pub(crate) fn new(
+        supervisor: Arc<Supervisor<ChatExports>>,
+        to: mpsc::Sender<BackendEvent>,
+        workspace: PathBuf,
+    ) -> Self {
         Self {
             supervisor,
             to,
@@ -89,7 +93,7 @@ impl ChatEvents {
             let at = self.supervisor.context().ports.clock.now();
             if self
                 .to
-                .send(Feed::Closed(Failure {
+                .send(BackendEvent::Closed(Failure {
                     at,
                     message,
                     hint,
@@ -171,14 +175,14 @@ impl ChatEvents {
             self.supervisor.context().counters.events(batch.len());
             for mut event in batch {
                 request_paths::add_to_event(&mut event, &self.workspace).await;
-                let mut item = match convert::feed(event, &self.supervisor.context().mask) {
+                let mut item = match convert::backend_event(event, &self.supervisor.context().mask) {
                     Ok(item) => item,
                     Err(dropped) => {
                         self.say(&dropped);
                         continue;
                     }
                 };
-                if let Feed::Event(event) = &mut item {
+                if let BackendEvent::Event(event) = &mut item {
                     deltas.clean(event);
                     let said = &self.supervisor.context().event_bytes;
                     tokio::select! {
@@ -213,9 +217,9 @@ impl ChatEvents {
 
     /// A place in the channel is meant for a few words. What is larger waits until all others are taken, and goes alone: so
     /// what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place, and one large one.
-    async fn hand_on(&self, item: Feed) -> bool {
+    async fn hand_on(&self, item: BackendEvent) -> bool {
         let places = match &item {
-            Feed::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
+            BackendEvent::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
             _ => 1,
         };
         match self.to.reserve_many(places).await {

@@ -9,6 +9,7 @@ use crate::bindings::tunnel::exports::nexus::plugin::tunnel as wit_tunnel;
 use crate::capabilities::Mask;
 use crate::truncate;
 use nexus_model::limits;
+use nexus_model::tunnel::{TunnelEvent, TunnelStatistics};
 use nexus_model::{chat, plugin, tunnel};
 use nexus_plugin_api::chat_ext::{ANSWERS, ARCHIVED, CHANGE, DETAILS, QUESTIONS, REJECTED_TOOL};
 
@@ -248,15 +249,15 @@ pub(crate) enum Dropped {
 ///
 /// # Errors
 /// What cannot be used.
-pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Feed, Dropped> {
+pub(crate) fn backend_event(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::BackendEvent, Dropped> {
     use chat::Event as E;
     let (session, event) = match e {
         wit::Event::Starting(text) => {
-            return Ok(nexus_plugin_traits::Feed::Starting(truncate::sentence(
+            return Ok(nexus_plugin_traits::BackendEvent::Starting(truncate::sentence(
                 mask.hide_in(text),
             )));
         }
-        wit::Event::Opened(e) => return Ok(nexus_plugin_traits::Feed::Opened(connection(e, mask))),
+        wit::Event::Opened(e) => return Ok(nexus_plugin_traits::BackendEvent::Opened(connection(e, mask))),
         wit::Event::Other(e) => return Err(Dropped::Unknown(truncate::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
@@ -294,7 +295,10 @@ pub(crate) fn feed(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::Fe
         ),
     };
     if truncate::is_id(&session) && truncate::is_event(&event) {
-        return Ok(nexus_plugin_traits::Feed::Event(chat::SessionEvent { session, event }));
+        return Ok(nexus_plugin_traits::BackendEvent::Event(chat::SessionEvent {
+            session,
+            event,
+        }));
     }
     Err(Dropped::NoId(match event {
         E::Session { .. } | E::SessionRemoved => "session",
@@ -428,18 +432,18 @@ fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallErr
 }
 
 /// None for what a later version of the contract may add.
-pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<tunnel::Event> {
+pub(crate) fn tunnel_event(e: wit_tunnel::Event, mask: &Mask) -> Option<TunnelEvent> {
     Some(match e {
-        wit_tunnel::Event::Starting(t) => tunnel::Event::Starting(truncate::sentence(mask.hide_in(t))),
+        wit_tunnel::Event::Starting(t) => TunnelEvent::Starting(truncate::sentence(mask.hide_in(t))),
         // One that is none is refused by who publishes it, in words that show it.
         wit_tunnel::Event::Url(t) => {
             let t = truncate::text(t, limits::URL_BYTES);
-            tunnel::Event::Url(tunnel::public_address(&t).unwrap_or_else(|_| truncate::literal(t, limits::URL_BYTES)))
+            TunnelEvent::Url(tunnel::public_address(&t).unwrap_or_else(|_| truncate::literal(t, limits::URL_BYTES)))
         }
-        wit_tunnel::Event::Ready(n) => tunnel::Event::Ready(n),
-        wit_tunnel::Event::Degraded(t) => tunnel::Event::Degraded(truncate::sentence(mask.hide_in(t))),
-        wit_tunnel::Event::Reconnecting(t) => tunnel::Event::Reconnecting(truncate::sentence(mask.hide_in(t))),
-        wit_tunnel::Event::Measured(f) => tunnel::Event::Measured(tunnel::Statistics {
+        wit_tunnel::Event::Ready(n) => TunnelEvent::Ready(n),
+        wit_tunnel::Event::Degraded(t) => TunnelEvent::Degraded(truncate::sentence(mask.hide_in(t))),
+        wit_tunnel::Event::Reconnecting(t) => TunnelEvent::Reconnecting(truncate::sentence(mask.hide_in(t))),
+        wit_tunnel::Event::Measured(f) => TunnelEvent::Measured(TunnelStatistics {
             requests: f.requests,
             errors: f.errors,
             locations: truncate::list(f.locations, limits::LIST_ENTRIES)

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use nexus_model::tunnel::TunnelEvent;
 
 /// Everything that a text of a plugin might try, and how it is shown as a line and as prose.
 const HOSTILE: &str = "a\u{1b}]0;t\u{7}\u{9b}2J\u{202e}b\u{200b}\nc";
@@ -119,9 +120,9 @@ fn a_secret_of_the_plugin_is_in_nothing_that_it_answers() {
             format!("{:?}", tunnel_event(wit_tunnel::Event::Starting(said()), mask)),
             format!("{:?}", tunnel_event(wit_tunnel::Event::Degraded(said()), mask)),
             format!("{:?}", tunnel_event(wit_tunnel::Event::Reconnecting(said()), mask)),
-            format!("{:?}", feed(wit::Event::Starting(said()), mask)),
-            format!("{:?}", feed(wit::Event::Error((None, said())), mask)),
-            format!("{:?}", feed(wit::Event::Turn(turn), mask)),
+            format!("{:?}", backend_event(wit::Event::Starting(said()), mask)),
+            format!("{:?}", backend_event(wit::Event::Error((None, said())), mask)),
+            format!("{:?}", backend_event(wit::Event::Turn(turn), mask)),
             format!("{:?}", admission(wit_chat::Admission::Refused(said()), mask)),
             format!("{:?}", admission(wit_chat::Admission::Unknown(said()), mask)),
         ];
@@ -140,12 +141,16 @@ fn what_goes_no_further_is_named() {
         })
     };
     let mask = &Mask::default();
-    assert!(feed(turn("s"), mask).is_ok());
+    assert!(backend_event(turn("s"), mask).is_ok());
     for id in ["", "s\u{1b}[2J", "s\n", &"s".repeat(600)] {
-        assert_eq!(feed(turn(id), mask).err(), Some(Dropped::NoId("turn")), "{id:?}");
+        assert_eq!(
+            backend_event(turn(id), mask).err(),
+            Some(Dropped::NoId("turn")),
+            "{id:?}"
+        );
     }
     assert_eq!(
-        feed(wit::Event::Error((None, text())), mask).err(),
+        backend_event(wit::Event::Error((None, text())), mask).err(),
         Some(Dropped::Error(PROSE.to_owned()))
     );
     let other = types::Ext {
@@ -153,7 +158,7 @@ fn what_goes_no_further_is_named() {
         value: String::new(),
     };
     assert_eq!(
-        feed(wit::Event::Other(other), mask).err(),
+        backend_event(wit::Event::Other(other), mask).err(),
         Some(Dropped::Unknown(LINE.to_owned()))
     );
 }
@@ -315,7 +320,7 @@ fn lists_and_texts_of_a_plugin_have_ends() {
         panic!("it is a text")
     };
     assert!(text.len() <= limits::PART_BYTES, "{}", text.len());
-    let Some(tunnel::Event::Url(url)) =
+    let Some(TunnelEvent::Url(url)) =
         tunnel_event(wit_tunnel::Event::Url(format!("https://{}", long())), &Mask::default())
     else {
         panic!("it is an address")

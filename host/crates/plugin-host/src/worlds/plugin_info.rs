@@ -5,7 +5,7 @@ use crate::engine::Inspection;
 use crate::plugin_stats::Counters;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_config::{Permission, show_duration, show_size};
-use nexus_model::plugin::{self, Facts, Statistics};
+use nexus_model::plugin::{self, Facts, PluginStatistics};
 use nexus_model::plural;
 use nexus_model::time::Clock;
 use nexus_plugin_api::manifest::Manifest;
@@ -112,7 +112,7 @@ impl PluginRecord for PluginInfo {
     fn owner(&self) -> &str {
         &self.owner
     }
-    fn statistics(&self) -> Statistics {
+    fn statistics(&self) -> PluginStatistics {
         self.counters.statistics(self.clock.now())
     }
     fn facts(&self) -> Facts {

@@ -37,7 +37,7 @@ pub(crate) fn text(raw: &str) -> Cow<'_, str> {
             '\u{1b}' => escape(&mut rest, &mut screen),
             '\u{9b}' => control(&mut rest, &mut screen),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => string(&mut rest),
-            '\n' => screen.feed(),
+            '\n' => screen.line_feed(),
             '\r' => screen.column = 0,
             '\u{8}' => screen.column = screen.column.saturating_sub(1),
             // Rings.
@@ -81,7 +81,7 @@ impl Screen {
         self.column += 1;
     }
 
-    fn feed(&mut self) {
+    fn line_feed(&mut self) {
         self.row += 1;
         self.column = 0;
         self.line();

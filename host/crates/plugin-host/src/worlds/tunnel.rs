@@ -10,7 +10,9 @@ use crate::engine::stream_bridge::{self, LongCall};
 use crate::instance::{Ended, Exports, Handle, Supervisor, read_refused};
 use futures::future::BoxFuture;
 use nexus_model::limits;
+use nexus_model::plugin::PluginStatus;
 use nexus_model::trouble::Trouble;
+use nexus_model::tunnel::TunnelEvent;
 use nexus_model::{plugin, tunnel};
 use nexus_plugin_traits::PluginRecord;
 use nexus_plugin_traits::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
@@ -50,7 +52,7 @@ impl WasmTunnel {
 }
 
 impl Supervised for WasmTunnel {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.supervisor.status()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
@@ -144,7 +146,7 @@ struct RunForwarder {
     handle: Handle<TunnelExports>,
     events: mpsc::Receiver<Vec<Event>>,
     outcome: oneshot::Receiver<Outcome<Failure>>,
-    to: mpsc::Sender<tunnel::Event>,
+    to: mpsc::Sender<TunnelEvent>,
 }
 
 impl RunForwarder {

@@ -12,7 +12,7 @@ async fn names_whose_process_has_ended_are_forgotten_the_oldest_first() {
     let running = w.start("stays", sh("sleep 1000")).await;
     let many = limits::PROCESS_ENDED + 12;
     for n in 0..many {
-        w.start(&format!("p{n}"), sh("echo said")).await;
+        w.start(&format!("p{n}"), sh("echo line")).await;
         w.table.exited(key(&format!("p{n}"))).await.unwrap();
     }
     // The next start forgets; the last that ended may be the one beyond the number.
@@ -24,7 +24,7 @@ async fn names_whose_process_has_ended_are_forgotten_the_oldest_first() {
     );
     let newest = key(&format!("p{}", many - 1));
     assert_eq!(w.table.exited(newest.clone()).await.unwrap().code, Some(0));
-    assert_eq!(w.table.lines(&newest).unwrap().recv().await.unwrap().text, "said");
+    assert_eq!(w.table.lines(&newest).unwrap().recv().await.unwrap().text, "line");
     assert!(matches!(
         w.table.exited(key("p0")).await,
         Err(ProcessError::NotFound(_))

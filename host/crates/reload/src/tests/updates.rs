@@ -91,5 +91,5 @@ async fn a_component_that_would_not_load_cannot_be_confirmed() {
     );
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(rig.done(), Vec::<String>::new());
-    assert_eq!(rig.told.loaded.lock().unwrap()["tunnel-x"].says.version, "0.1.0");
+    assert_eq!(rig.told.loaded.lock().unwrap()["tunnel-x"].component.version, "0.1.0");
 }

@@ -1,12 +1,12 @@
 //! The two ends of a tunnel: the listener behind it, and the public address in front of it.
 
 use super::Actor;
+use crate::attempt_end::{AttemptEnd, Pause, accept_plaintext};
 use crate::origin_listener::{OpenListener, TunnelListener};
-use crate::outcome::{AttemptEnd, Pause, accept_plaintext};
-use crate::signals::ListenerAddress;
+use crate::task_channels::ListenerAddress;
 use nexus_config::{in_table, resolved};
 use nexus_model::limits;
-use nexus_model::tunnel::{Descriptor, Encryption, State, public_address};
+use nexus_model::tunnel::{Descriptor, Encryption, TunnelState, public_address};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use tokio::net::TcpListener;
@@ -39,9 +39,9 @@ impl Actor {
                 .as_ref()
                 .map(|name| name.to_ascii_lowercase()),
             https: descriptor.encryption != Encryption::None,
-            secret: self.signals.secret.clone(),
-            moved: self.signals.moved.clone(),
-            sockets: Arc::clone(&self.signals.sockets),
+            secret: self.channels.secret.clone(),
+            moved: self.channels.moved.clone(),
+            sockets: Arc::clone(&self.channels.sockets),
         };
         let handle = self.listener_server.serve(&self.tunnel.name, info).await;
         let handle = handle.map_err(|why| AttemptEnd::Again {
@@ -88,7 +88,7 @@ impl Actor {
 
     /// Whether the name in an address was made for this run alone. A provider that makes names serves them on the usual
     /// port; with a port of its own, or digits, it is a server's lasting name. Who says where this machine finds the name
-    /// (`probe`) asks no resolver.
+    /// (`public_check`) asks no resolver.
     pub(super) fn is_made(&self, url: &str) -> bool {
         let ephemeral = self
             .descriptor
@@ -111,7 +111,7 @@ impl Actor {
     /// Once for each address: whoever has only the terminal learns it there.
     pub(super) fn log_open(&mut self) {
         let status = self.publisher.status().borrow().clone();
-        let (State::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
+        let (TunnelState::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
             return;
         };
         self.said = None;
@@ -142,6 +142,6 @@ impl Actor {
     }
 
     pub(super) fn opened(&self, listener: Option<ListenerAddress>) {
-        *self.signals.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+        *self.channels.listener.lock().unwrap_or_else(PoisonError::into_inner) = listener;
     }
 }

@@ -24,9 +24,9 @@ use nexus_model::chat::{
     Admission, AgentRequest, Content, Event, Message, Part, Role, SessionInfo, Snapshot, Tool, ToolState, Turn,
 };
 use nexus_model::time::{Clock as _, SystemClock};
-use nexus_plugin_traits::{Feed, Prompt};
+use nexus_plugin_traits::{BackendEvent, Prompt};
 use nexus_testkit::FakeChat;
-use nexus_testkit::fake_chat::{Feeds, Script, event, opened};
+use nexus_testkit::fake_chat::{EventStreams, Script, event, opened};
 use nexus_web::Services;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -120,13 +120,13 @@ fn info(id: &str, title: &str) -> SessionInfo {
 pub struct Conversations {
     backend: Arc<FakeChat>,
     sessions: Mutex<BTreeMap<String, SessionState>>,
-    reports: mpsc::UnboundedSender<Feed>,
+    reports: mpsc::UnboundedSender<BackendEvent>,
     pace: Option<Duration>,
 }
 
 impl Conversations {
     /// `pace`: between two scripted events; none: a prompt has an empty turn.
-    pub fn of(backend: Arc<FakeChat>, feeds: Feeds, pace: Option<Duration>) -> Arc<Self> {
+    pub fn of(backend: Arc<FakeChat>, streams: EventStreams, pace: Option<Duration>) -> Arc<Self> {
         let (reports, reported) = mpsc::unbounded_channel();
         let conversations = Arc::new(Self {
             backend: Arc::clone(&backend),
@@ -135,7 +135,7 @@ impl Conversations {
             pace,
         });
         *backend.script.lock().unwrap() = Some(Arc::new(Reactions(Arc::clone(&conversations))));
-        tokio::spawn(speak(feeds, reported));
+        tokio::spawn(speak(streams, reported));
         conversations
     }
 
@@ -173,15 +173,15 @@ impl Conversations {
     }
 }
 
-/// Opens each feed that the service asks for, and says there what is reported.
-async fn speak(mut feeds: Feeds, mut reported: mpsc::UnboundedReceiver<Feed>) {
-    while let Some(feed) = feeds.recv().await {
-        let _ = feed.send(opened("connection", &[])).await;
+/// Opens each stream that the service asks for, and says there what is reported.
+async fn speak(mut streams: EventStreams, mut reported: mpsc::UnboundedReceiver<BackendEvent>) {
+    while let Some(stream) = streams.recv().await {
+        let _ = stream.send(opened("connection", &[])).await;
         loop {
             tokio::select! {
                 biased;
-                () = feed.closed() => break,
-                Some(report) = reported.recv() => drop(feed.send(report).await),
+                () = stream.closed() => break,
+                Some(report) = reported.recv() => drop(stream.send(report).await),
                 else => return,
             }
         }

@@ -5,22 +5,22 @@ use super::records::FakeRecord;
 use super::world::status;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_model::plugin::{self, Availability, Kind, State};
-use nexus_model::tunnel::{Descriptor, Encryption, Event};
+use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
+use nexus_model::tunnel::{Descriptor, Encryption, TunnelEvent};
 use nexus_plugin_traits::{Call, FailureKind, PluginRecord, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub struct FakeTunnel {
-    status: watch::Sender<plugin::Status>,
+    status: watch::Sender<PluginStatus>,
     refused: bool,
 }
 
 impl FakeTunnel {
     pub fn open() -> Self {
         Self {
-            status: watch::Sender::new(status("tunnel-bore", Kind::Tunnel, State::Running)),
+            status: watch::Sender::new(status("tunnel-bore", Kind::Tunnel, PluginState::Running)),
             refused: false,
         }
     }
@@ -33,7 +33,7 @@ impl FakeTunnel {
 }
 
 impl Supervised for FakeTunnel {
-    fn status(&self) -> watch::Receiver<plugin::Status> {
+    fn status(&self) -> watch::Receiver<PluginStatus> {
         self.status.subscribe()
     }
     fn measured(&self) -> Option<Arc<dyn PluginRecord>> {
@@ -76,8 +76,10 @@ impl TunnelProvider for FakeTunnel {
                 }));
                 return;
             }
-            let _ = sender.send(Event::Url("http://bore.example:40123".to_owned())).await;
-            let _ = sender.send(Event::Ready(1)).await;
+            let _ = sender
+                .send(TunnelEvent::Url("http://bore.example:40123".to_owned()))
+                .await;
+            let _ = sender.send(TunnelEvent::Ready(1)).await;
             let _ = canceled.await;
             drop(sender);
             let _ = end.send(Ok(()));

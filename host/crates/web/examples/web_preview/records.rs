@@ -1,7 +1,7 @@
 //! What was counted of a plugin, made up.
 #![allow(unreachable_pub)]
 
-use nexus_model::plugin::{Facts, Kind, Source, Statistics, Status};
+use nexus_model::plugin::{Facts, Kind, PluginStatistics, PluginStatus, Source};
 use nexus_model::time::{Clock as _, SystemClock};
 use nexus_plugin_traits::PluginRecord;
 
@@ -11,7 +11,7 @@ pub struct FakeRecord {
 }
 
 impl FakeRecord {
-    pub fn of(status: &Status) -> Self {
+    pub fn of(status: &PluginStatus) -> Self {
         Self {
             kind: status.kind,
             restarts: status.restarts,
@@ -23,8 +23,8 @@ impl PluginRecord for FakeRecord {
     fn owner(&self) -> &str {
         "nobody"
     }
-    fn statistics(&self) -> Statistics {
-        Statistics {
+    fn statistics(&self) -> PluginStatistics {
+        PluginStatistics {
             at: SystemClock.now(),
             calls: 1_280,
             errors: 3,

@@ -11,18 +11,18 @@ use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend, Phase};
 use nexus_config::resolved::{Config, Plugin, Tunnel};
 use nexus_logging::logfile::LogReader;
-use nexus_model::plugin::{Availability, Failure, Kind, State, Status};
+use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
 use nexus_plugin_traits::{ChatBackend, PluginLoader, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
-use nexus_reload::{Host, ReloadService, Serving};
+use nexus_reload::{ActivePlugins, Host, ReloadService};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use nexus_testkit::{FakeAuth, FakeChat, auth_config, config, read_config};
 use nexus_tunnels::{
-    ListenerHandle, ListenerServer, Parts, Provided, PublicProber, Spec, TunnelListener, TunnelService,
+    Dependencies, HttpChecker, ListenerHandle, ListenerServer, Provided, Spec, TunnelListener, TunnelService,
 };
 use nexus_web::{HostInfo, Services};
 use std::collections::BTreeMap;
@@ -186,7 +186,7 @@ fn log_lines() -> String {
         });
         format!("{line}\n")
     };
-    let said = serde_json::json!({ "message": "<b>said</b> by", "plugin": "<script>" });
+    let said = serde_json::json!({ "message": "<b>written</b> by", "plugin": "<script>" });
     let crashed = serde_json::json!({ "message": "the plugin crashed: trap", "plugin": "<script>" });
     line("INFO", said) + &line("WARN", crashed)
 }
@@ -205,7 +205,7 @@ fn plugins(configured: &Config, store: &Store, activity: &Arc<ActivityLog>) -> P
         progress: Arc::new(LoadProgress::new(loader.compiling())),
         loader,
     };
-    let login = status("auth-local", Kind::Auth, State::Running);
+    let login = status("auth-local", Kind::Auth, PluginState::Running);
     let record = Arc::new(FakeRecord::of(&login));
     plugins.statuses.add(Registered {
         // The sender stays with the receiver of whoever shows it.
@@ -224,8 +224,8 @@ async fn chat(
     plugins: &Plugins,
     activity: &Arc<ActivityLog>,
 ) -> (Arc<ChatService>, Arc<Conversations>) {
-    let (opencode, feeds) = FakeChat::new("opencode");
-    let mut known = status("chat-opencode", Kind::Chat, State::Running);
+    let (opencode, streams) = FakeChat::new("opencode");
+    let mut known = status("chat-opencode", Kind::Chat, PluginState::Running);
     known.restarts = 1;
     known.last_failure = Some(Failure {
         at: SystemClock.now(),
@@ -242,9 +242,9 @@ async fn chat(
         let rules = "Asks before: commands, edits; allowed without asking: reading web pages";
         Availability::Ready(format!("1.18.33; {rules}"))
     };
-    let (echo, echo_feeds) = FakeChat::new("echo");
+    let (echo, echo_streams) = FakeChat::new("echo");
     echo.status
-        .send_replace(status("chat-echo", Kind::Chat, State::Running));
+        .send_replace(status("chat-echo", Kind::Chat, PluginState::Running));
     let named = |plugin: &str, backend: &Arc<FakeChat>| NamedBackend {
         plugin: plugin.to_owned(),
         backend: Arc::<FakeChat>::clone(backend),
@@ -252,7 +252,7 @@ async fn chat(
     let service = ChatService::spawn(
         named("chat-opencode", &opencode),
         setting.missing.then(|| named("chat-echo", &echo)),
-        nexus_chat::Parts {
+        nexus_chat::Dependencies {
             journal: Journal::open(store.clone(), Arc::new(SystemClock)).await.unwrap(),
             plugins: plugins.clone(),
             stop_processes: Arc::new(|_| async {}.boxed()),
@@ -265,9 +265,9 @@ async fn chat(
         },
     );
     let conversations = if setting.missing {
-        Conversations::of(echo, echo_feeds, setting.pace)
+        Conversations::of(echo, echo_streams, setting.pace)
     } else {
-        Conversations::of(opencode, feeds, setting.pace)
+        Conversations::of(opencode, streams, setting.pace)
     };
     let mut backend = service.backend();
     let up = backend.wait_for(|backend| backend.phase == Phase::Up);
@@ -289,8 +289,8 @@ fn slow_npm(data_dir: &Path) -> PathBuf {
     folder
 }
 
-pub fn status(name: &str, kind: Kind, state: State) -> Status {
-    Status {
+pub fn status(name: &str, kind: Kind, state: PluginState) -> PluginStatus {
+    PluginStatus {
         name: name.into(),
         kind,
         version: "0.1.0".into(),
@@ -308,14 +308,14 @@ async fn tunnels(
     activity: &Arc<ActivityLog>,
     auth: &Arc<AuthService>,
 ) -> TunnelService {
-    let parts = Parts {
+    let parts = Dependencies {
         listener_server: Arc::new(NoPage),
         has_account: auth.has_account(),
         store: store.clone(),
         stop_processes: Arc::new(|_| async {}.boxed()),
         plugins: plugins.clone(),
         barred: None,
-        prober: Arc::new(PublicProber::default()),
+        checker: Arc::new(HttpChecker::default()),
         activity: Arc::<ActivityLog>::clone(activity),
         clock: Arc::new(SystemClock),
     };
@@ -373,14 +373,14 @@ impl Host for Applied {
         Ok(())
     }
     fn file_says(&self, _: &Config) {}
-    fn serving(&self) -> Serving {
-        Serving {
+    fn serving(&self) -> ActivePlugins {
+        ActivePlugins {
             tunnels: ["main", "office", "spare"]
                 .map(|tunnel| (tunnel.to_owned(), "tunnel-bore".to_owned()))
                 .into(),
             chat: "chat-opencode".to_owned(),
             chat_name: "main".to_owned(),
-            ..Serving::default()
+            ..ActivePlugins::default()
         }
     }
     fn log_filter(&self, _: &str) -> Result<(), String> {

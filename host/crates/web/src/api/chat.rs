@@ -1,9 +1,9 @@
 //! The backend and its sessions.
 
-use super::problem::{Body, Guarded, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
 use crate::http::identity::Who;
 use crate::live::protocol::{Rendered, Server};
-use crate::live::view;
+use crate::live::session_view;
 use crate::{WebState, permission_answers};
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -23,9 +23,8 @@ const UNREADABLE: &str = "The record of the session cannot be read.";
 
 /// A swap of the backend's plugin.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = BackendSwap)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Swap {
+pub(super) struct BackendSwap {
     /// `plugin` is the `NAME` of `[plugin.NAME]`.
     #[schema(examples("chat-echo"))]
     plugin: String,
@@ -33,9 +32,8 @@ pub(super) struct Swap {
 
 /// A new session.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = NewSession)]
 #[serde(deny_unknown_fields)]
-pub(super) struct New {
+pub(super) struct NewSession {
     /// `title` has 1 to 200 characters, and not blanks alone. Absent: the backend finds one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
@@ -150,7 +148,7 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
     path = "/api/v1/backend/swap",
     operation_id = "swap_backend",
     tag = "chat",
-    request_body = Swap,
+    request_body = BackendSwap,
     responses(
         (status = 200, description = "The other backend is coming up.", body = BackendStatus),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
@@ -160,7 +158,7 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
 )]
 pub(super) async fn swap(
     State(state): State<WebState>,
-    Body(swap): Body<Swap>,
+    JsonBody(swap): JsonBody<BackendSwap>,
 ) -> Result<Json<BackendStatus>, Problem> {
     let swapped = state.services.chat.swap(&swap.plugin).await;
     swapped.map_err(|error| state.not_swapped(&swap.plugin, error.into()))?;
@@ -201,7 +199,7 @@ fn title(title: &str) -> Result<(), Problem> {
     path = "/api/v1/sessions",
     operation_id = "create_session",
     tag = "chat",
-    request_body(content = Option<New>),
+    request_body(content = Option<NewSession>),
     responses(
         (
             status = 201, description = "The session was made.", body = SessionInfo,
@@ -221,7 +219,7 @@ fn title(title: &str) -> Result<(), Problem> {
 )]
 pub(super) async fn create(
     State(state): State<WebState>,
-    Body(new): Body<Option<New>>,
+    JsonBody(new): JsonBody<Option<NewSession>>,
 ) -> Result<(StatusCode, Json<SessionInfo>), Problem> {
     let wanted = new.and_then(|new| new.title);
     if let Some(wanted) = &wanted {
@@ -258,7 +256,7 @@ pub(super) async fn session(
 ) -> Result<Json<Server>, Problem> {
     let mut subscription = state.services.chat.subscribe(&session, None).await?;
     let whole = match subscription.next().await {
-        Ok(Item::State(whole)) => view::state(&session, *whole, &state.renderer).await,
+        Ok(Item::State(whole)) => session_view::state(&session, *whole, &state.renderer).await,
         Ok(Item::Event(_)) | Err(_) => None,
     };
     whole.map(Json).ok_or_else(|| {
@@ -304,7 +302,7 @@ pub(super) async fn older(
 ) -> Result<Json<Server>, Problem> {
     let whole = state.services.chat.state(&session).await?;
     Ok(Json(
-        view::older(&session, whole, &wanted.before, &state.renderer).await,
+        session_view::older(&session, whole, &wanted.before, &state.renderer).await,
     ))
 }
 
@@ -338,7 +336,7 @@ pub(super) async fn part(
     let whole = state.services.chat.state(&session).await?;
     let mut parts = whole.messages.into_iter().flat_map(|known| known.parts);
     match parts.find(|known| known.id == part) {
-        Some(part) => Ok(Json(view::whole(part, &state.renderer))),
+        Some(part) => Ok(Json(session_view::whole(part, &state.renderer))),
         None => Err(Problem::of(
             StatusCode::NOT_FOUND,
             "This conversation has no such part.",
@@ -396,7 +394,7 @@ pub(super) async fn take_back(
 pub(super) async fn rename(
     State(state): State<WebState>,
     Path(session): Path<String>,
-    Body(rename): Body<Rename>,
+    JsonBody(rename): JsonBody<Rename>,
 ) -> Result<StatusCode, Problem> {
     title(&rename.title)?;
     state.services.chat.rename(&session, &rename.title).await?;
@@ -460,7 +458,7 @@ fn admitted(admission: Admission, client_id: Option<String>) -> Result<(StatusCo
 pub(super) async fn prompt(
     State(state): State<WebState>,
     Path(session): Path<String>,
-    Body(new): Body<NewPrompt>,
+    JsonBody(new): JsonBody<NewPrompt>,
 ) -> Result<(StatusCode, Json<Admitted>), Problem> {
     crate::live::acceptable(&new.client_id, &new.text).map_err(|why| Problem::of(StatusCode::CONFLICT, why))?;
     let prompt = Prompt {
@@ -543,7 +541,7 @@ pub(super) async fn reply(
     State(state): State<WebState>,
     who: Option<Extension<Who>>,
     Path((session, request)): Path<(String, String)>,
-    Body(answer): Body<Answer>,
+    JsonBody(answer): JsonBody<Answer>,
 ) -> Result<StatusCode, Problem> {
     let who = who.map_or_else(Who::operator, |Extension(who)| who);
     permission_answers::give(&state, &who, &session, &request, answer).await?;

@@ -1,6 +1,6 @@
 //! The configuration's file.
 
-use super::problem::{Body, Guarded, KIND, Problem, UnreadableBody};
+use super::problem::{Guarded, JsonBody, KIND, Problem, UnreadableBody};
 use crate::WebState;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -12,8 +12,7 @@ use utoipa::ToSchema;
 
 /// The configuration's file, and what of it waits.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ConfigFile)]
-pub(super) struct File {
+pub(super) struct ConfigFile {
     /// `file` is its path.
     file: String,
     /// `pending` is what it says and is not active.
@@ -23,9 +22,8 @@ pub(super) struct File {
 
 /// The confirmation of what the configuration's file says.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = ApplyConfig)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Apply {
+pub(super) struct ApplyConfig {
     /// `id` is the `pending.id` of what was shown.
     id: String,
 }
@@ -37,13 +35,13 @@ pub(super) struct Apply {
     operation_id = "config",
     tag = "configuration",
     responses(
-        (status = 200, description = "The file, and what waits.", body = File),
+        (status = 200, description = "The file, and what waits.", body = ConfigFile),
         Guarded,
     )
 )]
-pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
+pub(super) async fn show(State(state): State<WebState>) -> Json<ConfigFile> {
     let services = &state.services;
-    Json(File {
+    Json(ConfigFile {
         file: services.host.config_file.clone(),
         pending: services.reload.pending().borrow().clone(),
     })
@@ -57,9 +55,9 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
     path = "/api/v1/config/apply",
     operation_id = "apply_config",
     tag = "configuration",
-    request_body = Apply,
+    request_body = ApplyConfig,
     responses(
-        (status = 200, description = "It is active.", body = File),
+        (status = 200, description = "It is active.", body = ConfigFile),
         (
             status = 409,
             description = "The file says something else by now, or a part could not be applied: that part is as before.",
@@ -79,8 +77,8 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<File> {
 pub(super) async fn apply(
     State(state): State<WebState>,
     login: Option<Extension<Session>>,
-    Body(apply): Body<Apply>,
-) -> Result<Json<File>, Problem> {
+    JsonBody(apply): JsonBody<ApplyConfig>,
+) -> Result<Json<ConfigFile>, Problem> {
     let fresh = match &login {
         Some(Extension(login)) => state.services.auth.recently_checked(&login.login),
         // Whoever runs on this machine can open the socket and edit the file: this is not a confirmation.

@@ -26,9 +26,11 @@ use nexus_chat::BackendStatus;
 use nexus_model::activity::Note;
 use nexus_model::limits;
 use nexus_model::log::{About, LogLine};
+use nexus_model::plugin;
+use nexus_model::plugin::PluginStatus;
 use nexus_model::reload::Pending;
 use nexus_model::trouble::Trouble;
-use nexus_model::{plugin, tunnel};
+use nexus_model::tunnel::TunnelStatus;
 use problem::{Guarded, KIND, Problem, Query, Unreadable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -197,8 +199,8 @@ struct Status {
     /// `workspace` is the path of the agent's project directory.
     workspace: String,
     backend: BackendStatus,
-    tunnels: Vec<tunnel::Status>,
-    plugins: Vec<plugin::Status>,
+    tunnels: Vec<TunnelStatus>,
+    plugins: Vec<PluginStatus>,
 }
 
 /// All at once
@@ -238,12 +240,12 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
         (
             status = 200,
             description = "The login plugin, the chat plugin, and those of the tunnels.",
-            body = Vec<plugin::Status>,
+            body = Vec<PluginStatus>,
         ),
         Guarded,
     )
 )]
-async fn plugins(State(state): State<WebState>) -> Json<Vec<plugin::Status>> {
+async fn plugins(State(state): State<WebState>) -> Json<Vec<PluginStatus>> {
     Json(state.services.plugins.statuses.subscribe().borrow().clone())
 }
 

@@ -1,6 +1,6 @@
 //! Tunnels.
 
-use super::problem::{Body, Guarded, KIND, Path, Problem, REFUSED, Unreadable, UnreadableBody};
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, REFUSED, Unreadable, UnreadableBody};
 use crate::WebState;
 use crate::error::ApiError;
 use crate::state::unknown_tunnel;
@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use nexus_model::time::millis;
-use nexus_model::tunnel::Status;
+use nexus_model::tunnel::TunnelStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,9 +17,8 @@ const NO_TUNNEL: &str = "There is no such tunnel: `detail` says how to make it."
 
 /// A swap of a tunnel's plugin.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = NewTunnelPlugin)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Swap {
+pub(super) struct NewTunnelPlugin {
     /// `plugin` is the `NAME` of `[plugin.NAME]`.
     plugin: String,
 }
@@ -46,7 +45,7 @@ pub(super) struct Swapped {
     tag = "tunnels",
     responses(
         (
-            status = 200, description = "The tunnels as they are now.", body = Vec<Status>,
+            status = 200, description = "The tunnels as they are now.", body = Vec<TunnelStatus>,
             links(
                 ("tunnel" = (operation_id = "tunnel", parameters(("name" = "$response.body#/0/name")))),
                 ("start_tunnel" = (operation_id = "start_tunnel", parameters(("name" = "$response.body#/0/name")))),
@@ -57,7 +56,7 @@ pub(super) struct Swapped {
         Guarded,
     )
 )]
-pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
+pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<TunnelStatus>> {
     Json(state.services.tunnels.statuses().borrow().clone())
 }
 
@@ -69,7 +68,7 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
     tag = "tunnels",
     params(("name" = String, Path, description = NAME, example = "main")),
     responses(
-        (status = 200, description = "The tunnel as it is now.", body = Status),
+        (status = 200, description = "The tunnel as it is now.", body = TunnelStatus),
         (
             status = 404,
             description = "There is no such tunnel: `detail` says which there are.",
@@ -80,7 +79,10 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Status>> {
         Guarded,
     )
 )]
-pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
+pub(super) async fn one(
+    State(state): State<WebState>,
+    Path(name): Path<String>,
+) -> Result<Json<TunnelStatus>, Problem> {
     let tunnels = state.services.tunnels.statuses();
     let found = tunnels.borrow().iter().find(|tunnel| tunnel.name == name).cloned();
     found.map(Json).ok_or_else(|| {
@@ -107,7 +109,7 @@ pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>)
     tag = "tunnels",
     params(("name" = String, Path, description = NAME, example = "main")),
     responses(
-        (status = 202, description = "The tunnel is opening.", body = Status),
+        (status = 202, description = "The tunnel is opening.", body = TunnelStatus),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
         Unreadable,
         Guarded,
@@ -116,7 +118,7 @@ pub(super) async fn one(State(state): State<WebState>, Path(name): Path<String>)
 pub(super) async fn start(
     State(state): State<WebState>,
     Path(name): Path<String>,
-) -> Result<(StatusCode, Json<Status>), Problem> {
+) -> Result<(StatusCode, Json<TunnelStatus>), Problem> {
     let started = state.services.tunnels.open(&name).await;
     started.map_err(|error| unknown_tunnel(&state, &name, error.into()))?;
     Ok((StatusCode::ACCEPTED, one(State(state), Path(name)).await?))
@@ -130,13 +132,16 @@ pub(super) async fn start(
     tag = "tunnels",
     params(("name" = String, Path, description = NAME, example = "main")),
     responses(
-        (status = 200, description = "The tunnel is closed.", body = Status),
+        (status = 200, description = "The tunnel is closed.", body = TunnelStatus),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
         Unreadable,
         Guarded,
     )
 )]
-pub(super) async fn stop(State(state): State<WebState>, Path(name): Path<String>) -> Result<Json<Status>, Problem> {
+pub(super) async fn stop(
+    State(state): State<WebState>,
+    Path(name): Path<String>,
+) -> Result<Json<TunnelStatus>, Problem> {
     let stopped = state.services.tunnels.close(&name).await;
     stopped.map_err(|error| unknown_tunnel(&state, &name, error.into()))?;
     one(State(state), Path(name)).await
@@ -151,7 +156,7 @@ pub(super) async fn stop(State(state): State<WebState>, Path(name): Path<String>
     operation_id = "swap_tunnel",
     tag = "tunnels",
     params(("name" = String, Path, description = NAME, example = "main")),
-    request_body = Swap,
+    request_body = NewTunnelPlugin,
     responses(
         (status = 200, description = "The old plugin is gone.", body = Swapped),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
@@ -163,7 +168,7 @@ pub(super) async fn stop(State(state): State<WebState>, Path(name): Path<String>
 pub(super) async fn swap(
     State(state): State<WebState>,
     Path(name): Path<String>,
-    Body(swap): Body<Swap>,
+    JsonBody(swap): JsonBody<NewTunnelPlugin>,
 ) -> Result<Json<Swapped>, Problem> {
     let swapped = state.services.tunnels.swap(&name, &swap.plugin).await;
     let swapped = swapped.map_err(|error| match ApiError::from(error) {

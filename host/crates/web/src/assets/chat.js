@@ -1,7 +1,7 @@
 // The conversation: draws what the live connection says, sends what the user says.
 // Text of the open tail is text; HTML comes from the server only, sanitised, and only through setHtml.
 
-import { Dock, permission } from './asks.js';
+import { Dock, permission } from './requests.js';
 import { $, el, setHtml, spoken, store, uuid, refusesFiles, sendsByEnter } from './dom.js';
 import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
 import { careful, press } from './guard.js';

@@ -1,5 +1,5 @@
 // The live connection: connects, comes back by itself, and finds out when it is dead.
-// The protocol is documented in host/src/web/live/protocol.rs.
+// The protocol is documented in host/crates/web/src/live/protocol.rs.
 
 import { $ } from './dom.js';
 
@@ -49,7 +49,7 @@ export class Live {
   // link(up, why, hint): the connection is there; or is not, and is tried again unless `why` says why that is no use.
   constructor({ hello, frame, link }) {
     Object.assign(this, { hello, frame, link, attempt: 0, refused: 0, heard: 0 });
-    setInterval(() => this.probe(2 * PING_EVERY), PING_EVERY);
+    setInterval(() => this.check(2 * PING_EVERY), PING_EVERY);
     document.addEventListener('visibilitychange', () => document.hidden || this.wake());
     addEventListener('online', () => this.wake());
     // The browser knows at once what the connection would show after a while.
@@ -165,11 +165,11 @@ export class Live {
 
   // The tab or the network came back: find out at once whether the connection did too. One that is not up by now may hang.
   wake() {
-    if (this.up) this.probe(WAKE_PATIENCE);
+    if (this.up) this.check(WAKE_PATIENCE);
     else if (!this.moved) this.drop();
   }
 
-  probe(patience) {
+  check(patience) {
     const asked = Date.now();
     if (!this.send({ type: 'ping' })) return;
     const socket = this.socket;

@@ -4,7 +4,7 @@
 import { el } from './dom.js';
 
 const PREFIX = 'nexus:prompt:', DAYS_7 = 7 * 86_400_000;
-// As long as an answer may take to begin before it is said that none came: UNANSWERED in host/src/limits.rs.
+// As long as an answer may take to begin before it is said that none came: UNANSWERED in host/crates/model/src/limits.rs.
 const PATIENCE = 15_000;
 
 // JSON has no place for half of a surrogate pair, which a cut text can end in.

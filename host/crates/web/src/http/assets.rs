@@ -42,9 +42,9 @@ const FILES: [Asset; 13] = [
         body: include_str!("../assets/chat.js"),
     },
     Asset {
-        name: "asks.js",
+        name: "requests.js",
         mime: JS,
-        body: include_str!("../assets/asks.js"),
+        body: include_str!("../assets/requests.js"),
     },
     Asset {
         name: "change.js",

@@ -134,12 +134,12 @@ impl<B: Body + Unpin> Body for FromClient<B> {
 pub(crate) struct Slots {
     most: usize,
     listening: Listening,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<OpenConnections>>,
     freed: Arc<Notify>,
 }
 
 #[derive(Default)]
-struct State {
+struct OpenConnections {
     next: u64,
     open: HashMap<u64, Open>,
 }
@@ -154,7 +154,7 @@ struct Open {
 /// A connection's right to be open.
 pub(crate) struct Slot {
     number: u64,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<OpenConnections>>,
     freed: Arc<Notify>,
     /// Cancelled when it has to make room.
     pub(crate) close: CancellationToken,
@@ -167,7 +167,7 @@ impl Drop for Slot {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -206,7 +206,7 @@ impl Slots {
         }
     }
 
-    fn open(&self, state: &mut State, network: Option<String>, pulse: &Arc<Pulse>) -> Slot {
+    fn open(&self, state: &mut OpenConnections, network: Option<String>, pulse: &Arc<Pulse>) -> Slot {
         state.next += 1;
         let (number, close) = (state.next, CancellationToken::new());
         let open = Open {
@@ -224,7 +224,7 @@ impl Slots {
     }
 }
 
-impl State {
+impl OpenConnections {
     /// Whether one more may come in; where not, the one that is idle the longest is closed.
     fn room(&self, most: usize, network: Option<&str>) -> Room {
         let of_network = |open: &Open| network.is_some() && open.network.as_deref() == network;

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 /// In the data directory.
 pub const FILE: &str = "control.sock";
 
-/// Refusals that are told at the same time. Beyond them one just finds the door closed.
+/// Refusals that are told at the same time. Beyond them the connection is just closed.
 const REFUSALS: usize = 8;
 
 /// Between two lines about connections that are refused.

@@ -1,12 +1,12 @@
-//! `/probe/NONCE…`: this host looks at itself through a tunnel. Each answer is one that only the listener it came through
+//! `/public-check/NONCE…`: this host looks at itself through a tunnel. Each answer is one that only the listener it came through
 //! knows, so that a provider that answers in our place, or leads to another Nexus, is found out. A nonce that this host did not
 //! make is answered with 404: there is nothing here for a stranger to hold open.
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | `GET /probe/NONCE` | the proof |
-//! | `POST /probe/NONCE/stream` | the proof at once, and then nothing until the client is gone (or [`PUBLIC_CHECK`] is over): a provider that holds back what streams delivers nothing |
-//! | `GET /probe/NONCE/socket` | a WebSocket: sends the proof, and what it is sent |
+//! | `GET /public-check/NONCE` | the proof |
+//! | `POST /public-check/NONCE/stream` | the proof at once, and then nothing until the client is gone (or [`PUBLIC_CHECK`] is over): a provider that holds back what streams delivers nothing |
+//! | `GET /public-check/NONCE/socket` | a WebSocket: sends the proof, and what it is sent |
 
 use crate::{Connection, Ingress};
 use axum::Extension;

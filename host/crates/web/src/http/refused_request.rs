@@ -1,7 +1,7 @@
 //! Why a request is turned away before any handler, and the cure.
 //!
 //! Problem: behind a reverse proxy a page is refused for its name or its origin, and only some of the keys that look right
-//! help. Mechanism: each case that can be told apart names its own cure, as the lines to paste; host/tests/web/refusals.rs
+//! help. Mechanism: each case that can be told apart names its own cure, as the lines to paste; host/crates/web/tests/web/refusals.rs
 //! takes them out of the message, lets the configuration read them, and sends the same request again. Limit: the request
 //! of another site is not told apart from a proxy that changes `Host` where the browser does not say (plain HTTP); then
 //! the cure is said under a condition.

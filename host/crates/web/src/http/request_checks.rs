@@ -74,7 +74,7 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
 fn elsewhere(request: &Request) -> Option<Redirect> {
     let page = request.method() == Method::GET
         && !request.headers().contains_key(header::UPGRADE)
-        && !["/assets/", "/api/", "/probe/", "/healthz"]
+        && !["/assets/", "/api/", "/public-check/", "/healthz"]
             .iter()
             .any(|other| request.uri().path().starts_with(other));
     let url = request.extensions().get::<Connection>()?.moved_now().filter(|_| page)?;

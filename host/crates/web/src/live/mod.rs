@@ -7,7 +7,7 @@ pub(super) mod connections;
 mod prompt_limits;
 pub mod protocol;
 mod pump;
+pub(super) mod session_view;
 pub(super) mod socket;
-pub(super) mod view;
 
 pub(super) use prompt_limits::acceptable;

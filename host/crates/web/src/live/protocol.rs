@@ -34,8 +34,10 @@
 
 use nexus_chat::BackendStatus;
 use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::plugin::PluginStatus;
 use nexus_model::time::Millis;
-use nexus_model::{plugin, tunnel};
+use nexus_model::tunnel::TunnelStatus;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -167,7 +169,7 @@ pub enum Server {
         now: Millis,
     },
     /// A session as it is: it replaces all that the client knows of it.
-    State(Box<State>),
+    State(Box<SessionFrame>),
     /// One more request of the agent that waits: the `requests` of the `state` before had no room for it.
     Request { session: String, request: AgentRequest },
     /// What happened in the session that is subscribed to.
@@ -190,7 +192,7 @@ pub enum Server {
     /// Older messages, the oldest first.
     Older {
         session: String,
-        messages: Vec<Entry>,
+        messages: Vec<MessageWithParts>,
         /// `before` asks for the messages before these. Absent: there are none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
@@ -220,8 +222,8 @@ pub enum Server {
     },
     /// What runs. It is sent where `hello` asked for it.
     Status {
-        plugins: Vec<plugin::Status>,
-        tunnels: Vec<tunnel::Status>,
+        plugins: Vec<PluginStatus>,
+        tunnels: Vec<TunnelStatus>,
         /// `html` is the body of the status page.
         html: String,
     },
@@ -268,14 +270,14 @@ fn is_zero(count: &usize) -> bool {
 /// A session as it is at `seq`: the newest messages, as many as fit into one frame of a bounded size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SessionState)]
-pub struct State {
+pub struct SessionFrame {
     /// `session` is its id.
     pub session: String,
     /// `seq` is the number of the last event in it.
     pub seq: u64,
     pub info: SessionInfo,
     /// `messages` are in order, the oldest first.
-    pub messages: Vec<Entry>,
+    pub messages: Vec<MessageWithParts>,
     pub turn: Turn,
     /// `requests` are those of the agent that wait.
     pub requests: Vec<AgentRequest>,
@@ -291,7 +293,7 @@ pub struct State {
 
 /// A message with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Entry {
+pub struct MessageWithParts {
     pub message: Message,
     pub parts: Vec<Rendered>,
 }

@@ -4,7 +4,7 @@
 //! away is still brought to its end. A prompt is the chat service's own task.
 
 use super::protocol::{Client, Server, VERSION};
-use super::view;
+use super::session_view;
 use crate::http::assets;
 use crate::http::identity::{User, Who};
 use crate::{WebState, pages, permission_answers};
@@ -15,6 +15,8 @@ use nexus_chat::journal::{Ended, Item, Subscription};
 use nexus_chat::{BackendStatus, ChatError, Prompt};
 use nexus_model::chat::Admission;
 use nexus_model::limits;
+use nexus_model::plugin::PluginStatus;
+use nexus_model::tunnel::TunnelStatus;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -41,7 +43,7 @@ pub(super) enum End {
 }
 
 /// What the socket read.
-pub(super) type Input = Result<Client, Box<Server>>;
+pub(super) type ReadFrame = Result<Client, Box<Server>>;
 
 /// The session that is shown.
 struct Shown {
@@ -75,7 +77,7 @@ pub(super) struct Pump {
 pub(super) async fn run(
     state: WebState,
     user: User,
-    mut inputs: mpsc::Receiver<Input>,
+    mut inputs: mpsc::Receiver<ReadFrame>,
     out: mpsc::Sender<Server>,
 ) -> End {
     let requests = Arc::new(Semaphore::new(REQUESTS));
@@ -99,7 +101,7 @@ pub(super) async fn run(
 }
 
 impl Pump {
-    async fn converse(&mut self, inputs: &mut mpsc::Receiver<Input>) -> Result<std::convert::Infallible, End> {
+    async fn converse(&mut self, inputs: &mut mpsc::Receiver<ReadFrame>) -> Result<std::convert::Infallible, End> {
         let services = self.state.services.clone();
         let mut list = services.chat.sessions();
         let mut backend = services.chat.backend();
@@ -160,7 +162,7 @@ impl Pump {
         self.out.send(frame).await.map_err(|_| End::Gone)
     }
 
-    async fn hello(&mut self, first: Input) -> Result<(), End> {
+    async fn hello(&mut self, first: ReadFrame) -> Result<(), End> {
         let Ok(Client::Hello {
             protocol,
             session,
@@ -211,8 +213,8 @@ impl Pump {
 
     async fn send_status(
         &mut self,
-        plugins: &mut watch::Receiver<Vec<nexus_model::plugin::Status>>,
-        tunnels: &mut watch::Receiver<Vec<nexus_model::tunnel::Status>>,
+        plugins: &mut watch::Receiver<Vec<PluginStatus>>,
+        tunnels: &mut watch::Receiver<Vec<TunnelStatus>>,
     ) -> Result<(), End> {
         let plugins = plugins.borrow_and_update().clone();
         let tunnels = tunnels.borrow_and_update().clone();
@@ -254,8 +256,8 @@ impl Pump {
         match item {
             Ok(Item::State(mut state)) => {
                 shown.last = state.seq;
-                let (session, later) = (shown.session.clone(), view::later_requests(&mut state));
-                let Some(frame) = view::state(&session, *state, &self.state.renderer).await else {
+                let (session, later) = (shown.session.clone(), session_view::later_requests(&mut state));
+                let Some(frame) = session_view::state(&session, *state, &self.state.renderer).await else {
                     return self.ended().await;
                 };
                 self.send(frame).await?;
@@ -268,7 +270,7 @@ impl Pump {
             Ok(Item::Event(entry)) => {
                 let prev = std::mem::replace(&mut shown.last, entry.seq);
                 let event = entry.event.clone();
-                let frame = view::event(&shown.session, prev, entry.seq, event, &self.state.renderer);
+                let frame = session_view::event(&shown.session, prev, entry.seq, event, &self.state.renderer);
                 self.send(frame).await
             }
             Err(_) => self.ended().await,
@@ -286,7 +288,7 @@ impl Pump {
         self.send(ended).await
     }
 
-    async fn input(&mut self, input: Input) -> Result<(), End> {
+    async fn input(&mut self, input: ReadFrame) -> Result<(), End> {
         let input = match input {
             Ok(input) => input,
             Err(answer) => return self.send(*answer).await,
@@ -373,7 +375,7 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
     match request {
         Client::TakeBack { id, session, client_id } => settle(id, chat.take_back(&session, &client_id).await),
         Client::Older { session, before } => match chat.state(&session).await {
-            Ok(whole) => view::older(&session, whole, &before, &state.renderer).await,
+            Ok(whole) => session_view::older(&session, whole, &before, &state.renderer).await,
             Err(error) => Server::Invalid {
                 reason: error.to_string(),
             },
@@ -387,7 +389,7 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
             match parts.into_iter().find(|known| known.id == part) {
                 Some(part) => Server::Part {
                     session,
-                    part: view::whole(part, &state.renderer),
+                    part: session_view::whole(part, &state.renderer),
                 },
                 None => Server::Invalid {
                     reason: "This part no longer exists.".to_owned(),

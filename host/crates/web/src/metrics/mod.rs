@@ -16,9 +16,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use nexus_chat::Phase;
 use nexus_model::limits;
-use nexus_model::plugin::Details;
+use nexus_model::plugin::{Details, PluginState, PluginStatus};
 use nexus_model::trouble::Trouble;
-use nexus_model::tunnel::{PublicCheckResult, State, Status};
+use nexus_model::tunnel::{PublicCheckResult, TunnelState, TunnelStatus};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -292,7 +292,7 @@ fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
         "Restarts of the plugin after a crash.",
         both().map(|(d, state)| (labels(d), f64::from(state.restarts))),
     );
-    let running = |state: &nexus_model::plugin::Status| state.state == nexus_model::plugin::State::Running;
+    let running = |state: &PluginStatus| state.state == PluginState::Running;
     page.family(
         "nexus_plugin_up",
         Kind::Gauge,
@@ -301,8 +301,8 @@ fn restarts(page: &mut Page, source: &Source, all: &[Details]) {
     );
 }
 
-fn tunnels(page: &mut Page, all: &[Status]) {
-    fn labels(t: &Status) -> Labels<'_> {
+fn tunnels(page: &mut Page, all: &[TunnelStatus]) {
+    fn labels(t: &TunnelStatus) -> Labels<'_> {
         vec![("tunnel", t.name.as_str()), ("plugin", t.plugin.as_str())]
     }
     page.family(
@@ -310,7 +310,7 @@ fn tunnels(page: &mut Page, all: &[Status]) {
         Kind::Gauge,
         "Whether the tunnel is open, as reported by its provider.",
         all.iter().map(|t| {
-            let open = matches!(t.state, State::Up { .. } | State::Degraded { .. });
+            let open = matches!(t.state, TunnelState::Up { .. } | TunnelState::Degraded { .. });
             (labels(t), flag(open))
         }),
     );

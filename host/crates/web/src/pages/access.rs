@@ -64,12 +64,14 @@ impl Fact {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Done {
+pub(crate) struct EndedQuery {
     ended: Option<u8>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, user: User) -> Response {
-    let done = done.ended.map(|_| "Done. Its open connections are closed.".to_owned());
+pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<EndedQuery>, user: User) -> Response {
+    let done = done
+        .ended
+        .map(|_| "EndedQuery. Its open connections are closed.".to_owned());
     render(&state, user.login, done, None).await
 }
 

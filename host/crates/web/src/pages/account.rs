@@ -1,6 +1,6 @@
 //! `/account`: change the credential, log out here or everywhere else.
 
-use super::{Frame, Input, failure, locked, show};
+use super::{FormField, Frame, failure, locked, show};
 use crate::WebState;
 use crate::http::identity::{Anonymous, User, UserForm, farewell};
 use askama::Template;
@@ -14,18 +14,18 @@ use serde::Deserialize;
 #[template(path = "account.html")]
 struct AccountPage {
     frame: Frame,
-    inputs: Vec<Input>,
+    inputs: Vec<FormField>,
     done: Option<String>,
     error: Option<String>,
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Done {
+pub(crate) struct ChangedQuery {
     changed: Option<u8>,
     others: Option<usize>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<Done>, user: User) -> Response {
+pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<ChangedQuery>, user: User) -> Response {
     let done = match (done.changed, done.others) {
         (Some(_), _) => Some("Password changed. All other logins of this account have ended.".to_owned()),
         (_, Some(0)) => Some("There were no other logins.".to_owned()),
@@ -95,7 +95,7 @@ async fn form(
         StatusCode::OK
     };
     let backend = state.services.chat.backend().borrow().clone();
-    let mut inputs = Input::list(&fields, true, &|_| String::new(), rejected);
+    let mut inputs = FormField::list(&fields, true, &|_| String::new(), rejected);
     // A form that asks for the present one too says which is which.
     if fields.iter().any(|field| field.name == "current") {
         for row in inputs

@@ -22,14 +22,14 @@ struct ChatPage {
     /// Empty: a new chat.
     session: String,
     heading: String,
-    sessions: Vec<Entry>,
+    sessions: Vec<SessionLink>,
     /// The project directory.
     workspace: String,
     /// Bytes of a message.
     longest: usize,
 }
 
-struct Entry {
+struct SessionLink {
     id: String,
     title: String,
     current: bool,
@@ -69,7 +69,7 @@ pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<S
 }
 
 fn chat(state: &WebState, login: Session, session: String, missing: bool) -> Response {
-    let sessions: Vec<Entry> = state
+    let sessions: Vec<SessionLink> = state
         .services
         .chat
         .sessions()
@@ -78,7 +78,7 @@ fn chat(state: &WebState, login: Session, session: String, missing: bool) -> Res
         .enumerate()
         // The page asks for more; the one that is shown is there in any case.
         .filter(|(at, root)| *at < limits::LIST_SHOWN || root.info.id == session)
-        .map(|(_, root)| Entry {
+        .map(|(_, root)| SessionLink {
             id: root.info.id.clone(),
             title: root.info.title.clone(),
             current: root.info.id == session,

@@ -1,7 +1,7 @@
 //! `/setup`: the first account. The token is in the link's fragment, which browsers do not send, so it reaches no log
 //! and no tunnel's operator; the script moves it into the form, and without a script it is pasted.
 
-use super::{Frame, Input, failure, show};
+use super::{FormField, Frame, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
 use crate::http::identity::{Anonymous, AnonymousForm, Fields, welcome};
@@ -19,7 +19,7 @@ struct SetupPage {
     frame: Frame,
     csrf: String,
     token: String,
-    inputs: Vec<Input>,
+    inputs: Vec<FormField>,
     error: Option<String>,
 }
 
@@ -93,7 +93,7 @@ async fn form(
         frame: Frame::open("setup", "Set up Nexus"),
         csrf: anonymous.csrf(),
         token: typed.map_or(String::new(), |fields| fields.get("token").to_owned()),
-        inputs: Input::list(
+        inputs: FormField::list(
             &fields,
             true,
             &|name| typed.map_or(String::new(), |fields| fields.get(&format!("field-{name}")).to_owned()),

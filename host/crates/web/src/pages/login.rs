@@ -1,7 +1,7 @@
 //! `/login`: shows whatever form the login plugin asks for, step by step.
 
 use super::redirect::safe;
-use super::{Frame, Input, failure, locked, show};
+use super::{FormField, Frame, failure, locked, show};
 use crate::WebState;
 use crate::error::ApiError;
 use crate::http::identity::{Anonymous, AnonymousForm, Fields, MaybeLogin, welcome};
@@ -21,7 +21,7 @@ struct LoginPage {
     next: String,
     /// Of one who is logged in.
     again: bool,
-    inputs: Vec<Input>,
+    inputs: Vec<FormField>,
     error: Option<String>,
 }
 
@@ -115,7 +115,7 @@ fn show_page(
         state,
         next: safe(next).to_owned(),
         again,
-        inputs: Input::list(
+        inputs: FormField::list(
             &fields,
             false,
             &|name| typed.map_or(String::new(), |fields| fields.get(&format!("field-{name}")).to_owned()),

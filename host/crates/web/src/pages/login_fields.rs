@@ -3,7 +3,7 @@
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
 /// One row of a form.
-pub(crate) struct Input {
+pub(crate) struct FormField {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) help: Option<String>,
@@ -14,7 +14,7 @@ pub(crate) struct Input {
     pub(super) first: bool,
 }
 
-impl Input {
+impl FormField {
     /// `new`: a credential is chosen here, not shown.
     pub(in crate::pages) fn list(
         fields: &[Field],

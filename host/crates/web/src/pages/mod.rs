@@ -17,5 +17,5 @@ pub(super) use message::{failure, message, not_done, not_found, starting};
 pub(super) use page_frame::banners;
 
 use lockout::{locked, until};
-use login_fields::Input;
+use login_fields::FormField;
 use page_frame::{Frame, show};

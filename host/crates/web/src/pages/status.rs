@@ -20,19 +20,19 @@ use nexus_model::plural;
 use nexus_model::reload::{Change, Effect, Pending, What};
 use nexus_model::time::Millis;
 use nexus_model::trouble::{Trouble, sentence};
-use nexus_model::tunnel::{self, Encryption};
+use nexus_model::tunnel::{self, Encryption, TunnelStatistics, TunnelStatus};
 use plugins::{Machine, PluginRow};
 
 #[derive(Template)]
 #[template(path = "status.html")]
 struct StatusPage {
     frame: Frame,
-    body: Body,
+    body: StatusBody,
 }
 
 #[derive(Template)]
 #[template(path = "status_body.html")]
-struct Body {
+struct StatusBody {
     csrf: String,
     version: String,
     /// What is being compiled.
@@ -65,7 +65,7 @@ struct Changes<'a> {
     changes: &'a [Change],
 }
 
-impl Body {
+impl StatusBody {
     fn changes(&self, changes: &[Change]) -> String {
         Changes { changes }.render().unwrap_or_default()
     }
@@ -189,7 +189,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn new((at, statistics): &(Millis, tunnel::Statistics)) -> Option<Self> {
+    fn new((at, statistics): &(Millis, TunnelStatistics)) -> Option<Self> {
         let counted = |many: Option<u64>, one, more| many.map(|many| plural::of(many, one, more));
         let words: Vec<String> = Some(statistics.locations.join(", "))
             .filter(|places| !places.is_empty())
@@ -203,8 +203,10 @@ impl Measured {
 }
 
 impl TunnelRow {
-    fn new(status: &tunnel::Status, now: Millis, place: &Place, plugins: &[String], notes: &[NoteRow]) -> Self {
-        use tunnel::State::{Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount};
+    fn new(status: &TunnelStatus, now: Millis, place: &Place, plugins: &[String], notes: &[NoteRow]) -> Self {
+        use nexus_model::tunnel::TunnelState::{
+            Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
+        };
         let (tone, state, detail, hint) = match &status.state {
             Off => ("off", "Closed", None, None),
             WaitingForAccount => (
@@ -294,7 +296,7 @@ pub(crate) async fn details(state: &WebState) -> Vec<Details> {
         .unwrap_or_default()
 }
 
-fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Body {
+fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> StatusBody {
     let now = state.clock.now();
     let services = &state.services;
     let activity = services.activity.recent();
@@ -306,7 +308,7 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Bod
     let plugins = services.plugins.catalog.of_kind(nexus_model::plugin::Kind::Tunnel);
     let pending = services.reload.pending().borrow().clone();
     let file = std::path::Path::new(&services.host.config_file);
-    Body {
+    StatusBody {
         pending,
         starting: services.plugins.progress.text(),
         troubles: services.plugins.statuses.troubles(),

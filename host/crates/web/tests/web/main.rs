@@ -16,7 +16,7 @@ use fake::{Fakes, PASSWORD, Setting};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use nexus_model::time::SystemClock;
-use nexus_model::tunnel::State;
+use nexus_model::tunnel::TunnelState;
 use nexus_web::{Connection, Ingress, WebState, router};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -235,17 +235,17 @@ async fn a_form_without_its_token_does_nothing() {
         }
     }
     let mut tunnels = web.fakes.world.tunnels.statuses();
-    let mut becomes = async |state: State| {
+    let mut becomes = async |state: TunnelState| {
         let main = tunnels.wait_for(|all| all[0].state == state);
         let waited = tokio::time::timeout(std::time::Duration::from_secs(30), main).await;
         assert!(waited.is_ok(), "still not {state:?}");
     };
-    becomes(State::Up { connections: 1 }).await;
+    becomes(TunnelState::Up { connections: 1 }).await;
     let answer = web
         .post("/status/tunnel/main/stop", &cookie, format!("csrf={}", login.csrf))
         .await;
     assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/status"));
-    becomes(State::Off).await;
+    becomes(TunnelState::Off).await;
     let gone = web
         .post("/status/tunnel/none/stop", &cookie, format!("csrf={}", login.csrf))
         .await;
@@ -421,7 +421,7 @@ async fn assets_are_kept_for_ever_and_named_by_their_content() {
         ("chat.js", 0),
         ("outbox.js", 0),
         ("side.js", 0),
-        ("asks.js", 0),
+        ("requests.js", 0),
         ("dom.js", 1),
     ] {
         let body = web.get(&path.replace("nexus.css", script), "").await.text;
@@ -559,13 +559,13 @@ async fn a_tunnel_that_was_replaced_sends_pages_to_its_new_address_and_nothing_e
         assert_eq!(answer.status, 307, "{path}");
         assert_eq!(answer.headers["location"], format!("https://new.example{path}"));
     }
-    for path in ["/healthz", "/api/v1/status", "/probe/x", "/assets/x/nexus.css"] {
+    for path in ["/healthz", "/api/v1/status", "/public-check/x", "/assets/x/nexus.css"] {
         assert_ne!(get(path).await.status, 307, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_stranger_gets_nothing_of_the_probe() {
+async fn a_stranger_gets_nothing_of_the_public_check() {
     let ingress = tunnel();
     let proof = match &ingress {
         Ingress::Tunnel { proof, .. } => proof.clone(),
@@ -580,9 +580,9 @@ async fn a_stranger_gets_nothing_of_the_probe() {
         web.send(request)
     };
     let nonce = proof.nonce().unwrap();
-    let right = get(format!("/probe/{nonce}")).await;
+    let right = get(format!("/public-check/{nonce}")).await;
     assert_eq!((right.status, Some(right.text)), (StatusCode::OK, proof.answer(&nonce)));
     for foreign in ["x".to_owned(), nonce[1..].to_owned(), "y".repeat(5_000)] {
-        assert_eq!(get(format!("/probe/{foreign}")).await.status, 404, "{foreign}");
+        assert_eq!(get(format!("/public-check/{foreign}")).await.status, 404, "{foreign}");
     }
 }

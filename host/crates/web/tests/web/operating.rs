@@ -70,7 +70,7 @@ async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
     assert!(
         shown
             .text
-            .contains("&#60;b&#62;said&#60;/b&#62; by plugin=&#60;script&#62;")
+            .contains("&#60;b&#62;written&#60;/b&#62; by plugin=&#60;script&#62;")
             && !shown.text.contains("<script>"),
         "{}",
         shown.text

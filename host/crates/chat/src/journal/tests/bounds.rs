@@ -54,7 +54,7 @@ fn asked(id: usize, bytes: usize) -> Event {
 
 const WIDE: Most = Most {
     written: u64::MAX,
-    held: usize::MAX,
+    cached: usize::MAX,
 };
 
 #[test]
@@ -182,9 +182,12 @@ async fn a_database_that_is_full_takes_a_deletion_and_then_more() {
 }
 
 #[tokio::test]
-async fn what_nobody_looks_at_is_not_all_held() {
+async fn what_nobody_looks_at_is_not_all_cached() {
     let dir = tempfile::tempdir().unwrap();
-    let most = Most { held: 3 * MIB, ..WIDE };
+    let most = Most {
+        cached: 3 * MIB,
+        ..WIDE
+    };
     let journal = journal(dir.path(), most).await;
     let held = || {
         let sessions = journal.inner.sessions.lock().unwrap();

@@ -82,13 +82,13 @@ async fn sessions_out_of_use_leave_the_memory_and_come_back() {
     let journal = journal(dir.path()).await;
     let mut reader = journal.subscribe("s0", None).await.unwrap();
     reader.next().await.unwrap();
-    for n in 0..3 * JOURNAL_HELD {
+    for n in 0..3 * JOURNAL_CACHE {
         journal
             .ingest(&format!("s{n}"), vec![delta("p", "m", 1, "x")])
             .await
             .unwrap();
     }
-    assert!(journal.inner.sessions.lock().unwrap().len() <= JOURNAL_HELD + 1);
+    assert!(journal.inner.sessions.lock().unwrap().len() <= JOURNAL_CACHE + 1);
     journal.ingest("s0", vec![delta("p", "m", 2, "y")]).await.unwrap();
     for seq in 1..=2 {
         assert!(matches!(reader.next().await, Ok(Item::Event(entry)) if entry.seq == seq));

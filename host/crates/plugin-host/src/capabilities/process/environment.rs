@@ -135,7 +135,7 @@ pub(crate) struct Variables {
 
 /// Why a variable is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum RefusedVariable {
     Loads,
     Leads,
     NotNamed,
@@ -164,21 +164,21 @@ impl Variables {
 
     /// # Errors
     /// Why not.
-    pub(super) fn admit(&self, name: &str, builtin: bool) -> Result<(), Refused> {
+    pub(super) fn admit(&self, name: &str, builtin: bool) -> Result<(), RefusedVariable> {
         let named = self.names.contains(name);
         if LOADS.hold(name) {
-            return Err(Refused::Loads);
+            return Err(RefusedVariable::Loads);
         }
         if self.given.contains(name) {
             return Ok(());
         }
         if LEADS.hold(name) && !(builtin && named) {
-            return Err(Refused::Leads);
+            return Err(RefusedVariable::Leads);
         }
         if named || self.beginnings.iter().any(|beginning| name.starts_with(beginning)) {
             return Ok(());
         }
-        Err(Refused::NotNamed)
+        Err(RefusedVariable::NotNamed)
     }
 }
 
@@ -228,7 +228,7 @@ env = ["LC_ALL", "TOOL_*", "*", "A*", "SSH_ASKPASS", "LD_PRELOAD", "GIT_*", "{co
             assert_eq!(variables.admit(name, false), Ok(()), "{name}");
         }
         for name in ["OTHER", "tool_x", "TOOL", "DEFAULTED", "AB", "lc_all"] {
-            assert_eq!(variables.admit(name, true), Err(Refused::NotNamed), "{name}");
+            assert_eq!(variables.admit(name, true), Err(RefusedVariable::NotNamed), "{name}");
         }
     }
 
@@ -254,7 +254,7 @@ env = ["LC_ALL", "TOOL_*", "*", "A*", "SSH_ASKPASS", "LD_PRELOAD", "GIT_*", "{co
             "BUN_OPTIONS",
             "DOTNET_STARTUP_HOOKS",
         ] {
-            assert_eq!(variables().admit(name, true), Err(Refused::Loads), "{name}");
+            assert_eq!(variables().admit(name, true), Err(RefusedVariable::Loads), "{name}");
         }
     }
 
@@ -275,12 +275,12 @@ env = ["LC_ALL", "TOOL_*", "*", "A*", "SSH_ASKPASS", "LD_PRELOAD", "GIT_*", "{co
             "GIT_ASKPASS",
             "DOCKER_HOST",
         ] {
-            assert_eq!(variables().admit(name, false), Err(Refused::Leads), "{name}");
+            assert_eq!(variables().admit(name, false), Err(RefusedVariable::Leads), "{name}");
         }
         assert_eq!(variables().admit("SSH_ASKPASS", true), Ok(()), "by its whole name");
         assert_eq!(
             variables().admit("GIT_X", true),
-            Err(Refused::Leads),
+            Err(RefusedVariable::Leads),
             "not by a pattern"
         );
     }

@@ -4,7 +4,7 @@ use super::pending_starts::lock;
 use super::permission::missing;
 use crate::bindings::caps::process as wit;
 use crate::bindings::caps::types::Error;
-use crate::capabilities::capability::Capability;
+use crate::capabilities::capability::{Capability, HostResult};
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{ByteProducer, ItemProducer};
@@ -24,8 +24,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
         missing,
     }
 }
-
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 fn failed(e: ProcessError) -> Error {
     match e {
@@ -235,7 +233,7 @@ fn line(line: nexus_process::Line) -> wit::Line {
 impl wit::Host for Capabilities {}
 
 impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
-    async fn find(a: &Accessor<T, Self>, binary: String) -> Answer<String> {
+    async fn find(a: &Accessor<T, Self>, binary: String) -> HostResult<String> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             Ok(ctx.binary(binary).await?.display().to_string())
@@ -243,7 +241,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn run(a: &Accessor<T, Self>, spec: wit::Spec, timeout: u64) -> Answer<wit::OutputOfRun> {
+    async fn run(a: &Accessor<T, Self>, spec: wit::Spec, timeout: u64) -> HostResult<wit::OutputOfRun> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
@@ -260,7 +258,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn ensure(a: &Accessor<T, Self>, name: String, spec: wit::Spec) -> Answer<wit::Running> {
+    async fn ensure(a: &Accessor<T, Self>, name: String, spec: wit::Spec) -> HostResult<wit::Running> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             let spec = ctx.spec(spec).await?;
@@ -290,7 +288,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn exited(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
+    async fn exited(a: &Accessor<T, Self>, name: String) -> HostResult<wit::Exit> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.ports
@@ -303,7 +301,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    fn lines(mut host: Access<'_, T, Self>, name: String) -> Answer<StreamReader<wit::Line>> {
+    fn lines(mut host: Access<'_, T, Self>, name: String) -> HostResult<StreamReader<wit::Line>> {
         let opened = {
             let caps = host.get();
             caps.admit().and_then(|place| {
@@ -316,7 +314,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
     }
 
-    fn output(mut host: Access<'_, T, Self>, name: String, stream: wit::OutputStream) -> Answer<StreamReader<u8>> {
+    fn output(mut host: Access<'_, T, Self>, name: String, stream: wit::OutputStream) -> HostResult<StreamReader<u8>> {
         let opened = {
             let caps = host.get();
             caps.admit().and_then(|place| {
@@ -335,7 +333,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
     }
 
-    async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> Answer<()> {
+    async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> HostResult<()> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.ports.processes.write(ctx.key(&name), data).await.map_err(failed)
@@ -343,7 +341,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn stop(a: &Accessor<T, Self>, name: String) -> Answer<wit::Exit> {
+    async fn stop(a: &Accessor<T, Self>, name: String) -> HostResult<wit::Exit> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.ports.processes.stop(ctx.key(&name)).await.map(exit).map_err(failed)

@@ -1,6 +1,6 @@
 //! Which programs a plugin may run, how, where, and how many.
 
-use super::environment::{Refused, Variables};
+use super::environment::{RefusedVariable, Variables};
 use super::find_binary::find_binary;
 use crate::capabilities::gate::{Denial, Gate};
 use nexus_config::resolved::ProcessGrant;
@@ -57,15 +57,15 @@ impl Gate {
                 continue;
             };
             let why = match refused {
-                Refused::Loads => {
+                RefusedVariable::Loads => {
                     "it can make the program run other code. No grant allows this; to set it anyway, use a wrapper \
                      script of your own as the binary's `path`."
                 }
-                Refused::Leads => {
+                RefusedVariable::Leads => {
                     "it can redirect the program to other files or servers. No grant allows this; to set it anyway, \
                      use a wrapper script of your own as the binary's `path`."
                 }
-                Refused::NotNamed => {
+                RefusedVariable::NotNamed => {
                     "its manifest does not list it. The plugin's author must add it to `env` in \
                      `[capabilities.process.NAME]` of plugin.toml."
                 }

@@ -3,7 +3,7 @@
 use super::permission::missing;
 use crate::bindings::caps::store as wit;
 use crate::bindings::caps::types::Error;
-use crate::capabilities::capability::Capability;
+use crate::capabilities::capability::{Capability, HostResult};
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use nexus_model::limits;
 use nexus_store::KvError;
@@ -16,8 +16,6 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
         missing,
     }
 }
-
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 fn outcome<T>(ctx: &Context, result: Result<T, KvError>) -> Result<T, Error> {
     result.map_err(|e| match e {
@@ -52,7 +50,7 @@ fn check_value(value: &[u8]) -> Result<(), Error> {
 impl wit::Host for Capabilities {}
 
 impl<T: Send> wit::HostWithStore<T> for Granted {
-    async fn get(a: &Accessor<T, Self>, key: String) -> Answer<Option<Vec<u8>>> {
+    async fn get(a: &Accessor<T, Self>, key: String) -> HostResult<Option<Vec<u8>>> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
@@ -62,7 +60,7 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn set(a: &Accessor<T, Self>, key: String, value: Vec<u8>) -> Answer<()> {
+    async fn set(a: &Accessor<T, Self>, key: String, value: Vec<u8>) -> HostResult<()> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             let quota = ctx.gate.store()?;
@@ -74,7 +72,7 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn delete(a: &Accessor<T, Self>, key: String) -> Answer<()> {
+    async fn delete(a: &Accessor<T, Self>, key: String) -> HostResult<()> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
@@ -85,7 +83,7 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    async fn keys(a: &Accessor<T, Self>, prefix: String, after: Option<String>) -> Answer<Vec<String>> {
+    async fn keys(a: &Accessor<T, Self>, prefix: String, after: Option<String>) -> HostResult<Vec<String>> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
@@ -105,7 +103,7 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
         key: String,
         expected: Option<Vec<u8>>,
         value: Vec<u8>,
-    ) -> Answer<bool> {
+    ) -> HostResult<bool> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
             let quota = ctx.gate.store()?;

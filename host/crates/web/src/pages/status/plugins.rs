@@ -1,7 +1,7 @@
 //! The plugins: whether each runs, what it may do, and what it did.
 
 use crate::pages::until;
-use nexus_model::plugin::{Details, Failure, Kind, Source, State, Statistics, Status};
+use nexus_model::plugin::{Details, Failure, Kind, PluginState, PluginStatistics, PluginStatus, Source};
 use nexus_model::plural;
 use nexus_model::time::Millis;
 use nexus_model::trouble::sentence;
@@ -56,7 +56,7 @@ impl Machine {
 }
 
 /// `details` are in the same order; those of a plugin that is not loaded are left out.
-pub(super) fn rows(plugins: &[Status], details: &[Details], now: Millis) -> Vec<PluginRow> {
+pub(super) fn rows(plugins: &[PluginStatus], details: &[Details], now: Millis) -> Vec<PluginRow> {
     let mut details = details.iter().peekable();
     let rows = plugins.iter().enumerate().map(|(id, status)| {
         let more = details.next_if(|details| details.name == status.name);
@@ -65,17 +65,17 @@ pub(super) fn rows(plugins: &[Status], details: &[Details], now: Millis) -> Vec<
     rows.collect()
 }
 
-fn row(id: usize, status: &Status, details: Option<&Details>, now: Millis) -> PluginRow {
+fn row(id: usize, status: &PluginStatus, details: Option<&Details>, now: Millis) -> PluginRow {
     let (tone, state, detail) = match &status.state {
-        State::Stopped => ("off", "Stopped", None),
-        State::Starting => ("busy", "Starting", None),
-        State::Running => ("good", "Running", None),
-        State::Restarting { cause, at } => (
+        PluginState::Stopped => ("off", "Stopped", None),
+        PluginState::Starting => ("busy", "Starting", None),
+        PluginState::Running => ("good", "Running", None),
+        PluginState::Restarting { cause, at } => (
             "busy",
             "Restarting",
             Some(format!("The plugin crashed and restarts {}: {cause}", until(*at, now))),
         ),
-        State::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
+        PluginState::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
     };
     let role = match (status.kind, details.and_then(|details| details.tunnel.as_deref())) {
         (Kind::Auth, _) => "Login".to_owned(),
@@ -133,7 +133,7 @@ fn more(details: &Details, now: Millis) -> More {
     }
 }
 
-fn did(statistics: &Statistics) -> String {
+fn did(statistics: &PluginStatistics) -> String {
     let mut words = vec![
         plural::of(statistics.calls, "call", "calls"),
         format!("{} failed", statistics.errors),

@@ -34,29 +34,29 @@ export class Dock {
   // `answer(id, answer, failed)` sends; `home()` takes the focus when the dock is gone; `changed()` after each change.
   constructor({ app, place, session, answer, home, changed }) {
     Object.assign(this, { app, place, session, answer, home, changed });
-    this.asks = new Map();
+    this.requests = new Map();
     this.shown = null;
     // Whatever makes the box smaller or its text longer, less of it is in sight.
     this.sizes = new ResizeObserver(() => this.card?.draw());
   }
 
-  get size() { return this.asks.size; }
-  waits(part) { return [...this.asks.values()].some((data) => part && data.part === part); }
-  first() { return this.asks.values().next().value; }
+  get size() { return this.requests.size; }
+  waits(part) { return [...this.requests.values()].some((data) => part && data.part === part); }
+  first() { return this.requests.values().next().value; }
 
   put(data) {
-    this.asks.set(data.id, data);
+    this.requests.set(data.id, data);
     this.redraw();
   }
 
   close(id) {
-    this.asks.delete(id);
+    this.requests.delete(id);
     this.redraw();
   }
 
   // All there are. What is shown and did not change stays as it is.
   sync(list) {
-    this.asks = new Map(list.map((data) => [data.id, data]));
+    this.requests = new Map(list.map((data) => [data.id, data]));
     this.redraw();
     this.card?.again();
   }
@@ -73,7 +73,7 @@ export class Dock {
       this.shown = text;
       this.card = next ? new Card(this, next) : null;
       this.place.replaceChildren(...(next ? [this.card.node] : []));
-      this.app.classList.toggle('asking', !!next);
+      this.app.classList.toggle('has-request', !!next);
       if (next) {
         this.sizes.observe(this.card.read);
         for (const child of this.card.read.children) this.sizes.observe(child);
@@ -101,11 +101,11 @@ class Card {
     const [name] = permission(data.subject);
     const title = question ? (data.questions.length > 1 ? `The agent asks ${data.questions.length} questions` : 'The agent asks')
       : data.permission ? `Allow the agent to ${name}?` : `The agent asks: ${data.subject}`;
-    const head = el('h2', { id: 'ask-head' });
+    const head = el('h2', { id: 'request-head' });
     literal(head, title);
     this.more = el('p', { className: 'meta', hidden: true });
-    this.read = el('div', { className: 'ask-read', tabIndex: 0, role: 'region', 'aria-label': 'Request' },
-      el('div', { className: 'ask-head' }, head, this.more),
+    this.read = el('div', { className: 'request-read', tabIndex: 0, role: 'region', 'aria-label': 'Request' },
+      el('div', { className: 'request-head' }, head, this.more),
       data.requested_by !== dock.session() ? el('p', { className: 'meta', textContent: 'Requested by a sub-agent.' }) : null);
     // What is done comes first, and then what is said of it.
     const words = data.message ? literal(el('p', { className: 'lines', dir: 'auto' }, data.permission ? 'Note: ' : ''), data.message) : null;
@@ -116,11 +116,11 @@ class Card {
       data.change ? change(data.change) : null,
       words,
       data.permission && data.always.length ? this.covers() : null].filter(Boolean));
-    this.end_ = el('div', { className: 'ask-end', 'aria-hidden': 'true' });
+    this.end_ = el('div', { className: 'request-end', 'aria-hidden': 'true' });
     this.read.append(this.end_);
     this.line = el('p', { className: 'help why', role: 'status' });
     this.row = el('div', { className: 'row' });
-    this.node = el('section', { className: 'ask', role: 'group', 'aria-labelledby': head.id }, this.read, this.line, this.row);
+    this.node = el('section', { className: 'request', role: 'group', 'aria-labelledby': head.id }, this.read, this.line, this.row);
     this.buttons(question);
     this.read.addEventListener('scroll', () => this.draw(), { passive: true });
     this.node.addEventListener('focusout', () => setTimeout(() => this.draw()));
@@ -151,13 +151,13 @@ class Card {
 
   covers() {
     const { subject, always } = this.data, [, every] = permission(subject);
-    const line = el('p', { className: 'help', id: 'ask-always' }, '“Always allow” applies to all chats from now on and covers: ');
+    const line = el('p', { className: 'help', id: 'request-always' }, '“Always allow” applies to all chats from now on and covers: ');
     always.forEach((pattern, n) => line.append(n ? ', ' : '', pattern === '*' ? literal(el('strong'), every) : code(pattern)));
     return line;
   }
 
   buttons(question) {
-    const { permission: asks, always } = this.data;
+    const { permission, always } = this.data;
     // What agrees needs that everything was seen; what refuses does not.
     const make = (text, className, needs, answer, more) => {
       const node = el('button', { type: 'button', className, textContent: text, ...more });
@@ -170,10 +170,10 @@ class Card {
         make('Dismiss', 'bad', null, () => ({ type: 'reject', message: null })));
       return;
     }
-    if (asks) {
+    if (permission) {
       const unread = () => this.unread();
       this.row.append(make('Allow once', 'primary', unread, () => ({ type: 'once' })));
-      if (always.length) this.row.append(make('Always allow', '', unread, () => ({ type: 'always' }), { 'aria-describedby': 'ask-always' }));
+      if (always.length) this.row.append(make('Always allow', '', unread, () => ({ type: 'always' }), { 'aria-describedby': 'request-always' }));
     }
     const open = el('button', { type: 'button', className: 'bad', textContent: 'Reject…' });
     this.row.append(press(open, (click) => this.may(open, click) && this.reject()));
@@ -181,7 +181,7 @@ class Card {
 
   // In the place of the buttons: what to say with the rejection.
   reject() {
-    const words = el('input', { type: 'text', id: 'ask-words', dir: 'auto', autocomplete: 'off', placeholder: 'Optional' });
+    const words = el('input', { type: 'text', id: 'request-words', dir: 'auto', autocomplete: 'off', placeholder: 'Optional' });
     const buttons = [...this.row.children];
     const no = el('button', { type: 'button', className: 'bad', textContent: 'Reject' });
     const back = el('button', { type: 'button', textContent: 'Back' });
@@ -263,7 +263,7 @@ class Card {
   questions(words) {
     if (words) this.read.append(words);
     this.fields = this.data.questions.map((question, n) => {
-      const type = question.multiple ? 'checkbox' : 'radio', name = `ask-${n}`;
+      const type = question.multiple ? 'checkbox' : 'radio', name = `request-${n}`;
       const box = el('fieldset', {}, el('legend', { dir: 'auto' },
         question.header ? literal(el('span', { className: 'meta' }), question.header) : null,
         literal(el('span', { className: 'lines' }), question.text)));

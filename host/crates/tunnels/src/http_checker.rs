@@ -1,7 +1,7 @@
 //! The check of a tunnel with real requests.
 
 use crate::origin_secret::OriginSecret;
-use crate::prober::Prober;
+use crate::public_checker::PublicChecker;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_config::resolved;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 /// Checks with requests of its own, by the public address.
 #[derive(Default)]
-pub struct PublicProber(PublicCheck);
+pub struct HttpChecker(PublicCheck);
 
 fn target<'a>(how: &resolved::PublicCheckMode, url: &'a str) -> CheckTarget<'a> {
     let at = match how {
@@ -30,7 +30,7 @@ fn challenge(secret: &OriginSecret) -> Result<Challenge, String> {
     Ok(Challenge { nonce, answer })
 }
 
-impl Prober for PublicProber {
+impl PublicChecker for HttpChecker {
     fn plain<'a>(
         &'a self,
         how: &'a resolved::PublicCheckMode,

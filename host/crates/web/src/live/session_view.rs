@@ -7,7 +7,7 @@
 //! What is long within a message is cut to its beginning and its end, and asked for by its part. A text that still grows is
 //! never cut: what follows is appended to it.
 
-use super::protocol::{Entry, Rendered, Server, State};
+use super::protocol::{MessageWithParts, Rendered, Server, SessionFrame};
 use crate::markdown::Renderer;
 use nexus_chat::journal::{MessageState, SessionState};
 use nexus_model::chat::{AgentRequest, Content, Event, Message, Part};
@@ -127,7 +127,7 @@ fn size(message: &Message, parts: &[Rendered]) -> usize {
 }
 
 /// The newest of `messages` that fit into a frame, at least one; and the cursor of what is before them.
-async fn newest(messages: Vec<MessageState>, renderer: &Renderer) -> (Vec<Entry>, Option<String>) {
+async fn newest(messages: Vec<MessageState>, renderer: &Renderer) -> (Vec<MessageWithParts>, Option<String>) {
     let (mut entries, mut bytes, mut older) = (Vec::new(), 0, false);
     for MessageState { message, parts } in messages.into_iter().rev() {
         let parts: Vec<Rendered> = parts.into_iter().map(|part| shown(part, renderer)).collect();
@@ -136,7 +136,7 @@ async fn newest(messages: Vec<MessageState>, renderer: &Renderer) -> (Vec<Entry>
             older = true;
             break;
         }
-        entries.push(Entry { message, parts });
+        entries.push(MessageWithParts { message, parts });
         // A long history is a lot of Markdown: others have their turn.
         tokio::task::yield_now().await;
     }
@@ -162,7 +162,7 @@ fn position(messages: &[MessageState], before: &str) -> usize {
 pub(crate) async fn state(session: &str, state: SessionState, renderer: &Renderer) -> Option<Server> {
     let info = state.info?;
     let (messages, before) = newest(state.messages, renderer).await;
-    Some(Server::State(Box::new(State {
+    Some(Server::State(Box::new(SessionFrame {
         session: session.to_owned(),
         seq: state.seq,
         info,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Looks at a listener of this host from its tunnel's public side, at `url`.
-pub trait Prober: Send + Sync + 'static {
+pub trait PublicChecker: Send + Sync + 'static {
     /// A plain request; how long it took there and back.
     fn plain<'a>(
         &'a self,

@@ -19,7 +19,7 @@ pub(super) struct Desired {
 }
 
 /// What the listener, the public checks and the rest of the service tell each other about who comes through.
-pub(super) struct Signals {
+pub(super) struct TaskChannels {
     pub(super) secret: OriginSecret,
     /// Where they are to go instead.
     pub(super) moved: watch::Receiver<Option<Leaving>>,

@@ -14,7 +14,7 @@ pub(super) type Stream = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) async fn log(mut from: Stream, stderr: bool, log: OutputLog) {
     let (mut splitter, mut buffer) = (Splitter::default(), BytesMut::with_capacity(limits::PROCESS_CHUNK));
     while matches!(from.read_buf(&mut buffer).await, Ok(1..)) {
-        splitter.feed(&buffer, |line| log.push(stderr, line));
+        splitter.push(&buffer, |line| log.push(stderr, line));
         buffer.clear();
     }
     splitter.finish(|line| log.push(stderr, line));
