@@ -8,7 +8,6 @@ pub use foundation::{DataDirLock, Foundation};
 pub use reload::{Rereading, SetFilter};
 
 use crate::notify::watched_services;
-use anyhow::Context as _;
 use nexus_auth::AuthService;
 use nexus_chat::{BackendStatus, ChatService};
 use nexus_config::default_place;
@@ -320,10 +319,10 @@ fn control(_: &std::path::Path, _: &Front, _: &CancellationToken) -> Option<Join
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "cannot listen on {address}; is another program (or another nexus) using it? To fix: choose another \
-             address with --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
+    TcpListener::bind(address).await.map_err(|error| {
+        anyhow::anyhow!(
+            "cannot listen on {address}: {error}. To fix: stop the program (or the other nexus) that uses the address, or \
+             choose another one with --listen 127.0.0.1:0 (any free port) or `listen` in [web]"
         )
     })
 }

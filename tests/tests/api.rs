@@ -201,7 +201,7 @@ async fn the_command_line_starts_swaps_and_stops_a_tunnel_and_the_backend() {
             .contains("home by tunnel-bore, closed")
     );
     let (code, said, words) = run(&start, &["chat", "restart"]);
-    assert!(code == Some(0) && said.contains("up"), "{said}{words}");
+    assert!(code == Some(0) && said.contains("running"), "{said}{words}");
     let (code, said, _) = run(&start, &["status", "--json"]);
     let status: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, &status["backend"]["phase"]), (Some(0), &json!("up")));

@@ -294,7 +294,7 @@ async fn what_is_no_token_or_too_old_is_said_with_what_to_do() {
     });
     action(&owner, "away", "start").await;
     let old = tunnel(&owner, |t| t["state"] == "waiting").await;
-    assert!(old["hint"].as_str().unwrap().contains("2024.9.0 or newer"), "{old}");
+    assert!(old["why"].as_str().unwrap().contains("2024.9.0 or newer"), "{old}");
     action(&owner, "away", "stop").await;
     // A flag that it does not know ends it with code 0.
     cloudflared.behave(&Behaviour {
@@ -392,7 +392,7 @@ async fn what_is_refused_over_quic_is_said_and_a_name_is_not_asked_for_again_and
         "{waiting}"
     );
     assert!(
-        waiting["hint"].as_str().unwrap().contains("secret was changed"),
+        waiting["why"].as_str().unwrap().contains("secret was changed"),
         "{waiting}"
     );
     let started = last(&cloudflared);

@@ -185,9 +185,9 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
         "bash = \"maybe\": expected \"ask\", \"allow\" or \"deny\"",
         "the unknown key \"foo\"; known keys are mcp, bash",
         "server = \"https://bore.example.org\"",
-        "Use only the name, such as `bore.example.org`",
+        "use only the name, such as `bore.example.org`",
         "port = 99999999",
-        "Use 1 to 65535",
+        "use 1 to 65535",
         "remote_bind = \"foo\"",
     ] {
         assert!(said.contains(words), "{words:?} is missing: {said}");
@@ -243,7 +243,8 @@ fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
     assert_eq!(check.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("[tunnel.home]\nallow_plaintext = true") && !said.contains("[tunnel.open]"),
+        said.contains("set `allow_plaintext = true` in the existing table [tunnel.home] in ")
+            && !said.contains("[tunnel.open]"),
         "{said}"
     );
     let finding = of(&doctor(&start).1, "tunnel.home");

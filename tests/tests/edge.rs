@@ -141,7 +141,7 @@ async fn cloudflared_itself_that_is_refused_over_quic_is_found_out() {
         "{refused}"
     );
     assert!(
-        refused["hint"].as_str().unwrap().contains("secret was changed"),
+        refused["why"].as_str().unwrap().contains("secret was changed"),
         "{refused}"
     );
     lap.assert_within("refusing it", Duration::from_secs(30));

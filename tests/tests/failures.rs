@@ -402,14 +402,14 @@ async fn a_port_a_program_and_a_secret_that_are_missing_cost_metrics_and_notices
     let (code, check) = run(&start, &["config", "check"]);
     assert_eq!(code, Some(1), "{check}");
     assert!(
-        check.contains("notify failed") && check.contains("/none/such"),
+        check.contains("notify does not work") && check.contains("/none/such"),
         "{check}"
     );
     let nexus = start.up();
     let browser = Browser::set_up(&nexus).await;
-    let status = said(&start, &["status"], |said| said.contains("metrics failed"));
+    let status = said(&start, &["status"], |said| said.contains("metrics does not work"));
     assert!(
-        status.contains("notify failed") && status.contains("NONE_SUCH"),
+        status.contains("notify does not work") && status.contains("NONE_SUCH"),
         "{status}"
     );
     let page = browser.get("/status").await.text().await.unwrap();
@@ -419,7 +419,7 @@ async fn a_port_a_program_and_a_secret_that_are_missing_cost_metrics_and_notices
     );
     // They come by themselves once the port is free.
     drop(taken);
-    said(&start, &["status"], |said| !said.contains("metrics failed"));
+    said(&start, &["status"], |said| !said.contains("metrics does not work"));
     let (code, _, _) = answer(&format!("http://{address}/metrics")).await.unwrap();
     assert_eq!(code, 200);
     stop(nexus);

@@ -193,7 +193,7 @@ async fn a_backend_gets_other_limits_between_two_answers_and_the_conversation_go
         .filter(|p| p["name"] == "chat-opencode")
         .collect();
     assert!(
-        chats.len() == 1 && chats[0].to_string().contains("at most 200 MiB of memory"),
+        chats.len() == 1 && chats[0].to_string().contains("200 MiB of memory"),
         "{details}"
     );
     chat.prompt("[[say and on it goes]]").await;

@@ -1,13 +1,15 @@
 //! `nexus config …`
 
 use super::common_options::CommonOptions;
-use super::doctor::{unloadable, would_lie};
+use super::doctor::{no_file, unloadable};
 use super::load_config::{EXIT_USAGE, load_config};
 use super::permissions;
 use super::terminal::{complain, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
-use nexus_model::plural::count;
+use nexus_config::with_file;
+use nexus_model::plural::{self, count};
+use nexus_model::trouble::sentence;
 use nexus_model::units::exact_duration;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,25 +55,27 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
     let failing = failing(&config);
     let lacking = permissions::of_selected(&config);
     match &config.file {
-        Some(file) if !failing && lacking.is_empty() => say(&format!("{} is valid", file.display())),
-        Some(file) if !failing => say(&format!(
+        Some(file) if failing.is_empty() && lacking.is_empty() => say(&format!("{} is valid", file.display())),
+        Some(file) if failing.is_empty() => say(&format!(
             "{} is valid, but plugins have missing permissions",
             file.display()
         )),
         Some(file) => say(&format!(
-            "{} can be used, apart from the problems above",
-            file.display()
+            "{} is valid, but these parts would not start (see above): {}",
+            file.display(),
+            failing.join(", ")
         )),
-        None => say(&format!(
-            "there is no configuration file, and none is required{}; these are the defaults",
-            would_lie()
-        )),
+        None => say(&format!("{}. These are the defaults:", no_file())),
     }
     say(&format!("  web     {}", config.web.listen));
     say(&format!(
-        "  auth    {}, {} failures lock for {}",
+        "  login   {}; {} an account for {}",
         config.auth.plugin,
-        config.auth.lockout_failures,
+        plural::of(
+            config.auth.lockout_failures.into(),
+            "wrong password locks",
+            "wrong passwords lock"
+        ),
         exact_duration(config.auth.lockout)
     ));
     say(&format!(
@@ -107,23 +111,22 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
     for (plugin, program, path) in missing_programs(&config) {
         complain(&format!(
             "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this program does not exist. To fix: \
-             correct the path, or leave it out to search the PATH.",
+             correct the path, or leave it out to search the PATH",
             path.display()
         ));
     }
     for lacks in lacking {
-        complain(&format!(
-            "warning: plugin {}: {}\nTo fix: {}",
-            lacks.plugin,
-            lacks.sentence(),
-            lacks.fix()
-        ));
+        complain(&format!("warning: {}", sentence(&lacks.sentence(), Some(&lacks.fix()))));
     }
-    if failing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failing.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-/// Says which parts would fail at the start. Whether there is one.
-fn failing(config: &Config) -> bool {
+/// Says which parts would fail at the start, and why. Gives their names.
+fn failing(config: &Config) -> Vec<String> {
     let (mut troubles, mut refused) = (config.troubles.clone(), Vec::new());
     match unloadable(config.clone()) {
         Ok(found) => {
@@ -136,13 +139,20 @@ fn failing(config: &Config) -> bool {
             ));
         }
     }
-    for report in &refused {
+    for (_, report) in &refused {
         complain(&report.to_string());
     }
     for trouble in &troubles {
-        complain(&format!("error: {trouble}"));
+        complain(&with_file(&format!("error: {trouble}"), config.file.as_deref()));
     }
-    !troubles.is_empty() || !refused.is_empty() || !config.broken.is_empty()
+    let mut parts: Vec<String> = troubles.into_iter().map(|trouble| trouble.part).collect();
+    let plugins = config.broken.keys().chain(refused.iter().map(|(plugin, _)| plugin));
+    for plugin in plugins.map(|plugin| format!("plugin {plugin}")) {
+        if !parts.iter().any(|part| part.ends_with(&plugin)) {
+            parts.push(plugin);
+        }
+    }
+    parts
 }
 
 /// `missing_programs` are granted paths where there is nothing. That is not an error: what is missing today may be

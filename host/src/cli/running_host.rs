@@ -6,12 +6,12 @@ use super::terminal::{as_it_is, complain, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};
-use nexus_config::{Machine, Overrides, data_dir};
+use nexus_config::{Machine, Overrides, data_dir, with_file};
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::reload::{Pending, What};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, parted, sentence};
 use nexus_model::tunnel;
 use nexus_model::tunnel::TunnelStatus;
 use nexus_tunnels::{Opening, Outcome, Refused};
@@ -61,9 +61,9 @@ pub(super) enum TunnelCommand {
 pub(super) enum ChatCommand {
     /// Start the backend, or check again whether its program is installed
     Start,
-    /// Stop the backend after running answers had time to finish
+    /// Stop the backend once running answers have had time to finish
     Stop,
-    /// Restart the backend after running answers had time to finish
+    /// Restart the backend once running answers have had time to finish
     Restart,
     /// Replace the backend with another plugin; chats of the old one stay readable
     Swap {
@@ -112,8 +112,11 @@ fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refu
 }
 
 fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
-    serde_json::from_value(answer)
-        .map_err(|error| Refusal::Refused(format!("the running nexus has another version: {error}")))
+    serde_json::from_value(answer).map_err(|error| {
+        Refusal::Refused(format!(
+            "the running nexus has another version than this command: {error}. To fix: restart nexus"
+        ))
+    })
 }
 
 fn print(json: &Value) {
@@ -209,8 +212,8 @@ pub(super) fn chat(command: &ChatCommand, place: &CommonOptions) -> anyhow::Resu
                 Phase::Up => wanted_up,
                 Phase::Stopped => !wanted_up,
                 Phase::Failed { why, hint } => {
-                    let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
-                    return Err(Refusal::Refused(format!("{}: {why}{hint}", backend.title)));
+                    let why = format!("{} is not running: {why}", backend.title);
+                    return Err(Refusal::Refused(sentence(&why, hint.as_deref())));
                 }
                 Phase::Starting { .. } | Phase::Reconnecting { .. } => false,
             };
@@ -256,7 +259,11 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
                 say(&format!("{name} is open at {url}"));
                 return Ok(());
             }
-            Outcome::Refused(refused) => return Err(Refusal::Refused(not_open(&refused, now))),
+            Outcome::Refused(refused) => {
+                let status: Status = read(request(data_dir, "/api/v1/status", None).await?)?;
+                let file = Path::new(&status.config_file);
+                return Err(Refusal::Refused(not_open(&refused, now, Some(file))));
+            }
             // One that was made just now is seen in a moment.
             Outcome::NoAccount if Instant::now() >= account => {
                 say(&format!(
@@ -281,17 +288,18 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
 }
 
 /// `not_open` says why an order did not open a tunnel, and what happens next.
-fn not_open(refused: &Refused, now: Millis) -> String {
+fn not_open(refused: &Refused, now: Millis, file: Option<&Path>) -> String {
     let next = match refused.again {
         None => String::new(),
-        Some(None) => "\nThe tunnel is not open yet; Nexus keeps trying.".to_owned(),
+        Some(None) => " The tunnel is not open yet; Nexus keeps trying.".to_owned(),
         Some(Some(at)) => format!(
-            "\nThe tunnel is not open yet; Nexus retries in {} s.",
+            " The tunnel is not open yet; Nexus retries in {} s.",
             at.saturating_sub(now).div_ceil(1000)
         ),
     };
-    let hint = refused.hint.as_ref().map(|hint| format!("\n{hint}"));
-    format!("{}{}{next}", refused.why, hint.unwrap_or_default())
+    let why = format!("{}{next}", sentence(&refused.why, None));
+    let fix = refused.hint.as_deref().map(|hint| with_file(hint, file));
+    sentence(&why, fix.as_deref())
 }
 
 fn overview(status: &Status) -> String {
@@ -300,7 +308,8 @@ fn overview(status: &Status) -> String {
         let _ = writeln!(text, "starting: {}", indented(starting));
     }
     for trouble in &status.troubles {
-        let _ = writeln!(text, "{}", indented(&trouble.to_string()));
+        let trouble = with_file(&trouble.to_string(), Some(Path::new(&status.config_file)));
+        let _ = writeln!(text, "{}", indented(&trouble));
     }
     text.push_str("\nchat\n  ");
     text.push_str(&indented(&of_backend(&status.backend)));
@@ -312,7 +321,8 @@ fn overview(status: &Status) -> String {
         text.push_str("  none is configured\n");
     }
     for tunnel in &status.tunnels {
-        let _ = writeln!(text, "  {}", indented(&line(tunnel)));
+        let line = with_file(&line(tunnel), Some(Path::new(&status.config_file)));
+        let _ = writeln!(text, "  {}", indented(&line));
     }
     text.push_str("\nplugins\n");
     for plugin in &status.plugins {
@@ -323,8 +333,7 @@ fn overview(status: &Status) -> String {
             PluginState::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
             PluginState::Failed { cause } => {
                 let hint = plugin.last_failure.as_ref().and_then(|failure| failure.hint.as_deref());
-                let fix = hint.map(|hint| format!(" To fix: {hint}")).unwrap_or_default();
-                indented(&format!("failed: {cause}{fix}"))
+                indented(&sentence(&format!("failed: {cause}"), hint))
             }
         };
         let restarts = match plugin.restarts {
@@ -333,7 +342,14 @@ fn overview(status: &Status) -> String {
             many => format!(", restarted {many} times"),
         };
         let name = format!("{} {}", plugin.name, plugin.version);
-        let _ = writeln!(text, "  {}, {state}{restarts}", name.trim_end());
+        // One plugin may serve several tunnels, with an instance for each.
+        let tunnel = plugin.tunnel.as_ref().map(|tunnel| format!(" (tunnel {tunnel})"));
+        let _ = writeln!(
+            text,
+            "  {}{}, {state}{restarts}",
+            name.trim_end(),
+            tunnel.unwrap_or_default()
+        );
     }
     if let Some(pending) = &status.pending {
         let _ = write!(text, "\n{}\n{}", status.config_file, of_file(&pending.what));
@@ -357,10 +373,7 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
 fn of_file(what: &What) -> String {
     let (confirm, restart, new_permissions, components) = match what {
         What::Invalid { why } => {
-            return format!(
-                "  changed, but is invalid, so none of its changes take \
-            effect:\n{why}\n"
-            );
+            return format!("  changed, but is invalid, so none of its changes take effect:\n{why}\n");
         }
         What::Changed {
             confirm,
@@ -372,22 +385,33 @@ fn of_file(what: &What) -> String {
     };
     let mut text = String::new();
     let parts = [
-        (confirm, "waiting for confirmation on the status page, or a restart"),
-        (restart, "takes effect at the next start"),
+        (
+            confirm,
+            "to be confirmed on the status page; they also take effect at the next start",
+        ),
+        (restart, "take effect at the next start"),
     ];
     for (changes, when) in parts.iter().filter(|(changes, _)| !changes.is_empty()) {
         let _ = writeln!(text, "  {when}:");
         for change in changes.iter() {
             let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
-            let failed = change.error.as_ref().map(|why| format!(" (not applied: {why})"));
-            let failed = failed.unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "    {}: {} → {}{failed}",
-                change.key,
-                shown(&change.was),
-                shown(&change.now)
-            );
+            let _ = match &change.note {
+                Some(note) => writeln!(text, "    {note}"),
+                None => writeln!(
+                    text,
+                    "    {}: {} → {}",
+                    change.key,
+                    shown(&change.was),
+                    shown(&change.now)
+                ),
+            };
+            if let Some(error) = &change.error {
+                let (why, fix) = parted(error);
+                let _ = writeln!(text, "      not applied: {}", deeper(why));
+                if let Some(fix) = fix {
+                    let _ = writeln!(text, "      To fix: {}", deeper(fix));
+                }
+            }
         }
     }
     for component in components {
@@ -397,18 +421,18 @@ fn of_file(what: &What) -> String {
         }
     }
     for permission in new_permissions {
-        let _ = writeln!(text, "  then {permission}");
+        let _ = writeln!(text, "  new permissions after that: {permission}");
     }
     text
 }
 
 fn of_backend(backend: &BackendStatus) -> String {
     let state = match &backend.phase {
-        Phase::Up => "up".to_owned(),
+        Phase::Up => "running".to_owned(),
         Phase::Stopped => "stopped".to_owned(),
         Phase::Starting { what } => format!("starting: {what}"),
         Phase::Reconnecting { why } => format!("unavailable, reconnecting: {why}"),
-        Phase::Failed { why, hint } => format!("not running: {why} {}", hint.as_deref().unwrap_or_default()),
+        Phase::Failed { why, hint } => sentence(&format!("not running: {why}"), hint.as_deref()),
     };
     let mut name = backend.title.clone();
     if let Some(version) = &backend.version {
@@ -435,6 +459,11 @@ fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
 
+/// Further lines of a text that is in a list within a list.
+fn deeper(text: &str) -> String {
+    text.trim_end().replace('\n', "\n        ")
+}
+
 fn line(status: &TunnelStatus) -> String {
     use nexus_model::tunnel::TunnelState::{
         Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
@@ -446,11 +475,8 @@ fn line(status: &TunnelStatus) -> String {
         Up { .. } => "open".to_owned(),
         Degraded { why } => format!("open, degraded: {why}"),
         Reconnecting { why } => format!("reconnecting: {why}"),
-        Waiting { why, .. } => format!("waiting: {why}"),
-        Failed { why, hint } => {
-            let hint = hint.as_ref().map(|hint| format!(" {hint}")).unwrap_or_default();
-            format!("failed: {why}{hint}")
-        }
+        Waiting { why, hint, .. } => sentence(&format!("not open, retrying: {why}"), hint.as_deref()),
+        Failed { why, hint } => sentence(&format!("failed: {why}"), hint.as_deref()),
         Stopping => "closing".to_owned(),
     };
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();

@@ -9,6 +9,7 @@ use nexus_chat::{BackendStatus, Phase};
 use nexus_config::ownership;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile::Background;
+use nexus_model::trouble::sentence;
 use nexus_model::tunnel::{TunnelState, TunnelStatus};
 use nexus_web::http::starting_page::Front;
 use std::net::SocketAddr;
@@ -168,7 +169,7 @@ async fn tell_what_is_missing(
 /// # Errors
 /// The file, or its folder, with the line that corrects it.
 pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
-    ownership::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!("{why}.\nTo fix: {fix}"))
+    ownership::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!(sentence(&why, Some(&fix))))
 }
 
 #[cfg(all(test, unix))]

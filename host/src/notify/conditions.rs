@@ -281,6 +281,7 @@ mod tests {
             state,
             restarts: 5,
             last_failure: None,
+            tunnel: None,
         };
         let dead = status(PluginState::Failed { cause: "trap".into() });
         assert!(plugins.see(&[status(PluginState::Running)], 1).is_empty());

@@ -1,11 +1,12 @@
 //! The services that are watched for what is worth a message.
 
 use super::{Notifier, channels, conditions};
-use nexus_auth::Lockout;
+use nexus_auth::{Lockout, place_in_words};
 use nexus_chat::BackendStatus;
 use nexus_config::resolved::Notify;
 use nexus_model::notice::{Notice, NoticeKind};
 use nexus_model::plugin::PluginStatus;
+use nexus_model::plural;
 use nexus_model::time::Clock;
 use nexus_model::tunnel::TunnelStatus;
 
@@ -75,13 +76,14 @@ async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Cloc
 
 /// Not the account that was typed: people type passwords there.
 fn locked(lockout: &Lockout, now: u64) -> Notice {
-    let minutes = lockout.until.saturating_sub(now).div_ceil(60_000);
+    let minutes = plural::of(lockout.until.saturating_sub(now).div_ceil(60_000), "minute", "minutes");
     Notice {
         event: NoticeKind::LoginLocked,
         subject: "login".to_owned(),
         text: format!(
-            "Too many wrong passwords: an account is locked for {minutes} min. The last attempt came from {} ({}).",
-            lockout.peer, lockout.place
+            "Too many wrong passwords: an account is locked for {minutes}. The last attempt came from {} ({}).",
+            lockout.peer,
+            place_in_words(&lockout.place)
         ),
         url: None,
         at: now,

@@ -31,9 +31,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_host_says_is_parted_into_a_cause_and_a_fix() {
+        use crate::guest::{job::explained, process::missing};
+        let denied = explained(
+            "It may not store data. To allow it, add these lines:\n[x]\n",
+            "report it",
+        );
+        assert_eq!(
+            (denied.message.as_str(), denied.hint.as_deref()),
+            ("It may not store data.", Some("add these lines:\n[x]"))
+        );
+        let other = explained("It asks for nothing.\n", "report it");
+        assert_eq!(
+            (other.message.as_str(), other.hint.as_deref()),
+            ("It asks for nothing.", Some("report it"))
+        );
+        assert_eq!(
+            missing("`x` was not found. To fix: if it is elsewhere, say so\n", "install it"),
+            "`x` was not found. To fix: install it. Or if it is elsewhere, say so"
+        );
+        assert_eq!(missing("no x\n", "install it"), "no x To fix: install it");
+    }
+
+    #[test]
     fn an_error_is_its_sentence() {
-        let denied = Error::Denied("The plugin x may not store data. To allow it:\n[plugin.x.grants]".to_owned());
-        assert!(denied.text().ends_with("To allow it:\n[plugin.x.grants]"));
+        let denied = Error::Denied(
+            "The plugin x may not store data. To allow it, add these lines to the configuration:\n[plugin.x.grants]"
+                .to_owned(),
+        );
+        assert!(
+            denied
+                .text()
+                .ends_with("To allow it, add these lines to the configuration:\n[plugin.x.grants]")
+        );
         assert_eq!(String::from(Error::Cancelled), "The plugin is being stopped.");
     }
 }

@@ -137,7 +137,17 @@ pub fn retry(message: impl Into<String>) -> Failure {
     }
 }
 
-/// `permanent` is a failure after which starting again cannot help until somebody does what `hint` says.
+/// `explained` is [`permanent`] from a text of the host, which may name the fix itself: behind `To fix: `, or a grant behind
+/// `To allow it, `. `fix` is for a text that names none.
+pub fn explained(text: &str, fix: &str) -> Failure {
+    let named = ["To fix: ", "To allow it, "]
+        .iter()
+        .find_map(|mark| text.split_once(mark));
+    let (why, fix) = named.unwrap_or((text, fix));
+    permanent(why.trim_end(), fix.trim_end())
+}
+
+/// `permanent` is a failure after which starting again cannot help until somebody does what `hint` says: what follows "To fix: ".
 pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Failure {
     Failure {
         kind: FailureKind::Permanent,

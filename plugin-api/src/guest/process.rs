@@ -113,6 +113,15 @@ pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
     last.into()
 }
 
+/// `missing` tells of a program that was not found, as `availability` says it, with both ways to get it: the host's own text says where it was
+/// looked for and how to name another place. `install`: what follows "To fix: ".
+pub fn missing(not_found: &str, install: &str) -> String {
+    match not_found.split_once("To fix: ") {
+        Some((why, place)) => format!("{why}To fix: {install}. Or {}", place.trim_end()),
+        None => format!("{} To fix: {install}", not_found.trim_end()),
+    }
+}
+
 /// `describe` is how it ended, in words: `exit code 1`, `signal 9`.
 pub fn describe(exit: &Exit) -> String {
     match (exit.code, exit.signal) {

@@ -4,18 +4,19 @@
 pub use super::bindings::tunnel as __world;
 pub use super::bindings::tunnel::exports::nexus::plugin::tunnel::*;
 pub use super::caps::types::{Availability, Error, Ext, Failure, FailureKind};
-use super::job::{Cancel, Events, Gone, Job, permanent, retry};
-use super::process::Command;
+use super::job::{Cancel, Events, Gone, Job, explained, retry};
+use super::process::{Command, missing};
 
 /// `VERSION_TIMEOUT` is the time in milliseconds until the provider's program has said its version.
 const VERSION_TIMEOUT: u64 = 10_000;
 
-/// `refused` is a host function's refusal as the end of the tunnel. `install` says how to get the provider's program.
+/// `refused` is a host function's refusal as the end of the tunnel. `install` says how to get the provider's program, as
+/// what follows "To fix: ".
 pub fn refused(error: Error, install: &str) -> Failure {
+    const BUG: &str = "report this to the author of the plugin: it is a bug";
     match error {
-        Error::Denied(text) => permanent(text, "Add the grant to the configuration."),
-        Error::NotFound(text) => permanent(text.trim_end(), install),
-        Error::Invalid(text) => permanent(text, "This is a bug of the plugin. Please report it."),
+        Error::Denied(text) | Error::Invalid(text) => explained(&text, BUG),
+        Error::NotFound(text) => explained(&missing(&text, install), install),
         other => retry(other.text()),
     }
 }
@@ -45,11 +46,17 @@ pub async fn check_availability(
             }
         }
         Ok(output) => Availability::Unsuitable(format!(
-            "`{binary} {argument}` failed: {}. {install}",
+            "`{binary} {argument}` failed: {}. To fix: {install}",
             output.stderr.lines().next().unwrap_or("it printed nothing")
         )),
-        Err(Error::NotFound(text)) => Availability::Missing(format!("{install}\n{}", text.trim_end())),
-        Err(error) => Availability::Unsuitable(refused(error, install).message),
+        Err(Error::NotFound(text)) => Availability::Missing(missing(&text, install)),
+        Err(error) => {
+            let Failure { message, hint, .. } = refused(error, install);
+            Availability::Unsuitable(match hint {
+                Some(fix) => format!("{message} To fix: {fix}"),
+                None => message,
+            })
+        }
     }
 }
 

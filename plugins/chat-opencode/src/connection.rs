@@ -9,7 +9,7 @@ use nexus_plugin_api::caps::{clock, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::http::Response;
-use nexus_plugin_api::job::{Events, Gone, permanent, race, retry, within};
+use nexus_plugin_api::job::{Events, Gone, explained, permanent, race, retry, within};
 use nexus_plugin_api::{json, log, process, sse};
 
 /// From the start of the process until it answers.
@@ -18,6 +18,9 @@ const START: u64 = 60_000;
 const ANSWER: u64 = 15_000;
 /// Between two words about a start that takes long.
 const SLOW: u64 = 8_000;
+/// What is to be done about a refusal that names nothing itself.
+const GRANTS: &str = "correct the grants of the plugin in the configuration";
+const RESTART: &str = "restart the chat backend once that is changed";
 const WAITING: &str = "Waiting for opencode to answer";
 /// How often a lost stream is opened again before the host is told. The pause doubles from a quarter of a second.
 const ATTEMPTS: u32 = 6;
@@ -55,10 +58,8 @@ pub async fn run(events: &mut Events<Event>) -> Ended {
 enum Never {}
 
 async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
-    let settings: Settings = nexus_plugin_api::config().map_err(|e| permanent(words(&e), "Update the plugin."))?;
-    settings
-        .check()
-        .map_err(|e| permanent(e, "Correct it in the configuration."))?;
+    let settings: Settings = nexus_plugin_api::config().map_err(|e| permanent(words(&e), "update the plugin"))?;
+    settings.check().map_err(|e| explained(&e, settings::CORRECT))?;
     events.send(Event::Starting("Starting opencode".to_owned())).await?;
     let running = settings.server().ensure(PROCESS).await.map_err(|e| start_failure(&e))?;
     let age = clock::now().saturating_sub(running.started_at);
@@ -68,12 +69,12 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     let version = patient(events, healthy(START.saturating_sub(age).max(ANSWER))).await??;
     let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
         permanent(
-            format!("opencode reports the version {version:?}, which is not valid"),
+            format!("opencode reports the version {version:?}, which is not valid."),
             settings::INSTALL,
         )
     })?;
     if let Some(why) = settings::unsuitable(numbers) {
-        return Err(permanent(why, settings::INSTALL).into());
+        return Err(explained(&why, settings::INSTALL).into());
     }
     let directory = patient(events, client::directory()).await?.map_err(refused)?;
     patient(events, client::configured_model("")).await?.map_err(refused)?;
@@ -82,7 +83,7 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     let mut normalizer = Normalizer::new(clock::now());
     if let Some(why) = settings::unfit_folder(&directory) {
         let _ = raw::stop(PROCESS.to_owned()).await;
-        return Err(permanent(why, "Then start Nexus there.").into());
+        return Err(explained(&why, "rename the folder").into());
     }
     normalizer.watch(&directory);
     connection_state::set(None);
@@ -140,9 +141,7 @@ async fn patient<T>(events: &mut Events<Event>, work: impl Future<Output = T>) -
 
 /// opencode is asked what it has made of all that it was told: some of its configuration outranks its environment.
 async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
-    let policy = settings
-        .policy()
-        .map_err(|e| permanent(e, "Correct it in the configuration."))?;
+    let policy = settings.policy().map_err(|e| explained(&e, settings::CORRECT))?;
     let agents = client::agents().await.map_err(refused)?;
     if !agents.is_array() {
         return Err(retry("opencode did not report the permissions of its agents"));
@@ -159,7 +158,7 @@ async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
         None => Ok(()),
         Some(why) => {
             let _ = raw::stop(PROCESS.to_owned()).await;
-            Err(permanent(why, "Then restart the chat backend."))
+            Err(explained(&why, RESTART))
         }
     }
 }
@@ -193,7 +192,7 @@ async fn healthy(limit: u64) -> Result<String, Failure> {
                     )));
                 }
                 Err(Trouble::Host(Error::Denied(why))) => {
-                    return Err(permanent(why, "Change the grants of the plugin."));
+                    return Err(explained(&why, GRANTS));
                 }
                 Err(Trouble::Host(_)) => clock::sleep(50).await,
             }
@@ -225,16 +224,16 @@ async fn exited(exit: Result<raw::Exit, Error>) -> Failure {
         format!(". Its last output: {}", lines.join(" | "))
     };
     let mut failure = retry(format!("opencode exited ({how}){said}"));
-    failure.hint = Some("To see what is wrong, run `opencode serve` in the workspace.".to_owned());
+    failure.hint = Some("run `opencode serve` in the workspace, which shows what is wrong".to_owned());
     failure
 }
 
 fn start_failure(error: &Error) -> Failure {
     match error {
-        Error::Denied(why) | Error::Invalid(why) => permanent(why.clone(), "Change the grants of the plugin."),
-        Error::NotFound(why) => permanent(why.clone(), settings::INSTALL),
+        Error::Denied(why) | Error::Invalid(why) => explained(why, GRANTS),
+        Error::NotFound(why) => explained(&process::missing(why, settings::INSTALL), settings::INSTALL),
         // What it would run of the workspace.
-        Error::Other(why) => permanent(why.clone(), "Then restart the chat backend."),
+        Error::Other(why) => explained(why, RESTART),
         other => retry(format!("Cannot start opencode: {}", words(other))),
     }
 }
@@ -245,10 +244,9 @@ fn refused(trouble: Trouble) -> Failure {
             status: 400,
             name,
             words,
-        } if name.starts_with("Config") => permanent(
-            words,
-            "Correct opencode's configuration, then restart the chat backend.",
-        ),
+        } if name.starts_with("Config") => {
+            permanent(words, "correct opencode's configuration, then restart the chat backend")
+        }
         other => retry(words(&other.into())),
     }
 }

@@ -23,9 +23,9 @@ use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
 use nexus_plugin_api::chat_ext::ANSWERS;
-use nexus_plugin_api::job::permanent;
-use nexus_plugin_api::{FutureReader, StreamReader, log, refusals, sessions};
-use settings::Settings;
+use nexus_plugin_api::job::explained;
+use nexus_plugin_api::{FutureReader, StreamReader, log, process, refusals, sessions};
+use settings::{CORRECT, Settings};
 
 struct Plugin;
 
@@ -42,7 +42,7 @@ impl chat::Guest for Plugin {
     async fn check_availability() -> Availability {
         match check_availability().await {
             Ok(availability) => availability,
-            Err(Error::NotFound(where_)) => Availability::Missing(format!("{}\n{where_}", settings::INSTALL)),
+            Err(Error::NotFound(text)) => Availability::Missing(process::missing(&text, settings::INSTALL)),
             Err(other) => Availability::Unsuitable(connection::words(&other)),
         }
     }
@@ -181,28 +181,27 @@ fn unfit() -> Vec<Failure> {
         Ok(settings) => settings.wrong(),
         Err(why) => vec![connection::words(&why)],
     };
-    let failed = |why: String| match why.split_once(" To fix: ") {
-        Some((why, fix)) => permanent(why, fix),
-        None => permanent(why, "Correct it, or remove it."),
-    };
-    wrong.into_iter().map(failed).collect()
+    wrong
+        .into_iter()
+        .map(|why| explained(&why, "correct it, or remove it"))
+        .collect()
 }
 
 async fn check_availability() -> Result<Availability, Error> {
     let settings: Settings = nexus_plugin_api::config()?;
     if let Err(why) = settings.check() {
-        return Ok(Availability::Unsuitable(why));
+        return Ok(Availability::Unsuitable(format!("{why} To fix: {CORRECT}")));
     }
     let path = raw::find("opencode".to_owned()).await?;
     let output = settings.version().run(20_000).await?;
     Ok(match settings::parse_version(&output.stdout) {
         Some((version, numbers)) => match settings::unsuitable(numbers) {
-            Some(why) => Availability::Unsuitable(format!("{why} Found at {path}.")),
+            Some(why) => Availability::Unsuitable(format!("{path}: {why}")),
             None => Availability::Ready(format!("{version}; {}", settings.words())),
         },
         None => Availability::Unsuitable(format!(
-            "`{path} --version` did not print a version (it exited with {} and printed: {}). {}",
-            nexus_plugin_api::process::describe(&output.exit),
+            "`{path} --version` did not print a version (it exited with {} and printed: {}). To fix: {}",
+            process::describe(&output.exit),
             format!("{} {}", output.stdout, output.stderr)
                 .trim()
                 .lines()

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 /// `message.part.delta`, without which nothing streams, appeared here.
 pub const MIN_VERSION: (u64, u64, u64) = (1, 2, 1);
 
-pub const INSTALL: &str = "`nexus setup opencode` (with this nexus's --data-dir, if you gave one) installs the tested \
-    version. You can also install it yourself.";
+pub const INSTALL: &str =
+    "run `nexus setup opencode` (with the same --data-dir as `nexus up`), or install opencode yourself";
+
+pub const CORRECT: &str = "correct [plugin.chat-opencode.config] in the configuration";
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
@@ -199,7 +201,7 @@ pub fn unfit_folder(path: &str) -> Option<String> {
     };
     Some(format!(
         "opencode cannot work in the folder {path:?}: it misinterprets {what:?} in a folder name, so every prompt \
-         would fail. To fix: rename the folder"
+         would fail. To fix: rename the folder, then start Nexus there"
     ))
 }
 
@@ -220,16 +222,16 @@ pub fn unsuitable(found: (u64, u64, u64)) -> Option<String> {
     let show = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
     if found < MIN_VERSION {
         return Some(format!(
-            "opencode {} is too old: {} or newer is required. Update it with `npm install -g opencode-ai@latest` or \
-             `opencode upgrade`.",
+            "opencode {} is too old: {} or newer is required. To fix: update it with `npm install -g \
+             opencode-ai@latest` or `opencode upgrade`",
             show(found),
             show(MIN_VERSION)
         ));
     }
     (found.0 > 1).then(|| {
         format!(
-            "opencode {} has another interface than the one this plugin supports (version 1). Install a version 1 \
-             with `npm install -g opencode-ai@1`, or use a newer plugin.",
+            "opencode {} has another interface than the one this plugin supports (version 1). To fix: install a \
+             version 1 with `npm install -g opencode-ai@1`, or use a newer plugin",
             show(found)
         )
     })

@@ -24,7 +24,7 @@ const PROCESS: &str = "tunnel";
 const SECRET: &str = "secret";
 /// bore ends at once when it is told to; this is for a machine under load.
 const STOP_TIMEOUT: u64 = 2_000;
-const INSTALL: &str = "Install bore with `cargo install bore-cli`.";
+const INSTALL: &str = "install bore with `cargo install bore-cli`";
 
 fn spec(args: Vec<String>, env: Vec<(String, String)>) -> Spec {
     Spec {

@@ -11,6 +11,8 @@ use nexus_plugin_api::tunnel::Failure;
 /// for each connection the port never leaves the lines that the host keeps.
 pub(crate) const FILTER: &str = "error,[{remote_port}]=info";
 
+const SECRET: &str = "set `secret` of this plugin to the secret that the server was started with";
+
 /// What a line changes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -71,52 +73,44 @@ impl Lines {
         };
         let says = |words: &str| error.contains(words);
         if says("invalid secret") {
-            return permanent(
-                format!("{server} rejected the secret."),
-                "Set `secret` of this plugin to the secret that the server was started with.",
-            );
+            return permanent(format!("{server} rejected the secret."), SECRET);
         }
         if says("no client secret was provided") {
-            return permanent(
-                format!("{server} requires a secret, but none is configured."),
-                "Set `secret` of this plugin to the secret that the server was started with.",
-            );
+            return permanent(format!("{server} requires a secret, but none is configured."), SECRET);
         }
         if says("no secret was required") || says("timed out waiting for initial message") {
             // A server without a secret never answers a client that waits for its challenge.
             let mut failure = retry(format!("{server} accepted the connection but sent nothing."));
-            failure.hint = Some(
-                "If the server does not use a secret, remove `secret` from this plugin's configuration.".to_owned(),
-            );
+            failure.hint =
+                Some("remove `secret` from this plugin's configuration, if the server does not use one".to_owned());
             return failure;
         }
         if says("port number not in allowed range") || says("server error: permission denied") {
             return permanent(
                 format!("{server} does not allow the configured port."),
-                "Choose another `port`, or 0 for any free port.",
+                "choose another `port`, or 0 for any free port",
             );
         }
         if says("port already in use") {
             let mut failure = retry(format!("The configured port is in use on {server}."));
             failure.hint = Some(
-                "If this continues, someone else is using it: choose another `port`, or 0 for any free port."
-                    .to_owned(),
+                "choose another `port`, or 0 for any free port, if this continues: someone else is using it".to_owned(),
             );
             return failure;
         }
         if let Exit::Code(2) = exit {
             return permanent(
                 format!("bore does not support the arguments it was started with: {error}."),
-                "Update bore: `cargo install bore-cli`.",
+                "update bore with `cargo install bore-cli`",
             );
         }
         if says("could not connect to") {
             let cause = self.cause.as_deref().unwrap_or("no reason given");
             let mut failure = retry(format!("{server} cannot be reached: {cause}."));
             failure.hint = Some(if cause.contains("lookup address") {
-                "Check `server` and this machine's network.".to_owned()
+                "check `server` and this machine's network".to_owned()
             } else {
-                "Check that a bore server runs there and that no firewall blocks port 7835.".to_owned()
+                "check that a bore server runs there and that no firewall blocks port 7835".to_owned()
             });
             return failure;
         }

@@ -105,7 +105,7 @@ fn the_cause_of_a_failed_connection_is_told() {
         "Error: could not connect to no-such-host.invalid:7835\n\nCaused by:\n    failed to lookup address information: Name or service not known",
         1,
     );
-    assert!(unknown.hint.unwrap().contains("Check `server`"));
+    assert!(unknown.hint.unwrap().contains("check `server`"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn port(port: i64) -> Result<u16, Failure> {
     u16::try_from(port).map_err(|_| {
         permanent(
             format!("`port` is {port}, which is not a valid port."),
-            "Use 1 to 65535, or 0 for any free port.",
+            "use 1 to 65535, or 0 for any free port",
         )
     })
 }
@@ -59,7 +59,7 @@ fn is_server(server: &str) -> Result<(), Failure> {
     }
     Err(permanent(
         format!("`server` is `{server}`, which is neither a host name nor an address."),
-        "Use only the name, such as `bore.example.org`, without `https://` and without a port: bore always uses 7835.",
+        "use only the name, such as `bore.example.org`, without `https://` and without a port: bore always uses 7835",
     ))
 }
 
@@ -104,11 +104,12 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match numbers {
         Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
         Some(numbers) if numbers.len() == 3 => Err(format!(
-            "This is bore {found}, but 0.5.0 or newer is required. Update it with `cargo install bore-cli`."
+            "bore {found} is too old: 0.5.0 or newer is required. To fix: update it with `cargo install bore-cli`"
         )),
         _ => Err(format!(
-            "`bore --version` prints `{}`, which is not a version of bore. Is another program with this name on the \
-             PATH?",
+            "`bore --version` prints `{}`, which is not a version of bore. To fix: put bore before the other \
+             program of this name on the PATH, or set its path in [plugin.tunnel-bore.grants.process.bore] in the \
+             configuration",
             found.chars().take(80).collect::<String>()
         )),
     }

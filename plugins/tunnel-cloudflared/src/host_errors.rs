@@ -3,7 +3,7 @@
 use nexus_plugin_api::tunnel::{self, Error, Failure};
 
 pub(crate) const INSTALL: &str =
-    "Install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager).";
+    "install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager)";
 
 /// A host function's refusal as the end of the tunnel.
 pub(crate) fn refused(error: Error) -> Failure {

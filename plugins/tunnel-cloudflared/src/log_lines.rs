@@ -10,9 +10,10 @@ use nexus_plugin_api::tunnel::{Failure, FailureKind};
 use serde::Deserialize;
 
 const REACH: &str =
-    "Check this machine's network: cloudflared needs outgoing port 7844, UDP for QUIC or TCP for HTTP/2.";
-const OWN: &str = "Set the token or the credentials of an existing tunnel in `[plugin.tunnel-cloudflared.secrets]`.";
-const CLOCK: &str = "Set this machine's clock (`timedatectl`) and keep it synchronized: certificates are only valid for a limited time.";
+    "check this machine's network: cloudflared needs outgoing port 7844, UDP for QUIC or TCP for HTTP/2";
+const OWN: &str = "set the token or the credentials of an existing tunnel in [plugin.tunnel-cloudflared.secrets] in the configuration";
+const CLOCK: &str =
+    "set this machine's clock (`timedatectl`) and keep it synchronized: certificates are only valid for a limited time";
 /// For what the clock makes of every certificate; cloudflared's own text names the second, and so is another one each time.
 const TIME: &str = "according to this machine's clock, the server's certificate is not valid yet or has expired";
 /// What a registration that failed is called over QUIC, whatever the cause.
@@ -222,8 +223,10 @@ impl Words {
         Some(match mode {
             Mode::Quick => later(format!("Cloudflare rejected the quick tunnel: {why}."), None),
             Mode::Token { .. } | Mode::Credentials { .. } => {
-                let message = format!("Cloudflare does not accept the tunnel: {why}.");
-                let hint = format!("The tunnel was deleted, or its secret was changed. {OWN}");
+                let message = format!(
+                    "Cloudflare does not accept the tunnel: {why}. The tunnel was deleted, or its secret was changed."
+                );
+                let hint = OWN.to_owned();
                 // What was accepted once may be again; who cannot be reached has no other way in.
                 if self.registered || self.accepted {
                     later(message, Some(hint))
@@ -240,14 +243,16 @@ impl Words {
         if self.rejected.is_some() {
             return None;
         }
-        let hint = match mode {
-            Mode::Quick => None,
-            Mode::Token { .. } | Mode::Credentials { .. } => Some(format!(
-                "Usually the tunnel was deleted, or its secret was changed. {OWN} Over HTTP/2, Cloudflare's own \
-                 message is shown: `protocol = \"http2\"` in `[plugin.tunnel-cloudflared.config]`."
-            )),
-        };
-        Some(later(format!("{UNSAID}."), hint))
+        Some(match mode {
+            Mode::Quick => later(format!("{UNSAID}."), None),
+            Mode::Token { .. } | Mode::Credentials { .. } => later(
+                format!("{UNSAID}. Usually the tunnel was deleted, or its secret was changed."),
+                Some(format!(
+                    "{OWN}. Cloudflare's own message is shown with `protocol = \"http2\"` under \
+                     [plugin.tunnel-cloudflared.config]"
+                )),
+            ),
+        })
     }
 
     /// No connection came about in time, or none came back. Each start of a quick tunnel asks for another one, and
@@ -271,8 +276,7 @@ impl Words {
             return later(
                 "Cloudflare currently provides no more quick tunnels to this address (429).".to_owned(),
                 Some(
-                    "Nexus retries after a long pause, because more attempts make it worse. A tunnel of your own has \
-                    no such limit."
+                    "wait, because more attempts make it worse, or use a tunnel of your own, which has no such limit"
                         .to_owned(),
                 ),
             );
@@ -283,7 +287,7 @@ impl Words {
         if let Some(usage) = &self.usage {
             return permanent(
                 format!("cloudflared does not support the arguments it was started with: {usage}."),
-                "Update it with `cloudflared update` or your package manager.",
+                "update it with `cloudflared update` or your package manager",
             );
         }
         let last = self.last.as_deref().unwrap_or_default();
@@ -291,8 +295,8 @@ impl Words {
         if says("token is not valid") {
             return permanent(
                 "cloudflared does not accept the token.",
-                "Copy it again from Cloudflare's dashboard: it is the long text that starts with `ey`, alone or in \
-                 the command shown there.",
+                "copy it again from Cloudflare's dashboard: it is the long text that starts with `ey`, alone or in \
+                 the command shown there",
             );
         }
         if says("credentials file") || says("ingress") {
@@ -304,7 +308,7 @@ impl Words {
             let hint = if why == TIME {
                 CLOCK
             } else {
-                "Check this machine's network and DNS: it must reach api.trycloudflare.com."
+                "check this machine's network and DNS: it must reach api.trycloudflare.com"
             };
             return Failure {
                 kind: FailureKind::Retry,

@@ -167,7 +167,7 @@ fn a_refusal_over_quic_is_told_by_what_is_counted() {
     assert_eq!(words.trouble(), UNSAID);
     let failure = words.unsaid(&own()).unwrap();
     assert_eq!(failure.kind, FailureKind::RetryLater);
-    assert!(failure.hint.unwrap().contains("secret was changed"));
+    assert!(failure.message.contains("secret was changed") && failure.hint.unwrap().starts_with("set the token"));
     // What was refused before it was up is over.
     words.connected();
     assert_eq!(words.refusals(), 0);

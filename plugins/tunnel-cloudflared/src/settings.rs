@@ -115,7 +115,7 @@ impl Settings {
         {
             return Err(permanent(
                 format!("`hostname` is `{name}`, which is not a host name."),
-                "Use only the name, such as `chat.example.org`, without `https://`, port or path.",
+                "use only the name, such as `chat.example.org`, without `https://`, port or path",
             ));
         }
         let token = given.token.as_deref().and_then(taken_out);
@@ -123,7 +123,7 @@ impl Settings {
             (true, Some(_), _) => {
                 return Err(permanent(
                     "Both `token` and `credentials` are set, but a tunnel uses only one of them.",
-                    "Remove one of them from `[plugin.tunnel-cloudflared.secrets]`.",
+                    "remove one of them from [plugin.tunnel-cloudflared.secrets] in the configuration",
                 ));
             }
             (true, None, hostname) => Mode::Token { hostname },
@@ -131,7 +131,7 @@ impl Settings {
             (false, Some(_), None) => {
                 return Err(permanent(
                     "`credentials` is set, but the public name of the tunnel is not.",
-                    "Add to the configuration:\n[plugin.tunnel-cloudflared.config]\nhostname = \"chat.example.org\"   \
+                    "add these lines to the configuration:\n[plugin.tunnel-cloudflared.config]\nhostname = \"chat.example.org\"   \
                      # the name of `cloudflared tunnel route dns`",
                 ));
             }
@@ -142,7 +142,7 @@ impl Settings {
                         "`hostname` is `{name}`, but neither `token` nor `credentials` is set, and a quick tunnel has \
                          a random name."
                     ),
-                    "Set the secret of your own tunnel, or remove `hostname`.",
+                    "set the secret of your own tunnel, or remove `hostname`",
                 ));
             }
         };
@@ -182,8 +182,8 @@ pub(crate) fn tunnel_id(credentials: &str) -> Result<String, Failure> {
     let bad = |why: &str| {
         permanent(
             format!("The secret `credentials` is not the content of a credentials file: {why}."),
-            "Use the file that `cloudflared tunnel create NAME` \
-             wrote:\n[plugin.tunnel-cloudflared.secrets]\ncredentials = { file = \"/home/you/.cloudflared/ID.json\" }",
+            "use the file that `cloudflared tunnel create NAME` wrote, in the \
+             configuration:\n[plugin.tunnel-cloudflared.secrets]\ncredentials = { file = \"/home/you/.cloudflared/ID.json\" }",
         )
     };
     let file: File = serde_json::from_str(credentials).map_err(|e| {
@@ -266,8 +266,9 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     let first = text.trim().lines().next().unwrap_or_default();
     let Some(rest) = first.strip_prefix("cloudflared version ") else {
         return Err(format!(
-            "`cloudflared version` prints `{}`, which is not a version of cloudflared. Is another program with this \
-             name on the PATH?",
+            "`cloudflared version` prints `{}`, which is not a version of cloudflared. To fix: put cloudflared before \
+             the other program of this name on the PATH, or set its path in \
+             [plugin.tunnel-cloudflared.grants.process.cloudflared] in the configuration",
             first.chars().take(80).collect::<String>()
         ));
     };
@@ -281,8 +282,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match numbers {
         Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
         _ => Err(format!(
-            "This is cloudflared {found}, but 2024.9.0 or newer is required. Update it with `cloudflared update` or \
-             your package manager."
+            "cloudflared {found} is too old: 2024.9.0 or newer is required. To fix: update it with `cloudflared \
+             update` or your package manager"
         )),
     }
 }

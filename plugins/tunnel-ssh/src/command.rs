@@ -145,8 +145,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     let first = text.trim().lines().next().unwrap_or_default();
     let Some(rest) = first.strip_prefix("OpenSSH_") else {
         return Err(format!(
-            "`ssh -V` prints `{}`: this is not OpenSSH, which is required. If OpenSSH is installed too, set its path \
-             in `[plugin.tunnel-ssh.grants.process.ssh]`.",
+            "`ssh -V` prints `{}`: this is not OpenSSH, which is required. To fix: install OpenSSH; where it is \
+             installed too, set its `path` in [plugin.tunnel-ssh.grants.process.ssh] in the configuration",
             first.chars().take(80).collect::<String>()
         ));
     };
@@ -156,8 +156,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= FLOOR => Ok(found.to_owned()),
         _ => Err(format!(
-            "This is OpenSSH {found}, but {}.{} or newer is required. Update your system, or set the path of a newer \
-             ssh in `[plugin.tunnel-ssh.grants.process.ssh]`.",
+            "OpenSSH {found} is too old: {}.{} or newer is required. To fix: update your system, or set the `path` of a \
+             newer ssh in [plugin.tunnel-ssh.grants.process.ssh] in the configuration",
             FLOOR.0, FLOOR.1
         )),
     }

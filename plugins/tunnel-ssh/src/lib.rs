@@ -26,9 +26,9 @@ use nexus_plugin_api::{FutureReader, config, log, refusals};
 use serde::{Deserialize, Serialize};
 use settings::{Authored, Given, HostKeys, IDENTITY, Mode, Settings, TOKEN};
 
-const INSTALL: &str = "Install OpenSSH's client: `apt install openssh-client` (Debian, Ubuntu), `dnf install openssh-clients` \
+const INSTALL: &str = "install OpenSSH's client: `apt install openssh-client` (Debian, Ubuntu), `dnf install openssh-clients` \
                        (Fedora, RHEL), `apk add openssh-client` (Alpine), `pacman -S openssh` (Arch), `pkg install \
-                       openssh-portable` (FreeBSD); macOS has it.";
+                       openssh-portable` (FreeBSD); macOS has it";
 /// Until the server listens, or a service has given an address. ssh itself waits for the connection alone.
 const OPEN: u64 = 45_000;
 /// Before it is opened again; doubles while it does not stay up.
@@ -153,8 +153,9 @@ async fn unknown_host(settings: &Settings, why: &HostKey, seen: Option<&str>) ->
     permanent(
         message,
         format!(
-            "Compare the fingerprint with the one on the server (`ssh-keygen -lf /etc/ssh/ssh_host_{file}_key.pub`) \
-             or on the website of the service. If they match, add{instead}:\n[plugin.tunnel-ssh.config]\n{toml}"
+            "compare the fingerprint with the one on the server (`ssh-keygen -lf /etc/ssh/ssh_host_{file}_key.pub`) \
+             or on the website of the service. If they match, add this line under \
+             [plugin.tunnel-ssh.config] in the configuration{instead}:\n{toml}"
         ),
     )
 }

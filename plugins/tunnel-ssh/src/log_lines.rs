@@ -214,8 +214,8 @@ impl Words {
                     "{host} printed no known form of an address. Its output: {said}."
                 ));
                 failure.hint = Some(
-                    "If the output contains the address, copy that line into `url_patterns` and replace the part that \
-                     changes with `*`."
+                    "if the output contains the address, copy that line into `url_patterns` and replace the part that \
+                     changes with `*`"
                         .to_owned(),
                 );
                 failure
@@ -234,7 +234,7 @@ impl Words {
         if let Some(usage) = &self.usage {
             return permanent(
                 format!("ssh does not support the arguments it was started with: {usage}."),
-                "Update OpenSSH with your system's package manager.",
+                "update OpenSSH with your system's package manager",
             );
         }
         if let Some(methods) = &self.denied {
@@ -242,9 +242,11 @@ impl Words {
         }
         if why.is_some_and(|why| why.contains("Too many authentication failures")) {
             return permanent(
-                format!("{host} rejected the login after too many keys."),
-                "The agent has more keys than the server accepts attempts. Set the public key to use in \
-                 `identity_file`.",
+                format!(
+                    "{host} rejected the login after too many keys: the agent has more keys than the server accepts \
+                     attempts."
+                ),
+                "set the public key to use in `identity_file`",
             );
         }
         if self.taken {
@@ -253,13 +255,13 @@ impl Words {
         if let Some(algorithms) = &self.algorithms {
             return permanent(
                 format!("{host} and this ssh have no algorithm in common: {algorithms}."),
-                "Update the server's OpenSSH, or this machine's.",
+                "update the server's OpenSSH, or this machine's",
             );
         }
         if self.unresolved {
             return with(
                 retry(format!("The host name cannot be resolved: {}.", why.unwrap_or(host))),
-                "Check `host` and this machine's network.",
+                "check `host` and this machine's network",
             );
         }
         let ended = match exit {
@@ -270,14 +272,14 @@ impl Words {
             _ if !self.said.is_empty() => retry(format!("{host} ended the session. Its output: {}.", self.all_said())),
             Some(why) if why.contains("verification failed") => permanent(
                 format!("ssh does not accept the host key of {host}: it may be marked as revoked."),
-                "Check the lines for that host in `known_hosts` or `known_hosts_file`.",
+                "check the lines for that host in `known_hosts` or `known_hosts_file`",
             ),
             Some(why) if why.contains("not responding") => retry(format!("{host} stopped answering: {why}.")),
             Some(why) if self.authenticated => retry(format!("The connection to {host} was lost: {why}.")),
             Some(why) => with(
                 retry(format!("{host} cannot be reached: {why}.")),
                 format!(
-                    "Check that an ssh server listens there on port {} and that no firewall blocks it.",
+                    "check that an ssh server listens there on port {} and that no firewall blocks it",
                     settings.target.port
                 ),
             ),
@@ -296,15 +298,15 @@ impl Words {
         let fault = format!("{} rejected the login{user}", target.host);
         if settings.identity == Identity::Nothing {
             return permanent(
-                format!("{fault} without a key (accepted methods: {methods})."),
-                "Some services accept any key. Create one (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`) and add \
-                 to the configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
+                format!("{fault} without a key (accepted methods: {methods}). Some services accept any key."),
+                "create a key (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`) and add these lines to the \
+                 configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
             );
         }
         if let Some(trouble) = &self.key_trouble {
             return permanent(
                 format!("{fault}: the private key cannot be used: {trouble}."),
-                "Set `identity_file` or the secret `identity` to a private key that only you can read (`chmod 600`).",
+                "set `identity_file` or the secret `identity` to a private key that only you can read (`chmod 600`)",
             );
         }
         if self.accepted && !self.signed && !matches!(settings.identity, Identity::Agent { .. }) {
@@ -313,14 +315,14 @@ impl Words {
         let Some(fingerprint) = &self.offered else {
             return permanent(
                 format!("{fault}, and ssh found no key to offer (accepted methods: {methods})."),
-                "Check `identity_file`; with `agent`, check that the agent is running and has the key (`ssh-add -l`).",
+                "check `identity_file`; with `agent`, check that the agent is running and has the key (`ssh-add -l`)",
             );
         };
         permanent(
             format!("{fault}: it does not accept the key {fingerprint} (accepted methods: {methods})."),
             format!(
-                "Add the public key to ~/.ssh/authorized_keys of that account on {}, correct `user`, or use the right \
-                 key.",
+                "add the public key to ~/.ssh/authorized_keys of that account on {}, correct `user`, or use the right \
+                 key",
                 target.host
             ),
         )
@@ -331,28 +333,30 @@ impl Words {
         let (host, bind) = (&settings.target.host, &settings.bind);
         if matches!(settings.mode, Mode::Service { .. }) {
             return with(
-                retry(format!("{host} did not provide {}.", bind.text)),
-                "If `remote_bind` has a name of your own, someone else may be using it, or your key may not be \
-                 registered there.",
+                retry(format!(
+                    "{host} did not provide {}: someone else may be using that name, or your key may not be registered \
+                     there.",
+                    bind.text
+                )),
+                "choose another `remote_bind`, or register your key with the service",
             );
         }
         if bind.port == 0 {
             return permanent(
                 format!("{host} does not allow remote port forwarding."),
-                "In its sshd_config set `AllowTcpForwarding yes` (or `remote`) and check `PermitListen`; in \
-                 authorized_keys add `port-forwarding` to `restrict`.",
+                "in its sshd_config set `AllowTcpForwarding yes` (or `remote`) and check `PermitListen`; in \
+                 authorized_keys add `port-forwarding` to `restrict`",
             );
         }
         with(
             retry(format!(
-                "{host} does not listen on {}: remote port forwarding failed.",
-                bind.text
+                "{host} does not listen on {}: remote port forwarding failed. Port {} may be used by another program \
+                 there, or by an earlier connection that has not timed out yet.",
+                bind.text, bind.port
             )),
             format!(
-                "Port {0} may be used by another program there, or by an earlier connection that has not timed out \
-                 yet. If this continues, choose another `remote_bind`, or check `AllowTcpForwarding` and \
-                 `PermitListen` in its sshd_config{1}.",
-                bind.port,
+                "if this continues, choose another `remote_bind`, or check `AllowTcpForwarding` and `PermitListen` in \
+                 its sshd_config{}",
                 if bind.port < 1024 {
                     "; only root can use a port below 1024"
                 } else {

@@ -142,7 +142,7 @@ impl Settings {
                 (None, None) => {
                     return Err(permanent(
                         "No ssh server is configured.",
-                        "Add your own server or a service:\n[plugin.tunnel-ssh.config]\nhost = \"ssh.example.org\"   \
+                        "add your own server or a service to the configuration:\n[plugin.tunnel-ssh.config]\nhost = \"ssh.example.org\"   \
                          # or: service = \"localhost.run\"",
                     ));
                 }
@@ -172,7 +172,7 @@ impl Settings {
                     "`public_url` is {}, but a service reports its address itself.",
                     a.public_url
                 ),
-                "Remove `public_url`, or remove `service` and `url_patterns` if the server is your own.",
+                "remove `public_url`, or remove `service` and `url_patterns` if the server is your own",
             ));
         };
         let bind = bind(a, preset.as_ref().map(|p| p.bind), &mode, &target)?;
@@ -229,7 +229,7 @@ fn host_name(host: String) -> Result<String, Failure> {
     }
     Err(permanent(
         format!("`host` is `{host}`, which is neither a host name nor an address."),
-        "Use only the name, such as `ssh.example.org`; the account belongs in `user`, the port in `port`.",
+        "use only the name, such as `ssh.example.org`; the account belongs in `user`, the port in `port`",
     ))
 }
 
@@ -241,7 +241,7 @@ fn user_name(user: String) -> Result<String, Failure> {
     }
     Err(permanent(
         format!("`user` is `{user}`, which is not an account name."),
-        "Use only the name, such as `user = \"tunnel\"`.",
+        "use only the name, such as `user = \"tunnel\"`",
     ))
 }
 
@@ -249,7 +249,7 @@ fn port(port: i64) -> Result<u16, Failure> {
     u16::try_from(port).map_err(|_| {
         permanent(
             format!("`port` is {port}, which is not a valid port."),
-            "Use 1 to 65535, or 0 for the default port.",
+            "use 1 to 65535, or 0 for the default port",
         )
     })
 }
@@ -259,7 +259,7 @@ fn keep_alive(seconds: i64) -> Result<u16, Failure> {
     fits.ok_or_else(|| {
         permanent(
             format!("`keep_alive` is {seconds}."),
-            "Use 1 to 3600 seconds; the default is 15.",
+            "use 1 to 3600 seconds; the default is 15",
         )
     })
 }
@@ -270,7 +270,7 @@ fn header(name: String) -> Result<String, Failure> {
     }
     Err(permanent(
         format!("`client_address_header` is `{name}`, which is not a header name."),
-        "Use only the name, such as `client_address_header = \"x-real-ip\"`.",
+        "use only the name, such as `client_address_header = \"x-real-ip\"`",
     ))
 }
 
@@ -282,7 +282,7 @@ fn public_url(url: &str) -> Result<String, Failure> {
         Some(authority) if !authority.is_empty() && authority.chars().all(plain) => Ok(url.to_owned()),
         _ => Err(permanent(
             format!("`public_url` is `{url}`, which is not the address of a site."),
-            "Use the scheme and the name, such as `https://chat.example.org`, without a path or an account.",
+            "use the scheme and the name, such as `https://chat.example.org`, without a path or an account",
         )),
     }
 }
@@ -292,8 +292,8 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
         Pattern::parse(text).map_err(|why| {
             permanent(
                 format!("`url_patterns` has `{text}`, which cannot match an address: {why}."),
-                "Copy the line that the service prints and replace the part that changes with `*`: `Your address: \
-                 https://*.example.org`.",
+                "copy the line that the service prints and replace the part that changes with `*`: `Your address: \
+                 https://*.example.org`",
             )
         })
     };
@@ -314,10 +314,10 @@ fn bind(a: &Authored, usual: Option<&str>, mode: &Mode, target: &Target) -> Resu
     let bind = Bind::parse(&text).ok_or_else(|| {
         permanent(
             format!("`remote_bind` is `{text}`, which is not an address to listen on."),
-            "Use PORT or ADDRESS:PORT, such as `127.0.0.1:8080` or `*:0`; write an IPv6 address in brackets.",
+            "use PORT or ADDRESS:PORT, such as `127.0.0.1:8080` or `*:0`; write an IPv6 address in brackets",
         )
     })?;
-    let write = |line: &str| format!("Add to the configuration:\n[plugin.tunnel-ssh.config]\n{line}");
+    let write = |line: &str| format!("add this line under [plugin.tunnel-ssh.config] in the configuration:\n{line}");
     if let Some(url) = url
         && bind.port == 0
     {
@@ -350,7 +350,7 @@ fn path(key: &str, path: &str) -> Result<String, Failure> {
     }
     Err(permanent(
         format!("`{key}` is `{path}`, which is not a usable path."),
-        format!("Use an absolute path, or one that starts with ~/, such as `{key} = \"~/.ssh/id_ed25519\"`."),
+        format!("use an absolute path, or one that starts with ~/, such as `{key} = \"~/.ssh/id_ed25519\"`"),
     ))
 }
 
@@ -363,7 +363,7 @@ fn identity(a: &Authored, given: &Given) -> Result<Identity, Failure> {
         (Some(key), None, None) => check_identity(key).map(|()| Identity::Secret),
         (Some(_), _, _) => Err(permanent(
             "The secret `identity` is set together with `identity_file` or `agent`, but only one key can be used.",
-            "Remove one of them.",
+            "remove one of them",
         )),
         (None, key, Some(socket)) => Ok(Identity::Agent { socket, key }),
         (None, Some(file), None) => Ok(Identity::File(file)),
@@ -374,9 +374,9 @@ fn identity(a: &Authored, given: &Given) -> Result<Identity, Failure> {
 fn no_identity() -> Failure {
     permanent(
         "No key for the login to the server is configured.",
-        "Create one for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), add nexus_tunnel.pub to \
-         the server's authorized_keys as `restrict,port-forwarding ssh-ed25519 …`, and add to the \
-         configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
+        "create one for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), add nexus_tunnel.pub to \
+         the server's authorized_keys as `restrict,port-forwarding ssh-ed25519 …`, and add these lines \
+         to the configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
     )
 }
 
@@ -390,7 +390,7 @@ fn check_identity(key: &str) -> Result<(), Failure> {
     let Some(body) = key.strip_prefix("-----BEGIN ") else {
         return Err(permanent(
             "The secret `identity` is not a private key.",
-            "Use the file without .pub that `ssh-keygen` wrote:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \
+            "use the file without .pub that `ssh-keygen` wrote, in the configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \
              \"nexus_tunnel\" }",
         ));
     };
@@ -409,8 +409,8 @@ fn check_identity(key: &str) -> Result<(), Failure> {
 pub(crate) fn locked_key(what: &str) -> Failure {
     permanent(
         format!("{what} is protected with a passphrase, which nobody can enter here."),
-        "Create a key without a passphrase for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), \
-         or use an ssh agent: `agent`.",
+        "create a key without a passphrase for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), \
+         or use an ssh agent: `agent`",
     )
 }
 
@@ -418,7 +418,7 @@ fn check_token(token: &str, target: &Target) -> Result<(), Failure> {
     if target.user.is_some() {
         return Err(permanent(
             "Both `user` and the secret `token` are set, but only one of them can be the user name.",
-            "Remove one of them.",
+            "remove one of them",
         ));
     }
     // It is in ssh's own configuration, between quotation marks.
@@ -428,7 +428,7 @@ fn check_token(token: &str, target: &Target) -> Result<(), Failure> {
     }
     Err(permanent(
         "The secret `token` has characters that are not allowed in an account name.",
-        "Copy it again; it is one word.",
+        "copy it again; it is one word",
     ))
 }
 
@@ -438,7 +438,7 @@ fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
             permanent(
                 format!("`known_hosts` has `{}`, which is not a host key: {why}.", text.trim()),
                 format!(
-                    "Use the lines that `ssh-keyscan -p {} {}` prints, after comparing their fingerprints.",
+                    "use the lines that `ssh-keyscan -p {} {}` prints, after comparing their fingerprints",
                     target.port, target.host
                 ),
             )
@@ -447,7 +447,7 @@ fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
     match (a.known_hosts.is_empty(), some(&a.known_hosts_file)) {
         (false, Some(_)) => Err(permanent(
             "Both `known_hosts` and `known_hosts_file` are set.",
-            "Remove one of them.",
+            "remove one of them",
         )),
         (false, None) => Ok(HostKeys::Lines(
             a.known_hosts.iter().map(line).collect::<Result<_, _>>()?,

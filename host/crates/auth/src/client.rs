@@ -1,5 +1,14 @@
 //! Who asks, as far as that can be known before a login.
 
+/// `place_in_words` is where a login was made, for people. `place` is empty, `loopback` or `tunnel NAME`.
+pub fn place_in_words(place: &str) -> String {
+    match place {
+        "" => "unknown".to_owned(),
+        "loopback" => "this machine".to_owned(),
+        place => place.to_owned(),
+    }
+}
+
 /// `Client` is the browser or program that a request comes from, as the web layer found it out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {

@@ -1,5 +1,6 @@
 //! Why somebody did not come in.
 
+use nexus_model::limits;
 use nexus_model::time::Millis;
 use nexus_plugin_traits::CallError;
 use nexus_store::StoreError;
@@ -11,7 +12,10 @@ pub enum AuthError {
     #[error("The account or the password is wrong.")]
     BadCredential,
     /// `Locked`: too many wrong credentials; nothing is checked.
-    #[error("Too many wrong attempts. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine.")]
+    #[error(
+        "Too many wrong passwords. Wait until the lock ends, or run `nexus user unlock ACCOUNT` on the machine that runs \
+         Nexus."
+    )]
     Locked {
         /// `until` is the end of the lock.
         until: Millis,
@@ -37,14 +41,17 @@ pub enum AuthError {
     /// `SetUpClosed`: the first account exists or existed.
     #[error(
         "An owner account already exists. Log in with it; to add another account, run `nexus user add` on the \
-        machine."
+        machine that runs Nexus."
     )]
     SetUpClosed,
     /// `SetUpWrong`: this token is that of no set-up link, or of an earlier one.
     #[error("This set-up link is not valid. Use the newest link that the terminal shows.")]
     SetUpWrong,
-    /// `SetUpExpired`: the set-up link is older than [`nexus_model::limits::SETUP_LINK`].
-    #[error("This set-up link has expired after 15 minutes. To get a new one, restart nexus.")]
+    /// `SetUpExpired`: the set-up link is older than [`limits::SETUP_LINK`].
+    #[error(
+        "This set-up link has expired after {} minutes. To get a new one, restart nexus.",
+        limits::SETUP_LINK.as_secs() / 60
+    )]
     SetUpExpired,
     /// `Unavailable`: the login plugin, the database or the machine cannot do it now. The text is for the operator as
     /// well.

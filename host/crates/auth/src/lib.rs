@@ -51,7 +51,7 @@ mod setup_link;
 
 pub use access::{Access, End};
 pub use account_name::Account;
-pub use client::Client;
+pub use client::{Client, place_in_words};
 pub use error::AuthError;
 pub use first_account::FirstAccount;
 pub use login::{Page, Progress};

@@ -8,7 +8,10 @@ use crate::form_token::StepState;
 use crate::hash_queue::{Permit, Who};
 use crate::service::{AuthService, Lockout};
 use crate::sessions::NewLogin;
+use nexus_logging::audit;
 use nexus_model::activity::Tone;
+use nexus_model::plural;
+use nexus_model::time::Millis;
 use nexus_plugin_traits::auth::{Context, Denial, Field, Input, MethodKind, Step};
 use nexus_store::lockout::Charge;
 
@@ -158,7 +161,7 @@ impl AuthService {
         }
         let who = Who {
             place: client.place.clone(),
-            network: nexus_logging::audit::network(&client.peer),
+            network: audit::network(&client.peer),
             known,
         };
         match self.hashing.permit(who).await {
@@ -170,9 +173,9 @@ impl AuthService {
         }
     }
 
-    async fn locked(&self, until: nexus_model::time::Millis, account: &str, client: &Client) -> AuthError {
+    async fn locked(&self, until: Millis, account: &str, client: &Client) -> AuthError {
         let account = self.named(account).await;
-        tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until);
+        tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until = audit::time(until));
         AuthError::Locked { until }
     }
 
@@ -205,7 +208,7 @@ impl AuthService {
     /// Makes the error of a wrong credential; the last one that was allowed says that it locked.
     pub(super) async fn wrong(&self, key: &str, left: u32, account: &str, client: &Client) -> AuthError {
         let named = self.named(account).await;
-        tracing::info!(target: "audit", event = "login-failed", account = named, place = client.place, peer = client.peer, left);
+        tracing::info!(target: "audit", event = "login-failed", account = named, place = client.place, peer = client.peer, attempts_left = left);
         if left > 0 {
             return AuthError::BadCredential;
         }
@@ -215,7 +218,11 @@ impl AuthService {
         };
         // The owner hears of their own account alone: names at random would fill every list.
         if account.is_empty() || named == account {
-            self.note(client, Tone::Bad, "logins are locked after too many wrong passwords");
+            self.note(
+                client,
+                Tone::Bad,
+                &locked_for(account, until.saturating_sub(self.clock.now())),
+            );
             // Nobody may listen.
             let _ = self.lockouts.send(Lockout {
                 place: client.place.clone(),
@@ -263,6 +270,17 @@ impl AuthService {
             Step::Identity { .. } | Step::Deny { .. } => Err(AuthError::Expired),
         }
     }
+}
+
+/// What the owner reads of a lock.
+fn locked_for(account: &str, left: Millis) -> String {
+    let who = if account.is_empty() {
+        "an account".to_owned()
+    } else {
+        format!("the account {account}")
+    };
+    let minutes = plural::of(left.div_ceil(60_000), "minute", "minutes");
+    format!("{who} is locked for {minutes} after too many wrong passwords")
 }
 
 fn denied(reason: Denial, message: Option<String>) -> AuthError {

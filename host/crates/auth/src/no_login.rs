@@ -42,6 +42,7 @@ impl NoLogin {
             state: PluginState::Failed { cause },
             restarts: 0,
             last_failure: Some(failure),
+            tunnel: None,
         };
         Self(status, trouble)
     }

@@ -1,6 +1,6 @@
 //! The service itself: what it holds. What it does is in the files beside this one.
 
-use crate::client::Client;
+use crate::client::{Client, place_in_words};
 use crate::error::AuthError;
 use crate::form_token::FormTokens;
 use crate::hash_queue::HashQueue;
@@ -112,8 +112,13 @@ impl AuthService {
 
     /// Notes what the owner wants to find on the page; the audit log has all of it.
     pub(super) fn note(&self, client: &Client, tone: Tone, what: &str) {
-        let text = format!("{what}, from {} ({})", client.peer, client.place);
+        let text = format!("{what}, from {} ({})", client.peer, place_in_words(&client.place));
         self.activity.note("login", tone, &text);
+    }
+
+    /// How many wrong passwords lock an account.
+    pub fn lockout_failures(&self) -> u32 {
+        self.config.lockout_failures
     }
 
     pub(super) fn lockout(&self) -> Policy {

@@ -86,7 +86,7 @@ async fn run(shared: Arc<Shared>, installer: Installer) {
     shared.set_install(if found {
         Install::Offered { label }
     } else {
-        let why = "It was installed but still cannot be found. See the details.".to_owned();
+        let why = "opencode was installed but still cannot be found. See the details.".to_owned();
         Install::Failed { why, label }
     });
 }

@@ -78,7 +78,7 @@ impl Phase {
     /// Shows that a plugin is being compiled, which takes seconds, and happens once for each version of a plugin.
     pub(crate) fn compiling(plugin: &str) -> Self {
         Self::Starting {
-            what: format!("Compiling {plugin}: this is the first start of this version"),
+            what: format!("Compiling {plugin}, because this version starts for the first time"),
         }
     }
 }

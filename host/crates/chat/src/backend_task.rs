@@ -7,6 +7,7 @@ use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
 use nexus_model::limits;
 use nexus_model::plugin::{Availability, Failure, PluginState};
+use nexus_model::trouble::{Problem, sentence};
 use nexus_plugin_traits::StopProcesses;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,9 +17,6 @@ use tokio::sync::mpsc;
 /// `FAILED_LOOK` is the pause between two checks of a backend that failed for good: somebody may have replaced its
 /// program.
 const FAILED_LOOK: Duration = Duration::from_secs(30);
-
-const UNFIT: &str = "cannot be used";
-const ABSENT: &str = "is not installed";
 
 /// `BackendTask` runs the backend: the configured one, or its fallback.
 pub(crate) struct BackendTask {
@@ -38,7 +36,7 @@ impl BackendTask {
                     let Some((command, done)) = beside(serving.as_mut(), commands.recv()).await else {
                         return;
                     };
-                    if let Err(error) = beside(serving.as_mut(), commands::check(&command)).await {
+                    if let Err(error) = beside(serving.as_mut(), commands::check(shared, &command)).await {
                         let _ = done.send(Err(error));
                         continue;
                     }
@@ -61,8 +59,7 @@ impl BackendTask {
         loop {
             match self.check_availability().await {
                 Ok(Availability::Ready(version)) => self.run_primary(version).await,
-                Ok(Availability::Missing(hint)) => self.run_fallback(hint, false).await,
-                Ok(Availability::Unsuitable(hint)) => self.run_fallback(hint, true).await,
+                Ok(unfit) => self.run_fallback(self.problem(unfit)).await,
                 Err(failure) if failure.permanent => {
                     self.shared.phase(Phase::Failed {
                         why: failure.message,
@@ -116,10 +113,10 @@ impl BackendTask {
     }
 
     /// Runs the fallback until the configured backend is there.
-    async fn run_fallback(&self, hint: String, unsuitable: bool) {
-        self.miss(&hint, unsuitable);
+    async fn run_fallback(&self, problem: Problem) {
+        self.miss(&problem);
         let Some(fallback) = &self.fallback else {
-            self.absent(&hint, unsuitable);
+            self.absent(problem);
             self.found(limits::BACKEND_CHECK).await;
             return;
         };
@@ -154,16 +151,16 @@ impl BackendTask {
     }
 
     /// Shows that the configured backend is not there or not fit; the log has it once for each reason.
-    fn miss(&self, hint: &str, unsuitable: bool) {
+    fn miss(&self, problem: &Problem) {
         let shared = &self.shared;
         let title = shared.primary().backend.title();
-        let what = if unsuitable { UNFIT } else { ABSENT };
-        let meanwhile = match &self.fallback {
-            Some(fallback) => format!(" Until then, {} is the fallback.", fallback.plugin),
-            None => String::new(),
-        };
-        let said = format!("{title} {what}. {}{meanwhile}", hint.trim_end());
-        let hint = shared.with_file(hint);
+        let fix = problem.fix.as_deref().map(|fix| shared.with_file(fix));
+        let mut why = sentence(&problem.why, None);
+        let hint = sentence(&why, fix.as_deref());
+        if let Some(fallback) = &self.fallback {
+            why.push_str(&format!(" Until then, {} is the fallback.", fallback.plugin));
+        }
+        let said = sentence(&why, fix.as_deref());
         let changed = shared.status.send_if_modified(|status| {
             let known = status.missing.as_ref();
             let changed = known.is_none_or(|known| known.title != title || known.hint != hint);
@@ -180,27 +177,36 @@ impl BackendTask {
     }
 
     /// Shows that there is nothing to run: neither the program nor a fallback.
-    fn absent(&self, hint: &str, unsuitable: bool) {
-        let what = if unsuitable { UNFIT } else { ABSENT };
+    fn absent(&self, problem: Problem) {
         self.shared.phase(Phase::Failed {
-            why: format!("{} {what}", self.shared.primary().backend.title()),
-            hint: Some(hint.to_owned()),
+            why: problem.why,
+            hint: problem.fix,
         });
+    }
+
+    fn problem(&self, unfit: Availability) -> Problem {
+        let title = self.shared.primary().backend.title();
+        Problem::of(unfit, &title).unwrap_or_else(|| Problem {
+            why: format!("{title} cannot be used."),
+            fix: None,
+        })
     }
 
     /// Returns when the configured backend's program is there.
     async fn found(&self, every: Duration) {
         loop {
             self.changed(every).await;
-            let (hint, unsuitable) = match self.check_availability().await {
+            let problem = match self.check_availability().await {
                 Ok(Availability::Ready(_)) => return,
-                Ok(Availability::Missing(hint)) => (hint, false),
-                Ok(Availability::Unsuitable(hint)) => (hint, true),
-                Err(failure) => (failure.message, true),
+                Ok(unfit) => self.problem(unfit),
+                Err(failure) => Problem {
+                    why: failure.message,
+                    fix: failure.hint,
+                },
             };
-            self.miss(&hint, unsuitable);
+            self.miss(&problem);
             if self.fallback.is_none() {
-                self.absent(&hint, unsuitable);
+                self.absent(problem);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use nexus_model::activity::Tone;
 use nexus_model::chat::SessionId;
 use nexus_model::limits;
-use nexus_model::plugin::Availability;
+use nexus_model::trouble::{Problem, sentence};
 use nexus_plugin_traits::StopProcesses;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -94,9 +94,9 @@ fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
 }
 
 /// Checks whether a command can be carried out at all. The backend goes on meanwhile.
-pub(crate) async fn check(command: &Command) -> Result<(), ChatError> {
+pub(crate) async fn check(shared: &Shared, command: &Command) -> Result<(), ChatError> {
     let Command::Swap(next) = command else { return Ok(()) };
-    fit(next).await
+    fit(shared, next).await
 }
 
 /// Ends the backend and what belongs to it, and does what is commanded. True: nothing is to run.
@@ -122,9 +122,9 @@ pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, c
             } else {
                 "is the chat backend now"
             };
-            let text = format!("{} {what}", next.plugin);
+            let plugin = next.plugin.clone();
             shared.set_primary(next);
-            shared.note(Tone::Good, &text);
+            shared.note_of(&plugin, Tone::Good, &format!("{plugin} {what}"));
             false
         }
         Command::Stop => {
@@ -136,25 +136,30 @@ pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, c
 }
 
 /// Checks that the program of the next backend is there: none is stopped for one that cannot run.
-async fn fit(next: &NamedBackend) -> Result<(), ChatError> {
-    let refused = |why: String| {
-        ChatError::Refused(format!(
-            "{} cannot replace the current backend; nothing has changed: {why}",
-            next.plugin
-        ))
+async fn fit(shared: &Shared, next: &NamedBackend) -> Result<(), ChatError> {
+    let refused = |why: &str, fix: Option<String>| {
+        let (plugin, current) = (&next.plugin, shared.primary().plugin);
+        let cannot = if *plugin == current {
+            "cannot run with its new settings".to_owned()
+        } else {
+            format!("cannot replace {current}")
+        };
+        let why = format!("{plugin} {cannot}: {} Nothing has changed.", sentence(why, None));
+        let fix = fix.map(|fix| shared.with_file(&fix));
+        ChatError::Refused(sentence(&why, fix.as_deref()))
     };
-    next.running().await.map_err(|failure| refused(failure.message))?;
-    match next.backend.check_availability().await {
-        Ok(Availability::Ready(_)) => Ok(()),
-        Ok(Availability::Missing(hint) | Availability::Unsuitable(hint)) => {
-            next.backend.stop().await;
-            Err(refused(hint))
-        }
-        Err(error) => {
-            next.backend.stop().await;
-            Err(refused(error.to_string()))
-        }
-    }
+    next.running()
+        .await
+        .map_err(|failure| refused(&failure.message, failure.hint))?;
+    let refusal = match next.backend.check_availability().await {
+        Ok(availability) => match Problem::of(availability, &next.backend.title()) {
+            None => return Ok(()),
+            Some(problem) => refused(&problem.why, problem.fix),
+        },
+        Err(error) => refused(&error.to_string(), None),
+    };
+    next.backend.stop().await;
+    Err(refusal)
 }
 
 /// Waits, while the backend is stopped, for a command that starts one: a start, or a swap to another plugin.
@@ -166,7 +171,7 @@ pub(crate) async fn wait_for_start(shared: &Shared, commands: &mut mpsc::Receive
                 let _ = done.send(Ok(()));
                 return;
             }
-            Command::Swap(next) => match fit(&next).await {
+            Command::Swap(next) => match fit(shared, &next).await {
                 // Other settings are no reason to start what was stopped.
                 Ok(()) if next.plugin == shared.primary().plugin => {
                     next.backend.stop().await;

@@ -13,6 +13,7 @@ use nexus_model::chat::{SessionId, SessionInfo};
 use nexus_model::limits;
 use nexus_model::plugin::PluginState;
 use nexus_model::time::Clock;
+use nexus_model::trouble::sentence;
 use nexus_plugin_traits::ChatBackend;
 use nexus_store::Health;
 use nexus_store::activity_log::ActivityLog;
@@ -127,7 +128,7 @@ impl Shared {
     fn look_around(&self) {
         let unsaved = match &*self.journal.health().borrow() {
             Health::Writable => None,
-            Health::ReadOnly { why } => Some(why.clone()),
+            Health::ReadOnly { why } => Some(sentence(why, None)),
         };
         self.status.send_if_modified(|status| {
             let compiling = Phase::compiling(&status.plugin);
@@ -151,7 +152,7 @@ impl Shared {
                 Phase::compiling(plugin)
             }
             Phase::Failed { why, hint } => Phase::Failed {
-                why,
+                why: sentence(&why, None),
                 hint: hint.map(|hint| self.with_file(&hint)),
             },
             phase => phase,
@@ -236,8 +237,15 @@ impl Shared {
         self.look.notify_one();
     }
 
+    /// What happens to the backend that is shown: the primary, or its fallback.
     pub(crate) fn note(&self, tone: Tone, text: &str) {
-        tracing::info!(plugin = self.primary().plugin, "{text}");
+        let plugin = self.status.borrow().plugin.clone();
+        self.note_of(&plugin, tone, text);
+    }
+
+    /// What happens to a backend.
+    pub(crate) fn note_of(&self, plugin: &str, tone: Tone, text: &str) {
+        tracing::info!(plugin, "{text}");
         self.activity.note("chat", tone, text);
     }
 
@@ -321,12 +329,7 @@ impl Shared {
             Phase::Up => format!("{title} is not ready yet."),
             Phase::Stopped => format!("{title} is stopped. You can start it on the status page."),
             Phase::Reconnecting { why } => format!("{title} is unavailable and reconnecting: {why}"),
-            Phase::Failed { why, hint } => {
-                format!(
-                    "{title} is not running: {why}{}",
-                    hint.as_ref().map(|h| format!(" {h}")).unwrap_or_default()
-                )
-            }
+            Phase::Failed { why, hint } => sentence(&format!("{title} is not running: {why}"), hint.as_deref()),
         }
     }
 }

@@ -390,7 +390,7 @@ async fn the_fallback_is_active_until_the_program_is_there() {
     assert!(status.example && status.phase == Phase::Up && status.plugin == "chat-echo");
     let missing = Missing {
         title: "opencode".to_owned(),
-        hint: "npm install".to_owned(),
+        hint: "opencode is not installed. To fix: npm install".to_owned(),
         install: status
             .missing
             .as_ref()

@@ -57,7 +57,7 @@ mod version;
 pub use diagnostic::{Diagnostic, Report};
 pub use grants::{MissingPermissions, missing_permissions, requested_http};
 pub use load::{again, load};
-pub use locations::{default_file, default_place, with_file};
+pub use locations::{default_file, default_place, in_table, with_file};
 pub use machine::{Machine, Overrides, data_dir};
 pub use permission::Permission;
 pub use plugin_source::{Found, PluginSource};

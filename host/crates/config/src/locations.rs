@@ -18,22 +18,48 @@ pub fn default_place() -> Option<PathBuf> {
     Some(xdg("XDG_CONFIG_HOME", ".config")?.join("nexus/nexus.toml"))
 }
 
-/// `with_file` completes a text that gives lines to paste: it says into which file, and how that begins where there is none yet.
+/// `in_table` is a fix that sets a key of a table which the configuration has already: its header, pasted again, would be an error.
+pub fn in_table(table: &str, line: &str) -> String {
+    format!("set `{line}` in the existing table [{table}] in the configuration")
+}
+
+/// `with_file` completes a text that gives lines for the configuration: it names the file, and how that begins where there is
+/// none yet.
 pub fn with_file(text: &str, file: Option<&Path>) -> String {
-    // Each message that does begins with the table.
-    let pastes = ["[plugin.", "[tunnel.", "[chat.", "[web]", "[auth]", "[log]", "[notify]"];
+    // Each message that does names the table.
+    let pastes = [
+        "[plugin.",
+        "[tunnel.",
+        "[chat.",
+        "[web]",
+        "[auth]",
+        "[log]",
+        "[metrics]",
+        "[notify]",
+    ];
     let Some(file) = file.map(Path::to_owned).or_else(default_place) else {
         return text.to_owned();
     };
     if !pastes.iter().any(|table| text.contains(table)) || text.contains(&*file.to_string_lossy()) {
         return text.to_owned();
     }
-    let first = if file.exists() {
-        String::new()
-    } else {
-        format!(", which does not exist yet: start it with the line config_version = {CONFIG_VERSION}")
-    };
-    format!("{}\nAdd these lines to {}{first}", text.trim_end(), file.display())
+    let mut name = file.display().to_string();
+    if !file.exists() {
+        name.push_str(&format!(
+            " (create this file, with `config_version = {CONFIG_VERSION}` as its first line)"
+        ));
+    }
+    for place in ["to the configuration", "in the configuration"] {
+        let (preposition, _) = place.split_once(' ').unwrap_or_default();
+        if text.contains(place) {
+            return text.replacen(place, &format!("{preposition} {name}"), 1);
+        }
+    }
+    match text.strip_prefix('[') {
+        Some(_) => format!("add these lines to {name}:\n{text}"),
+        // As a plugin of others may say it.
+        None => format!("{}\nThe file is {name}.", text.trim_end()),
+    }
 }
 
 /// `default_file` is the file that is used when none is named, if it exists.

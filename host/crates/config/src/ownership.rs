@@ -54,7 +54,7 @@ pub fn is_ours(file: &Path) -> Result<(), (String, String)> {
                      runs as {me}",
                     meta.uid()
                 ),
-                format!("chown {me} {shown}"),
+                format!("run `chown {me} {shown}`"),
             ));
         }
         if let Some(who) = writers(&meta) {
@@ -63,7 +63,7 @@ pub fn is_ours(file: &Path) -> Result<(), (String, String)> {
                     "{shown} has mode {:03o}: {who} can change it and grant plugins any permission",
                     meta.mode() & 0o777
                 ),
-                format!("chmod go-w {shown}"),
+                format!("run `chmod go-w {shown}`"),
             ));
         }
     }

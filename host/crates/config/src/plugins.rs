@@ -127,7 +127,7 @@ pub(super) fn resolve(
             if let Some(who) = ownership::can_write(file) {
                 unfit.push(
                     at.problem(format!("{who} can change {}, and {does}", file.display()))
-                        .fix(format!("chmod go-w {}", file.display())),
+                        .fix(format!("run `chmod go-w {}`", file.display())),
                 );
             }
         };
@@ -268,7 +268,7 @@ impl Asked<'_> {
                     value
                         .problem(format!("`{}` has an invalid value", value.key))
                         .found(found())
-                        .expected(format!("{}: {}", key.kind, key.description)),
+                        .expected(grants::described(key)),
                 ),
                 Some(key) if !one_of(key, &value.value) => findings.push(
                     value

@@ -6,6 +6,7 @@ use crate::diagnostic::{Diagnostic, Place, Span};
 use crate::notify::AuthoredNotify;
 use crate::resolved::{Auth, Metrics, PublicCheckMode};
 use crate::toml_reader::{Findings, Located};
+use crate::toml_text;
 use crate::value_readers;
 use nexus_model::limits;
 use nexus_model::units::exact_duration;
@@ -293,7 +294,7 @@ fn prepare_tunnels(
         }
         taken.push((listen, format!("tunnel `{}`", name.value)));
         let Some(plugin) = t.plugin else { continue };
-        let key = format!("tunnel.{}.plugin", name.value);
+        let key = format!("tunnel.{}.plugin", toml_text::key(&name.value));
         tunnels.push(PreparedTunnel {
             plugin: select(Some(&plugin), "", &key, Kind::Tunnel, selected),
             name: name.value,

@@ -69,9 +69,9 @@ pub(super) fn read(
                 source
                     .problem(format!("the variable {name} contains no secret"))
                     .found(if found.is_some() {
-                        "it is empty"
+                        "an empty value"
                     } else {
-                        "it is not set"
+                        "no such variable"
                     })
                     .expected("the secret as its value")
                     .fix(format!(
@@ -82,26 +82,49 @@ pub(super) fn read(
         },
         SecretSource::File(written) => {
             let path = absolute(written);
-            from_file(&path).map_err(|(found, fix)| {
-                let refused = source.problem(format!("the secret file {} cannot be used", path.display()));
+            from_file(&path).map_err(|Unusable { why, found, fix }| {
+                let refused = source.problem(format!("the secret file {} {why}", path.display()));
                 let expected = "a regular file that only its owner can read, containing the secret";
-                Box::new(refused.found(found).expected(expected).fix(fix))
+                let refused = refused.expected(expected).fix(fix);
+                Box::new(match found {
+                    Some(found) => refused.found(found),
+                    None => refused,
+                })
             })
         }
     }
 }
 
-/// (found, fix)
-fn from_file(path: &Path) -> Result<Secret, (String, String)> {
-    let make = || format!("write the secret into it, then run: chmod 600 {}", path.display());
+/// Why a file gives no secret.
+struct Unusable {
+    /// What follows the path.
+    why: String,
+    found: Option<String>,
+    fix: String,
+}
+
+fn from_file(path: &Path) -> Result<Secret, Unusable> {
+    let name = path.display();
+    let because = |why: String| Unusable {
+        why,
+        found: None,
+        fix: format!("write the secret into it, then run `chmod 600 {name}`"),
+    };
     // Mode and content come from the same open file: it cannot be exchanged in between.
-    let file = bounded::open(path).map_err(|e| (format!("it cannot be opened: {e}"), make()))?;
+    let file = bounded::open(path).map_err(|e| {
+        if path.exists() {
+            return because(format!("cannot be opened: {e}"));
+        }
+        Unusable {
+            why: "does not exist".to_owned(),
+            found: None,
+            fix: format!("create it with the secret as its content, then run `chmod 600 {name}`"),
+        }
+    })?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let meta = file
-            .metadata()
-            .map_err(|e| (format!("cannot read its metadata: {e}"), make()))?;
+        let meta = file.metadata().map_err(|e| because(format!("cannot be read: {e}")))?;
         let mode = meta.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             let who = if mode & 0o007 != 0 {
@@ -109,28 +132,27 @@ fn from_file(path: &Path) -> Result<Secret, (String, String)> {
             } else {
                 "its whole group"
             };
-            return Err((
-                format!("mode {mode:03o}: {who} has access"),
-                format!(
-                    "run: chmod 600 {}\nand change the secret if another user may have read it",
-                    path.display()
-                ),
-            ));
+            return Err(Unusable {
+                why: format!("can be read by others: {who} has access"),
+                found: Some(format!("mode {mode:03o}")),
+                fix: format!("run `chmod 600 {name}`, and change the secret if another user may have read it"),
+            });
         }
     }
     let mut text = String::new();
     file.take(limits::SECRET_BYTES + 1)
         .read_to_string(&mut text)
-        .map_err(|e| (format!("it cannot be read as text: {e}"), make()))?;
+        .map_err(|e| because(format!("cannot be read as text: {e}")))?;
     if text.len() as u64 > limits::SECRET_BYTES {
-        return Err((
-            format!("more than {} bytes", limits::SECRET_BYTES),
-            "use a file that contains only the secret".to_owned(),
-        ));
+        return Err(Unusable {
+            why: "is too long".to_owned(),
+            found: Some(format!("more than {} bytes", limits::SECRET_BYTES)),
+            fix: "use a file that contains only the secret".to_owned(),
+        });
     }
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
-        return Err(("it is empty".to_owned(), make()));
+        return Err(because("is empty".to_owned()));
     }
     Ok(Secret::new(secret))
 }

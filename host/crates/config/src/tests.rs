@@ -259,7 +259,7 @@ fn secrets_come_from_the_environment_or_a_private_file() {
         mode(0o644);
         let said = said(&text);
         assert!(
-            said.contains("mode 644: every user of this machine has access")
+            said.contains("can be read by others: every user of this machine has access")
                 && said.contains(&format!("chmod 600 {}", file.display())),
             "{said}"
         );
@@ -271,7 +271,14 @@ fn secrets_come_from_the_environment_or_a_private_file() {
         "from-a-file"
     );
     fs::write(&file, "\n").unwrap();
-    assert!(said(&text).contains("it is empty"));
+    assert!(said(&text).contains("is empty"));
+    fs::remove_file(&file).unwrap();
+    let said = said(&text);
+    assert!(
+        said.contains(&format!("the secret file {} does not exist", file.display()))
+            && said.contains("fix: create it with the secret as its content, then run `chmod 600 "),
+        "{said}"
+    );
 }
 
 /// (what is written after the version line, what the report must say). Line 1 is the version.
@@ -336,7 +343,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("[notify]\ncommand = [\"/nowhere/x\"]", &["which does not exist"]),
     (
         "[notify]\nwebhook = { env = \"UNSET_HOOK\" }",
-        &["UNSET_HOOK", "it is not set"],
+        &["UNSET_HOOK", "no such variable"],
     ),
     ("[auth]\nlockout = 30", &["add the unit: \"30s\" for seconds"]),
     ("[auth]\nlockout = \"30 min\"", &["units are ms, s, m, h and d"]),
@@ -390,7 +397,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[plugin.tunnel-bore.config]\nserver = 7",
-        &[":3:10", "expected: a string: the server"],
+        &[":3:10", "expected: a string (the server)"],
     ),
     (
         "[plugin.tunnel-bore.config]\nmode = \"fst\"",
@@ -406,7 +413,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[plugin.tunnel-bore.secrets]\nsecret = { env = \"NOPE\" }",
-        &["the variable NOPE contains no secret", "it is not set"],
+        &["the variable NOPE contains no secret", "no such variable"],
     ),
     (
         "[plugin.tunnel-bore.secrets]\ntoken = { env = \"X\" }",
@@ -414,7 +421,14 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[plugin.tunnel-bore.grants]\nhttp = [\"https://evil.example\"]",
-        &["does not request `https://evil.example`"],
+        &[
+            "does not request `https://evil.example`",
+            "delete it; `nexus plugin info tunnel-bore` shows",
+        ],
+    ),
+    (
+        "[plugin.auth-local.grants]\nhttp = [\"https://evil.example\"]",
+        &["expected: no entry here, because auth-local requests no permission of this kind"],
     ),
     (
         "[plugin.tunnel-bore.grants]\nhttp = [\"https://*\"]",

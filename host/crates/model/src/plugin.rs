@@ -81,6 +81,10 @@ pub struct PluginStatus {
     /// `version` is the plugin's own.
     #[schema(examples("0.1.0"))]
     pub version: String,
+    /// `tunnel` is the name of the tunnel that it serves; null for another kind.
+    #[schema(required)]
+    #[serde(default)]
+    pub tunnel: Option<String>,
     /// `state` says whether its instance runs.
     #[serde(flatten)]
     pub state: PluginState,
@@ -101,6 +105,7 @@ impl PluginStatus {
             state,
             restarts: 0,
             last_failure: None,
+            tunnel: None,
         }
     }
 }
@@ -186,7 +191,7 @@ pub struct Facts {
     pub grants: Vec<String>,
     /// `missing_permissions` are what it asks for and was not granted: `store up to 1 MiB`.
     pub missing_permissions: Vec<String>,
-    /// `limits` are what it may use at most: `at most 64 MiB of memory`.
+    /// `limits` are what it may use at most: `64 MiB of memory`.
     pub limits: Vec<String>,
 }
 

@@ -87,7 +87,7 @@ impl Component {
     pub fn sentence(&self) -> String {
         let was = self.was.as_ref();
         let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
-        format!("the component of {} is {} and {was}", self.plugin, self.now)
+        format!("The component of {} is {} and {was}", self.plugin, self.now)
     }
 
     /// `details` are what a person has to know besides; the worst first.
@@ -96,7 +96,7 @@ impl Component {
         let unfit = self
             .unfit
             .iter()
-            .map(|why| format!("It cannot be loaded, so it cannot be applied: {why}"));
+            .map(|why| format!("This component cannot be loaded, so it cannot be applied: {why}"));
         let requested = list(
             if self.was.is_some() {
                 "New permission requests"
@@ -151,6 +151,10 @@ pub struct Change {
     /// `now` is the value in the file, as `was`. Null: the key is gone.
     #[schema(required)]
     pub now: Option<String>,
+    /// `note` says in a sentence what changed where no value can be shown: the content of a secret.
+    #[schema(required)]
+    #[serde(default)]
+    pub note: Option<String>,
     /// `error` is why it could not be applied.
     #[schema(required)]
     pub error: Option<String>,

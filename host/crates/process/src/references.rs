@@ -173,12 +173,13 @@ impl Template {
                     let _ = write!(filled, "{port}");
                 }
                 Piece::Reference(Reference::Dir) => {
-                    filled.push_str(&names.dir().ok_or("`{dir}` has no path that is text")?);
+                    push_path(&mut filled, &names.dir().ok_or("`{dir}` has no path that is text")?)?;
                 }
                 Piece::Reference(Reference::File(name)) => {
-                    filled.push_str(&names.file(name).ok_or_else(|| {
+                    let path = names.file(name).ok_or_else(|| {
                         format!("`{{file:{name}}}` is not a file; add `{name}` to the specification's files")
-                    })?);
+                    })?;
+                    push_path(&mut filled, &path)?;
                 }
                 Piece::Reference(Reference::Hidden(hidden)) => filled.push_str(&hidden.reveal(refs)?),
                 Piece::Reference(Reference::Basic { user, password }) => {
@@ -193,6 +194,21 @@ impl Template {
         }
         Ok(filled)
     }
+}
+
+/// A path between quotation marks is part of the program's own configuration (JSON, YAML, ssh's): each has other escapes, and the
+/// program would read another path, or nothing at all.
+fn push_path(filled: &mut String, path: &str) -> Result<(), String> {
+    let acts = |c: char| c == '"' || c.is_control() || c == '\\' && !cfg!(windows);
+    if filled.ends_with('"') && path.contains(acts) {
+        return Err(format!(
+            "the data directory has `\"`, `\\` or a control character in its path ({path}), so the path cannot be \
+             written into the configuration of this program. To fix: choose a data directory without these \
+             characters with --data-dir DIR"
+        ));
+    }
+    filled.push_str(path);
+    Ok(())
 }
 
 impl Hidden {

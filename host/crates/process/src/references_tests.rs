@@ -54,6 +54,37 @@ fn references_are_filled_in() {
 }
 
 #[test]
+fn a_path_that_would_end_the_quotation_marks_around_it_is_refused_with_the_fix() {
+    struct At(&'static str);
+    impl Names for At {
+        fn port(&self, _: &str) -> Option<u16> {
+            None
+        }
+        fn dir(&self) -> Option<String> {
+            Some(self.0.to_owned())
+        }
+        fn file(&self, name: &str) -> Option<String> {
+            Some(format!("{}/{name}", self.0))
+        }
+    }
+    let fill = |text: &str, at| {
+        let template = Template::parse(text, Place::Environment).unwrap();
+        template.fill(&At(at), &Given, 1 << 20)
+    };
+    let quoted = r#"{{"plugin":["{file:guard.js}"]}"#;
+    for bad in ["/d/a\"b", "/d/a\\b", "/d/a\nb"] {
+        let error = fill(quoted, bad).unwrap_err();
+        assert!(
+            error.contains(bad) && error.contains("To fix: choose a data directory without"),
+            "{error}"
+        );
+        // The program itself reads any path.
+        assert_eq!(fill("{dir}", bad).unwrap(), bad);
+    }
+    assert_eq!(fill(quoted, "/d/a 'b").unwrap(), r#"{"plugin":["/d/a 'b/guard.js"]}"#);
+}
+
+#[test]
 fn a_header_that_grows_too_long_is_refused() {
     let long = "{secret:k}".repeat(limits::PROCESS_STOP_HEADER / 4);
     let refused = fill_header(&long, &Given, limits::PROCESS_STOP_HEADER).unwrap_err();

@@ -2,7 +2,7 @@
 
 use nexus_config::resolved::{Broken, Config, Plugin, Source};
 use nexus_model::plugin::Kind;
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, parted, sentence};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,17 +30,21 @@ pub enum NotFit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownPlugin {
     /// `OtherKind`: it is there, and serves for something else.
-    #[error("{name} is not a {kind} plugin")]
+    #[error("{name} is a {found} plugin, not a {kind} plugin. To fix: choose a {kind} plugin: {available}")]
     OtherKind {
         /// `name` is the plugin's.
         name: String,
+        /// `found` is the kind that it is of.
+        found: Kind,
         /// `kind` is the one that is asked for.
         kind: Kind,
+        /// `available` are the names of the plugins of this kind.
+        available: String,
     },
     /// `Unknown`: the configuration does not have it.
     #[error(
-        "there is no {kind} plugin `{name}`; available: {available}. To use a plugin from a file, add it to the \
-         configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
+        "there is no {kind} plugin `{name}`. To fix: choose one of {available}. For a plugin from a file, add these \
+         lines to the configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
     )]
     Unknown {
         /// `name` is the plugin's.
@@ -119,16 +123,25 @@ impl Catalog {
     pub fn check(&self, name: &str, kind: Kind) -> Result<(), UnknownPlugin> {
         let plugins = self.plugins();
         let name = name.to_owned();
+        let available = || {
+            let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
+            let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
+            there.join(", ")
+        };
         match plugins.get(&name).map(|plugin| plugin.kind) {
             Some(found) if found == kind => Ok(()),
-            Some(_) => Err(UnknownPlugin::OtherKind { name, kind }),
+            Some(found) => Err(UnknownPlugin::OtherKind {
+                name,
+                found,
+                kind,
+                available: available(),
+            }),
             None if self.broken.contains_key(&name) => Ok(()),
-            None => {
-                let of_this_kind = plugins.values().filter(|plugin| plugin.kind == kind);
-                let there: Vec<&str> = of_this_kind.map(|plugin| plugin.name.as_str()).collect();
-                let available = there.join(", ");
-                Err(UnknownPlugin::Unknown { name, kind, available })
-            }
+            None => Err(UnknownPlugin::Unknown {
+                name,
+                kind,
+                available: available(),
+            }),
         }
     }
 
@@ -169,10 +182,11 @@ impl Catalog {
     pub fn unloadable(&self, name: &str, order: &str, why: &str) -> Trouble {
         let known = self.get(name);
         let broken = self.broken.get(name).filter(|_| known.is_none());
+        let (why, named) = parted(why);
         let fix = broken.and_then(|broken| broken.trouble.fix.clone());
-        let fix = fix.unwrap_or_else(|| match known.map(|plugin| plugin.source) {
+        let fix = fix.or_else(|| named.map(str::to_owned)).unwrap_or_else(|| match known.map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
-                "put a component that this version of nexus can load at {} (nexus plugin check shows what is wrong \
+                "put a component that this version of nexus can load at {} (`nexus plugin check` shows what is wrong \
                  with it)",
                 path.display()
             ),
@@ -181,19 +195,13 @@ impl Catalog {
         Trouble {
             part: format!("plugin {name}"),
             // The part is named beside it.
-            why: sentence(why),
-            fix: Some(format!("{fix}\nThen: {order}")),
+            why: sentence(why, None),
+            fix: Some(if fix.contains('\n') {
+                format!("{fix}\nThen run `{order}`.")
+            } else {
+                format!("{fix}, then run `{order}`")
+            }),
         }
-    }
-}
-
-/// With a full stop.
-fn sentence(text: &str) -> String {
-    let text = text.trim_end();
-    if text.ends_with(['.', '!', '?']) {
-        text.to_owned()
-    } else {
-        format!("{text}.")
     }
 }
 
@@ -239,7 +247,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalog = catalog(dir.path(), None);
         let fix = |name: &str| catalog.unloadable(name, "nexus tunnel start main", "it is gone").fix;
-        let then = |fix: &str| Some(format!("{fix}\nThen: nexus tunnel start main"));
+        let then = |fix: &str| Some(format!("{fix}, then run `nexus tunnel start main`"));
         assert_eq!(fix("tunnel-bore"), then("put it back"));
         assert_eq!(fix("chat-opencode"), then("reinstall nexus"));
         assert_eq!(

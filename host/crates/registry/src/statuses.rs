@@ -166,9 +166,11 @@ impl PluginStatuses {
     }
 
     fn publish(&self, sources: &[Source]) {
-        let list = listed(sources);
-        self.list
-            .send_replace(list.map(|source| source.plugin.status.borrow().clone()).collect());
+        let list = listed(sources).map(|source| PluginStatus {
+            tunnel: source.plugin.tunnel.clone(),
+            ..source.plugin.status.borrow().clone()
+        });
+        self.list.send_replace(list.collect());
     }
 }
 

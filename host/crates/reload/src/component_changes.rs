@@ -38,7 +38,7 @@ pub(super) fn components(
             }
             if before.kind != plugin.kind {
                 strange.push(format!(
-                    "It is a {} plugin; the confirmed component is a {} plugin.",
+                    "This component is a {} plugin; the confirmed component is a {} plugin.",
                     plugin.kind, before.kind
                 ));
             }

@@ -14,6 +14,7 @@
 
 mod active_plugins;
 mod apply_plan;
+mod change_texts;
 mod component_changes;
 mod error;
 mod file_fingerprints;

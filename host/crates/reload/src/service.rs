@@ -2,6 +2,7 @@
 
 use crate::active_plugins::ActivePlugins;
 use crate::apply_plan::{ApplyPlan, Part, path};
+use crate::change_texts::{CONTENT, applied, shown};
 use crate::component_changes::{self, Unfit};
 use crate::error::NotApplied;
 use crate::file_fingerprints::{Fingerprint, Seen};
@@ -9,12 +10,13 @@ use crate::new_permissions;
 use crate::outside::Outside;
 use crate::rooms::Rooms;
 use crate::verbosity;
-use nexus_config::changes::{Change, Key, Values, show};
+use nexus_config::changes::{Change, Key, Values};
 use nexus_config::resolved::{Config, Plugin};
 use nexus_model::activity::Tone;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
-use nexus_model::reload::{self, Pending, What};
+use nexus_model::plural;
+use nexus_model::reload::{Pending, What};
 use nexus_model::time::{Clock, Millis};
 use nexus_store::activity_log::ActivityLog;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,7 +212,7 @@ impl Watcher {
             }
             for (name, secret) in &plugin.grants.secrets {
                 let digest = id([self.salt.as_str(), secret.reveal()]);
-                values.add(&["plugin", &plugin.name, "secrets", name, "(content)"], digest);
+                values.add(&["plugin", &plugin.name, "secrets", name, CONTENT], digest);
             }
         }
         values
@@ -284,7 +286,10 @@ impl Watcher {
                         "the configuration changed but is invalid, so none of its changes take effect: \
                         {first}"
                     );
-                    self.note(Tone::Bad, "changed but is invalid, so none of its changes take effect");
+                    self.note(
+                        Tone::Bad,
+                        "the file changed but is invalid, so none of its changes take effect",
+                    );
                 }
                 let what = What::Invalid { why };
                 self.pending.send_replace(Some(Pending { id, seen_at, what }));
@@ -373,14 +378,21 @@ impl Watcher {
             let plan = self.plan(latest);
             let failed = |parts: &BTreeSet<Part>| parts.iter().find_map(|part| self.errors.get(part).cloned());
             let confirm = plan.confirm.iter();
-            let confirm: Vec<_> = confirm.map(|(change, parts)| shown(change, failed(parts))).collect();
+            let confirm: Vec<_> = confirm
+                .map(|(change, parts)| shown(change, &latest.file, failed(parts)))
+                .collect();
             let unfit = |change: &Change| match path(change).as_slice() {
-                ["plugin", name, "(component)"] => {
-                    latest.unfit.get(*name).map(|why| format!("it cannot be loaded: {why}"))
-                }
+                ["plugin", name, "(component)"] => latest
+                    .unfit
+                    .get(*name)
+                    .map(|why| format!("the component cannot be loaded: {why}")),
                 _ => None,
             };
-            let restart: Vec<_> = plan.restart.iter().map(|change| shown(change, unfit(change))).collect();
+            let restart: Vec<_> = plan
+                .restart
+                .iter()
+                .map(|change| shown(change, &latest.file, unfit(change)))
+                .collect();
             let candidate = self.candidate(latest, &plan);
             (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
                 id: latest.id.clone(),
@@ -405,25 +417,30 @@ impl Watcher {
     fn tell(&self) {
         let said = match self.pending.borrow().as_ref().map(|pending| &pending.what) {
             Some(What::Changed { confirm, restart, .. }) => {
-                let count = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}"));
+                let counted = |n: usize, one: &str, more: &str| (n > 0).then(|| plural::of(n as u64, one, more));
                 let parts = [
-                    count(confirm.len(), "waiting for confirmation on the status page"),
-                    count(restart.len(), "taking effect at the next start"),
+                    counted(confirm.len(), "change waits", "changes wait")
+                        .map(|what| format!("{what} for confirmation on the status page")),
+                    counted(restart.len(), "change takes", "changes take")
+                        .map(|what| format!("{what} effect at the next start")),
                 ];
-                parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+                parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
             }
             // It was otherwise a moment ago.
             _ => {
                 tracing::info!("the configuration is the same as the active one again");
-                return self.note(Tone::Good, "is the same as the active configuration again");
+                return self.note(Tone::Good, "the file is the same as the active configuration again");
             }
         };
-        let keys = self.latest.iter().flat_map(|latest| self.changes(latest));
-        for key in keys.filter_map(|change| change.name()).take(LOGGED) {
-            tracing::info!(key, "the configuration changed");
+        let changes = self.latest.iter().flat_map(|latest| {
+            let changes = self.changes(latest).into_iter();
+            changes.map(|change| shown(&change, &latest.file, None))
+        });
+        for change in changes.take(LOGGED) {
+            tracing::info!("the configuration changed: {}", change.note.unwrap_or(change.key));
         }
         tracing::info!("the configuration changed: {said}");
-        self.note(Tone::Busy, &format!("changed: {said}"));
+        self.note(Tone::Busy, &format!("the file changed: {said}"));
     }
 
     async fn apply(&mut self, id: &str) -> Result<(), NotApplied> {
@@ -476,7 +493,7 @@ impl Watcher {
                 }
             };
             if let Err(NotApplied(why)) = done {
-                tracing::warn!(%part, why, "a configuration change was not applied");
+                tracing::warn!(%part, "a configuration change was not applied: {why}");
                 self.errors.insert(part.clone(), why);
             }
         }
@@ -509,40 +526,20 @@ impl Watcher {
             };
         }
         self.rooms.plugins.catalog.replace(self.plugins.clone());
-        tracing::info!(
-            taken,
-            failed = self.errors.len(),
-            "configuration changes were confirmed"
-        );
-        if taken > 0 {
-            let plural = if taken == 1 { "change was" } else { "changes were" };
-            self.note(Tone::Good, &format!("{taken} confirmed {plural} applied"));
+        if plan.confirm.is_empty() {
+            return;
         }
+        let (result, failed) = applied(taken, plan.confirm.len());
+        if failed {
+            tracing::warn!("{result} (see the status page)");
+        } else {
+            tracing::info!("{result}");
+        }
+        self.note(if failed { Tone::Bad } else { Tone::Good }, &result);
     }
 
     fn note(&self, tone: Tone, text: &str) {
         self.activity.note("configuration", tone, text);
-    }
-}
-
-const NOT_SHOWN: &str = "…";
-
-fn shown(change: &Change, error: Option<String>) -> reload::Change {
-    let hidden = match path(change).as_slice() {
-        ["notify", key, ..] => *key != "events",
-        [.., "(content)"] => true,
-        _ => false,
-    };
-    let value = |value: &Option<toml::Value>| {
-        let value = value.as_ref()?;
-        let whole = show(value).filter(|_| !hidden);
-        Some(whole.unwrap_or_else(|| NOT_SHOWN.to_owned()))
-    };
-    reload::Change {
-        key: change.name().unwrap_or_else(|| NOT_SHOWN.to_owned()),
-        was: value(&change.was),
-        now: value(&change.now),
-        error,
     }
 }
 

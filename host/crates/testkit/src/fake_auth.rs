@@ -71,6 +71,7 @@ impl AuthProvider for FakeAuth {
             state: PluginState::Running,
             restarts: 0,
             last_failure: None,
+            tunnel: None,
         }
     }
     fn methods(&self) -> Call<'_, Vec<Method>> {

@@ -77,6 +77,7 @@ impl FakeChat {
             state: PluginState::Running,
             restarts: 0,
             last_failure: None,
+            tunnel: None,
         };
         let backend = Self {
             title: title.to_owned(),

@@ -48,8 +48,9 @@ use crate::task_channels::{Desired, OPENING, TaskChannels};
 use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
 use nexus_model::limits;
-use nexus_model::plugin::{Availability, PluginState, PluginStatus};
+use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::time::{Clock, millis};
+use nexus_model::trouble::{Problem, sentence};
 use nexus_model::tunnel::{Descriptor, Encryption, TunnelEvent, TunnelState, TunnelStatus};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
@@ -170,7 +171,7 @@ impl Actor {
                 // Nobody has to open it to learn that it cannot be opened.
                 Some(trouble) = broken => self.set(TunnelState::Failed {
                     why: trouble.why,
-                    hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
+                    hint: trouble.fix,
                 }),
             }
         }
@@ -190,9 +191,13 @@ impl Actor {
                 AttemptEnd::Unwanted => break,
                 AttemptEnd::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
                 AttemptEnd::Never { why, hint } => {
-                    tracing::warn!(tunnel = self.tunnel.name, why, "the tunnel failed");
-                    // One that was only to replace another decides nothing about the tunnel.
-                    if std::mem::take(&mut self.refused) && self.publisher.is_shown() {
+                    // One that was only to replace another decides nothing about the tunnel, and the swap says why it failed.
+                    let shown = self.publisher.is_shown();
+                    if shown {
+                        let (name, why) = (&self.tunnel.name, sentence(&why, hint.as_deref()));
+                        tracing::warn!(tunnel = name, "tunnel {name} failed: {why}");
+                    }
+                    if std::mem::take(&mut self.refused) && shown {
                         forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
@@ -218,10 +223,6 @@ impl Actor {
         if self.up_since.is_some() && !matches!(pause, Pause::Adopt) {
             self.publisher.outage_began();
         }
-        // What is looked for every few seconds is said once.
-        if self.said.replace(why.clone()).as_ref() != Some(&why) {
-            tracing::warn!(tunnel = self.tunnel.name, why, "retrying the tunnel");
-        }
         if self
             .up_since
             .take()
@@ -238,6 +239,16 @@ impl Actor {
                 length
             }
         };
+        // What is looked for every few seconds is said once; a swap that fails is not tried again, and says itself why.
+        if self.said.replace(why.clone()).as_ref() != Some(&why) && self.publisher.is_shown() {
+            let name = &self.tunnel.name;
+            let why = format!("{} {}", sentence(&why, None), retried(pause, length));
+            tracing::warn!(
+                tunnel = name,
+                "tunnel {name} is not open: {}",
+                sentence(&why, hint.as_deref())
+            );
+        }
         if matches!(pause, Pause::Adopt) {
             self.settle(before, TunnelState::Reconnecting { why });
         } else {
@@ -286,26 +297,13 @@ impl Actor {
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
             return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
         }
-        match self.provider.check_availability().await? {
-            Availability::Ready(version) => {
-                tracing::debug!(tunnel = self.tunnel.name, version, "the provider is available")
-            }
-            Availability::Missing(hint) => {
-                let why = format!("The program of {} is missing.", descriptor.title);
-                return Err(AttemptEnd::Again {
-                    why,
-                    hint: Some(hint),
-                    pause: Pause::Look,
-                });
-            }
-            Availability::Unsuitable(hint) => {
-                let why = format!("The program of {} cannot be used.", descriptor.title);
-                return Err(AttemptEnd::Again {
-                    why,
-                    hint: Some(hint),
-                    pause: Pause::Look,
-                });
-            }
+        let availability = self.provider.check_availability().await?;
+        if let Some(Problem { why, fix }) = Problem::of(availability, &descriptor.title) {
+            return Err(AttemptEnd::Again {
+                why,
+                hint: fix,
+                pause: Pause::Look,
+            });
         }
         match &self.listener {
             Some(listener) => Ok(listener.address),
@@ -331,7 +329,7 @@ impl Actor {
                 PluginState::Failed { .. } if let Some(trouble) = self.provider.broken() => {
                     return Err(AttemptEnd::Never {
                         why: trouble.why,
-                        hint: trouble.fix.map(|fix| format!("To fix: {fix}")),
+                        hint: trouble.fix,
                     });
                 }
                 PluginState::Failed { cause } => {
@@ -341,7 +339,7 @@ impl Actor {
                     );
                     return Err(AttemptEnd::Never {
                         why,
-                        hint: Some("Open the tunnel again to restart the plugin.".to_owned()),
+                        hint: Some("open the tunnel again, which restarts the plugin".to_owned()),
                     });
                 }
                 PluginState::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
@@ -567,6 +565,15 @@ impl Actor {
 
     fn update(&self, change: impl FnOnce(&mut TunnelStatus)) {
         self.publisher.update(change);
+    }
+}
+
+/// `retried` says when a tunnel that is not open is tried again.
+fn retried(pause: &Pause, length: Duration) -> String {
+    let seconds = length.as_secs_f32().ceil();
+    match pause {
+        Pause::Look => format!("Nexus retries every {seconds} s."),
+        Pause::Long | Pause::Backoff | Pause::Adopt => format!("Nexus retries in {seconds} s."),
     }
 }
 

@@ -1,5 +1,6 @@
 //! How an attempt to keep a tunnel open ends, and what follows from it.
 
+use nexus_config::in_table;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_traits::{CallError, FailureKind, RunFailure};
 
@@ -74,13 +75,11 @@ impl From<RunFailure> for AttemptEnd {
 
 /// `no_tls` says why a tunnel of this provider is not opened, where its owner has not agreed that it has no TLS.
 pub fn no_tls(tunnel: &str, title: &str) -> Trouble {
-    let why = format!("{title} has no TLS: passwords and cookies would be sent unencrypted");
+    let why = format!("{title} has no TLS, so passwords and cookies would be sent unencrypted.");
     Trouble::new(format!("tunnel {tunnel}"), why, accept_plaintext(tunnel))
 }
 
 pub(super) fn accept_plaintext(tunnel: &str) -> String {
-    format!(
-        "If you accept that, add the last of these lines to its table in the \
-         configuration:\n[tunnel.{tunnel}]\nallow_plaintext = true"
-    )
+    let set = in_table(&format!("tunnel.{tunnel}"), "allow_plaintext = true");
+    format!("if you accept this, {set}")
 }

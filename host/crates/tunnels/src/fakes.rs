@@ -271,6 +271,7 @@ pub(super) fn provider(name: &str, encryption: Encryption, runs: mpsc::Unbounded
         state: PluginState::Running,
         restarts: 0,
         last_failure: None,
+        tunnel: None,
     };
     Arc::new(Provider {
         status: watch::Sender::new(status),

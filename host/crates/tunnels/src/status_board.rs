@@ -234,7 +234,7 @@ fn event(before: &TunnelStatus, now: &TunnelStatus) -> Option<(Tone, String)> {
         TunnelState::Off => (Tone::Off, "closed".to_owned()),
         TunnelState::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
         TunnelState::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        TunnelState::Waiting { why, .. } => (Tone::Busy, format!("waiting before the next attempt: {why}")),
+        TunnelState::Waiting { why, .. } => (Tone::Busy, format!("not open; Nexus will retry: {why}")),
         TunnelState::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
         TunnelState::Up { .. }
         | TunnelState::WaitingForAccount

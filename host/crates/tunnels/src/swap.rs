@@ -15,9 +15,11 @@ use crate::open_command::{Opening, Outcome, Refused};
 use crate::status_board::StatusBoard;
 use crate::task_channels::OPENING;
 use crate::tunnel::{RunningTunnel, Tunnel};
+use nexus_config::in_table;
 use nexus_config::resolved::{self, PublicCheckMode};
 use nexus_model::activity::Tone;
 use nexus_model::limits;
+use nexus_model::trouble::{parted, sentence};
 use nexus_model::tunnel::{Network, Step, Swap, Unreached};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -68,8 +70,10 @@ impl Swapping {
         let provided = match self.parts.load(&config).await {
             Ok(provided) => provided,
             Err(error) => {
-                let why = error.to_string();
-                return Err(self.refused(Refusal { why, hint: None }, same));
+                let text = error.to_string();
+                let (why, fix) = parted(&text);
+                let (why, hint) = (why.to_owned(), fix.map(str::to_owned));
+                return Err(self.refused(Refusal { why, hint }, same));
             }
         };
         let spec = Spec { config, provided };
@@ -169,7 +173,7 @@ impl Swapping {
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
-                    why: "it lost its address during the public check".to_owned(),
+                    why: "the new tunnel lost its address during the public check".to_owned(),
                     hint: None,
                 });
             };
@@ -196,11 +200,10 @@ impl Swapping {
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {
-                    why: format!("it is open, but the public check of {url} failed: {why}"),
+                    why: format!("the new tunnel is open, but the public check of {url} failed: {why}"),
                     hint: Some(format!(
-                        "If this machine cannot reach its own public address, set an address for the check, or turn \
-                         the check off:\n[tunnel.{}]\npublic_check = \"off\"",
-                        self.tunnel.name
+                        "if this machine cannot reach its own public address, {}, or an address instead of \"off\"",
+                        in_table(&format!("tunnel.{}", self.tunnel.name), "public_check = \"off\"")
                     )),
                 });
             }
@@ -271,21 +274,18 @@ impl Swapping {
     fn refused(&self, refusal: Refusal, same: bool) -> TunnelError {
         let Refusal { why, hint } = refusal;
         let (tunnel, plugin) = (&self.tunnel.name, &self.config.plugin);
-        let (failed, now) = if same {
-            (
-                "did not open with its new settings",
-                "the old settings are active again",
-            )
+        // The current plugin is named: it is not always the one that the configuration names.
+        let text = if same {
+            format!("{plugin} did not open with its new settings; the old settings are active again: {why}")
         } else {
-            ("could not replace the current plugin", "nothing has changed")
+            let current = self.tunnel.running().config.plugin;
+            format!("{plugin} could not replace {current}; nothing has changed: {why}")
         };
-        tracing::warn!(tunnel, plugin, why, "the plugin {failed}");
-        let text = format!("{plugin} {failed}; {now}: {why}");
+        let whole = sentence(&text, hint.as_deref());
+        tracing::warn!(tunnel, plugin, "{whole}");
         self.board.note(tunnel, Tone::Bad, &text);
-        let hinted = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
-        let text = format!("Tunnel {tunnel}: {text}{hinted}");
         self.step(Step::Failed { why, hint });
-        TunnelError::Refused(text)
+        TunnelError::Refused(format!("Tunnel {tunnel}: {whole}"))
     }
 
     fn step(&self, step: Step) {

@@ -99,7 +99,10 @@ async fn plaintext_is_refused_with_the_toml() {
     let TunnelState::Failed { hint, .. } = status.state else {
         panic!()
     };
-    assert!(hint.unwrap().contains("[tunnel.main]\nallow_plaintext = true"));
+    assert!(
+        hint.unwrap()
+            .contains("set `allow_plaintext = true` in the existing table [tunnel.main]")
+    );
     assert!(rig.runs.try_recv().is_err() && rig.listeners() == 0);
 }
 

@@ -4,7 +4,9 @@ use crate::error::ApiError;
 use crate::live::connections::Connections;
 use crate::markdown;
 use crate::services::Services;
+use nexus_config::with_file;
 use nexus_model::time::Clock;
+use std::path::Path;
 use std::sync::Arc;
 
 /// `WebState` is what every handler shares.
@@ -29,15 +31,21 @@ impl WebState {
         }
     }
 
-    /// `not_swapped` says why a plugin could not replace another; where the configuration's file says something that
-    /// nobody has applied, that too: it may be what is missing.
-    pub(crate) fn not_swapped(&self, mut error: ApiError) -> ApiError {
-        if self.services.reload.pending().borrow().is_some() {
-            let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
-            text.push_str(
-                "\nThe configuration file has changes that are not applied yet: apply them on the status \
-                page first.",
-            );
+    /// `not_swapped` says why `plugin` could not replace another; where the configuration's file says something of it that nobody has applied, that
+    /// too: it may be what is missing.
+    pub(crate) fn not_swapped(&self, plugin: &str, mut error: ApiError) -> ApiError {
+        let pending = self.services.reload.pending();
+        let waits = pending
+            .borrow()
+            .as_ref()
+            .is_some_and(|pending| pending.what.names(&format!("plugin.{plugin}")));
+        let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
+        *text = with_file(text, Some(Path::new(&self.services.host.config_file)));
+        if waits {
+            text.push_str(&format!(
+                "\nThe configuration also has changes of {plugin} that are not applied yet. If the plugin needs them, \
+                 apply them on the status page, then try again."
+            ));
         }
         error
     }

@@ -21,8 +21,8 @@ use std::time::Duration;
 pub(in crate::cli) struct Unusable {
     /// `troubles` have each the part of the configuration that it is.
     pub(in crate::cli) troubles: Vec<Trouble>,
-    /// Settings that their plugin does not take: one report for each plugin.
-    pub(in crate::cli) refused: Vec<Report>,
+    /// Settings that their plugin does not take: one report for each plugin, behind its name.
+    pub(in crate::cli) refused: Vec<(String, Report)>,
 }
 
 /// Finds what would fail at the start.
@@ -53,7 +53,8 @@ async fn all(foundation: &Foundation) -> Unusable {
         Ok(()) => {}
         Err(Unfit::Refused(refusals)) => {
             if said.insert(plugin.to_owned()) {
-                found.refused.push(refused(config, plugin, &refusals));
+                let report = refused(config, plugin, &refusals);
+                found.refused.push((plugin.to_owned(), report));
             }
         }
         Err(Unfit::Plaintext(trouble)) => found.troubles.push(trouble),
@@ -68,7 +69,7 @@ async fn all(foundation: &Foundation) -> Unusable {
         Err(error) => Err(error.why().to_owned()),
         Ok(auth) => match tokio::time::timeout(limits::PLUGIN_START, auth.methods()).await {
             Ok(answer) => answer.map(drop).map_err(|error| error.to_string()),
-            Err(_) => Err("it does not answer".to_owned()),
+            Err(_) => Err("the plugin does not answer".to_owned()),
         },
     };
     note("auth".to_owned(), name, loaded.map_err(Unfit::Unloadable), "nexus up");
@@ -129,7 +130,7 @@ async fn describes(
         Ok(Ok(PluginState::Failed { .. })) if !refused.is_empty() => Err(Unfit::Refused(refused)),
         Ok(Ok(PluginState::Restarting { cause, .. } | PluginState::Failed { cause })) => Err(Unfit::Unloadable(cause)),
         Ok(Ok(_)) => more().await,
-        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable("it does not start".to_owned())),
+        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable("the plugin does not start".to_owned())),
     };
     plugin.stop().await;
     found

@@ -5,7 +5,8 @@ use crate::cli::control_client::send;
 use crate::cli::plugin::toolchain::{TARGET, Toolchain};
 use http_body_util::{BodyExt as _, Full, Limited};
 use nexus_config::resolved::Config;
-use nexus_config::{default_place, ownership};
+use nexus_config::{default_place, in_table, ownership};
+use nexus_model::plural;
 use nexus_plugin_host::cache_state;
 use nexus_store::lock::Holder;
 use nexus_store::{Store, StoreError, snapshot};
@@ -35,7 +36,7 @@ pub(super) fn look(config: &Config, holder: Option<&Holder>, findings: &mut Vec<
         Ok(toolchain) => Finding::ok("toolchain", format!("{} can build plugins", toolchain.version)),
         Err(_) => Finding::ok(
             "toolchain",
-            format!("no Rust with {TARGET}; it is only needed to build plugins (rustup target add {TARGET})"),
+            format!("no Rust with {TARGET}, which is only needed to build plugins (`rustup target add {TARGET}`)"),
         ),
     });
 }
@@ -59,7 +60,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             )) => Finding::warn(
                 "running",
                 format!("nexus {version} is starting with {data} as process {pid}, at http://{address}: {what}"),
-                "wait a moment, then run nexus doctor again",
+                "wait a moment, then run `nexus doctor` again",
             ),
             Some((address, Ok(Health { version, .. }))) => Finding::ok(
                 "running",
@@ -68,12 +69,12 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             Some((address, Err(why))) => Finding::fail(
                 "running",
                 format!("nexus is running with {data} as process {pid}, but http://{address} does not answer: {why}"),
-                format!("kill {pid}\nthen start nexus again; nexus logs shows what it did last"),
+                format!("run `kill {pid}`, then start nexus again; `nexus logs` shows what it did last"),
             ),
             None => Finding::warn(
                 "running",
                 format!("nexus is running with {data} as process {pid} but does not listen yet"),
-                "run nexus doctor again in a few seconds; nexus logs shows what it is doing",
+                "run `nexus doctor` again in a few seconds; `nexus logs` shows what it is doing",
             ),
         });
         #[cfg(unix)]
@@ -89,12 +90,12 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
         "[web]\nlisten = \"127.0.0.1:0\"".to_owned(),
     );
     let tunnels = fixed.map(|t| {
-        let fix = format!("[tunnel.{}]\nlisten = \"127.0.0.1:PORT\"   # another port", t.name);
+        let fix = in_table(&format!("tunnel.{}", t.name), "listen = \"127.0.0.1:PORT\"") + " to use another port";
         (format!("listen.{}", t.name), t.listen, fix)
     });
     let metrics = config.metrics.as_ref().filter(|metrics| metrics.listen.port() != 0);
     let metrics = metrics.map(|metrics| {
-        let fix = "[metrics]\nlisten = \"127.0.0.1:PORT\"   # another port".to_owned();
+        let fix = in_table("metrics", "listen = \"127.0.0.1:PORT\"") + " to use another port";
         ("metrics".to_owned(), metrics.listen, fix)
     });
     for (check, address, fix) in std::iter::once(web).chain(tunnels).chain(metrics) {
@@ -125,7 +126,7 @@ fn control(config: &Config, pid: u32) -> Option<Finding> {
         if error.kind() == std::io::ErrorKind::InvalidInput {
             "use a shorter --data-dir".to_owned()
         } else {
-            format!("kill {pid}\nthen start nexus again; that creates the socket again")
+            format!("run `kill {pid}`, then start nexus again, which creates the socket")
         },
     ))
 }
@@ -168,7 +169,7 @@ fn health(mut address: SocketAddr) -> Result<Health, String> {
     let health: Option<serde_json::Value> = serde_json::from_slice(&answer).ok();
     let word = |name| Some(health.as_ref()?.get(name)?.as_str()?.to_owned());
     let starting = word("starting");
-    let version = word("version").ok_or_else(|| "it is not nexus".to_owned())?;
+    let version = word("version").ok_or_else(|| "another program answers there".to_owned())?;
     Ok(Health { version, starting })
 }
 
@@ -193,7 +194,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
                 dir.display(),
                 meta.uid()
             ),
-            format!("run nexus as that user, or run: sudo chown -R {me} {}", dir.display()),
+            format!("run nexus as that user, or run `sudo chown -R {me} {}`", dir.display()),
         ),
         Ok(meta) if meta.mode() & 0o077 != 0 => Finding::warn(
             "data",
@@ -202,14 +203,14 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
                 dir.display(),
                 meta.mode() & 0o777
             ),
-            format!("chmod 700 {}", dir.display()),
+            format!("run `chmod 700 {}`", dir.display()),
         ),
         Ok(_) => match rustix::fs::access(dir, rustix::fs::Access::WRITE_OK) {
             Ok(()) => Finding::ok("data", format!("{} is private", dir.display())),
             Err(error) => Finding::fail(
                 "data",
                 format!("{} cannot be written: {error}. Nexus cannot start", dir.display()),
-                "make it and its disk writable (mount -o remount,rw), or use another one with --data-dir DIR",
+                "make the folder and its disk writable (`mount -o remount,rw`), or use another one with --data-dir DIR",
             ),
         },
     });
@@ -230,7 +231,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
             if default_place().as_ref() == Some(file) {
                 "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
             } else {
-                format!("mv {} ~/.config/nexus/nexus.toml", file.display())
+                format!("run `mv {} ~/.config/nexus/nexus.toml`", file.display())
             },
         )
     } else {
@@ -251,12 +252,15 @@ fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
 fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {
     if !Store::exists(&config.data_dir) {
         return findings.push(match holder.filter(|holder| holder.url.is_some()) {
-            None => Finding::ok("database", "there is none yet; it will be created at the first start"),
+            None => Finding::ok(
+                "database",
+                "there is no database yet; it will be created at the first start",
+            ),
             Some(holder) => Finding::fail(
                 "database",
                 "nexus is running, but its database was deleted or moved: new data is lost when nexus stops",
                 format!(
-                    "move {} back. If it is lost: kill {}, then run: nexus restore FILE",
+                    "move {} back. If it is lost, run `kill {}`, then `nexus restore FILE`",
                     snapshot::NAME,
                     holder.pid
                 ),
@@ -264,13 +268,13 @@ fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding
         });
     }
     findings.push(match snapshot::check(&config.data_dir.join(snapshot::NAME)) {
-        Ok(schema) => Finding::ok("database", format!("it is intact, schema {schema}")),
+        Ok(schema) => Finding::ok("database", format!("the database is intact (schema {schema})")),
         Err(error @ StoreError::Newer { .. }) => Finding::fail(
             "database",
             error.to_string(),
-            "install the newer nexus again, or run: nexus restore FILE --force",
+            "install the newer nexus again, or run `nexus restore FILE --force`",
         ),
-        Err(error) => Finding::fail("database", error.to_string(), "nexus restore FILE --force"),
+        Err(error) => Finding::fail("database", error.to_string(), "run `nexus restore FILE --force`"),
     });
 }
 
@@ -287,13 +291,13 @@ fn space(config: &Config, findings: &mut Vec<Finding>) {
             Err(error) => Finding::warn(
                 "disk",
                 format!("cannot read the free space on the disk of {}: {error}", there.display()),
-                format!("df -h {}", there.display()),
+                format!("run `df -h {}`, which shows the cause", there.display()),
             ),
             Ok(free) => {
                 let found = format!("{} MiB are free on the disk of {}", free >> 20, there.display());
                 let fix = format!(
-                    "free up space, or use another disk with --data-dir DIR; to find large files: du \
-                    -xh {} | sort -h | tail",
+                    "free up space, or use another disk with --data-dir DIR; `du -xh {} | sort -h \
+                    | tail` finds large files",
                     there.display()
                 );
                 match free {
@@ -313,26 +317,30 @@ fn cache(config: &Config, findings: &mut Vec<Finding>) {
     findings.push(match state.trouble.as_slice() {
         [] if state.files == 0 => Finding::ok(
             "cache",
-            "empty: the next start compiles the plugins, which takes a second or two",
+            "the cache is empty: the next start compiles the plugins, which takes a second or two",
         ),
         [] => Finding::ok(
             "cache",
-            format!("{} compiled plugins, {} KiB", state.files, state.bytes >> 10),
+            format!(
+                "{}, {} KiB",
+                plural::count(state.files, "compiled plugin"),
+                state.bytes >> 10
+            ),
         ),
         trouble => Finding::warn(
             "cache",
             format!(
-                "unusable, so plugins are compiled again at each start: {}",
+                "the cache cannot be used, so plugins are compiled again at each start: {}",
                 trouble.join("; ")
             ),
-            format!("rm -r {}", config.data_dir.join("cache").display()),
+            format!("run `rm -r {}`", config.data_dir.join("cache").display()),
         ),
     });
 }
 
 fn log(config: &Config, findings: &mut Vec<Finding>) {
     let Some(log) = &config.log.file else {
-        return findings.push(Finding::ok("log", "it is written to stderr only, as configured"));
+        return findings.push(Finding::ok("log", "the log is written to stderr only, as configured"));
     };
     let path = &log.path;
     #[cfg(unix)]
@@ -359,5 +367,8 @@ fn log(config: &Config, findings: &mut Vec<Finding>) {
             ));
         }
     }
-    findings.push(Finding::ok("log", format!("{} (nexus logs shows it)", path.display())));
+    findings.push(Finding::ok(
+        "log",
+        format!("{} (`nexus logs` shows it)", path.display()),
+    ));
 }

@@ -17,6 +17,8 @@ use clap::Args;
 use finding::{Finding, Level};
 use nexus_config::resolved::Config;
 use nexus_config::{Machine, Overrides, default_place, load, with_file};
+use nexus_model::plural::count;
+use nexus_model::trouble::parted;
 use nexus_store::lock;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -84,19 +86,20 @@ fn show(findings: &[Finding]) {
             say(&format!("{indent}To fix: {}", indented(fix)));
         }
     }
-    let count = |level| findings.iter().filter(|f| f.level == level).count();
-    complain(&match (count(Level::Fail), count(Level::Warn)) {
+    let of = |level| findings.iter().filter(|f| f.level == level).count();
+    complain(&match (of(Level::Fail), of(Level::Warn)) {
         (0, 0) => "Everything is OK.".to_owned(),
-        (fails, warns) => {
-            let many = |n, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-            format!("{}, {}", many(fails, "failure"), many(warns, "warning"))
-        }
+        (fails, warns) => format!("{}, {}", count(fails, "failure"), count(warns, "warning")),
     });
 }
 
-/// `would_lie` is where a configuration is read from without `--config`.
-pub(super) fn would_lie() -> String {
-    default_place().map_or_else(String::new, |place| format!("; its path would be {}", place.display()))
+/// `no_file` says that there is no configuration, and where one would be read from without `--config`.
+pub(super) fn no_file() -> String {
+    let none = "no configuration file; none is required";
+    match default_place() {
+        Some(place) => format!("{none}. Nexus would read {}", place.display()),
+        None => none.to_owned(),
+    }
 }
 
 /// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.
@@ -106,11 +109,11 @@ fn configuration(place: &CommonOptions, findings: &mut Vec<Finding>) -> Option<C
         Ok(config) => {
             findings.push(match &config.file {
                 Some(file) => Finding::ok("config", format!("{} is valid", file.display())),
-                None => Finding::ok("config", format!("there is none, and none is required{}", would_lie())),
+                None => Finding::ok("config", no_file()),
             });
             findings.extend(config.notices.iter().map(|notice| {
-                let (found, fix) = notice.split_once(" To fix: ").unwrap_or((notice, ""));
-                Finding::warn("config.old_key", found, fix)
+                let (found, fix) = parted(notice);
+                Finding::warn("config.old_key", found, fix.unwrap_or_default())
             }));
             return Some(config);
         }

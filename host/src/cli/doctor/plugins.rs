@@ -6,10 +6,11 @@ use super::load_checks::plaintext_refused;
 use super::scratch_folder::Scratch;
 use crate::app::Foundation;
 use crate::cli::permissions;
-use nexus_config::refused;
 use nexus_config::resolved::Config;
+use nexus_config::{in_table, refused};
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
+use nexus_model::trouble::Problem;
 use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, NotLoaded, Supervised};
 use std::sync::Arc;
@@ -69,12 +70,19 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(auth) => findings.push(match asked(auth.methods()).await {
             Ok(methods) => {
                 let titles: Vec<_> = methods.into_iter().map(|m| m.title).collect();
-                Finding::ok(format!("plugin.{name}"), format!("it answers: {}", titles.join(", ")))
+                Finding::ok(
+                    format!("plugin.{name}"),
+                    format!(
+                        "the login plugin works; {}: {}",
+                        if titles.len() == 1 { "method" } else { "methods" },
+                        titles.join(", ").to_lowercase()
+                    ),
+                )
             }
             Err(error) => Finding::fail(
                 format!("plugin.{name}"),
-                format!("it does not answer: {error}"),
-                "[auth]\nplugin = \"auth-local\"",
+                format!("the login plugin does not answer: {error}"),
+                in_table("auth", "plugin = \"auth-local\""),
             ),
         }),
     }
@@ -84,16 +92,22 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
-            let availability = running(&*chat, || chat.check_availability()).await;
+            // Only a running instance has said its title.
+            let mut title = name.clone();
+            let availability = running(&*chat, || {
+                title = chat.title();
+                chat.check_availability()
+            })
+            .await;
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
-                None => available(config, name, availability, stands_in, findings),
+                None => available(config, name, &title, availability, stands_in, findings),
             }
         }
     }
     if let Some(name) = &config.chat.fallback {
         findings.push(match foundation.chat(name, None) {
-            Ok(_) => Finding::ok(format!("plugin.{name}"), "it loads"),
+            Ok(_) => Finding::ok(format!("plugin.{name}"), "the plugin can be loaded"),
             Err(error) => does_not_load(config, name, &error),
         });
     }
@@ -104,9 +118,12 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
             Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
             Err(_) => {}
             Ok(provider) => {
-                let mut bare = None;
+                let (mut bare, mut title) = (None, tunnel.plugin.clone());
                 let availability = running(&*provider, || {
                     Box::pin(async {
+                        if let Ok(descriptor) = provider.describe().await {
+                            title = descriptor.title;
+                        }
                         bare = plaintext_refused(tunnel, &*provider).await;
                         // Asked once for each plugin: its program is the same.
                         if first {
@@ -120,7 +137,9 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                 if first {
                     match (refusal(config, &tunnel.plugin, &*provider), availability.transpose()) {
                         (Some(refused), _) => findings.push(refused),
-                        (None, Some(availability)) => available(config, &tunnel.plugin, availability, false, findings),
+                        (None, Some(availability)) => {
+                            available(config, &tunnel.plugin, &title, availability, false, findings)
+                        }
                         (None, None) => {}
                     }
                 }
@@ -153,7 +172,10 @@ fn refusal(config: &Config, name: &str, plugin: &(impl Supervised + ?Sized)) -> 
     (!refusals.is_empty()).then(|| {
         Finding::fail(
             format!("plugin.{name}"),
-            format!("it cannot use its settings:\n{}", refused(config, name, &refusals)),
+            format!(
+                "the plugin cannot use its settings:\n{}",
+                refused(config, name, &refusals)
+            ),
             "correct each line as described",
         )
     })
@@ -173,19 +195,31 @@ async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
 
 fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Finding {
     if let Some(fix) = config.broken.get(name).and_then(|broken| broken.trouble.fix.clone()) {
-        return Finding::fail(format!("plugin.{name}"), format!("it does not load: {error}"), fix);
+        return Finding::fail(
+            format!("plugin.{name}"),
+            format!("the plugin cannot be loaded: {error}"),
+            fix,
+        );
     }
     let fix = match &config.file {
-        Some(file) => format!("nexus plugin check {name} --config {}", file.display()),
-        None => format!("nexus plugin check {name}"),
+        Some(file) => format!(
+            "run `nexus plugin check {name} --config {}`, which shows what is wrong",
+            file.display()
+        ),
+        None => format!("run `nexus plugin check {name}`, which shows what is wrong"),
     };
-    Finding::fail(format!("plugin.{name}"), format!("it does not load: {error}"), fix)
+    Finding::fail(
+        format!("plugin.{name}"),
+        format!("the plugin cannot be loaded: {error}"),
+        fix,
+    )
 }
 
-/// Asks what the plugin says of its program, and where that is.
+/// Asks what the plugin says of its program (`title`: the provider's name), and where that is.
 fn available(
     config: &Config,
     name: &str,
+    title: &str,
     availability: Result<Availability, CallError>,
     stands_in: bool,
     findings: &mut Vec<Finding>,
@@ -200,16 +234,24 @@ fn available(
         }
     };
     findings.push(match availability {
-        Ok(Availability::Ready(version)) => Finding::ok(
-            &check,
-            match programs.as_slice() {
-                [] => format!("it is ready ({version})"),
-                found => format!("it is ready, with {version} ({})", found.join(", ")),
-            },
+        Ok(Availability::Ready(found)) => {
+            // What the owner should know of how it runs may follow its version.
+            let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));
+            let at = match programs.as_slice() {
+                [] => String::new(),
+                places => format!(" at {}", places.join(", ")),
+            };
+            let rules = rules.map(|rules| format!("; {rules}")).unwrap_or_default();
+            Finding::ok(&check, format!("ready: {title} {version}{at}{rules}"))
+        }
+        Ok(unfit) => match Problem::of(unfit, title) {
+            Some(Problem { why, fix }) => missing(why, fix.unwrap_or_default()),
+            None => return,
+        },
+        Err(error) => missing(
+            format!("the plugin does not answer: {error}"),
+            "run `nexus logs`, which shows what the plugin reported".to_owned(),
         ),
-        Ok(Availability::Missing(hint)) => missing("its program is missing".to_owned(), hint),
-        Ok(Availability::Unsuitable(hint)) => missing("its program cannot be used".to_owned(), hint),
-        Err(error) => missing(format!("it does not answer: {error}"), "nexus logs".to_owned()),
     });
 }
 

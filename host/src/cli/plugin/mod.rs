@@ -140,8 +140,8 @@ fn check(plugin: &str, place: &CommonOptions) -> anyhow::Result<Answer> {
     let found = checked(&source, plugin, own.map(|own| own.limits.memory))?;
     let manifest = &found.manifest;
     let text = format!(
-        "{plugin} is a plugin that this nexus can load: kind {}, {} {}\n",
-        manifest.kind, manifest.name, manifest.version
+        "this Nexus can load {} {} ({})\n",
+        manifest.name, manifest.version, manifest.kind
     );
     let mut answer = Answer {
         text,

@@ -40,7 +40,11 @@ fn with_config(file: &Path) -> CommonOptions {
 #[test]
 fn a_builtin_one_is_checked_by_its_name() {
     let answer = check("tunnel-bore", &nowhere()).unwrap();
-    assert!(answer.text.contains("kind tunnel, tunnel-bore"), "{}", answer.text);
+    assert!(
+        answer.text.contains("this Nexus can load tunnel-bore "),
+        "{}",
+        answer.text
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Asked<'_> {
             format!("the plugin `{}` cannot run without `{key}`", self.name),
         )
         .found("nothing")
-        .expected(format!("{}: {}", spec.kind, spec.description))
+        .expected(described(spec))
         .fix(fix)
     }
 
@@ -38,11 +38,36 @@ impl Asked<'_> {
         let list = names.clone().collect::<Vec<_>>().join(", ");
         at.problem(format!("the plugin `{}` does not request `{what}`", self.name))
             .expected(if list.is_empty() {
-                "no such grants".to_owned()
+                format!(
+                    "no entry here, because {} requests no permission of this kind",
+                    self.name
+                )
             } else {
                 format!("one of {list}")
             })
             .nearest(what, names)
-            .fix("delete it, or use what the manifest requests (`nexus plugin info` shows it)")
+            .fix(format!(
+                "delete it; `nexus plugin info {}` shows what the plugin requests",
+                self.name
+            ))
     }
+}
+
+/// `described` is what a key holds: `an integer (the port of the ssh server; 0 means 22)`
+pub(crate) fn described(key: &ConfigKey) -> String {
+    let description = key.description.trim_end_matches('.');
+    // A description is a sentence; here it stands within one, where only a name keeps its capital.
+    let mut letters = description.chars();
+    let first = letters
+        .next()
+        .filter(|_| letters.next().is_some_and(char::is_lowercase));
+    let description = match first {
+        Some(first) => format!(
+            "{}{}",
+            first.to_lowercase(),
+            description.get(first.len_utf8()..).unwrap_or_default()
+        ),
+        None => description.to_owned(),
+    };
+    format!("{} ({description})", key.kind)
 }

@@ -28,7 +28,11 @@ pub struct MissingPermissions {
 impl MissingPermissions {
     /// `sentence` is for a reader who sees the lines too.
     pub fn sentence(&self) -> String {
-        format!("it has missing permissions: {}", self.permissions.join(", "))
+        format!(
+            "the plugin {} has missing permissions: {}",
+            self.plugin,
+            self.permissions.join(", ")
+        )
     }
 
     /// `fix` is what to do, with the lines to paste.
@@ -62,11 +66,11 @@ pub fn missing_permissions(
     }
     let how = if lines.table.contains_key("grants") {
         format!(
-            "replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these lines, which include \
-             the existing grants:"
+            "in the configuration, replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these \
+             lines, which include the existing grants:"
         )
     } else {
-        "if that is what you want, add these lines to the configuration:".to_owned()
+        "add these lines to the configuration, if that is what you want:".to_owned()
     };
     let own = match lines.own.as_str() {
         "" => String::new(),

@@ -14,7 +14,7 @@ mod process;
 mod secrets;
 mod store;
 
-pub(crate) use asked::Asked;
+pub(crate) use asked::{Asked, described};
 pub(crate) use http::http;
 pub use http::requested_http;
 pub(crate) use list::missing;

@@ -1,7 +1,7 @@
 //! What lies outside the file, and what is too much.
 
 use super::{fs, load, machine, no_env, read, said};
-use crate::{Overrides, with_file};
+use crate::{Overrides, in_table, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -53,7 +53,7 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
     let config = read("[notify]\ncommand = [\"/none/such\"]\nwebhook = \"https://hooks.example.org\"").unwrap();
     assert!(config.notify.unwrap().webhook.is_some());
     assert!(
-        config.troubles[0].to_string().contains("notify failed"),
+        config.troubles[0].to_string().contains("notify does not work"),
         "{}",
         config.troubles[0]
     );
@@ -63,16 +63,27 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
 fn lines_to_paste_say_into_which_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("nexus.toml");
-    let text = "say where:\n[plugin.x.grants.process.x]\npath = \"/x\"\n";
-    let said = with_file(text, Some(&file));
-    let named = format!("path = \"/x\"\nAdd these lines to {}", file.display());
-    assert!(
-        said.contains(&named) && said.ends_with("start it with the line config_version = 1"),
-        "{said}"
+    let lines = "[plugin.x.grants.process.x]\npath = \"/x\"\n";
+    let text = format!("add these lines to the configuration:\n{lines}");
+    let name = file.display();
+    let said = with_file(&text, Some(&file));
+    assert_eq!(
+        said,
+        format!("add these lines to {name} (create this file, with `config_version = 1` as its first line):\n{lines}")
     );
     std::fs::write(&file, "").unwrap();
-    assert!(with_file(text, Some(&file)).ends_with("nexus.toml"));
     assert_eq!(with_file(&said, Some(&file)), said, "once");
+    let named = format!("add these lines to {name}:\n{lines}");
+    assert_eq!(with_file(&text, Some(&file)), named);
+    assert_eq!(with_file(lines, Some(&file)), named);
+    assert_eq!(
+        with_file(&in_table("tunnel.home", "listen = \"127.0.0.1:0\""), Some(&file)),
+        format!("set `listen = \"127.0.0.1:0\"` in the existing table [tunnel.home] in {name}")
+    );
+    assert_eq!(
+        with_file("see [web]", Some(&file)),
+        format!("see [web]\nThe file is {name}.")
+    );
     assert_eq!(
         with_file("run: nexus setup [NAME]", Some(&file)),
         "run: nexus setup [NAME]"

@@ -117,6 +117,8 @@ impl Audit {
 
 impl Inner {
     fn take(&self, level: &str, mut fields: Fields) {
+        // What does not apply to an event has no value, and is no field.
+        fields.retain(|_, value| value.as_str() != Some(""));
         mark(&mut fields);
         let timestamp = jiff::Timestamp::now().to_string();
         let event = fields.get("event").and_then(Value::as_str).unwrap_or_default();
@@ -184,6 +186,13 @@ impl Echo {
             ));
         }
     }
+}
+
+/// `time` is a time as the audit writes it: like the time of the line.
+pub fn time(at: u64) -> String {
+    let at = i64::try_from(at).ok();
+    let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    at.map_or_else(|| "unknown".to_owned(), |at| at.to_string())
 }
 
 /// Marks the peer of a tunnel: its listener takes the peer from a header, and who can open it can forge that.
@@ -326,7 +335,7 @@ mod tests {
             tracing::info!(target: "audit", event = "login", account = "owner", place = "loopback", peer = "127.0.0.1");
             for n in 0..20_000 {
                 tracing::warn!(target: "audit", event = "login-locked", account = "owner", place = "tunnel main", peer = "203.0.113.9", until = 7_u64);
-                tracing::info!(target: "audit", event = "login-failed", account = format!("name{n}"), place = "tunnel main", peer = "203.0.113.9", left = 4);
+                tracing::info!(target: "audit", event = "login-failed", account = format!("name{n}"), place = "tunnel main", peer = "203.0.113.9", attempts_left = 4);
             }
             tracing::info!(target: "audit", event = "logout", account = "owner");
             tracing::info!("no line of the audit");
@@ -350,6 +359,21 @@ mod tests {
                 .all(|line| line["fields"]["peer_by"] == "the tunnel's program")
         );
         assert_eq!(owners[0]["target"], "audit");
+    }
+
+    #[test]
+    fn a_time_is_written_as_people_read_it_and_what_is_empty_is_left_out() {
+        assert_eq!(time(1_764_374_400_000), "2025-11-29T00:00:00Z");
+        let dir = tempfile::tempdir().unwrap();
+        let log = tracing_subscriber::registry().with(Audit::of_command(dir.path()));
+        tracing::subscriber::with_default(log, || {
+            tracing::info!(target: "audit", event = "command", what = "/status/backend/stop", plugin = "", result = "");
+        });
+        let [owners, _] = read(dir.path());
+        assert_eq!(
+            owners[0]["fields"],
+            serde_json::json!({ "event": "command", "what": "/status/backend/stop" })
+        );
     }
 
     #[test]

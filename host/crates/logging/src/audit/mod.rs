@@ -20,4 +20,5 @@ mod paths;
 pub use file::AuditFile;
 pub use fold_repeats::network;
 pub use layer::Audit;
+pub use layer::time;
 pub use paths::{TARGET, paths};

@@ -108,7 +108,7 @@ impl Gate {
     pub(crate) fn more_memory(&self) -> String {
         let more = exact_size(self.limits().memory.saturating_mul(2));
         format!(
-            " To allow more:\n[plugin.{}.limits]\nmemory = \"{more}\"",
+            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\nmemory = \"{more}\"",
             self.plugin()
         )
     }
@@ -116,13 +116,19 @@ impl Gate {
     /// `more_cpu` is what to write where a turn of it takes too long.
     pub(crate) fn more_cpu(&self) -> String {
         let more = exact_duration(self.limits().cpu.saturating_mul(2));
-        format!(" To allow more:\n[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin())
+        format!(
+            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\ncpu = \"{more}\"",
+            self.plugin()
+        )
     }
 
     /// `more_time` is what to write where its answers take too long.
     pub(crate) fn more_time(&self) -> String {
         let more = exact_duration(self.limits().call.saturating_mul(2));
-        format!(" To allow more:\n[plugin.{}.limits]\ncall = \"{more}\"", self.plugin())
+        format!(
+            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\ncall = \"{more}\"",
+            self.plugin()
+        )
     }
 
     /// Refuses what is more than a limit. `what` is its key in the configuration, and `ceiling` what no configuration
@@ -138,7 +144,12 @@ impl Gate {
     /// `more` is what to write to double a limit, with the blank before it; `None` where nothing can.
     fn more(&self, what: &str, most: u32, ceiling: u32) -> Option<String> {
         let more = most.saturating_mul(2).clamp(1, ceiling);
-        (most < ceiling).then(|| format!(" To allow more:\n[plugin.{}.limits]\n{what} = {more}", self.plugin()))
+        (most < ceiling).then(|| {
+            format!(
+                " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\n{what} = {more}",
+                self.plugin()
+            )
+        })
     }
 
     /// Refuses a permission. `toml` is what would allow it; `None` where nothing would.
@@ -156,7 +167,9 @@ impl Gate {
     pub(super) fn explain(&self, what: &str, toml: Option<String>) -> Denial {
         let plugin = self.plugin();
         Denial(match toml {
-            Some(toml) => format!("The plugin {plugin} {what}. To allow it:\n{toml}"),
+            Some(toml) => {
+                format!("The plugin {plugin} {what}. To allow it, add these lines to the configuration:\n{toml}")
+            }
             None => format!(
                 "The plugin {plugin} {what}. Its manifest does not request this permission, so it cannot \
                  be granted."

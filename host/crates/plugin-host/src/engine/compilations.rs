@@ -32,7 +32,7 @@ impl Compilations {
     /// Shows a compilation until what it returns is dropped.
     pub(crate) fn begin(&self, name: &str, bytes: usize) -> impl Drop + use<'_> {
         let seconds = bytes.div_ceil(COMPILED_IN_A_SECOND).max(1);
-        tracing::info!("compiling {name} (first start with this version of it; about {seconds} s)");
+        tracing::info!("compiling {name}, because this version starts for the first time (about {seconds} s)");
         self.names.send_modify(|names| names.push(name.to_owned()));
         Compilation {
             names: &self.names,

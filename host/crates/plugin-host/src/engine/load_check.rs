@@ -59,7 +59,7 @@ pub(crate) fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> 
     }
     let needed = inspection.memory.div_ceil(1 << 20);
     Err(LoadError::Unfit(format!(
-        "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: add to the configuration\n\
+        "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: add these lines to the configuration:\n\
          [plugin.{name}.limits]\nmemory = \"{needed} MiB\"",
         inspection.manifest.name, inspection.memory
     )))

@@ -31,7 +31,7 @@ pub(super) fn trouble(plugin: &str, refused: &[Refusal]) -> Trouble {
     let why: Vec<_> = refused.iter().map(|refusal| refusal.why.as_str()).collect();
     let mut hints: Vec<_> = refused.iter().filter_map(|refusal| refusal.hint.as_deref()).collect();
     hints.dedup();
-    hints.push("To see the lines in the file: nexus config check");
+    hints.push("`nexus config check` shows the lines in the file");
     Trouble::new(
         format!("plugin {plugin}"),
         truncate::sentence(why.join(" ")),

@@ -52,7 +52,7 @@ use futures::future::BoxFuture;
 use nexus_model::limits;
 use nexus_model::plugin::{Failure, PluginState, PluginStatus, Refusal};
 use nexus_model::time::millis;
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, sentence};
 use nexus_plugin_traits::{CallError, PluginRecord};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -437,9 +437,8 @@ impl<E: Exports> Task<E> {
         let trouble = refused::trouble(plugin, &refused);
         tracing::error!(
             plugin,
-            "the plugin cannot use its settings: {} To fix: {}",
-            trouble.why,
-            trouble.fix.as_deref().unwrap_or_default()
+            "the plugin cannot use its settings: {}",
+            sentence(&trouble.why, trouble.fix.as_deref())
         );
         // Before the state: whoever sees that asks for the reason.
         self.refuse(refused);

@@ -87,25 +87,22 @@ impl PluginInfo {
     fn limits(&self) -> Vec<String> {
         let limits = self.gate.limits();
         vec![
-            format!("at most {} of memory", exact_size(limits.memory)),
-            format!("at most {} of CPU time without a pause", exact_duration(limits.cpu)),
-            format!("at most {} % of a core over a minute", limits.cpu_share),
-            format!("at most {} a minute into its store", exact_size(limits.store_writes)),
-            format!("an answer within {}", exact_duration(limits.call)),
+            format!("{} of memory", exact_size(limits.memory)),
             format!(
-                "at most {}",
-                plural::of(
-                    limits.streams.into(),
-                    "waiting call or stream",
-                    "waiting calls and streams"
-                )
+                "{} of CPU time per call before it must return to Nexus",
+                exact_duration(limits.cpu)
             ),
-            format!(
-                "at most {}",
-                plural::of(limits.processes.into(), "process", "processes")
+            format!("{} % of one core, averaged over a minute", limits.cpu_share),
+            format!("{} written into its store per minute", exact_size(limits.store_writes)),
+            format!("{} until it has answered a call", exact_duration(limits.call)),
+            plural::of(
+                limits.streams.into(),
+                "waiting call or stream",
+                "waiting calls and streams",
             ),
+            plural::of(limits.processes.into(), "process", "processes"),
             format!(
-                "at most {} a second in the log",
+                "{} in the log per second",
                 plural::of(limits.log_lines.into(), "line", "lines")
             ),
         ]

@@ -82,7 +82,7 @@ async fn a_component_that_would_not_load_cannot_be_confirmed() {
     assert_eq!(confirm.len(), 0, "{confirm:?}");
     assert_eq!(
         restart[0].error.as_deref(),
-        Some("it cannot be loaded: it wants another contract")
+        Some("the component cannot be loaded: it wants another contract")
     );
     rig.service.apply(&pending.id).await.unwrap();
     assert_eq!(rig.done(), Vec::<String>::new());

@@ -30,7 +30,13 @@ pub struct Restored {
 /// directory; there is not enough space. In each case the data is as it was.
 pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Restored> {
     let named = || format!("the backup {}", file.display());
-    let archive = File::open(file).with_context(named)?;
+    let archive = match File::open(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+            "{} does not exist. To fix: give the path of a file that `nexus backup` wrote",
+            named()
+        ),
+        opened => opened.with_context(named)?,
+    };
     // Held to the end: a nexus that starts meanwhile is refused.
     let _lock = Lock::acquire(data_dir)?;
     let there = entries(data_dir)?;

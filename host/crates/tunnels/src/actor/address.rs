@@ -4,7 +4,7 @@ use super::Actor;
 use crate::attempt_end::{AttemptEnd, Pause, accept_plaintext};
 use crate::origin_listener::{OpenListener, TunnelListener};
 use crate::task_channels::ListenerAddress;
-use nexus_config::resolved;
+use nexus_config::{in_table, resolved};
 use nexus_model::limits;
 use nexus_model::tunnel::{Descriptor, Encryption, TunnelState, public_address};
 use std::net::SocketAddr;
@@ -19,15 +19,13 @@ impl Actor {
         if !wanted.ip().is_loopback() {
             return Err(AttemptEnd::Never {
                 why: format!("the listener of the tunnel must be on a loopback address, not {wanted}"),
-                hint: Some(format!("[tunnel.{}]\nlisten = \"127.0.0.1:0\"", self.tunnel.name)),
+                hint: Some(self.any_port()),
             });
         }
+        let any_port = self.any_port();
         let failed = |error: std::io::Error| AttemptEnd::Again {
             why: format!("cannot listen on {wanted}: {error}"),
-            hint: Some(format!(
-                "Stop the program that uses the port, or use any free port:\n[tunnel.{}]\nlisten = \"127.0.0.1:0\"",
-                self.tunnel.name
-            )),
+            hint: Some(format!("stop the program that uses the port, or {any_port}")),
             pause: Pause::Backoff,
         };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
@@ -129,6 +127,10 @@ impl Actor {
             why,
             hint: Some(accept_plaintext(&self.tunnel.name)),
         }
+    }
+
+    fn any_port(&self) -> String {
+        in_table(&format!("tunnel.{}", self.tunnel.name), "listen = \"127.0.0.1:0\"")
     }
 
     pub(super) fn forget_url(&mut self) {

@@ -64,8 +64,8 @@ impl PluginRecord for FakeRecord {
             grants: grants.iter().map(|words| (*words).to_owned()).collect(),
             missing_permissions: Vec::new(),
             limits: vec![
-                "at most 64 MiB of memory".into(),
-                "at most 2s of CPU without a pause".into(),
+                "64 MiB of memory".into(),
+                "2s of CPU time per call before it must return to Nexus".into(),
             ],
         }
     }

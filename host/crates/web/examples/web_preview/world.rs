@@ -301,6 +301,7 @@ pub fn status(name: &str, kind: Kind, state: PluginState) -> PluginStatus {
         state,
         restarts: 0,
         last_failure: None,
+        tunnel: None,
     }
 }
 

@@ -161,7 +161,7 @@ pub(super) async fn swap(
     JsonBody(swap): JsonBody<BackendSwap>,
 ) -> Result<Json<BackendStatus>, Problem> {
     let swapped = state.services.chat.swap(&swap.plugin).await;
-    swapped.map_err(|error| state.not_swapped(error.into()))?;
+    swapped.map_err(|error| state.not_swapped(&swap.plugin, error.into()))?;
     Ok(backend(State(state)).await)
 }
 

@@ -173,7 +173,7 @@ pub(super) async fn swap(
     let swapped = state.services.tunnels.swap(&name, &swap.plugin).await;
     let swapped = swapped.map_err(|error| match ApiError::from(error) {
         error @ ApiError::NotFound(_) => unknown_tunnel(&state, &name, error),
-        error => state.not_swapped(error),
+        error => state.not_swapped(&swap.plugin, error),
     })?;
     Ok(Json(Swapped {
         url: swapped.url,

@@ -189,7 +189,7 @@ export function start() {
     part.rest?.remove();
     Object.assign(part, { missing, rest: null });
     if (!missing) return;
-    const rest = part.rest = el('button', { type: 'button', className: 'plain', textContent: `Show all (${Math.ceil(missing / 1024)} KB more)` });
+    const rest = part.rest = el('button', { type: 'button', className: 'plain', textContent: `Show all (${Math.ceil(missing / 1024)} KiB more)` });
     rest.onclick = () => { rest.disabled = live.send({ type: 'part', session, part: part.data.id }); };
     (part.inside ?? part.node).append(rest);
   }

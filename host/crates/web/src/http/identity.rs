@@ -169,7 +169,7 @@ impl Who {
     }
     /// Writes an order that changes the host itself into the audit.
     pub(crate) fn orders(&self, what: &str, plugin: &str, result: &str) {
-        tracing::info!(target: "audit", event = "order", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
+        tracing::info!(target: "audit", event = "command", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
     }
 }
 

@@ -9,7 +9,8 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use nexus_auth::{Access, End, Session};
-use nexus_auth::{Device, Listed};
+use nexus_auth::{Device, Listed, place_in_words};
+use nexus_model::plural;
 use nexus_model::time::Millis;
 use serde::Deserialize;
 
@@ -28,7 +29,7 @@ struct Group {
     /// In the form: `account`, `login`, `device`.
     kind: &'static str,
     title: &'static str,
-    help: &'static str,
+    help: String,
     verb: &'static str,
     rows: Vec<Row>,
 }
@@ -105,7 +106,7 @@ async fn render(state: &WebState, login: Session, done: Option<String>, error: O
         Ok(access) => access,
         Err(error) => return failure(&error.into()),
     };
-    let groups = groups(access, &login);
+    let groups = groups(access, &login, state.services.auth.lockout_failures());
     let status = if error.is_some() {
         StatusCode::CONFLICT
     } else {
@@ -122,14 +123,15 @@ async fn render(state: &WebState, login: Session, done: Option<String>, error: O
     (status, show(&page)).into_response()
 }
 
-fn groups(access: Access, own: &Session) -> Vec<Group> {
+/// `failures`: how many wrong passwords lock an account.
+fn groups(access: Access, own: &Session, failures: u32) -> Vec<Group> {
     let device = own.login.device.clone();
     let logins = access.logins.into_iter().map(|login| Row {
         own: login.id == own.id(),
         label: format!(
             "{} at {}, since {}",
             login.user.account,
-            somewhere(&login.place),
+            place_in_words(&login.place),
             time(login.created_at)
         ),
         name: login.user.account,
@@ -141,7 +143,7 @@ fn groups(access: Access, own: &Session) -> Vec<Group> {
         label: format!(
             "{} at {}, since {}",
             known.user.account,
-            somewhere(&known.place),
+            place_in_words(&known.place),
             time(known.created_at)
         ),
         name: known.user.account,
@@ -170,26 +172,34 @@ fn groups(access: Access, own: &Session) -> Vec<Group> {
         Group {
             kind: "login",
             title: "Logins",
-            help: "Browsers that are logged in. A login is valid only at the address where it was made.",
+            help: "Browsers that are logged in. A login is valid only at the address at which you logged in."
+                .to_owned(),
             verb: "End",
             rows: logins.collect(),
         },
         Group {
             kind: "device",
             title: "Known devices",
-            help: "Browsers that have logged in before. Each has its own limit of five wrong passwords, so strangers \
-                cannot lock it out. Forgetting a device also ends its logins.",
+            help: of_devices(failures),
             verb: "Forget",
             rows: devices.collect(),
         },
         Group {
             kind: "account",
             title: "Accounts",
-            help: "To add an account, run on the machine: nexus user add NAME",
+            help: "To add an account, run on the machine that runs Nexus: nexus user add NAME".to_owned(),
             verb: "Remove",
             rows: accounts.collect(),
         },
     ]
+}
+
+fn of_devices(failures: u32) -> String {
+    format!(
+        "Browsers that have logged in before. Each has its own limit of {}, so strangers cannot lock it out. Forgetting a \
+         device also ends its logins.",
+        plural::of(failures.into(), "wrong password", "wrong passwords")
+    )
 }
 
 fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> Vec<Fact> {
@@ -201,7 +211,7 @@ fn facts(place: &str, peer: &str, agent: &str, since: Millis, seen: Millis) -> V
         }
     };
     vec![
-        Fact::new("Place", somewhere(place)),
+        Fact::new("Place", place_in_words(place)),
         Fact::new("Address", unknown(peer)),
         Fact::new("Browser", browser(agent).unwrap_or_else(|| unknown(agent))),
         Fact::at("Since", since),
@@ -239,14 +249,6 @@ fn browser(agent: &str) -> Option<String> {
     Some(format!("{} on {}", find(&names)?, find(&systems)?))
 }
 
-fn somewhere(place: &str) -> String {
-    match place {
-        "" => "unknown".to_owned(),
-        "loopback" => "this machine".to_owned(),
-        place => place.to_owned(),
-    }
-}
-
 fn time(at: Millis) -> String {
     let at = i64::try_from(at)
         .ok()
@@ -259,7 +261,13 @@ fn time(at: Millis) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::browser;
+    use super::*;
+
+    #[test]
+    fn a_device_has_the_number_of_attempts_that_is_configured() {
+        assert!(of_devices(3).contains("limit of 3 wrong passwords,"));
+        assert!(of_devices(1).contains("limit of 1 wrong password,"));
+    }
 
     #[test]
     fn browsers_are_called_as_people_call_them() {

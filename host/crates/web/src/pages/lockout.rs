@@ -1,22 +1,43 @@
-//! How long a lockout lasts, in words.
+//! How long something lasts, in words.
 
+use nexus_model::plural;
 use nexus_model::time::Millis;
 
-/// `in 12 minutes`, for lockouts and restarts.
+/// `45 seconds`, `12 minutes`.
+fn in_words(milliseconds: Millis) -> String {
+    match milliseconds.div_ceil(1000) {
+        seconds @ 0..=90 => plural::of(seconds, "second", "seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
+
+/// `in 12 minutes`, for restarts.
 pub(in crate::pages) fn until(at: Millis, now: Millis) -> String {
-    let seconds = at.saturating_sub(now).div_ceil(1000);
-    match seconds {
+    match at.saturating_sub(now) {
         0 => "now".to_owned(),
-        1 => "in 1 second".to_owned(),
-        2..=90 => format!("in {seconds} seconds"),
-        _ => format!("in {} minutes", seconds.div_ceil(60)),
+        left => format!("in {}", in_words(left)),
     }
 }
 
 pub(in crate::pages) fn locked(at: Millis, now: Millis) -> String {
     format!(
-        "Too many wrong attempts. This account is locked here; try again {}. To unlock it now, run `nexus user unlock \
-         ACCOUNT` on the machine.",
-        until(at, now)
+        "Too many wrong passwords. You cannot log in to this account from this browser for {}. To unlock the account now, \
+         run `nexus user unlock ACCOUNT` on the machine that runs Nexus.",
+        in_words(at.saturating_sub(now))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_says_how_long_it_still_lasts() {
+        assert!(locked(1_800_000, 0).contains("from this browser for 30 minutes."));
+        assert!(locked(1_800_000, 1_755_000).contains("from this browser for 45 seconds."));
+        assert_eq!(
+            [until(1, 1), until(1_001, 1), until(200_000, 0)],
+            ["now", "in 1 second", "in 4 minutes"]
+        );
+    }
 }

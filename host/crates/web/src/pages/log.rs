@@ -32,8 +32,8 @@ pub(crate) struct Which {
 pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Which>, user: User) -> Response {
     let about = match (&which.tunnel, &which.plugin) {
         (Some(tunnel), _) => format!("tunnel {tunnel}"),
-        (None, Some(plugin)) => plugin.clone(),
-        (None, None) => "all".to_owned(),
+        (None, Some(plugin)) => format!("plugin {plugin}"),
+        (None, None) => String::new(),
     };
     let mut command = "nexus logs --follow".to_owned();
     for (flag, name) in [("--tunnel", &which.tunnel), ("--plugin", &which.plugin)] {

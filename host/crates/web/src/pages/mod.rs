@@ -13,7 +13,7 @@ mod page_frame;
 pub(super) mod redirect;
 pub(super) mod status;
 
-pub(super) use message::{failure, message, not_found, starting};
+pub(super) use message::{failure, message, not_done, not_found, starting};
 pub(super) use page_frame::banners;
 
 use lockout::{locked, until};

@@ -3,7 +3,7 @@
 
 mod plugins;
 
-use super::{Frame, failure, message, show, until};
+use super::{Frame, message, show, until};
 use crate::WebState;
 use crate::http::identity::{User, UserForm};
 use crate::http::listener::Place;
@@ -19,7 +19,7 @@ use nexus_model::plugin::Details;
 use nexus_model::plural;
 use nexus_model::reload::{Change, Effect, Pending, What};
 use nexus_model::time::Millis;
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, sentence};
 use nexus_model::tunnel::{self, Encryption, TunnelStatistics, TunnelStatus};
 use plugins::{Machine, PluginRow};
 
@@ -150,19 +150,26 @@ struct SwapRow {
 }
 
 impl SwapRow {
-    fn new(swap: &tunnel::Swap) -> Self {
+    /// `current`: the provider of the tunnel. Where it is the new one too, it only gets new settings.
+    fn new(swap: &tunnel::Swap, current: &str) -> Self {
         use tunnel::Step::{Checking, Draining, Failed, Opening};
         let plugin = &swap.plugin;
+        let same = plugin == current;
         let (text, hint) = match &swap.step {
-            Opening { what } => (format!("{plugin} is replacing it: {what}"), None),
+            Opening { what } if same => (format!("{plugin} is opening with its new settings: {what}"), None),
+            Opening { what } => (format!("{plugin} is replacing {current}: {what}"), None),
             Checking { url } => (format!("{plugin} is open at {url}; running the public check"), None),
             Draining { url: Some(url) } => (
-                format!("{plugin} is the provider now, at {url}; the old address closes in a moment"),
+                format!("{plugin} is open at {url}; the old address closes in a moment"),
                 None,
             ),
             Draining { url: None } => (format!("{plugin} is the provider now"), None),
+            Failed { why, hint } if same => (
+                format!("{plugin} did not open with its new settings; the old settings are active again: {why}"),
+                hint.clone(),
+            ),
             Failed { why, hint } => (
-                format!("{plugin} could not replace the current plugin; nothing has changed: {why}"),
+                format!("{plugin} could not replace {current}; nothing has changed: {why}"),
                 hint.clone(),
             ),
         };
@@ -205,7 +212,7 @@ impl TunnelRow {
             WaitingForAccount => (
                 "off",
                 "Waiting",
-                Some("It opens as soon as an owner account exists.".to_owned()),
+                Some("The tunnel opens as soon as an owner account exists.".to_owned()),
                 None,
             ),
             Starting { what } => ("busy", "Opening", Some(what.clone()), None),
@@ -215,11 +222,11 @@ impl TunnelRow {
             Reconnecting { why } => ("busy", "Reconnecting", Some(why.clone()), None),
             Waiting { why, hint, at } => (
                 "busy",
-                "Waiting",
-                Some(format!("{why} Retrying {}.", until(*at, now))),
+                "Not open, retrying",
+                Some(format!("{} Nexus retries {}.", sentence(why, None), until(*at, now))),
                 hint.clone(),
             ),
-            Failed { why, hint } => ("bad", "Failed", Some(why.clone()), hint.clone()),
+            Failed { why, hint } => ("bad", "Failed", Some(sentence(why, None)), hint.clone()),
             Stopping => ("busy", "Closing", None, None),
         };
         let fresh = status.fresh;
@@ -269,7 +276,7 @@ impl TunnelRow {
                 .swap
                 .as_ref()
                 .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
-                .map(SwapRow::new),
+                .map(|swap| SwapRow::new(swap, &status.plugin)),
             plaintext: status.encryption == Some(Encryption::None),
             can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
@@ -328,6 +335,10 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Sta
             .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
             .map(|row| TunnelRow {
                 hint: row.hint.map(|hint| with_file(&hint, Some(file))),
+                swap: row.swap.map(|swap| SwapRow {
+                    hint: swap.hint.map(|hint| with_file(&hint, Some(file))),
+                    ..swap
+                }),
                 ..row
             })
             .collect(),
@@ -365,8 +376,9 @@ pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<St
         "restart" => drop(tokio::spawn(async move { chat.restart().await })),
         "swap" => {
             // Refused at once where it can be seen at once.
-            if let Err(error) = chat.swap(user.fields.get("plugin")).await {
-                return failure(&state.not_swapped(error.into()));
+            let plugin = user.fields.get("plugin");
+            if let Err(error) = chat.swap(plugin).await {
+                return super::not_done("The backend was not replaced", &state.not_swapped(plugin, error.into()));
             }
         }
         _ => {
@@ -449,8 +461,8 @@ pub(crate) async fn apply(State(state): State<WebState>, user: UserForm) -> Resp
     {
         return message(
             StatusCode::CONFLICT,
-            "Not done",
-            "The configuration file has changed again. Go back, reload the page and review the changes.",
+            "The changes were not applied",
+            "The configuration file has changed again. To fix: open the status page, review the changes and apply them.",
         );
     }
     // It takes a while, and the page shows how it goes: nobody waits for it here.
@@ -483,16 +495,46 @@ pub(crate) async fn tunnel(
             );
         }
     };
+    let title = if action == "start" {
+        "The tunnel was not opened"
+    } else {
+        "The tunnel was not closed"
+    };
     match done {
         Ok(()) => Redirect::to("/status").into_response(),
-        Err(error) => failure(&error.into()),
+        Err(error) => super::not_done(title, &error.into()),
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::questions;
+    use super::{SwapRow, questions};
+    use nexus_model::tunnel::{Step, Swap};
+
+    #[test]
+    fn a_swap_that_failed_names_the_current_plugin_or_says_that_it_is_the_same() {
+        let failed = |plugin: &str| {
+            let step = Step::Failed {
+                why: "no such server".to_owned(),
+                hint: None,
+            };
+            let swap = Swap {
+                plugin: plugin.to_owned(),
+                since: 0,
+                step,
+            };
+            SwapRow::new(&swap, "tunnel-cloudflared").text
+        };
+        assert_eq!(
+            failed("tunnel-cloudflared"),
+            "tunnel-cloudflared did not open with its new settings; the old settings are active again: no such server"
+        );
+        assert_eq!(
+            failed("tunnel-ssh"),
+            "tunnel-ssh could not replace tunnel-cloudflared; nothing has changed: no such server"
+        );
+    }
 
     #[test]
     fn only_what_takes_something_away_is_asked_about() {

@@ -47,7 +47,7 @@ impl Gate {
     /// or its network.
     pub(crate) fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
         self.refuse(format!(
-            "{refused}. To allow it:\n{}",
+            "{refused}. To allow it, add these lines to the configuration:\n{}",
             self.http_toml(Some(grant), None)
         ))
     }

@@ -34,8 +34,8 @@ fn find_on(
             Ok(path.to_path_buf())
         } else {
             Err(format!(
-                "{} is not an executable file. It is the `path` in [plugin.{}.grants.process.{}]. Correct \
-                 it, or leave it out to search the PATH.",
+                "{} is not an executable file. To fix: correct `path` in [plugin.{}.grants.process.{}] in the \
+                 configuration, or leave it out to search the PATH",
                 path.display(),
                 plugin,
                 toml_text::key(binary)
@@ -69,8 +69,9 @@ fn find_on(
         .find(|p| executable(p));
     found.ok_or_else(|| {
         format!(
-            "`{binary}` was not found in {}, on the PATH of nexus or in the usual folders for programs. If it is \
-             elsewhere, set its path:\n[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"\n",
+            "`{binary}` was not found in {}, on Nexus's PATH or in the usual program folders. To fix: if it is installed \
+             elsewhere, add these lines to the configuration:\n[plugin.{}.grants.process.{}]\npath = \
+             \"/absolute/path/of/{binary}\"\n",
             tools.display(),
             plugin,
             toml_text::key(binary)
@@ -133,7 +134,9 @@ mod tests {
         let last = [dir.path().join("installed")];
         assert_eq!(find("tool", None, &last).unwrap(), installed);
         let missing = find("tool", None, &[]).unwrap_err();
-        assert!(missing.contains("[plugin.demo.grants.process.tool]"), "{missing}");
+        let (cause, fix) = missing.split_once(" To fix: ").unwrap();
+        assert!(cause.starts_with("`tool` was not found in "), "{missing}");
+        assert!(fix.contains("[plugin.demo.grants.process.tool]"), "{missing}");
         make(&on_path, 0o644);
         assert!(find("tool", None, &[]).is_err(), "not executable");
         make(&on_path, 0o755);

@@ -30,7 +30,7 @@ impl Gate {
     pub(crate) fn store_full(&self, full: &str) -> Denial {
         self.refuse(match requested(self) {
             Some(most) if most > self.grants().store_quota => format!(
-                "{full}. To allow more:\n[plugin.{}.grants]\nstore_quota = {most}",
+                "{full}. To allow more, add these lines to the configuration:\n[plugin.{}.grants]\nstore_quota = {most}",
                 self.plugin()
             ),
             _ => format!("{full}. Its manifest does not request more, so it must delete something."),

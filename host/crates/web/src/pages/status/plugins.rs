@@ -2,7 +2,9 @@
 
 use crate::pages::until;
 use nexus_model::plugin::{Details, Failure, Kind, PluginState, PluginStatistics, PluginStatus, Source};
+use nexus_model::plural;
 use nexus_model::time::Millis;
+use nexus_model::trouble::sentence;
 use nexus_model::units::{about_size, about_time};
 
 /// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
@@ -90,7 +92,10 @@ fn row(id: usize, status: &PluginStatus, details: Option<&Details>, now: Millis)
         tone,
         state,
         detail,
-        failure: status.last_failure.clone(),
+        failure: status.last_failure.clone().map(|failure| Failure {
+            message: sentence(&failure.message, None),
+            ..failure
+        }),
         restarts: status.restarts,
         more: details.map(|details| more(details, now)),
     }
@@ -122,8 +127,10 @@ fn more(details: &Details, now: Millis) -> More {
                         .resident_bytes
                         .map(|bytes| format!("{} of memory", about_size(bytes))),
                 );
-                if process.restarts > 0 {
-                    words.push(format!("restarted {} times", process.restarts));
+                match process.restarts {
+                    0 => {}
+                    1 => words.push("restarted once".to_owned()),
+                    many => words.push(format!("restarted {many} times")),
                 }
                 words.join(" · ")
             })
@@ -133,28 +140,24 @@ fn more(details: &Details, now: Millis) -> More {
 
 fn did(statistics: &PluginStatistics) -> String {
     let mut words = vec![
-        format!(
-            "{} call{}",
-            statistics.calls,
-            if statistics.calls == 1 { "" } else { "s" }
-        ),
+        plural::of(statistics.calls, "call", "calls"),
         format!("{} failed", statistics.errors),
     ];
     // Of one that never grew its memory nothing is known.
     if statistics.memory_peak > 0 {
-        words.push(format!("{} of memory at peak", about_size(statistics.memory_peak)));
+        words.push(format!("peak memory {}", about_size(statistics.memory_peak)));
     }
     words.push(format!("{} of CPU", about_time(statistics.cpu_ms)));
     let noted = [
-        (statistics.traps, "crashes"),
-        (statistics.denied, "denied"),
-        (statistics.log_dropped, "log lines dropped"),
+        (statistics.traps, "crash", "crashes"),
+        (statistics.denied, "denied call", "denied calls"),
+        (statistics.log_dropped, "log line dropped", "log lines dropped"),
     ];
     words.extend(
         noted
             .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}")),
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, one, more)| plural::of(*count, one, more)),
     );
     if statistics.cpu_paused_ms > 0 {
         words.push(format!("throttled for {}", about_time(statistics.cpu_paused_ms)));
