@@ -15,7 +15,6 @@ use axum::Router;
 use http::StatusCode;
 use nexus_model::limits::HTTP_READ;
 use nexus_process::ancestry::{self, Hosts};
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,10 +108,8 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
 
 /// Answers with the reason, whatever is asked.
 async fn refuse(stream: UnixStream, why: String, closing: CancellationToken) {
-    let service = hyper::service::service_fn(move |_| {
-        std::future::ready(Ok::<_, Infallible>(api::refuse(StatusCode::FORBIDDEN, &why)))
-    });
-    server::converse(stream, service, REFUSED_HEADER, closing).await;
+    let refusal = move |_| std::future::ready(api::refuse(StatusCode::FORBIDDEN, &why));
+    server::converse(stream, refusal, REFUSED_HEADER, closing).await;
 }
 
 fn admitted(stream: &UnixStream) -> Result<(), String> {

@@ -5,13 +5,15 @@
 
 use super::connection_limits::{FromClient, Patient, Pulse, Slots};
 use crate::{Connection, Ingress, WebState, router};
-use axum::BoxError;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
+use axum::response::Response;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nexus_model::limits::{CONNECTIONS, HTTP_HEAD_BYTES, HTTP_HEAD_FIELDS, HTTP_READ};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,39 +111,49 @@ pub(crate) async fn one(
 ) {
     let (closing, pulse) = (connection.closing.clone(), stream.pulse());
     let stream = connection.counting(stream);
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+    let handler = move |request: hyper::Request<Incoming>| {
         let mut request = request.map(|body| Body::new(FromClient::new(body, Arc::clone(&pulse))));
         request.extensions_mut().insert(connection.clone());
-        let (working, answer) = (pulse.work(), app.clone().oneshot(request));
+        let (working, response) = (pulse.work(), app.clone().oneshot(request));
         async move {
-            let answer = answer.await;
+            let Ok(response) = response.await;
             drop(working);
-            answer
+            response
         }
-    });
-    converse(stream, service, HTTP_HEAD_BYTES, closing).await;
+    };
+    converse(stream, handler, HTTP_HEAD_BYTES, closing).await;
 }
 
-/// Speaks HTTP over one connection, to its end; when `closing` is cancelled, to the end of the request that runs.
-pub(crate) async fn converse<S, B>(
+/// `Stream` is what a connection is read from and written to.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Serves HTTP over one connection with `handler` until the connection ends; when `closing` is cancelled, until the request
+/// that runs has ended. `header_bytes` bounds the head of a request.
+///
+/// The stream and the handler are boxed, so that hyper's connection is compiled once and not for each kind of listener.
+pub(crate) async fn converse<F>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    service: S,
+    handler: impl Fn(hyper::Request<Incoming>) -> F + Send + 'static,
     header_bytes: usize,
     closing: CancellationToken,
 ) where
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
+    F: Future<Output = Response> + Send + 'static,
 {
+    let handler: Handler = Box::new(move |request| handler(request).map(Ok::<_, Infallible>).boxed());
+    converse_boxed(Box::new(stream), handler, header_bytes, closing).await;
+}
+
+type Handler = Box<dyn Fn(hyper::Request<Incoming>) -> BoxFuture<'static, Result<Response, Infallible>> + Send>;
+
+async fn converse_boxed(stream: Box<dyn Stream>, handler: Handler, header_bytes: usize, closing: CancellationToken) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_READ)
         .max_buf_size(header_bytes)
         .max_headers(HTTP_HEAD_FIELDS)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), hyper::service::service_fn(handler))
         .with_upgrades();
     let mut served = std::pin::pin!(served);
     let result = tokio::select! {

@@ -10,6 +10,7 @@ use super::{WebState, live};
 use crate::http::connection_limits::Patient;
 use crate::http::server::{accept, converse};
 use crate::services::Services;
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -19,7 +20,6 @@ use nexus_model::limits;
 use nexus_model::plugin::{Details, PluginState, PluginStatus};
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::{PublicCheckResult, TunnelState, TunnelStatus};
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,11 +82,11 @@ pub async fn serve(listener: TcpListener, state: WebState, shutdown: Cancellatio
     };
     let each = |stream: Patient<TcpStream>, _| {
         let (source, closing) = (source.clone(), shutdown.child_token());
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let handler = move |request: Request<Incoming>| {
             let source = source.clone();
-            async move { Ok::<_, Infallible>(answer(&source, &request).await) }
-        });
-        converse(stream, service, limits::METRICS_HEADER_BYTES, closing)
+            async move { answer(&source, &request).await.map(Body::new) }
+        };
+        converse(stream, handler, limits::METRICS_HEADER_BYTES, closing)
     };
     accept(listener, limits::METRICS_CONNECTIONS, &shutdown, each).await;
 }
