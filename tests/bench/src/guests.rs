@@ -193,7 +193,7 @@ fn component(world: &str, kind: &str, imports: &str, core: &str) -> anyhow::Resu
         {core})"#
     );
     let mut module = wat::parse_str(text)?;
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     let mut bytes = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let manifest = format!(
         "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \

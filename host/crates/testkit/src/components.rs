@@ -65,7 +65,7 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         {rest})"#
     );
     let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let bytes = ComponentEncoder::default()
         .validate(true)
         .module(&module)
