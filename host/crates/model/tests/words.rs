@@ -170,6 +170,7 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
         "target",
         "builtin",
         "node_modules",
+        ".tools",
         "fixtures",
         ".git",
         "tests/bench",

@@ -129,7 +129,7 @@ async fn what_fails_is_as_before_and_says_why() {
     let pending = rig.write(&text).await.unwrap();
     rig.loads.fail(Some(("tunnel", "no such program")));
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
-    assert!(error.ends_with("no such program"), "{error}");
+    assert!(error.ends_with("no such program."), "{error}");
     let still = rig.pending.borrow().clone().unwrap();
     let What::Changed { confirm, applying, .. } = &still.what else {
         panic!()

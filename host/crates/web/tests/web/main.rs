@@ -361,7 +361,7 @@ async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
     for _ in 0..5 {
         attempt("wrong").await;
     }
-    assert!(attempt("wrong").await.text.contains("in 30 minutes"));
+    assert!(attempt("wrong").await.text.contains("for 30 minutes"));
 }
 
 #[tokio::test]

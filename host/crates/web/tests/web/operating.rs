@@ -103,7 +103,7 @@ async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
     let page = web.get("/account/access", &cookie).await;
     assert_eq!(page.status, 200);
     for shown in [
-        "this one",
+        "this browser",
         "this machine",
         "tunnel home",
         "203.0.113.9",
