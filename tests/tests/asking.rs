@@ -168,7 +168,7 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     let browser = nexus_tests::browser::Browser::set_up(&nexus).await;
 
     let failed = phase(&browser, "failed").await;
-    let why = failed["why"].as_str().unwrap();
+    let why = format!("{} To fix: {}", failed["why"], failed["hint"]);
     let file = project.join(".opencode/plugin/x.js");
     for words in [file.to_str().unwrap(), "delete or move it", "project_config = true"] {
         assert!(why.contains(words), "{words}: {why}");

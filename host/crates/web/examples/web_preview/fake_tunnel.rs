@@ -1,8 +1,7 @@
 //! A tunnel provider that opens at once, or is refused.
 #![allow(unreachable_pub)]
 
-use super::records::FakeRecord;
-use super::world::status;
+use super::records::{FakeRecord, status};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};

@@ -10,7 +10,6 @@
 #![allow(clippy::print_stderr)]
 
 mod fake;
-mod script;
 
 use nexus_model::time::SystemClock;
 use nexus_web::{Ingress, WebState, serve};

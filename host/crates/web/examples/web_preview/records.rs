@@ -1,9 +1,21 @@
-//! What was counted of a plugin, made up.
+//! The status of a plugin and what was counted of it, made up.
 #![allow(unreachable_pub)]
 
-use nexus_model::plugin::{Facts, Kind, PluginStatistics, PluginStatus, Source};
+use nexus_model::plugin::{Facts, Kind, PluginState, PluginStatistics, PluginStatus, Source};
 use nexus_model::time::{Clock as _, SystemClock};
 use nexus_plugin_traits::PluginRecord;
+
+pub fn status(name: &str, kind: Kind, state: PluginState) -> PluginStatus {
+    PluginStatus {
+        name: name.into(),
+        kind,
+        version: "0.1.0".into(),
+        state,
+        restarts: 0,
+        last_failure: None,
+        tunnel: None,
+    }
+}
 
 pub struct FakeRecord {
     kind: Kind,

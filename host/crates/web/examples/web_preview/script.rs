@@ -1,7 +1,7 @@
 //! A scripted answer. Words in the prompt choose what happens: `ask`, `retry`, `interrupt`, `fail`, `long`.
 #![allow(dead_code, unreachable_pub)]
 
-use super::fake::{done, message, part, permission, tool};
+use super::events::{done, message, now, part, permission, tool};
 use nexus_model::chat::{Content, Event, Role, ToolState, Turn};
 use nexus_plugin_traits::Prompt;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub async fn answer(push: impl Fn(Event), prompt: Prompt, pace: Duration, stamp:
     push(Event::Turn { turn: Turn::Running });
     rest().await;
     if prompt.text.contains("retry") {
-        let next_at = Some(super::fake::now() + 4000);
+        let next_at = Some(now() + 4000);
         let text = "The provider is overloaded (529).".to_owned();
         push(Event::Turn {
             turn: Turn::Retrying {

@@ -1,9 +1,9 @@
 //! The real services on what pretends to be outside: a login plugin, tunnels, the plugins' counters, a configuration file.
 #![allow(dead_code, unreachable_pub)]
 
-use super::Conversations;
+use super::conversations::Conversations;
 use super::fake_tunnel::FakeTunnel;
-use super::records::FakeRecord;
+use super::records::{FakeRecord, status};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_auth::{AuthService, Client, NewLogin, Page, Progress, Session};
@@ -291,18 +291,6 @@ fn slow_npm(data_dir: &Path) -> PathBuf {
     #[cfg(unix)]
     std::fs::set_permissions(&npm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     folder
-}
-
-pub fn status(name: &str, kind: Kind, state: PluginState) -> PluginStatus {
-    PluginStatus {
-        name: name.into(),
-        kind,
-        version: "0.1.0".into(),
-        state,
-        restarts: 0,
-        last_failure: None,
-        tunnel: None,
-    }
 }
 
 async fn tunnels(

@@ -8,8 +8,6 @@ mod hello;
 mod live;
 mod operating;
 mod refusals;
-#[path = "../../examples/web_preview/script.rs"]
-mod script;
 
 use axum::Router;
 use axum::body::Body;
