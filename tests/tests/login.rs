@@ -66,11 +66,11 @@ async fn fails(browser: &Browser, password: &str) -> String {
 async fn lock(browser: &Browser) {
     for attempt in 1..5 {
         let page = fails(browser, "wrong").await;
-        assert!(!page.contains("locked"), "attempt {attempt} locked:\n{page}");
+        assert!(!page.contains("Too many wrong passwords"), "attempt {attempt} locked:\n{page}");
     }
     let page = fails(browser, "wrong").await;
-    assert!(page.contains("locked"), "the fifth did not lock:\n{page}");
-    assert!(page.contains("in 30 minutes"), "{page}");
+    assert!(page.contains("Too many wrong passwords"), "the fifth did not lock:\n{page}");
+    assert!(page.contains("for 30 minutes"), "{page}");
     assert!(page.contains("nexus user unlock"), "{page}");
 }
 
@@ -133,8 +133,8 @@ async fn five_wrong_passwords_lock_a_stranger_out_and_not_the_owners_device() {
     let stranger = Browser::new(&nexus.url);
     lock(&stranger).await;
     // The right password does not help where it is locked, on any unknown device.
-    assert!(fails(&stranger, PASSWORD).await.contains("locked"));
-    assert!(fails(&Browser::new(&nexus.url), PASSWORD).await.contains("locked"));
+    assert!(fails(&stranger, PASSWORD).await.contains("Too many wrong passwords"));
+    assert!(fails(&Browser::new(&nexus.url), PASSWORD).await.contains("Too many wrong passwords"));
     assert!(listed(&start)[0]["locked_until"].is_number());
     // The known device has a counter of its own.
     assert!(gets_in(&owner, PASSWORD).await);
@@ -143,7 +143,7 @@ async fn five_wrong_passwords_lock_a_stranger_out_and_not_the_owners_device() {
     assert!(nexus.survivors().is_empty());
     let nexus = start.up();
     let stranger = stranger.at(&nexus.url);
-    assert!(fails(&stranger, PASSWORD).await.contains("locked"));
+    assert!(fails(&stranger, PASSWORD).await.contains("Too many wrong passwords"));
     // The operator opens it beside the running host.
     assert!(user(&start, &["unlock", ACCOUNT], "").contains("Unlocked"));
     assert!(listed(&start)[0]["locked_until"].is_null());
@@ -155,7 +155,7 @@ async fn a_known_device_that_locks_itself_locks_nobody_else() {
     let (start, nexus, owner) = up().await;
     log_out(&owner).await;
     lock(&owner).await;
-    assert!(fails(&owner, PASSWORD).await.contains("locked"));
+    assert!(fails(&owner, PASSWORD).await.contains("Too many wrong passwords"));
     assert!(gets_in(&Browser::new(&nexus.url), PASSWORD).await);
     assert!(user(&start, &["unlock", ACCOUNT], "").contains("Unlocked"));
     assert!(gets_in(&owner, PASSWORD).await);
@@ -167,10 +167,10 @@ async fn the_lockout_is_as_the_configuration_says_and_ends_by_itself() {
     let nexus = start.up();
     Browser::set_up(&nexus).await;
     let stranger = Browser::new(&nexus.url);
-    assert!(!fails(&stranger, "wrong").await.contains("locked"));
+    assert!(!fails(&stranger, "wrong").await.contains("Too many wrong passwords"));
     let watch = Stopwatch::start();
-    assert!(fails(&stranger, "wrong").await.contains("locked"));
-    assert!(fails(&stranger, PASSWORD).await.contains("locked"));
+    assert!(fails(&stranger, "wrong").await.contains("Too many wrong passwords"));
+    assert!(fails(&stranger, PASSWORD).await.contains("Too many wrong passwords"));
     let log_in = async || stranger.log_in(ACCOUNT, PASSWORD).await.status();
     wait::seen_async("the lockout ends", log_in, reqwest::StatusCode::is_redirection).await;
     let lap = watch.stop();

@@ -45,7 +45,7 @@ fn a_port_that_is_taken_is_said() {
     let address = taken.local_addr().unwrap().to_string();
     let (code, said) = start().arg("--listen").arg(&address).refused();
     assert_eq!(code, Some(1), "{said}");
-    for word in [address.as_str(), "another program", "--listen 127.0.0.1:0"] {
+    for word in [address.as_str(), "stop the program", "--listen 127.0.0.1:0"] {
         assert!(said.contains(word), "{word:?} is missing:\n{said}");
     }
     assert!(!said.contains("out "), "stdout is for the readiness line:\n{said}");

@@ -178,7 +178,7 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
     })
     .await;
     assert!(
-        refused["swap"]["why"]
+        refused["swap"]["hint"]
             .as_str()
             .unwrap()
             .contains("[plugin.tunnel-nowhere]"),

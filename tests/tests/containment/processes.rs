@@ -64,7 +64,7 @@ async fn what_a_tunnel_abandons_ends_when_the_tunnel_is_given_up() {
         .await;
         wait::seen("its process runs", || running(&mut nexus), |n| *n == 2);
         until_health(&nexus, TUNNEL, "it crashed too often", |p| p["state"] == "failed").await;
-        until_card(&browser, "hostile", &["Failed", "Open the tunnel again"]).await;
+        until_card(&browser, "hostile", &["Failed", "To fix: open the tunnel again"]).await;
         wait::seen("its process ends", || running(&mut nexus), |n| *n == 1);
     }
     stop(nexus);

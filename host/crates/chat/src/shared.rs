@@ -295,7 +295,12 @@ impl Shared {
                 self.note(Tone::Busy, &format!("{title} is unavailable: {why}"))
             }
             Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is ready")),
-            Some((title, Phase::Failed { why, .. })) => self.note(Tone::Bad, &format!("{title} is not running: {why}")),
+            Some((title, Phase::Failed { why, hint })) => {
+                let text = format!("{title} is not running: {why}");
+                let plugin = self.status.borrow().plugin.clone();
+                tracing::warn!(plugin, "{}", sentence(&text, hint.as_deref()));
+                self.activity.note("chat", Tone::Bad, &text);
+            }
             _ => {}
         }
     }
