@@ -72,7 +72,7 @@ impl App {
     /// what cannot be loaded has failed alone.
     ///
     /// # Errors
-    /// The data directory is in use or cannot be written, the address is taken.
+    /// The data folder is in use or cannot be written, the address is taken.
     pub async fn start(config: Config, rereading: Rereading, front: Front) -> anyhow::Result<Self> {
         let mut lock = DataDirLock::take(&config.data_dir)?;
         let listener = bind(config.web.listen).await?;
@@ -231,6 +231,7 @@ impl App {
             host: Arc::new(HostInfo {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 config_file: config_file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
+                data_dir: config.data_dir.display().to_string(),
                 workspace: config.chat.workspace.display().to_string(),
             }),
         };
@@ -272,7 +273,7 @@ impl App {
         self.behind.tunnels.statuses()
     }
 
-    /// `data_dir` is the data directory, which this process holds.
+    /// `data_dir` is the data folder, which this process holds.
     pub fn data_dir(&self) -> &std::path::Path {
         &self.behind.foundation.config.data_dir
     }

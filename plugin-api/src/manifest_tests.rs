@@ -134,7 +134,7 @@ fn the_names_of_the_version_before_are_read_with_a_notice() {
     assert_eq!(
         read.old_keys
             .iter()
-            .map(|key| key.new_line.as_str())
+            .map(|key| key.new_line.text.as_str())
             .collect::<Vec<_>>(),
         ["license = \"MIT\"", "one_of = [\"a\", \"b\"]", "inherit_env = true"]
     );

@@ -77,7 +77,7 @@ impl Start {
         self.cold = true;
         self
     }
-    /// Another name of the data directory than `data`.
+    /// Another name of the data folder than `data`.
     #[must_use]
     pub fn data(mut self, name: &'static str) -> Self {
         self.data = name;

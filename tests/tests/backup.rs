@@ -67,7 +67,7 @@ async fn a_backup_of_a_running_nexus_comes_back_elsewhere_with_its_accounts_and_
     assert_eq!(new.get("/").await.status(), 200);
     stop(restored);
 
-    // Over data, which is kept, and is a whole data directory's database itself.
+    // Over data, which is kept, and is a whole data folder's database itself.
     let (code, said) = told(&elsewhere.run(&["restore"], &[name, "--force"], ""));
     assert_eq!(code, Some(0), "{said}");
     let before = fs::read_dir(elsewhere.data_dir()).unwrap().flatten();

@@ -50,7 +50,7 @@ fn all_is_well_before_a_start_while_it_runs_and_after_and_nothing_is_changed() {
     let start = Start::new().config(ECHO);
     let (code, report) = doctor(&start);
     assert_eq!(code, 0, "{report:#}");
-    assert!(!start.data_dir().exists(), "looking made a data directory");
+    assert!(!start.data_dir().exists(), "looking made a data folder");
     let nexus = start.up();
     let (code, report) = doctor(&start);
     assert_eq!(code, 0, "{report:#}");
@@ -147,7 +147,7 @@ fn a_port_that_another_nexus_has_is_told_from_one_of_a_stranger() {
     let (code, report) = doctor(&second);
     let listen = of(&report, "listen");
     assert_eq!(
-        (code, listen.contains("with another data directory")),
+        (code, listen.contains("with another data folder")),
         (1, true),
         "{listen}"
     );

@@ -407,7 +407,7 @@ async fn a_port_a_program_and_a_secret_that_are_missing_cost_metrics_and_notices
     );
     let nexus = start.up();
     let browser = Browser::set_up(&nexus).await;
-    let status = said(&start, &["status"], |said| said.contains("metrics does not work"));
+    let status = said(&start, &["status"], |said| said.contains("metrics do not work"));
     assert!(
         status.contains("notify does not work") && status.contains("NONE_SUCH"),
         "{status}"
@@ -419,7 +419,7 @@ async fn a_port_a_program_and_a_secret_that_are_missing_cost_metrics_and_notices
     );
     // They come by themselves once the port is free.
     drop(taken);
-    said(&start, &["status"], |said| !said.contains("metrics does not work"));
+    said(&start, &["status"], |said| !said.contains("metrics do not work"));
     let (code, _, _) = answer(&format!("http://{address}/metrics")).await.unwrap();
     assert_eq!(code, 200);
     stop(nexus);

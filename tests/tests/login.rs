@@ -66,10 +66,16 @@ async fn fails(browser: &Browser, password: &str) -> String {
 async fn lock(browser: &Browser) {
     for attempt in 1..5 {
         let page = fails(browser, "wrong").await;
-        assert!(!page.contains("Too many wrong passwords"), "attempt {attempt} locked:\n{page}");
+        assert!(
+            !page.contains("Too many wrong passwords"),
+            "attempt {attempt} locked:\n{page}"
+        );
     }
     let page = fails(browser, "wrong").await;
-    assert!(page.contains("Too many wrong passwords"), "the fifth did not lock:\n{page}");
+    assert!(
+        page.contains("Too many wrong passwords"),
+        "the fifth did not lock:\n{page}"
+    );
     assert!(page.contains("for 30 minutes"), "{page}");
     assert!(page.contains("nexus user unlock"), "{page}");
 }
@@ -134,7 +140,11 @@ async fn five_wrong_passwords_lock_a_stranger_out_and_not_the_owners_device() {
     lock(&stranger).await;
     // The right password does not help where it is locked, on any unknown device.
     assert!(fails(&stranger, PASSWORD).await.contains("Too many wrong passwords"));
-    assert!(fails(&Browser::new(&nexus.url), PASSWORD).await.contains("Too many wrong passwords"));
+    assert!(
+        fails(&Browser::new(&nexus.url), PASSWORD)
+            .await
+            .contains("Too many wrong passwords")
+    );
     assert!(listed(&start)[0]["locked_until"].is_number());
     // The known device has a counter of its own.
     assert!(gets_in(&owner, PASSWORD).await);

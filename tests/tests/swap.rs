@@ -165,7 +165,7 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
     );
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(
-        page.contains("; nothing has changed: ") && page.contains(" could not replace "),
+        page.contains(" stays active.") && page.contains(" could not replace "),
         "{page}"
     );
     assert_eq!(nexus.find_process("bore local"), Some(bore));

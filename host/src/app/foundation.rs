@@ -1,4 +1,4 @@
-//! What lies below the services: the data directory with its lock and database, the process table, the outgoing
+//! What lies below the services: the data folder with its lock and database, the process table, the outgoing
 //! client, and the runtime with the plugins of the configuration. Also all that `nexus user` needs.
 
 use crate::builtin;
@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// `DataDirLock` is the data directory, for this process alone.
+/// `DataDirLock` is the data folder, for this process alone.
 pub struct DataDirLock(Lock);
 
 impl DataDirLock {
-    /// Takes the lock of the data directory.
+    /// Takes the lock of the data folder.
     ///
     /// # Errors
     /// Another nexus runs on it.
@@ -45,7 +45,7 @@ pub struct Foundation {
     pub config: Config,
     /// `catalog` has the plugins that can be loaded.
     pub catalog: Arc<Catalog>,
-    /// `store` is the database in the data directory.
+    /// `store` is the database in the data folder.
     pub store: Store,
     /// `processes` is the table of child processes.
     pub processes: Arc<dyn Processes>,
@@ -82,7 +82,7 @@ impl Foundation {
     pub fn beside(config: Config, clock: Arc<dyn Clock>, scratch: &Path) -> anyhow::Result<Self> {
         let store = Store::open(scratch)?;
         let processes = processes(&config, scratch)?;
-        // Looking must not make a data directory where there is none.
+        // Looking must not make a data folder where there is none.
         let cache_in = if config.data_dir.exists() {
             config.data_dir.clone()
         } else {

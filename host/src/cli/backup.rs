@@ -23,7 +23,7 @@ pub(super) struct RestoreArgs {
     /// A file that `nexus backup` wrote
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Restore even if there is data; the old data is moved to before-restore-… in the data directory
+    /// Restore even if there is data; the old data is moved to before-restore-… in the data folder
     #[arg(long)]
     force: bool,
 }

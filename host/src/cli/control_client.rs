@@ -29,7 +29,7 @@ pub(super) enum Refusal {
 /// Sends one request; `body` makes it a POST, `{}` an empty one.
 ///
 /// # Errors
-/// No host runs on the data directory, or it refuses.
+/// No host runs on the data folder, or it refuses.
 #[cfg(unix)]
 pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) -> Result<Value, Refusal> {
     use http_body_util::BodyExt as _;
@@ -101,8 +101,8 @@ fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusa
     let data = data_dir.display();
     Refusal::Unreachable(match (error.kind(), nexus_store::lock::holder(data_dir)) {
         (NotFound | ConnectionRefused, None) => format!(
-            "nexus is not running with the data directory {data}. To fix: start it with `nexus up`, or give its data \
-             directory with --data-dir DIR"
+            "nexus is not running with the data folder {data}. To fix: start it with `nexus up`, or give its data \
+             folder with --data-dir DIR"
         ),
         // It takes the lock first, then its address, then the socket.
         (NotFound | ConnectionRefused, Some(holder)) if holder.url.is_none() => format!(

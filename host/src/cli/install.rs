@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SetupCommand {
-    /// Install the version of opencode that Nexus was tested with into the data directory (needs npm)
+    /// Install the version of opencode that Nexus was tested with into the data folder (needs npm)
     Opencode,
 }
 

@@ -78,7 +78,7 @@ enum Command {
     /// List, show, check and build plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
-    /// Manage the accounts of this machine
+    /// Manage the accounts of Nexus
     #[command(subcommand)]
     User(user::UserCommand),
     /// Install a program that Nexus uses
@@ -86,7 +86,7 @@ enum Command {
     Setup(install::SetupCommand),
     /// Show the log file
     Logs(logs::LogsArgs),
-    /// Back up all data into one file; Nexus may be running
+    /// Back up accounts, chats and plugin data into one file (not the configuration or secret files); Nexus may be running
     Backup(backup::BackupArgs),
     /// Restore a backup; Nexus must not be running
     Restore(backup::RestoreArgs),

@@ -11,7 +11,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::reload::{Pending, What};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
-use nexus_model::trouble::{Trouble, parted, sentence};
+use nexus_model::trouble::{Trouble, parted, sentence, uncapitalized};
 use nexus_model::tunnel;
 use nexus_model::tunnel::TunnelStatus;
 use nexus_tunnels::{Opening, Outcome, Refused};
@@ -48,7 +48,7 @@ pub(super) enum TunnelCommand {
         /// The name of the tunnel
         name: String,
     },
-    /// Replace the provider of a tunnel. An open tunnel stays reachable; if the new plugin fails, nothing changes
+    /// Replace the provider of a tunnel; an open tunnel stays reachable, and if the new plugin fails, nothing changes
     Swap {
         /// The name of the tunnel
         name: String,
@@ -91,7 +91,7 @@ struct Status {
 const ACCOUNT: Duration = Duration::from_secs(4);
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Runs a job against the host of this data directory.
+/// Runs a job against the host of this data folder.
 fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
     // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
     let plugins = crate::builtin::components();
@@ -163,7 +163,11 @@ pub(super) fn tunnel(command: TunnelCommand, place: &CommonOptions) -> anyhow::R
         }
         TunnelCommand::Start { name, no_wait } => {
             request(data_dir, &path(&name, "/start"), Some(json!({}))).await?;
-            if no_wait { Ok(()) } else { opened(data_dir, &name).await }
+            if !no_wait {
+                return opened(data_dir, &name).await;
+            }
+            say(&format!("{name} is opening"));
+            Ok(())
         }
         TunnelCommand::Stop { name } => {
             request(data_dir, &path(&name, "/stop"), Some(json!({}))).await?;
@@ -441,7 +445,10 @@ fn of_backend(backend: &BackendStatus) -> String {
     if backend.example {
         name.push_str(" (an example without a model)");
     }
-    let rules = backend.rules.as_ref().map(|rules| format!("; {rules}"));
+    let rules = backend
+        .rules
+        .as_ref()
+        .map(|rules| format!("; {}", uncapitalized(rules)));
     let missing = backend.missing.as_ref().map(|missing| {
         let why = missing.hint.trim();
         format!("\n{} is not ready to use:\n{why}", missing.title)

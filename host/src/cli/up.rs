@@ -28,7 +28,7 @@ const START_SAID: Duration = Duration::from_secs(5);
 /// or is told why not. The other plugins may still be compiled; and before the line the page says that Nexus starts.
 ///
 /// # Errors
-/// What keeps Nexus from starting: the data directory in use, the port taken, a database that cannot be opened.
+/// What keeps Nexus from starting: the data folder in use, the port taken, a database that cannot be opened.
 pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
     if let Some(few) = nexus_web::http::open_files::raise() {

@@ -8,6 +8,7 @@ use nexus_auth::{AuthError, AuthService};
 use nexus_config::AUTH_PLUGIN;
 use nexus_model::plural::count;
 use nexus_model::time::Millis;
+use nexus_model::trouble::{sentence, uncapitalized};
 use nexus_plugin_traits::auth::{Field, FieldKind, Input};
 
 use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
@@ -205,8 +206,13 @@ async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Inpu
 fn said(e: AuthError) -> anyhow::Error {
     match e {
         // The name is in the command: no field was asked for.
-        AuthError::Rejected { field, why } if field == "account" => anyhow::anyhow!("{why}"),
-        AuthError::Rejected { field, why } => anyhow::anyhow!("{field}: {why}"),
+        AuthError::Rejected { field, why } if field == "account" => anyhow::anyhow!("{}", uncapitalized(&why)),
+        AuthError::Rejected { field, why } => {
+            anyhow::anyhow!(
+                "{}",
+                uncapitalized(&sentence(&why, Some(&format!("enter another {field}"))))
+            )
+        }
         other => other.into(),
     }
 }
@@ -359,7 +365,7 @@ mod tests {
         let list = || UserCommand::List { json: false };
         assert!(nexus(&auth, list(), "").await.unwrap().contains("no account yet"));
         let short = nexus(&auth, add("Ann"), "short").await.unwrap_err();
-        assert!(short.starts_with("password: "), "{short}");
+        assert!(short.ends_with("To fix: enter another password"), "{short}");
         assert!(nexus(&auth, add("Ann"), "correct horse").await.unwrap().contains("ann"));
         assert!(
             nexus(&auth, add("ann"), "")
@@ -371,7 +377,7 @@ mod tests {
             nexus(&auth, add("no one"), "")
                 .await
                 .unwrap_err()
-                .starts_with("An account name can")
+                .starts_with("an account name can")
         );
         let passwd = |account: &str| UserCommand::Passwd {
             account: account.into(),
@@ -382,7 +388,7 @@ mod tests {
             nexus(&auth, passwd("bob"), "")
                 .await
                 .unwrap_err()
-                .starts_with("There is no account bob")
+                .starts_with("there is no account bob")
         );
         assert!(
             nexus(&auth, UserCommand::Unlock { account: "ann".into() }, "")

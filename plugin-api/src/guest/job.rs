@@ -53,7 +53,7 @@ impl Cancel {
         }
     }
 
-    /// Waits for `work`. Returns its value, or `None` once the host has cancelled: then the future is dropped where it
+    /// Waits for `work`. Returns its value, or `None` once the host has canceled: then the future is dropped where it
     /// stands.
     pub async fn select<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
@@ -77,7 +77,7 @@ impl Cancel {
         self.select(std::future::pending::<()>()).await;
     }
 
-    /// Tells whether the host has cancelled, as far as that was noticed.
+    /// Tells whether the host has canceled, as far as that was noticed.
     pub fn is_cancelled(&self) -> bool {
         self.wish.is_none()
     }

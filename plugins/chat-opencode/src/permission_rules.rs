@@ -32,7 +32,7 @@ const KEYS: [(&str, &str, &str); 7] = [
         "external_directory",
         "files outside of the workspace",
     ),
-    ("doom_loop", "doom_loop", "the same call again and again"),
+    ("doom_loop", "doom_loop", "repeating the same call"),
 ];
 /// What needs no question: it reads the workspace, or keeps the agent's own books.
 const HARMLESS: [&str; 13] = [
@@ -276,7 +276,7 @@ mod tests {
         let policy = policy(&[]).unwrap();
         assert_eq!(
             policy.words(),
-            "Asks before: commands, edits, reading web pages, web searches, files outside of the workspace, the same call again and again, tools of MCP servers"
+            "Asks before: commands, edits, reading web pages, web searches, files outside of the workspace, repeating the same call, tools of MCP servers"
         );
         let told: Value = serde_json::from_str(&policy.environment()).unwrap();
         for rule in [

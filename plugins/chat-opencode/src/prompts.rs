@@ -188,10 +188,10 @@ async fn consent(
     }
     Ok(Some(Admission::ConsentNeeded(Consent {
         id: CONSENT.to_owned(),
-        text: "No other model is selected, so opencode may use a public model that its makers host. Your prompts, and \
+        text: "No model is selected, so opencode may use a public model that its makers host. Your prompts, and \
             the files and command output that the agent reads, would be sent to opencode.ai and its partners, who may \
             keep and use them. If you agree, Nexus remembers it. To use another model instead, set model = \
-            \"provider/model\" under [plugin.chat-opencode.config]."
+            \"provider/model\" under [plugin.chat-opencode.config] in the configuration."
             .to_owned(),
     })))
 }

@@ -107,10 +107,16 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
             "bore {found} is too old: 0.5.0 or newer is required. To fix: update it with `cargo install bore-cli`"
         )),
         _ => Err(format!(
-            "`bore --version` prints `{}`, which is not a version of bore. To fix: put bore before the other \
-             program of this name on the PATH, or set its path in [plugin.tunnel-bore.grants.process.bore] in the \
+            "The program `bore` is not bore: `bore --version` prints `{}`. To fix: put bore before the other program \
+             of this name on the PATH, or correct `path` in [plugin.tunnel-bore.grants.process.bore] in the \
              configuration",
-            found.chars().take(80).collect::<String>()
+            found
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(80)
+                .collect::<String>()
         )),
     }
 }
@@ -203,7 +209,7 @@ mod tests {
         assert_eq!(version("bore-cli 0.5.0"), Ok("0.5.0".to_owned()));
         assert_eq!(version("bore-cli 1.0.0-rc.1"), Ok("1.0.0-rc.1".to_owned()));
         assert!(version("bore-cli 0.4.1").unwrap_err().contains("0.5.0 or newer"));
-        assert!(version("BORE - a game").unwrap_err().contains("not a version of bore"));
+        assert!(version("BORE - a game").unwrap_err().contains("is not bore"));
         assert!(version("").is_err());
     }
 }

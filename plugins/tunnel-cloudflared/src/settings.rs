@@ -266,8 +266,8 @@ pub(crate) fn version(text: &str) -> Result<String, String> {
     let first = text.trim().lines().next().unwrap_or_default();
     let Some(rest) = first.strip_prefix("cloudflared version ") else {
         return Err(format!(
-            "`cloudflared version` prints `{}`, which is not a version of cloudflared. To fix: put cloudflared before \
-             the other program of this name on the PATH, or set its path in \
+            "The program `cloudflared` is not cloudflared: `cloudflared version` prints `{}`. To fix: put cloudflared \
+             before the other program of this name on the PATH, or correct `path` in \
              [plugin.tunnel-cloudflared.grants.process.cloudflared] in the configuration",
             first.chars().take(80).collect::<String>()
         ));

@@ -155,11 +155,7 @@ fn old_and_foreign_versions_are_told_apart() {
             .unwrap_err()
             .contains("2024.9.0 or newer")
     );
-    assert!(
-        version("Incorrect Usage")
-            .unwrap_err()
-            .contains("not a version of cloudflared")
-    );
+    assert!(version("Incorrect Usage").unwrap_err().contains("is not cloudflared"));
     assert!(version("").is_err());
 }
 

@@ -376,7 +376,7 @@ fn no_identity() -> Failure {
         "No key for the login to the server is configured.",
         "create one for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), add nexus_tunnel.pub to \
          the server's authorized_keys as `restrict,port-forwarding ssh-ed25519 …`, and add these lines \
-         to the configuration:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
+         to the configuration, then choose Apply on the status page:\n[plugin.tunnel-ssh.secrets]\nidentity = { file = \"nexus_tunnel\" }",
     )
 }
 

@@ -11,7 +11,7 @@ use nexus_plugin_traits::{CallError, ChatBackend, BackendEvent, TunnelProvider};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A runtime with a data directory of its own, as a host has one.
+/// A runtime with a data folder of its own, as a host has one.
 pub struct Host {
     runtime: Arc<Runtime>,
     _dir: tempfile::TempDir,

@@ -200,7 +200,7 @@ async fn what_is_denied_to_a_tunnel_and_a_login_is_said_with_what_would_allow_it
     let words = |plugin: &str| {
         [
             format!("[plugin.{plugin}.grants]\nhttp = [&#34;https://denied.example&#34;]"),
-            format!("[plugin.{plugin}.grants.process.denied-tool]\npath = "),
+            format!("[plugin.{plugin}.grants.process.denied-tool]\n# path = "),
             format!("[plugin.{plugin}.secrets]\ntoken = {{ env = &#34;VARIABLE&#34; }}"),
             "https://unasked.example. Its manifest does not request this permission, so it cannot be granted."
                 .to_owned(),

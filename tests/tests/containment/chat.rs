@@ -89,7 +89,7 @@ async fn what_is_denied_is_said_with_what_would_allow_it() {
     let said = answer(&nexus, &browser, "denied").await;
     for toml in [
         "[plugin.hostile-chat.grants]\nhttp = [\"https://denied.example\"]",
-        "[plugin.hostile-chat.grants.process.denied-tool]\npath = ",
+        "[plugin.hostile-chat.grants.process.denied-tool]\n# path = ",
         "[plugin.hostile-chat.secrets]\ntoken = { env = \"VARIABLE\" }",
         "https://unasked.example. Its manifest does not request this permission, so it cannot be granted.",
     ] {

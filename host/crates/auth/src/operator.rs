@@ -175,7 +175,8 @@ impl AuthService {
             .ok_or_else(|| AuthError::Rejected {
                 field: "account".into(),
                 why: format!(
-                    "There is no account {}. `nexus user list` shows all accounts; `nexus user add` adds one.",
+                    "There is no account {}. To fix: run `nexus user list`, which shows all accounts, or `nexus user add` to \
+                     add one",
                     account.as_str()
                 ),
             })

@@ -158,7 +158,12 @@ impl BackendTask {
         let mut why = sentence(&problem.why, None);
         let hint = sentence(&why, fix.as_deref());
         if let Some(fallback) = &self.fallback {
-            why.push_str(&format!(" Until then, {} is the fallback.", fallback.plugin));
+            let until = if why.contains("is not installed") {
+                "it is installed"
+            } else {
+                "it can be used"
+            };
+            why.push_str(&format!(" Until {until}, {} answers.", fallback.plugin));
         }
         let said = sentence(&why, fix.as_deref());
         let changed = shared.status.send_if_modified(|status| {

@@ -10,7 +10,7 @@ use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
 use crate::swap::Swaps;
 use nexus_config::resolved;
-use nexus_model::plugin::Kind;
+use nexus_model::plugin::{Kind, PluginState};
 use nexus_registry::{Plugins, Registered, chat_place};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ pub struct ChatService {
     swaps: Swaps,
     config: resolved::Chat,
     installer: Installer,
+    fallback: Option<NamedBackend>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -60,7 +61,7 @@ impl ChatService {
     /// Starts the backend, or `fallback` as long as its program is missing, and lists both among the plugins that serve.
     pub fn spawn(primary: NamedBackend, fallback: Option<NamedBackend>, parts: Dependencies) -> Self {
         let plugins = parts.plugins.clone();
-        let ticket = plugins.statuses.add(Registered::of(&primary.backend));
+        let registration = plugins.statuses.add(Registered::of(&primary.backend));
         if let Some(fallback) = &fallback {
             plugins.statuses.add(Registered::of(&fallback.backend));
         }
@@ -72,7 +73,7 @@ impl ChatService {
         let (commander, commands) = Commander::new();
         let task = BackendTask {
             shared: Arc::clone(&shared),
-            fallback,
+            fallback: fallback.clone(),
             stop_processes,
         };
         let surroundings = Arc::clone(&shared);
@@ -81,7 +82,13 @@ impl ChatService {
             tokio::spawn(async move { surroundings.watch_surroundings().await }),
         ];
         let place = chat_place(&config.name);
-        let swaps = Swaps::new(Arc::clone(&shared), commander.clone(), plugins.clone(), place, ticket);
+        let swaps = Swaps::new(
+            Arc::clone(&shared),
+            commander.clone(),
+            plugins.clone(),
+            place,
+            registration,
+        );
         Self {
             shared,
             plugins,
@@ -89,6 +96,7 @@ impl ChatService {
             swaps,
             config,
             installer,
+            fallback,
             tasks,
         }
     }
@@ -139,6 +147,7 @@ impl ChatService {
     /// # Errors
     /// The service is gone.
     pub async fn start(&self) -> Result<(), ChatError> {
+        self.load_fallback_again().await;
         if self.shared.status.borrow().phase == Phase::Stopped {
             return self.commander.give(Command::Start).await;
         }
@@ -154,11 +163,22 @@ impl ChatService {
         Ok(())
     }
 
+    /// Loads a fallback again that could not be loaded: what was wrong may have been corrected. It does not run for that.
+    async fn load_fallback_again(&self) {
+        let failed =
+            |fallback: &&NamedBackend| matches!(fallback.backend.status().borrow().state, PluginState::Failed { .. });
+        if let Some(fallback) = self.fallback.as_ref().filter(failed) {
+            fallback.backend.start();
+            fallback.backend.stop().await;
+        }
+    }
+
     /// Does as [`Self::stop`], and then as [`Self::start`].
     ///
     /// # Errors
     /// The service is gone.
     pub async fn restart(&self) -> Result<(), ChatError> {
+        self.load_fallback_again().await;
         self.commander.give(Command::Restart).await
     }
 
@@ -169,7 +189,7 @@ impl ChatService {
     /// The plugin is the backend already, cannot be loaded, or its program is not there or not fit: then all is as before.
     pub async fn swap(&self, plugin: &str) -> Result<(), ChatError> {
         if self.plugin() == plugin {
-            return Err(ChatError::Refused(format!("{plugin} is the chat backend already.")));
+            return Err(ChatError::Refused(format!("{plugin} is already the chat backend.")));
         }
         self.swaps.replace(plugin).await
     }

@@ -5,16 +5,16 @@ use crate::error::ChatError;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
 use nexus_model::plugin::Kind;
-use nexus_registry::{Plugins, Registered, Ticket};
+use nexus_registry::{Plugins, Registered, RegistrationId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// `Tickets` has the backend that is wanted in the list of plugins, and those that were before: a plugin that was
+/// `Registrations` has the backend that is wanted in the list of plugins, and those that were before: a plugin that was
 /// swapped away is still there to be swapped back.
-struct Tickets {
-    now: Ticket,
-    before: BTreeMap<String, Ticket>,
+struct Registrations {
+    now: RegistrationId,
+    before: BTreeMap<String, RegistrationId>,
 }
 
 /// `Swaps` swaps the backend, one swap at a time.
@@ -24,25 +24,31 @@ pub(crate) struct Swaps {
     plugins: Plugins,
     /// `place` is the chat's place in the database: `chat.main`.
     place: String,
-    tickets: Arc<Mutex<Tickets>>,
+    registrations: Arc<Mutex<Registrations>>,
 }
 
 impl Swaps {
     /// Takes `now`, the backend's place in the list of plugins.
-    pub(crate) fn new(shared: Arc<Shared>, commander: Commander, plugins: Plugins, place: String, now: Ticket) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        commander: Commander,
+        plugins: Plugins,
+        place: String,
+        now: RegistrationId,
+    ) -> Self {
         let before = BTreeMap::new();
         Self {
             shared,
             commander,
             plugins,
             place,
-            tickets: Arc::new(Mutex::new(Tickets { now, before })),
+            registrations: Arc::new(Mutex::new(Registrations { now, before })),
         }
     }
 
     /// Lets `plugin`, loaded again, be the backend. Runs to its end even if the caller goes away.
     pub(crate) async fn replace(&self, plugin: &str) -> Result<(), ChatError> {
-        let Ok(alone) = Arc::clone(&self.tickets).try_lock_owned() else {
+        let Ok(alone) = Arc::clone(&self.registrations).try_lock_owned() else {
             return Err(ChatError::Refused(
                 "The chat backend is being replaced. Try again when that is done.".to_owned(),
             ));
@@ -53,7 +59,7 @@ impl Swaps {
             plugins: self.plugins.clone(),
             place: self.place.clone(),
             plugin: plugin.to_owned(),
-            tickets: alone,
+            registrations: alone,
         };
         let done = tokio::spawn(swap.run()).await;
         done.map_err(|error| ChatError::Unavailable(error.to_string()))?
@@ -66,7 +72,7 @@ struct Swap {
     plugins: Plugins,
     place: String,
     plugin: String,
-    tickets: OwnedMutexGuard<Tickets>,
+    registrations: OwnedMutexGuard<Registrations>,
 }
 
 impl Swap {
@@ -76,26 +82,26 @@ impl Swap {
         known.map_err(|why| ChatError::Refused(format!("{plugin} cannot become the chat backend: {why}")))?;
         let loaded = self.plugins.loader.load_chat(plugin, None).await;
         let backend = loaded.map_err(|why| ChatError::Refused(why.to_string()))?;
-        let ticket = self.plugins.statuses.add(Registered::of(&backend));
+        let registration = self.plugins.statuses.add(Registered::of(&backend));
         let next = NamedBackend {
             plugin: plugin.to_owned(),
             backend,
         };
         let old = self.shared.primary().plugin;
         if let Err(error) = self.commander.give(Command::Swap(next)).await {
-            self.plugins.statuses.remove(ticket);
+            self.plugins.statuses.remove(registration);
             return Err(error);
         }
-        let gone = std::mem::replace(&mut self.tickets.now, ticket);
-        let again = self.tickets.before.remove(plugin);
+        let gone = std::mem::replace(&mut self.registrations.now, registration);
+        let again = self.registrations.before.remove(plugin);
         let same = if old == plugin {
             Some(gone)
         } else {
-            self.tickets.before.insert(old, gone);
+            self.registrations.before.insert(old, gone);
             None
         };
-        for ticket in again.into_iter().chain(same) {
-            self.plugins.statuses.remove(ticket);
+        for registration in again.into_iter().chain(same) {
+            self.plugins.statuses.remove(registration);
         }
         if let Err(error) = self.plugins.overrides.keep(&self.place, plugin).await {
             tracing::warn!(%error, "cannot save which plugin is the chat backend");

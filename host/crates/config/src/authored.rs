@@ -350,8 +350,8 @@ impl AuthoredLog {
         let filter = filter.map(|written| {
             let now = log_filter::current(&written.value);
             if now != written.value {
-                let fix = format!("filter = {}", toml::Value::String(now.clone()));
-                findings.renamed.push((written.span.clone(), fix));
+                let value = toml::Value::String(now.clone()).to_string();
+                findings.renamed.push((written.span.clone(), value));
             }
             written.map(|_| now)
         });

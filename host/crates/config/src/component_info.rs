@@ -13,7 +13,7 @@ impl ComponentInfo {
             api: manifest.api.to_string(),
             permissions: Permission::requested(manifest)
                 .iter()
-                .map(ToString::to_string)
+                .map(|request| request.permission.to_string())
                 .collect(),
         }
     }

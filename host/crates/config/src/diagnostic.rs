@@ -113,6 +113,8 @@ pub struct Report {
     pub source: String,
     /// `diagnostics` are in the order of the file. There is at least one.
     pub diagnostics: Vec<Diagnostic>,
+    /// `notices` tell of keys with old names, as [`crate::resolved::Config::notices`] do.
+    pub notices: Vec<String>,
 }
 
 impl std::error::Error for Report {}
@@ -138,6 +140,7 @@ impl Report {
             file,
             source,
             diagnostics,
+            notices: Vec::new(),
         }
     }
 
@@ -254,6 +257,9 @@ impl fmt::Display for Report {
         let n = self.diagnostics.len();
         if n > SHOWN {
             writeln!(f, "… and {} more\n", n - SHOWN)?;
+        }
+        for notice in &self.notices {
+            writeln!(f, "warning: {}\n", clean(notice))?;
         }
         write!(f, "{n} problem{} in the configuration", if n == 1 { "" } else { "s" })
     }

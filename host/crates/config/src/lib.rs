@@ -55,12 +55,13 @@ mod value_readers;
 mod version;
 
 pub use diagnostic::{Diagnostic, Report};
-pub use grants::{MissingPermissions, missing_permissions, requested_http};
+pub use grants::{MissingPermissions, Request, lines_granting, missing_permissions, requested_http};
 pub use load::{again, load};
-pub use locations::{default_file, default_place, in_table, with_file};
+pub use locations::{THEN_APPLY, adding, default_file, default_place, in_table, with_file};
 pub use machine::{Machine, Overrides, data_dir};
 pub use permission::Permission;
 pub use plugin_source::{Found, PluginSource};
+pub use plugins::old_manifest_keys;
 pub use prepared::AUTH_PLUGIN;
 pub use refused_settings::refused;
 pub use version::CONFIG_VERSION;

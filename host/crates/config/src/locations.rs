@@ -23,6 +23,14 @@ pub fn in_table(table: &str, line: &str) -> String {
     format!("set `{line}` in the existing table [{table}] in the configuration")
 }
 
+/// `THEN_APPLY` is what a change of the configuration waits for.
+pub const THEN_APPLY: &str = "then choose Apply on the status page or restart Nexus";
+
+/// `adding` is a fix that adds lines to the configuration.
+pub fn adding(lines: &str) -> String {
+    format!("add these lines to the configuration, {THEN_APPLY}:\n{lines}")
+}
+
 /// `with_file` completes a text that gives lines for the configuration: it names the file, and how that begins where there is
 /// none yet.
 pub fn with_file(text: &str, file: Option<&Path>) -> String {
@@ -58,7 +66,7 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     match text.strip_prefix('[') {
         Some(_) => format!("add these lines to {name}:\n{text}"),
         // As a plugin of others may say it.
-        None => format!("{}\nThe file is {name}.", text.trim_end()),
+        None => format!("{}\nThe configuration file is {name}.", text.trim_end()),
     }
 }
 

@@ -4,25 +4,108 @@
 use crate::toml_reader::{Unfit, describe};
 use toml::de::DeValue;
 
-/// `TARGETS` says what a target of 0.1 began with, and what it begins with now; the longer ones first.
-const TARGETS: &[(&str, &str)] = &[
-    ("nexus::services::auth", "nexus_auth"),
-    ("nexus::services::chat", "nexus_chat"),
-    ("nexus::services::reload", "nexus_reload"),
-    ("nexus::services::setup", "nexus_install"),
-    ("nexus::services::tunnel", "nexus_tunnels"),
-    ("nexus::services::notify", "nexus::notify"),
-    ("nexus::backup", "nexus_store::backup"),
-    ("nexus::capabilities", "nexus_plugin_host::capabilities"),
-    ("nexus::config", "nexus_config"),
-    ("nexus::journal", "nexus_chat::journal"),
-    ("nexus::logfile", "nexus_logging::logfile"),
-    ("nexus::outgoing", "nexus_egress"),
-    ("nexus::process", "nexus_process"),
-    ("nexus::runtime", "nexus_plugin_host"),
-    ("nexus::services", "nexus"),
-    ("nexus::store", "nexus_store"),
-    ("nexus::web", "nexus_web"),
+/// `TARGETS` are the modules of 0.1 whose place has changed, and what has their lines now: the module that replaced them
+/// where there is one, else its crate, whose target matches all of its modules. The longest name that fits is the one.
+const TARGETS: &[(&str, &[&str])] = &[
+    ("nexus::app::auth", &["nexus_auth"]),
+    ("nexus::app::catalog", &["nexus_registry::catalog"]),
+    ("nexus::app::chat", &["nexus_chat"]),
+    ("nexus::app::chosen", &["nexus_registry::overrides"]),
+    ("nexus::app::loads", &["nexus_registry"]),
+    ("nexus::app::no_login", &["nexus_auth::no_login"]),
+    ("nexus::app::notify", &["nexus::notify"]),
+    ("nexus::app::status", &["nexus_registry::statuses"]),
+    ("nexus::app::tunnels", &["nexus_tunnels"]),
+    ("nexus::audit", &["nexus_logging::audit"]),
+    ("nexus::backup", &["nexus_store::backup"]),
+    ("nexus::backup::read", &["nexus_store::backup::read"]),
+    ("nexus::capabilities", &["nexus_plugin_host::capabilities"]),
+    ("nexus::capabilities::cpu", &["nexus_plugin_host::cpu_share"]),
+    ("nexus::capabilities::log", &["nexus_plugin_host::capabilities::log"]),
+    ("nexus::cli::caller", &["nexus::cli::operator_only"]),
+    ("nexus::cli::notify", &["nexus::cli::systemd"]),
+    ("nexus::cli::setup", &["nexus::cli::install"]),
+    ("nexus::config", &["nexus_config"]),
+    ("nexus::journal", &["nexus_chat::journal"]),
+    ("nexus::journal::disk", &["nexus_chat::journal::tables"]),
+    ("nexus::limits", &["nexus_model"]),
+    ("nexus::logfile", &["nexus_logging::logfile"]),
+    ("nexus::logfile::reader", &["nexus_logging::logfile::reader"]),
+    ("nexus::model", &["nexus_model"]),
+    ("nexus::outgoing", &["nexus_egress"]),
+    ("nexus::outgoing::probe", &["nexus_egress::public_check"]),
+    ("nexus::outgoing::webhook", &["nexus_egress::webhook"]),
+    ("nexus::process", &["nexus_process"]),
+    ("nexus::process::stop", &["nexus_process::stop"]),
+    ("nexus::process::supervise", &["nexus_process::child_task"]),
+    ("nexus::process::table", &["nexus_process::table"]),
+    ("nexus::runtime", &["nexus_plugin_host"]),
+    ("nexus::runtime::auth", &["nexus_plugin_host::worlds::auth"]),
+    ("nexus::runtime::cache", &["nexus_plugin_host::engine::code_cache"]),
+    ("nexus::runtime::clip", &["nexus_plugin_host::truncate"]),
+    ("nexus::runtime::late", &["nexus_registry::late"]),
+    (
+        "nexus::runtime::supervisor",
+        &["nexus_plugin_host::instance::supervisor"],
+    ),
+    (
+        "nexus::services",
+        &[
+            "nexus_auth",
+            "nexus_chat",
+            "nexus_install",
+            "nexus_reload",
+            "nexus_tunnels",
+            "nexus::notify",
+            "nexus_store::activity_log",
+        ],
+    ),
+    ("nexus::services::activity", &["nexus_store::activity_log"]),
+    ("nexus::services::auth", &["nexus_auth"]),
+    ("nexus::services::auth::access", &["nexus_auth::access"]),
+    ("nexus::services::auth::keys", &["nexus_auth::installation_key"]),
+    ("nexus::services::auth::login", &["nexus_auth::login"]),
+    ("nexus::services::auth::operator", &["nexus_auth::operator"]),
+    ("nexus::services::auth::sessions", &["nexus_auth::sessions"]),
+    ("nexus::services::auth::setup", &["nexus_auth::first_account"]),
+    ("nexus::services::chat", &["nexus_chat"]),
+    (
+        "nexus::services::chat::prompt",
+        &["nexus_chat::prompts", "nexus_chat::prompt_messages"],
+    ),
+    ("nexus::services::chat::pump", &["nexus_chat::event_pump"]),
+    ("nexus::services::chat::queue", &["nexus_chat::queue"]),
+    ("nexus::services::chat::shared", &["nexus_chat::shared"]),
+    (
+        "nexus::services::chat::switch",
+        &["nexus_chat::backend_task", "nexus_chat::swap"],
+    ),
+    ("nexus::services::chat::writing", &["nexus_chat::journal_writes"]),
+    ("nexus::services::notify", &["nexus::notify"]),
+    ("nexus::services::reload", &["nexus_reload"]),
+    ("nexus::services::reload::verbosity", &["nexus_reload::verbosity"]),
+    ("nexus::services::setup", &["nexus_install"]),
+    ("nexus::services::tunnel", &["nexus_tunnels"]),
+    ("nexus::services::tunnel::actor", &["nexus_tunnels::actor"]),
+    (
+        "nexus::services::tunnel::actor::address",
+        &["nexus_tunnels::actor::address"],
+    ),
+    ("nexus::services::tunnel::seat", &["nexus_tunnels::status_board"]),
+    ("nexus::services::tunnel::swap", &["nexus_tunnels::swap"]),
+    ("nexus::store", &["nexus_store"]),
+    ("nexus::store::writer", &["nexus_store::writer"]),
+    ("nexus::time", &["nexus_model"]),
+    ("nexus::web", &["nexus_web"]),
+    ("nexus::web::answers", &["nexus_web::permission_answers"]),
+    ("nexus::web::api", &["nexus_web::api"]),
+    ("nexus::web::control", &["nexus_web::http::control_socket"]),
+    ("nexus::web::identity", &["nexus_web::http::identity"]),
+    ("nexus::web::live", &["nexus_web::live"]),
+    ("nexus::web::metrics", &["nexus_web::metrics"]),
+    ("nexus::web::pages", &["nexus_web::pages"]),
+    ("nexus::web::pages::login", &["nexus_web::pages::login"]),
+    ("nexus::web::serve", &["nexus_web::http::server"]),
 ];
 
 /// Reads a filter.
@@ -58,14 +141,25 @@ fn no_level(filter: &str) -> Option<&str> {
 /// `current` is the filter with the targets of this version.
 pub(super) fn current(filter: &str) -> String {
     let parts = filter.split(',').map(|part| {
-        let target = part.trim_start();
-        let blank = part.strip_suffix(target).unwrap_or_default();
-        let found = TARGETS.iter().find_map(|(was, now)| {
-            let rest = target.strip_prefix(was)?;
-            let ends = rest.is_empty() || rest.starts_with(['=', '[', ' ', ':']);
-            ends.then(|| format!("{blank}{now}{rest}"))
-        });
-        found.unwrap_or_else(|| part.to_owned())
+        let directive = part.trim_start();
+        let blank = part.strip_suffix(directive).unwrap_or_default();
+        let end = directive.find(['=', '[', ' ']).unwrap_or(directive.len());
+        let Some((target, rest)) = directive.split_at_checked(end) else {
+            return part.to_owned();
+        };
+        let fits = |was: &str| {
+            let inner = target.strip_prefix(was);
+            inner.is_some_and(|inner| inner.is_empty() || inner.starts_with("::"))
+        };
+        let found = TARGETS
+            .iter()
+            .filter(|(was, _)| fits(was))
+            .max_by_key(|(was, _)| was.len());
+        let Some((_, now)) = found else {
+            return part.to_owned();
+        };
+        let now: Vec<String> = now.iter().map(|now| format!("{now}{rest}")).collect();
+        blank.to_owned() + &now.join(",")
     });
     parts.collect::<Vec<_>>().join(",")
 }
@@ -73,6 +167,7 @@ pub(super) fn current(filter: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn targets_of_the_version_before_are_those_of_the_crates() {
@@ -82,12 +177,60 @@ mod tests {
             ("warn,nexus::web=debug", "warn,nexus_web=debug"),
             (
                 "warn, nexus::services::chat::pump=trace,nexus::runtime[call]=debug",
-                "warn, nexus_chat::pump=trace,nexus_plugin_host[call]=debug",
+                "warn, nexus_chat::event_pump=trace,nexus_plugin_host[call]=debug",
+            ),
+            (
+                "nexus::runtime::supervisor=info,nexus::process::keeper=off",
+                "nexus_plugin_host::instance::supervisor=info,nexus_process=off",
+            ),
+            ("nexus::web::identity=debug", "nexus_web::http::identity=debug"),
+            (
+                "nexus::services::tunnel::slot=debug,nexus::outgoing::probe=info",
+                "nexus_tunnels=debug,nexus_egress::public_check=info",
+            ),
+            (
+                "nexus::audit=info,nexus::app::chosen=info,nexus::app::loads=info",
+                "nexus_logging::audit=info,nexus_registry::overrides=info,nexus_registry=info",
+            ),
+            (
+                "nexus::services::chat::switch=info",
+                "nexus_chat::backend_task=info,nexus_chat::swap=info",
             ),
             ("nexus::website=info", "nexus::website=info"),
+            (
+                "nexus::app=debug,nexus::cli::up=debug",
+                "nexus::app=debug,nexus::cli::up=debug",
+            ),
             ("nexus_web=debug", "nexus_web=debug"),
         ] {
             assert_eq!(current(was), now);
+        }
+    }
+
+    /// Tells whether there is a module with the path `nexus_web::http`.
+    fn is_module(path: &str) -> bool {
+        let mut parts: Vec<&str> = path.split("::").collect();
+        let of_crate = match parts.remove(0).strip_prefix("nexus_") {
+            Some(name) => format!("../{}/src", name.replace('_', "-")),
+            None => "../../src".to_owned(),
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(of_crate);
+        let Some(last) = parts.pop() else {
+            return root.join("lib.rs").is_file();
+        };
+        let folder = parts.iter().fold(root, |folder, part| folder.join(part));
+        folder.join(format!("{last}.rs")).is_file() || folder.join(last).join("mod.rs").is_file()
+    }
+
+    #[test]
+    fn each_new_target_is_a_module_of_the_source_and_no_old_one_is() {
+        for (was, now) in TARGETS {
+            assert!(!is_module(was), "{was} is a module: a filter of it is right as it is");
+            for now in *now {
+                assert!(is_module(now), "{was} is read as {now}, which is no module");
+            }
+            let filter = current(&format!("{was}=debug"));
+            assert_eq!(filter, current(&filter), "what a notice says to write is read as it is");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::plugin_source::PluginSource;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub(crate) const NO_DATA_DIR: &str = "there is no default data directory, because HOME is not set";
+pub(crate) const NO_DATA_DIR: &str = "there is no default data folder, because HOME is not set";
 
 /// `Overrides` are what the command line says in place of the file.
 #[derive(Debug, Clone, Default)]

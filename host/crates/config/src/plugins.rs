@@ -17,7 +17,8 @@ use crate::prepared::Prepared;
 use crate::resolved::{ComponentInfo, Grants, Limits, Plugin, Source};
 use crate::toml_reader::{Findings, Located};
 use nexus_model::limits;
-use nexus_plugin_api::manifest::{ConfigKey, Kind};
+use nexus_plugin_api::manifest::{ConfigKey, Kind, Manifest};
+use nexus_plugin_api::renamed_keys::OldKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -121,6 +122,7 @@ pub(super) fn resolve(
                 continue;
             }
         };
+        findings.notices.extend(old_manifest_keys(name, &source, &manifest));
         // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
         let mut unfit = Vec::new();
         let mut theirs = |at: &Located<String>, file: &Path, does: &str| {
@@ -225,6 +227,23 @@ pub(super) fn resolve(
         );
     }
     resolved
+}
+
+/// `old_manifest_keys` tells of the keys that the manifest of the plugin `name` has by their old names: a sentence each, with
+/// the line to write.
+pub fn old_manifest_keys(name: &str, source: &Source, manifest: &Manifest) -> Vec<String> {
+    let file = match source {
+        Source::Builtin => "built in".to_owned(),
+        Source::File(file) => file.display().to_string(),
+    };
+    let keys = manifest.old_keys.iter().map(|OldKey { was, now, new_line, .. }| {
+        format!(
+            "plugin {name} ({file}): the key `{was}` of its manifest has been renamed to `{now}`; the old name is only \
+             read by this version. To fix: the author of the plugin has to build it again; in its plugin.toml, write \
+             {new_line}"
+        )
+    });
+    keys.collect()
 }
 
 impl Asked<'_> {

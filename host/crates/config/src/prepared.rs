@@ -43,7 +43,7 @@ pub(super) struct Prepared {
 pub(super) struct PreparedLog {
     pub filter: String,
     pub json: bool,
-    /// `file` is as written; empty: there is to be none. `None`: the place in the data directory.
+    /// `file` is as written; empty: there is to be none. `None`: the place in the data folder.
     pub file: Option<String>,
     pub max_size: u64,
     pub max_files: u32,

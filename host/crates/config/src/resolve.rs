@@ -10,7 +10,7 @@ use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
 use crate::secret::SecretSource;
 use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
-use nexus_plugin_api::renamed_keys;
+use nexus_plugin_api::renamed_keys::{self, Current};
 use std::path::Path;
 
 /// Resolves a text: all three stages.
@@ -24,49 +24,60 @@ pub(super) fn resolve(
     machine: &Machine<'_>,
 ) -> Result<Config, Report> {
     let mut findings = Findings::default();
-    let renamed = renamed_keys::current(text, &RENAMED);
-    let text = renamed.text.as_ref();
-    let (both, old): (Vec<_>, Vec<_>) = renamed.old.into_iter().partition(|key| key.both);
-    let config = resolve_noting(text, file, overrides, machine, &mut findings);
-    for key in &both {
+    let current = renamed_keys::current(text, &RENAMED);
+    let config = resolve_noting(&current, file, overrides, machine, &mut findings);
+    let mut diagnostics = as_written(&current, findings.diagnostics);
+    let (both, old): (Vec<_>, Vec<_>) = current.old.iter().partition(|key| key.both);
+    for key in both {
         let at = Place::At(key.span.clone());
         // To the reader it is an unknown key.
-        findings.diagnostics.retain(|found| found.place != at);
+        diagnostics.retain(|found| found.place != at);
         let twice = format!(
             "`{}` and `{}` are the old and the new name of the same key, but both are set",
             key.was, key.now
         );
         let fix = format!("delete `{}` in line {}", key.was, key.line);
-        findings.push(Diagnostic::new(at, key.was, twice).fix(fix));
+        diagnostics.push(Diagnostic::new(at, key.was, twice).fix(fix));
     }
     let name = file.map_or_else(|| "config".to_owned(), |file| file.display().to_string());
-    let keys = old.iter().map(|key| format!("{name}:{}: {key}", key.line));
-    let values = findings.renamed.iter().map(|(span, line)| {
-        let number = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1;
+    let keys = old.into_iter().map(|key| format!("{name}:{}: {key}", key.line));
+    let values = findings.renamed.into_iter().map(|(span, value)| {
+        let line = renamed_keys::new_line(text, current.span_written(&span), &value);
         format!(
-            "{name}:{number}: the parts of the log have been renamed; the old names are only read by this version. To \
-             fix: write line {number} as: {line}"
+            "{name}:{}: the parts of the log have been renamed; the old names are only read by this version. To fix: \
+             write {line}",
+            line.first
         )
     });
-    let notices = keys.chain(values).collect();
+    let notices = keys.chain(values).chain(findings.notices).collect();
     match config {
-        Some(config) if findings.diagnostics.is_empty() => Ok(Config { notices, ..config }),
-        _ => Err(Report::new(
-            file.map(Path::to_owned),
-            text.to_owned(),
-            findings.diagnostics,
-        )),
+        Some(config) if diagnostics.is_empty() => Ok(Config { notices, ..config }),
+        _ => Err(Report {
+            notices,
+            ..Report::new(file.map(Path::to_owned), text.to_owned(), diagnostics)
+        }),
     }
+}
+
+/// `as_written` are the same problems with their places in the file as it is.
+fn as_written(current: &Current<'_>, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    for diagnostic in &mut found {
+        if let Place::At(span) = &mut diagnostic.place {
+            *span = current.span_written(span);
+        }
+    }
+    found
 }
 
 /// Does the same and notes every problem; `None` only where something was noted.
 pub(super) fn resolve_noting(
-    text: &str,
+    current: &Current<'_>,
     file: Option<&Path>,
     overrides: &Overrides,
     machine: &Machine<'_>,
     findings: &mut Findings,
 ) -> Option<Config> {
+    let text = current.text.as_ref();
     let authored = Authored::read(text, findings);
     let prepared = Prepared::of(authored, &Listen { flag: overrides.listen }, findings);
     let file = file.map(|f| absolute(&machine.cwd, f));
@@ -85,7 +96,10 @@ pub(super) fn resolve_noting(
     };
     let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, &usable, findings);
     let in_file = file.clone();
-    let report = |found: Vec<Diagnostic>| Report::new(in_file.clone(), text.to_owned(), found).to_string();
+    let report = |found: Vec<Diagnostic>| {
+        let found = as_written(current, found);
+        Report::new(in_file.clone(), current.written.to_owned(), found).to_string()
+    };
     let broken = broken.into_iter().map(|(name, (digest, found))| {
         let trouble = trouble(format!("plugin {name}"), &found);
         let report = report(found);
@@ -196,16 +210,16 @@ pub(super) fn resolve_noting(
 }
 
 fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
-    let what = if path.exists() {
-        "not a folder"
+    let shown = path.display();
+    let (what, fix) = if path.exists() {
+        ("is not a folder", "choose a folder".to_owned())
     } else {
-        "which does not exist"
+        ("does not exist", format!("run `mkdir -p {shown}`"))
     };
     written
-        .problem("the workspace does not exist")
-        .found(format!("{}, {what}", path.display()))
+        .problem(format!("the workspace {shown} {what}"))
         .expected("a folder that exists; a relative path starts at this file's folder")
-        .fix(format!("run: mkdir -p {}", path.display()))
+        .fix(fix)
 }
 
 /// `trouble` is what keeps one part from working, as a sentence, with all that there is to do.

@@ -18,7 +18,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// `text` is what the file said, with the new names of keys that it has by their old ones.
     pub text: String,
-    /// `notices` tell of its keys with old names: a sentence each, with the line to write.
+    /// `notices` tell of its keys with old names, and of those in the manifests of its plugins: a sentence each, with the
+    /// line to write.
     pub notices: Vec<String>,
     /// `files` are what else was read for it: components, and secret files.
     pub files: BTreeSet<PathBuf>,

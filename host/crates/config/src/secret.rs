@@ -67,17 +67,14 @@ pub(super) fn read(
             Some(value) if !value.is_empty() => Ok(Secret::new(value)),
             found => Err(Box::new(
                 source
-                    .problem(format!("the variable {name} contains no secret"))
-                    .found(if found.is_some() {
-                        "an empty value"
-                    } else {
-                        "no such variable"
-                    })
-                    .expected("the secret as its value")
-                    .fix(format!(
-                        "set it in the environment of Nexus, or use a file: {{ file = \"path\" }}. Do not write \
-                    {name}=… in a command line, which others can read"
-                    )),
+                    .problem(format!(
+                        "the environment variable {name} is {}",
+                        if found.is_some() { "empty" } else { "not set" }
+                    ))
+                    .fix(
+                        "set it in the environment of Nexus (not on a command line, which others can read) and \
+                         restart Nexus, or use { file = \"path\" }",
+                    ),
             )),
         },
         SecretSource::File(written) => {
@@ -133,8 +130,8 @@ fn from_file(path: &Path) -> Result<Secret, Unusable> {
                 "its whole group"
             };
             return Err(Unusable {
-                why: format!("can be read by others: {who} has access"),
-                found: Some(format!("mode {mode:03o}")),
+                why: format!("can be read by {who} (mode {mode:03o})"),
+                found: None,
                 fix: format!("run `chmod 600 {name}`, and change the secret if another user may have read it"),
             });
         }

@@ -37,8 +37,10 @@ pub(super) struct Findings {
     pub diagnostics: Vec<Diagnostic>,
     /// `asked` has the path of every key that was asked for, with `*` for a name that the operator chose.
     pub asked: BTreeSet<String>,
-    /// `renamed` is where a value is written with names of the version before, and the line to write.
+    /// `renamed` is where a value is written with names of the version before, and the value to write.
     pub renamed: Vec<(Span, String)>,
+    /// `notices` are sentences about old keys elsewhere: in the manifests of plugins.
+    pub notices: Vec<String>,
 }
 
 impl Findings {
@@ -324,20 +326,20 @@ impl<'a, 'i> Table<'a, 'i> {
             if self.asked.iter().any(|asked| written == asked) {
                 continue;
             }
-            let place = if self.path.is_empty() {
-                "at the top of the file".to_owned()
+            let not_known = if self.path.is_empty() {
+                "a known table or key".to_owned()
             } else {
-                format!("in [{}]", self.path)
+                format!("a key in [{}]", self.path)
             };
             let mut unknown = Diagnostic::new(
                 Place::At(name.span()),
                 join(&self.path, written),
-                format!("`{written}` is not a key {place}"),
+                format!("`{written}` is not {not_known}"),
             )
             .expected(format!("one of {}", self.asked.join(", ")))
             .nearest(written, self.asked.iter().copied());
             unknown.fix = Some(match &unknown.nearest {
-                Some(near) => format!("write `{near}`, or delete it"),
+                Some(near) => format!("rename `{written}` to `{near}`, or delete it"),
                 None => "delete it".to_owned(),
             });
             findings.push(unknown);

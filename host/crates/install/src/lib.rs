@@ -1,4 +1,4 @@
-//! Installs the chat backend's program into the data directory, for the command line and for the page's button.
+//! Installs the chat backend's program into the data folder, for the command line and for the page's button.
 //!
 //! Problem: what npm fetches, from where, and what it runs on the way is said by files that an agent can write (`.npmrc`).
 //!

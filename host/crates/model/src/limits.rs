@@ -345,8 +345,8 @@ pub const REQUEST_PATHS: usize = 256;
 pub const REQUEST_QUESTIONS: usize = 16;
 /// `REQUEST_CHOICES` is how many choices one question may have.
 pub const REQUEST_CHOICES: usize = 64;
-/// `ANSWER_WORDS` bounds one answer's own words, and the words to a rejection, in bytes.
-pub const ANSWER_WORDS: usize = 64 * 1024;
+/// `ANSWER_BYTES` bounds one answer's own words, and the words to a rejection, in bytes.
+pub const ANSWER_BYTES: usize = 64 * 1024;
 
 // Capabilities.
 

@@ -163,7 +163,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("REQUEST_CHANGE", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
     ("REQUEST_QUESTIONS", "questions_come_typed_and_within_bounds"),
     ("REQUEST_CHOICES", "questions_come_typed_and_within_bounds"),
-    ("ANSWER_WORDS", "an_answer_has_bounds"),
+    ("ANSWER_BYTES", "an_answer_has_bounds"),
     ("STORE_KEY_BYTES", "a_key_and_a_value_have_an_end"),
     ("STORE_VALUE_BYTES", "a_key_and_a_value_have_an_end"),
     ("STORE_KEYS_LISTED", "no_list_of_keys_is_longer_than_a_list_may_be"),

@@ -27,6 +27,14 @@ pub fn parted(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// `uncapitalized` is a sentence that goes on behind other words: `error: `, say.
+pub fn uncapitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
 /// `Problem` is a cause, and what to do about it where something can be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -44,7 +52,16 @@ impl Problem {
             Availability::Missing(text) => (text, true),
             Availability::Unsuitable(text) => (text, false),
         };
-        let (why, fix) = match parted(&text) {
+        // What the host says of a permission begins with the plugin.
+        let denied = text.starts_with("The plugin ") && text.contains(" permission");
+        let parts = match text.split_once(" To allow it, ") {
+            Some((why, fix)) if denied => (why, Some(fix.trim_end())),
+            None if denied => (text.trim_end(), Some("")),
+            _ => parted(&text),
+        };
+        let (why, fix) = match parts {
+            (found, Some(fix)) if denied => (found.to_owned(), fix),
+            (found, Some(fix)) if missing && not_found(found).is_some() => (not_found(found).unwrap_or_default(), fix),
             (found, Some(fix)) if missing => (format!("{title} is not installed: {found}"), fix),
             (found, Some(fix)) => (found.to_owned(), fix),
             (fix, None) if missing => (format!("{title} is not installed."), fix),
@@ -53,6 +70,13 @@ impl Problem {
         let fix = Some(fix.to_owned()).filter(|fix| !fix.is_empty());
         Some(Self { why, fix })
     }
+}
+
+/// What the host says of a program that it does not find, with the program's own name.
+fn not_found(found: &str) -> Option<String> {
+    let (program, rest) = found.strip_prefix('`')?.split_once('`')?;
+    let rest = rest.strip_prefix(" was not found")?;
+    Some(format!("{program} is not installed: it was not found{rest}"))
 }
 
 impl std::fmt::Display for Problem {
@@ -88,10 +112,10 @@ impl Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A part of a part, as `tunnel home: plugin tunnel-mine`, does not work.
-        let fails = if self.part.starts_with("tunnel ") && !self.part.contains(": ") {
-            "cannot open"
-        } else {
-            "does not work"
+        let fails = match self.part.as_str() {
+            part if part.starts_with("tunnel ") && !part.contains(": ") => "cannot open",
+            "metrics" => "do not work",
+            _ => "does not work",
         };
         write!(f, "{} {fails}: {}", self.part, sentence(&self.why, self.fix.as_deref()))
     }
@@ -130,7 +154,7 @@ mod tests {
                 "`bore` was not found. To fix: install it".to_owned()
             ))
             .as_deref(),
-            Some("bore is not installed: `bore` was not found. To fix: install it")
+            Some("bore is not installed: it was not found. To fix: install it")
         );
         assert_eq!(
             problem(Availability::Unsuitable(
@@ -139,6 +163,15 @@ mod tests {
             .as_deref(),
             Some("bore 0.4.0 is too old. To fix: update it")
         );
+        let denied = "The plugin x has no permission to run bore.";
+        assert_eq!(
+            problem(Availability::Unsuitable(format!(
+                "{denied} To allow it, add this:\n[x]\n"
+            ))),
+            Some(format!("{denied} To fix: add this:\n[x]"))
+        );
+        let never = format!("{denied} Its manifest does not request this permission, so it cannot be granted.");
+        assert_eq!(problem(Availability::Unsuitable(never.clone())), Some(never));
         // As a plugin of others may say it.
         assert_eq!(
             problem(Availability::Unsuitable("use 0.5.0".to_owned())).as_deref(),
@@ -153,9 +186,6 @@ mod tests {
             of("tunnel home"),
             "tunnel home cannot open: bore has no TLS. To fix: accept it"
         );
-        assert_eq!(
-            of("metrics"),
-            "metrics does not work: bore has no TLS. To fix: accept it"
-        );
+        assert_eq!(of("metrics"), "metrics do not work: bore has no TLS. To fix: accept it");
     }
 }

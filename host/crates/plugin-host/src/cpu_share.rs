@@ -61,9 +61,8 @@ impl CpuShare {
         let window = limits::CPU_WINDOW.as_secs();
         let more = if share < limits::PLUGIN_CPU_SHARE_MOST {
             let more = share.saturating_mul(2).min(limits::PLUGIN_CPU_SHARE_MOST);
-            format!(
-                " To allow more, add these lines to the configuration:\n[plugin.{plugin}.limits]\ncpu_share = {more}"
-            )
+            let lines = format!("[plugin.{plugin}.limits]\ncpu_share = {more}");
+            format!(" To allow more, {}", nexus_config::adding(&lines))
         } else {
             String::new()
         };

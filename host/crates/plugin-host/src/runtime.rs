@@ -32,7 +32,7 @@ use wasmtime::component::{InstancePre, Linker};
 pub struct RuntimeOptions {
     /// `data_dir` is the folder in whose `tools` plugins find the programs that were installed for them.
     pub data_dir: PathBuf,
-    /// `cache_in` is the folder in whose `cache` compiled code is kept: the data directory, but for a caller that must
+    /// `cache_in` is the folder in whose `cache` compiled code is kept: the data folder, but for a caller that must
     /// not make one.
     pub cache_in: PathBuf,
     /// `clock` is the one of `nexus:plugin/clock`, of failures and of statistics.

@@ -5,7 +5,7 @@
 //!
 //! Mechanism: one question for all of these, answered from what the kernel shows. A process counts as Nexus's own where it,
 //! or any process above it, carries the [`INSTANCE_VARIABLE`] in the environment it was started with, is a shim, or is a host: this
-//! one, the one that holds the lock of the data directory, or any other one that a reaper watches. So a shell that clears
+//! one, the one that holds the lock of the data folder, or any other one that a reaper watches. So a shell that clears
 //! its environment is known by its parents; one whose parents are gone (`setsid`, a double fork) is a child of its shim,
 //! which is a subreaper; and one whose shim was killed is a child of the host, which is one too.
 //!
@@ -17,7 +17,7 @@
 
 use crate::shim_arguments::INSTANCE_VARIABLE;
 
-/// `Hosts` are the hosts that run on a data directory, so that their children are known even where their shims are
+/// `Hosts` are the hosts that run on a data folder, so that their children are known even where their shims are
 /// gone.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts(Vec<u32>);

@@ -8,7 +8,7 @@
 //! ([`crate::ancestry`]). All of it below this process: a shim and a host are subreapers, so nothing leaves that tree alive.
 //!
 //! Limits: Linux only; elsewhere nobody is told apart. Another program of the same user, which Nexus did not start, is let in
-//! with the cookie: it could read the browser's profile, and the data directory, as well.
+//! with the cookie: it could read the browser's profile, and the data folder, as well.
 //!
 //! Not by a second token in the page's own storage, which is kept for each port: what a browser opens by itself (a page, a
 //! link, a form without a script) cannot send it, so the cookie would go on showing all that is to be read. Not by a name of

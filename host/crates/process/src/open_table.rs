@@ -6,7 +6,7 @@ use crate::processes::Processes;
 use std::sync::Arc;
 
 /// `open` makes the table of this host's children. It removes the private directories that an earlier run of the host left,
-/// so the caller must hold a lock of the data directory; and it makes this process a subreaper. Nothing is started yet.
+/// so the caller must hold a lock of the data folder; and it makes this process a subreaper. Nothing is started yet.
 ///
 /// # Errors
 /// `Unavailable`: the directory cannot be used, or this process cannot adopt orphans. `Invalid`: the instance id is empty.

@@ -202,8 +202,8 @@ fn push_path(filled: &mut String, path: &str) -> Result<(), String> {
     let acts = |c: char| c == '"' || c.is_control() || c == '\\' && !cfg!(windows);
     if filled.ends_with('"') && path.contains(acts) {
         return Err(format!(
-            "the data directory has `\"`, `\\` or a control character in its path ({path}), so the path cannot be \
-             written into the configuration of this program. To fix: choose a data directory without these \
+            "the data folder has `\"`, `\\` or a control character in its path ({path}), so the path cannot be \
+             written into the configuration of this program. To fix: choose a data folder without these \
              characters with --data-dir DIR"
         ));
     }

@@ -75,7 +75,7 @@ fn a_path_that_would_end_the_quotation_marks_around_it_is_refused_with_the_fix()
     for bad in ["/d/a\"b", "/d/a\\b", "/d/a\nb"] {
         let error = fill(quoted, bad).unwrap_err();
         assert!(
-            error.contains(bad) && error.contains("To fix: choose a data directory without"),
+            error.contains(bad) && error.contains("To fix: choose a data folder without"),
             "{error}"
         );
         // The program itself reads any path.

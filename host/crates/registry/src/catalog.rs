@@ -26,6 +26,13 @@ pub enum NotFit {
     Changed(String),
 }
 
+impl NotFit {
+    fn broken(broken: &Broken) -> Self {
+        let Trouble { why, fix, .. } = &broken.trouble;
+        Self::Broken(sentence(why, fix.as_deref()))
+    }
+}
+
 /// `UnknownPlugin`: there is no such plugin of the kind. It says what to write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownPlugin {
@@ -43,8 +50,8 @@ pub enum UnknownPlugin {
     },
     /// `Unknown`: the configuration does not have it.
     #[error(
-        "there is no {kind} plugin `{name}`. To fix: choose one of {available}. For a plugin from a file, add these \
-         lines to the configuration:\n[plugin.{name}]\nsource = \"path/to/component.wasm\""
+        "there is no {kind} plugin `{name}`. To fix: choose one of {available}. For a plugin from a file, {}",
+        nexus_config::adding(&format!("[plugin.{}]\nsource = \"path/to/component.wasm\"", .name))
     )]
     Unknown {
         /// `name` is the plugin's.
@@ -83,6 +90,11 @@ impl Catalog {
 
     fn plugins(&self) -> MutexGuard<'_, BTreeMap<String, Plugin>> {
         self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `broken` says why a plugin was not fit at the start.
+    pub fn broken(&self, name: &str) -> Option<&Broken> {
+        self.broken.get(name)
     }
 
     /// Adds a plugin that was not fit before.
@@ -156,14 +168,14 @@ impl Catalog {
         }
         let broken = self.broken.get(name).ok_or_else(|| NotFit::Unknown(name.to_owned()))?;
         let Some(again) = &self.again else {
-            return Err(NotFit::Broken(broken.trouble.why.clone()));
+            return Err(NotFit::broken(broken));
         };
         let config = again().map_err(NotFit::Broken)?;
         if let Some(still) = config.broken.get(name) {
-            return Err(NotFit::Broken(still.trouble.why.clone()));
+            return Err(NotFit::broken(still));
         }
         let plugin = config.plugins.get(name);
-        let plugin = plugin.ok_or_else(|| NotFit::Broken(broken.trouble.why.clone()))?;
+        let plugin = plugin.ok_or_else(|| NotFit::broken(broken))?;
         if broken.digest.is_some() && broken.digest != plugin.digest {
             return Err(NotFit::Changed(name.to_owned()));
         }
@@ -196,12 +208,21 @@ impl Catalog {
             part: format!("plugin {name}"),
             // The part is named beside it.
             why: sentence(why, None),
-            fix: Some(if fix.contains('\n') {
-                format!("{fix}\nThen run `{order}`.")
-            } else {
-                format!("{fix}, then run `{order}`")
-            }),
+            fix: Some(then(&fix, order)),
         }
+    }
+}
+
+/// `then` is a fix with the order that starts the plugin afterwards; the restart of Nexus starts it too.
+fn then(fix: &str, order: &str) -> String {
+    if fix.contains("restart Nexus") {
+        fix.to_owned()
+    } else if fix.contains('\n') {
+        format!("{fix}\nThen run `{order}`.")
+    } else if fix.contains(". ") || fix.ends_with('.') {
+        format!("{}. Then run `{order}`.", fix.trim_end_matches('.'))
+    } else {
+        format!("{fix}, then run `{order}`")
     }
 }
 
@@ -229,7 +250,7 @@ mod tests {
         let gone = catalog(dir.path(), None);
         assert_eq!(
             gone.find("tunnel-bore").unwrap_err(),
-            NotFit::Broken("It is gone.".to_owned())
+            NotFit::Broken("It is gone. To fix: put it back".to_owned())
         );
         assert_eq!(gone.find("nobody").unwrap_err(), NotFit::Unknown("nobody".to_owned()));
         let fit = nexus_testkit::config(dir.path(), "[tunnel.main]\nplugin = \"tunnel-bore\"\n");
@@ -250,6 +271,13 @@ mod tests {
         let then = |fix: &str| Some(format!("{fix}, then run `nexus tunnel start main`"));
         assert_eq!(fix("tunnel-bore"), then("put it back"));
         assert_eq!(fix("chat-opencode"), then("reinstall nexus"));
+        for (fix, whole) in [
+            ("Give 1. Or 2.", "Give 1. Or 2. Then run `x`."),
+            ("set it and restart Nexus", "set it and restart Nexus"),
+            ("add:\n[web]", "add:\n[web]\nThen run `x`."),
+        ] {
+            assert_eq!(super::then(fix, "x"), whole);
+        }
         assert_eq!(
             catalog.unloadable("chat-opencode", "x", "it is gone").why,
             "it is gone."

@@ -39,4 +39,4 @@ pub use late::{Late, Load};
 pub use load_progress::LoadProgress;
 pub use overrides::{NotKept, PluginOverrides, chat_place, tunnel_place};
 pub use plugins::Plugins;
-pub use statuses::{PluginStatuses, Registered, Ticket, counted};
+pub use statuses::{PluginStatuses, Registered, RegistrationId, counted};

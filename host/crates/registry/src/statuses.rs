@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// `Ticket` tells instances of one plugin from each other. None is given twice in the life of the host.
-pub type Ticket = u64;
+/// `RegistrationId` tells instances of one plugin from each other. None is given twice in the life of the host.
+pub type RegistrationId = u64;
 
 /// `PluginStatuses` lists the plugins that serve, with their states and what they use, and what else does not work.
 pub struct PluginStatuses {
     list: watch::Sender<Vec<PluginStatus>>,
     /// `sources` are in the order in which they are shown.
     sources: Mutex<Vec<Source>>,
-    tickets: AtomicU64,
+    registrations: AtomicU64,
     activity: Arc<ActivityLog>,
     processes: Arc<dyn Processes>,
     /// `troubles` are what does not work, besides plugins and tunnels.
@@ -28,7 +28,7 @@ pub struct PluginStatuses {
 }
 
 struct Source {
-    ticket: Ticket,
+    registration: RegistrationId,
     plugin: Registered,
     task: AbortHandle,
 }
@@ -73,7 +73,7 @@ impl PluginStatuses {
         Self {
             list: watch::Sender::default(),
             sources: Mutex::default(),
-            tickets: AtomicU64::new(0),
+            registrations: AtomicU64::new(0),
             activity,
             processes,
             troubles: Mutex::new(troubles),
@@ -120,7 +120,7 @@ impl PluginStatuses {
 
     /// Adds a plugin that serves from now on. One that serves two tunnels has an instance for each, and stands here
     /// twice.
-    pub fn add(self: &Arc<Self>, plugin: Registered) -> Ticket {
+    pub fn add(self: &Arc<Self>, plugin: Registered) -> RegistrationId {
         let mut changes = plugin.status.clone();
         let statuses = Arc::downgrade(self);
         let task = tokio::spawn(async move {
@@ -137,22 +137,22 @@ impl PluginStatuses {
                 statuses.publish(&statuses.sources());
             }
         });
-        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let registration = self.registrations.fetch_add(1, Ordering::Relaxed);
         let mut sources = self.sources();
         sources.push(Source {
-            ticket,
+            registration,
             plugin,
             task: task.abort_handle(),
         });
         self.publish(&sources);
-        ticket
+        registration
     }
 
-    /// Removes the plugin that got this ticket: it serves no more.
-    pub fn remove(&self, ticket: Ticket) {
+    /// Removes the plugin that was added with this id: it serves no more.
+    pub fn remove(&self, registration: RegistrationId) {
         let mut sources = self.sources();
         sources.retain(|source| {
-            let stays = source.ticket != ticket;
+            let stays = source.registration != registration;
             if !stays {
                 source.task.abort();
             }

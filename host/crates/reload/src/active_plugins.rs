@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct ActivePlugins {
     /// `tunnels` has the plugin of each tunnel, by the tunnel's name.
     pub(crate) tunnels: BTreeMap<String, String>,
+    /// `closed` are the tunnels that are not open.
+    pub(crate) closed: BTreeSet<String>,
     /// `chat` is the chat backend that is wanted.
     pub(crate) chat: String,
     /// `chat_name` is the name of the chat's table: `main` of `[chat.main]`.

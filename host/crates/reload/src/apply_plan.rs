@@ -164,6 +164,9 @@ impl ApplyPlan {
                         ("is new and opens".to_owned(), false)
                     }
                     (None, Some(_)) => ("is new".to_owned(), false),
+                    (Some(now), Some(then)) if now == then && serving.closed.contains(name) => {
+                        ("gets new settings".to_owned(), false)
+                    }
                     (Some(now), Some(then)) if now == then => {
                         ("is closed and reopened, possibly at another address".to_owned(), true)
                     }

@@ -3,6 +3,7 @@
 use crate::apply_plan::path;
 use nexus_config::changes::{Change, Values, show};
 use nexus_model::reload;
+use std::path::Path;
 
 const NOT_SHOWN: &str = "…";
 
@@ -44,6 +45,19 @@ pub(super) fn shown(change: &Change, file: &Values, error: Option<String>) -> re
     }
 }
 
+/// The first of the mistakes of a report, with its place and what shows all of them.
+pub(super) fn invalid(report: &str, file: Option<&Path>) -> String {
+    let first = report.lines().next().unwrap_or_default();
+    let first = first.trim_start_matches("error: ").trim_end_matches('.');
+    let place = report.lines().find_map(|line| line.trim().strip_prefix("--> "));
+    let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+    let check = match file {
+        Some(file) => format!("nexus config check {}", file.display()),
+        None => "nexus config check".to_owned(),
+    };
+    format!("{place}{first}. To fix: run `{check}`, which shows each mistake")
+}
+
 /// What changed, where it is the content of a secret.
 fn of_secret(change: &Change, file: &Values) -> Option<String> {
     let ["plugin", plugin, "secrets", name, CONTENT] = path(change)[..] else {
@@ -67,6 +81,16 @@ fn of_secret(change: &Change, file: &Values) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistake_has_its_place_and_what_shows_it() {
+        let report = "error: `webb` is not a known table or key\n  --> /etc/nexus.toml:2:2\n   |\n\n1 problem";
+        assert_eq!(
+            invalid(report, Some(Path::new("/etc/nexus.toml"))),
+            "/etc/nexus.toml:2:2: `webb` is not a known table or key. To fix: run `nexus config check \
+             /etc/nexus.toml`, which shows each mistake"
+        );
+    }
 
     #[test]
     fn a_confirmation_says_how_many_of_the_changes_were_applied() {

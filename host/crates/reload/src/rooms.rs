@@ -24,6 +24,7 @@ impl Rooms {
     pub(crate) fn serving(&self, chat_name: &str, fixed: &BTreeSet<String>) -> ActivePlugins {
         ActivePlugins {
             tunnels: self.tunnels.serving(),
+            closed: self.tunnels.closed(),
             chat: self.chat.plugin(),
             chat_name: chat_name.to_owned(),
             fixed: fixed.clone(),

@@ -2,7 +2,7 @@
 
 use crate::active_plugins::ActivePlugins;
 use crate::apply_plan::{ApplyPlan, Part, path};
-use crate::change_texts::{CONTENT, applied, shown};
+use crate::change_texts::{CONTENT, applied, invalid, shown};
 use crate::component_changes::{self, Unfit};
 use crate::error::NotApplied;
 use crate::file_fingerprints::{Fingerprint, Seen};
@@ -67,6 +67,7 @@ impl ReloadService {
             counts: Values::default(),
             salt: nexus_model::time::random_token()?,
             files: running.files.clone(),
+            notices: running.notices.clone(),
             mixed: BTreeSet::new(),
             plugins: running.plugins.clone(),
             hidden: running.secret_variables.iter().cloned().collect(),
@@ -120,6 +121,8 @@ struct Watcher {
     file: Option<PathBuf>,
     /// `files` are what else was read for it: components, secrets.
     files: BTreeSet<PathBuf>,
+    /// `notices` are those of what was read last, or of the start: they were logged.
+    notices: Vec<String>,
     outside: Arc<dyn Outside>,
     rooms: Rooms,
     /// `main` of `[chat.main]`.
@@ -257,10 +260,16 @@ impl Watcher {
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
                 if !same {
                     self.errors.clear();
-                    for notice in &latest.config.notices {
-                        tracing::warn!("{notice}");
-                    }
                 }
+                for notice in latest
+                    .config
+                    .notices
+                    .iter()
+                    .filter(|notice| !self.notices.contains(*notice))
+                {
+                    tracing::warn!("{notice}");
+                }
+                self.notices.clone_from(&latest.config.notices);
                 if files != self.files {
                     self.files = files;
                     let fingerprints = self.fingerprints().await.unwrap_or_default();
@@ -281,10 +290,9 @@ impl Watcher {
                 let why: String = why.chars().take(WHY).collect();
                 let id = id([why.as_str()]);
                 if before.as_ref() != Some(&id) {
-                    let first = why.lines().next().unwrap_or_default();
                     tracing::warn!(
-                        "the configuration changed but is invalid, so none of its changes take effect: \
-                        {first}"
+                        "the configuration changed but is invalid, so none of its changes take effect: {}",
+                        invalid(&why, self.file.as_deref())
                     );
                     self.note(
                         Tone::Bad,
@@ -399,7 +407,10 @@ impl Watcher {
                 seen_at: latest.seen_at,
                 what: What::Changed {
                     effects: plan.effects(&self.serving(), &latest.config),
-                    new_permissions: new_permissions::new_permissions(&self.plugins, &candidate),
+                    new_permissions: new_permissions::new_permissions(&self.plugins, &candidate, |plugin| {
+                        let broken = self.rooms.plugins.catalog.broken(&plugin.name);
+                        broken.is_some_and(|broken| new_permissions::same(plugin, broken, &self.changes(latest)))
+                    }),
                     components: component_changes::components(&self.plugins, &latest.config.plugins, &latest.unfit),
                     confirm,
                     restart,

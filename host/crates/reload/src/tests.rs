@@ -1,6 +1,7 @@
 //! A file that is edited while the real services run, on plugins that only note that they are loaded.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod notices;
 mod rig;
 mod updates;
 
@@ -129,7 +130,7 @@ async fn what_fails_is_as_before_and_says_why() {
     let pending = rig.write(&text).await.unwrap();
     rig.loads.fail(Some(("tunnel", "no such program")));
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
-    assert!(error.ends_with("no such program."), "{error}");
+    assert!(error.contains(": no such program. "), "{error}");
     let still = rig.pending.borrow().clone().unwrap();
     let What::Changed { confirm, applying, .. } = &still.what else {
         panic!()

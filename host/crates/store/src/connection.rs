@@ -5,7 +5,7 @@ use nexus_model::limits;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 
-/// `FILE` is the database's name in the data directory.
+/// `FILE` is the database's name in the data folder.
 pub(crate) const FILE: &str = "nexus.db";
 
 /// `log_of` is the file of the write-ahead log.

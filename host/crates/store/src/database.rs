@@ -188,7 +188,7 @@ fn log_to_disk(log: PathBuf, there: StillThere) -> ToDisk {
             // A checkpoint has taken all of it into the database.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => there(),
             Err(error) => Err(StoreError::ReadOnly(format!(
-                "the disk of the data directory failed ({error}): the latest changes may be lost"
+                "the disk of the data folder failed ({error}): the latest changes may be lost"
             ))),
         }
     })

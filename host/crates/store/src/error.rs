@@ -21,7 +21,7 @@ pub enum StoreError {
         /// `known` is the newest schema that this nexus knows.
         known: i64,
     },
-    /// `Locked`: another nexus uses the data directory.
+    /// `Locked`: another nexus uses the data folder.
     #[error("{0}")]
     Locked(String),
     /// `Open`: the database cannot be opened.
@@ -38,15 +38,15 @@ pub enum StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         match e.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::ReadOnly(
-                "the disk of the data directory is full: nothing can be saved until space is freed".into(),
-            ),
+            Some(ErrorCode::DiskFull) => {
+                Self::ReadOnly("the disk of the data folder is full: nothing can be saved until space is freed".into())
+            }
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(
-                "the database is read-only: check the owner and the mode of the data directory and of nexus.db in it"
+                "the database is read-only: check the owner and the mode of the data folder and of nexus.db in it"
                     .into(),
             ),
             Some(ErrorCode::SystemIoFailure) => Self::ReadOnly(format!(
-                "the disk of the data directory failed ({e}): nothing can be saved"
+                "the disk of the data folder failed ({e}): nothing can be saved"
             )),
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Database(format!(
                 "nexus.db is damaged ({e}). To fix: restore a backup, or move the file away to \

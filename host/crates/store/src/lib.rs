@@ -1,4 +1,4 @@
-//! The SQLite database in the data directory, and the small stores on it: accounts, logins, lockouts, settings, the keys of
+//! The SQLite database in the data folder, and the small stores on it: accounts, logins, lockouts, settings, the keys of
 //! plugins, what happened; its backup, and the lock that keeps a second host away.
 //!
 //! One thread owns the writing connection, drains its queue and commits a batch as one transaction: under load many

@@ -1,4 +1,4 @@
-//! One running host per data directory. The operating system frees the lock when the process ends, however it ends;
+//! One running host per data folder. The operating system frees the lock when the process ends, however it ends;
 //! the text in the file only serves the message that a second one gets.
 
 use crate::error::StoreError;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "lock";
 
-/// `Lock` holds the data directory for this process while it lives.
+/// `Lock` holds the data folder for this process while it lives.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -63,7 +63,7 @@ impl Lock {
     }
 }
 
-/// `Holder` is the host that has the lock of a data directory.
+/// `Holder` is the host that has the lock of a data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// `pid` is the number of its process.
@@ -138,7 +138,7 @@ fn in_use(data_dir: &Path, owner: &str) -> String {
         format!(" ({owner})")
     };
     format!(
-        "another nexus{who} uses the data directory {}. To fix: stop it, or use another directory with --data-dir",
+        "another nexus{who} uses the data folder {}. To fix: stop it, or use another folder with --data-dir",
         data_dir.display()
     )
 }

@@ -1,4 +1,4 @@
-//! The data directory and the database, for their owner alone.
+//! The data folder and the database, for their owner alone.
 
 use crate::error::StoreError;
 use nexus_files::private;
@@ -6,7 +6,13 @@ use std::path::Path;
 
 /// Makes `dir` with mode 0700, and refuses one that others may write.
 pub(crate) fn private_dir(dir: &Path) -> Result<(), StoreError> {
-    let open = |e: std::io::Error| StoreError::Open(format!("cannot use the data directory {}: {e}", dir.display()));
+    let open = |e: std::io::Error| StoreError::Open(format!("cannot use the data folder {}: {e}", dir.display()));
+    if dir.exists() && !dir.is_dir() {
+        return Err(StoreError::Open(format!(
+            "{} is a file, not a folder. To fix: choose another folder with --data-dir",
+            dir.display()
+        )));
+    }
     private::make_dir(dir).map_err(open)?;
     private::tighten_dir(dir).map_err(open)
 }

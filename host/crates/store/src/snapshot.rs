@@ -10,7 +10,7 @@ use crate::schema;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
-/// `NAME` is the database's name in the data directory, and in a backup.
+/// `NAME` is the database's name in the data folder, and in a backup.
 pub const NAME: &str = FILE;
 
 /// Copies the database of `data_dir` into the file `into`, which must not exist yet and is made for its owner alone. Logins

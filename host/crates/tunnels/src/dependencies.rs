@@ -8,7 +8,7 @@ use nexus_config::resolved;
 use nexus_model::plugin::Kind;
 use nexus_model::time::Clock;
 use nexus_plugin_traits::{StopProcesses, TunnelProvider};
-use nexus_registry::{NotKept, Plugins, Registered, Ticket, tunnel_place};
+use nexus_registry::{NotKept, Plugins, Registered, RegistrationId, tunnel_place};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct Provided {
     pub(super) provider: Arc<dyn TunnelProvider>,
-    pub(super) ticket: Ticket,
+    pub(super) registration: RegistrationId,
 }
 
 impl Provided {
     /// Enters `provider` among the plugins that serve, at this tunnel.
     pub fn register(plugins: &Plugins, tunnel: &str, provider: Arc<dyn TunnelProvider>) -> Self {
-        let ticket = plugins.statuses.add(Registered {
+        let registration = plugins.statuses.add(Registered {
             tunnel: Some(tunnel.to_owned()),
             ..Registered::of(&provider)
         });
-        Self { provider, ticket }
+        Self { provider, registration }
     }
 }
 
@@ -93,8 +93,8 @@ impl Dependencies {
     }
 
     /// Ends that instance's place in the list: it serves no more.
-    pub(super) fn retire(&self, ticket: Ticket) {
-        self.plugins.statuses.remove(ticket);
+    pub(super) fn retire(&self, registration: RegistrationId) {
+        self.plugins.statuses.remove(registration);
     }
 
     /// Which plugin serves the tunnel from now on. Durable when it returns.

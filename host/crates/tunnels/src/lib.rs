@@ -29,7 +29,7 @@ pub use attempt_end::no_tls;
 pub use dependencies::{Dependencies, Provided, Spec};
 pub use error::TunnelError;
 pub use http_checker::HttpChecker;
-pub use nexus_registry::Ticket;
+pub use nexus_registry::RegistrationId;
 pub use open_command::{Opening, Outcome, Refused};
 pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
 pub use origin_secret::OriginSecret;

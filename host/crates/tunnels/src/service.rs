@@ -9,7 +9,7 @@ use crate::tunnel::{self, RunningTunnel, Tunnel};
 use nexus_config::resolved;
 use nexus_model::tunnel::{Step, TunnelStatus};
 use nexus_registry::tunnel_place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -165,14 +165,14 @@ impl TunnelService {
         let provided = self.parts.load(&config).await;
         let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
         // What was swapped at another tunnel of this name, and whether that was open, is not this one's.
-        let ticket = provided.ticket;
+        let registration = provided.registration;
         let forgotten = async {
             self.parts.wanted().save(&name, false).await?;
             self.parts.choose(&name, &config.plugin).await?;
             Ok::<(), TunnelError>(())
         };
         if let Err(why) = forgotten.await {
-            self.parts.retire(ticket);
+            self.parts.retire(registration);
             return Err(why);
         }
         self.board.add(tunnel::unknown(&config, self.parts.clock.now()));
@@ -196,9 +196,9 @@ impl TunnelService {
         if let Err(error) = self.parts.wanted().save(name, false).await {
             tracing::warn!(tunnel = name, %error, "cannot save that the tunnel stays closed");
         }
-        let ticket = serving.provided.ticket;
+        let registration = serving.provided.registration;
         serving.end().await;
-        self.parts.retire(ticket);
+        self.parts.retire(registration);
         self.board.remove(name);
         drop(alone);
         Ok(())
@@ -209,6 +209,13 @@ impl TunnelService {
         let tunnels = self.tunnels();
         let serving = |tunnel: &Arc<Tunnel>| (tunnel.name.clone(), tunnel.running().config.plugin);
         tunnels.values().map(serving).collect()
+    }
+
+    /// `closed` are the tunnels that are not wanted open.
+    pub fn closed(&self) -> BTreeSet<String> {
+        let tunnels = self.tunnels();
+        let closed = tunnels.values().filter(|tunnel| !*tunnel.wanted.borrow());
+        closed.map(|tunnel| tunnel.name.clone()).collect()
     }
 
     async fn take_over(

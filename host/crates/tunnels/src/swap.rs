@@ -241,9 +241,9 @@ impl Swapping {
     }
 
     async fn retire(&self, serving: RunningTunnel) {
-        let ticket = serving.provided.ticket;
+        let registration = serving.provided.registration;
         serving.end().await;
-        self.parts.retire(ticket);
+        self.parts.retire(registration);
     }
 
     /// Tells whether it holds after a restart too.
@@ -279,7 +279,8 @@ impl Swapping {
             format!("{plugin} did not open with its new settings; the old settings are active again: {why}")
         } else {
             let current = self.tunnel.running().config.plugin;
-            format!("{plugin} could not replace {current}; nothing has changed: {why}")
+            let why = sentence(&why, None);
+            format!("{plugin} could not replace {current}: {why} {current} stays active.")
         };
         let whole = sentence(&text, hint.as_deref());
         tracing::warn!(tunnel, plugin, "{whole}");

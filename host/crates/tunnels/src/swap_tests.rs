@@ -136,7 +136,8 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     closed.await.unwrap();
     assert!(
         refused.contains("the public check of http://elsewhere.example failed: something else answers there")
-            && refused.contains("tunnel-y could not replace tunnel-x; nothing has changed: ")
+            && refused.contains("tunnel-y could not replace tunnel-x: ")
+            && refused.contains(" tunnel-x stays active. To fix: ")
             && refused.contains("set `public_check = \"off\"` in the existing table [tunnel.main]"),
         "{refused}"
     );

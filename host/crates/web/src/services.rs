@@ -37,6 +37,8 @@ pub struct HostInfo {
     pub version: String,
     /// `config_file` is the path of the configuration that is used, or of the one that would be if it were there.
     pub config_file: String,
+    /// `data_dir` is the folder of the data.
+    pub data_dir: String,
     /// `workspace` is the project directory of the agent.
     pub workspace: String,
 }

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use nexus_config::resolved::Config;
 use nexus_config::{default_place, in_table, ownership};
 use nexus_model::plural;
+use nexus_model::units::about_size;
 use nexus_plugin_host::cache_state;
 use nexus_store::lock::Holder;
 use nexus_store::{Store, StoreError, snapshot};
@@ -87,7 +88,11 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
     let web = (
         "listen".to_owned(),
         config.web.listen,
-        "[web]\nlisten = \"127.0.0.1:0\"".to_owned(),
+        if config.text.lines().any(|line| line.trim_end() == "[web]") {
+            in_table("web", "listen = \"127.0.0.1:0\"") + " to use another port"
+        } else {
+            "[web]\nlisten = \"127.0.0.1:0\"".to_owned()
+        },
     );
     let tunnels = fixed.map(|t| {
         let fix = in_table(&format!("tunnel.{}", t.name), "listen = \"127.0.0.1:PORT\"") + " to use another port";
@@ -103,7 +108,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             Ok(_) => Finding::ok(check, format!("{address} is free")),
             Err(error) => {
                 let who = match health(address) {
-                    Ok(Health { version, .. }) => format!("nexus {version} with another data directory uses it"),
+                    Ok(Health { version, .. }) => format!("nexus {version} with another data folder uses it"),
                     Err(_) => error.to_string(),
                 };
                 Finding::fail(check, format!("cannot listen on {address}: {who}"), fix)
@@ -231,7 +236,9 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
             if default_place().as_ref() == Some(file) {
                 "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
             } else {
-                format!("run `mv {} ~/.config/nexus/nexus.toml`", file.display())
+                "move the file and the files it names to a folder outside the workspace, and start Nexus with \
+                 --config NEWPATH"
+                    .to_owned()
             },
         )
     } else {
@@ -294,7 +301,7 @@ fn space(config: &Config, findings: &mut Vec<Finding>) {
                 format!("run `df -h {}`, which shows the cause", there.display()),
             ),
             Ok(free) => {
-                let found = format!("{} MiB are free on the disk of {}", free >> 20, there.display());
+                let found = format!("{} are free on the disk of {}", about_size(free), there.display());
                 let fix = format!(
                     "free up space, or use another disk with --data-dir DIR; `du -xh {} | sort -h \
                     | tail` finds large files",
@@ -322,9 +329,9 @@ fn cache(config: &Config, findings: &mut Vec<Finding>) {
         [] => Finding::ok(
             "cache",
             format!(
-                "{}, {} KiB",
+                "{}, {}",
                 plural::count(state.files, "compiled plugin"),
-                state.bytes >> 10
+                about_size(state.bytes)
             ),
         ),
         trouble => Finding::warn(

@@ -11,6 +11,7 @@ mod throttled;
 pub(super) use load_checks::unloadable;
 
 use super::common_options::CommonOptions;
+use super::control_client::request;
 use super::load_config::{LoadError, load_config};
 use super::terminal::{as_it_is, complain, say};
 use clap::Args;
@@ -21,6 +22,7 @@ use nexus_model::plural::count;
 use nexus_model::trouble::parted;
 use nexus_store::lock;
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -47,6 +49,7 @@ pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<Ex
         machine::look(&config, holder.as_ref(), &mut findings);
         if holder.is_some() {
             throttled::look(&config, &mut findings);
+            findings.extend(other_file(&config));
         }
         plugins::look(config, &mut findings);
     }
@@ -100,6 +103,29 @@ pub(super) fn no_file() -> String {
         Some(place) => format!("{none}. Nexus would read {}", place.display()),
         None => none.to_owned(),
     }
+}
+
+/// A Nexus that runs with the same data and another configuration: what is found here does not concern it.
+fn other_file(config: &Config) -> Option<Finding> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let asked = runtime
+        .block_on(request(&config.data_dir, "/api/v1/status", None))
+        .ok()?;
+    let theirs = asked.get("config_file")?.as_str()?;
+    let ours = config.file.clone().or_else(default_place)?;
+    (Path::new(theirs) != ours).then(|| {
+        Finding::warn(
+            "config.other",
+            format!(
+                "the running nexus uses another configuration, {theirs}, not {}",
+                ours.display()
+            ),
+            format!("run `nexus doctor --config {theirs}`"),
+        )
+    })
 }
 
 /// The configuration, or the defaults where it is broken: the rest of the machine is looked at all the same.

@@ -10,7 +10,7 @@ use nexus_config::resolved::Config;
 use nexus_config::{in_table, refused};
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
-use nexus_model::trouble::Problem;
+use nexus_model::trouble::{Problem, parted, uncapitalized};
 use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, NotLoaded, Supervised};
 use std::sync::Arc;
@@ -197,7 +197,7 @@ fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Finding {
     if let Some(fix) = config.broken.get(name).and_then(|broken| broken.trouble.fix.clone()) {
         return Finding::fail(
             format!("plugin.{name}"),
-            format!("the plugin cannot be loaded: {error}"),
+            format!("the plugin cannot be loaded: {}", parted(&error.to_string()).0),
             fix,
         );
     }
@@ -241,10 +241,16 @@ fn available(
                 [] => String::new(),
                 places => format!(" at {}", places.join(", ")),
             };
-            let rules = rules.map(|rules| format!("; {rules}")).unwrap_or_default();
+            let rules = rules
+                .map(|rules| format!("; {}", uncapitalized(rules)))
+                .unwrap_or_default();
             Finding::ok(&check, format!("ready: {title} {version}{at}{rules}"))
         }
         Ok(unfit) => match Problem::of(unfit, title) {
+            // The lines are below, with all others that it needs.
+            Some(Problem { why, .. }) if why.contains("has no permission to") && lacks(config, name) => {
+                missing(why, format!("grant what permissions.{name} lists below"))
+            }
             Some(Problem { why, fix }) => missing(why, fix.unwrap_or_default()),
             None => return,
         },
@@ -253,6 +259,13 @@ fn available(
             "run `nexus logs`, which shows what the plugin reported".to_owned(),
         ),
     });
+}
+
+fn lacks(config: &Config, name: &str) -> bool {
+    config
+        .plugins
+        .get(name)
+        .is_some_and(|plugin| !plugin.missing.is_empty())
 }
 
 /// `programs` are where the plugin itself finds them.

@@ -35,8 +35,13 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     let manifest_path = directory.join("plugin.toml");
     let text = std::fs::read_to_string(&manifest_path).with_context(|| {
         format!(
-            "cannot read {}. A plugin declares its name and its permissions in it; see the crate nexus-plugin-api",
-            manifest_path.display()
+            "{} {}. To fix: give a plugin's folder; plugin-api/README.md shows how to start one",
+            manifest_path.display(),
+            if manifest_path.exists() {
+                "cannot be read"
+            } else {
+                "does not exist"
+            }
         )
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
@@ -179,7 +184,7 @@ mod tests {
         assert!(missing.to_string().contains("there is no folder"), "{missing}");
         let no_manifest = build(folder.path(), None, false).unwrap_err();
         assert!(
-            no_manifest.to_string().contains("A plugin declares its name"),
+            no_manifest.to_string().contains("give a plugin's folder"),
             "{no_manifest}"
         );
         std::fs::write(folder.path().join("plugin.toml"), "name = 'X'").unwrap();

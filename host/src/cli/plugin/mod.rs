@@ -11,6 +11,7 @@ use super::common_options::CommonOptions;
 use super::load_config::{EXIT_USAGE, LoadError};
 use super::terminal::complain;
 use clap::{Args, Subcommand};
+use nexus_config::old_manifest_keys;
 use nexus_plugin_api::text;
 use output::Answer;
 use serde_json::json;
@@ -139,13 +140,18 @@ fn check(plugin: &str, place: &CommonOptions) -> anyhow::Result<Answer> {
     let own = config.as_ref().and_then(|config| config.plugins.get(plugin));
     let found = checked(&source, plugin, own.map(|own| own.limits.memory))?;
     let manifest = &found.manifest;
-    let text = format!(
+    let mut text = format!(
         "this Nexus can load {} {} ({})\n",
         manifest.name, manifest.version, manifest.kind
     );
+    let name = own.map_or(manifest.name.as_str(), |own| own.name.as_str());
+    let notices = old_manifest_keys(name, &source, manifest);
+    for notice in &notices {
+        writeln!(text, "warning: {notice}")?;
+    }
     let mut answer = Answer {
         text,
-        json: facts(&found),
+        json: with(facts(&found), [("notices", json!(notices))]),
     };
     lacking(&mut answer, plugin, config.as_ref())?;
     Ok(answer)

@@ -203,23 +203,14 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
         m.license, m.api, found.size, found.digest
     )?;
     writeln!(out, "\nRequested permissions:")?;
-    let asked = &m.capabilities;
-    for (binary, request) in &asked.process {
-        let permission = Permission::run(binary, request.inherit_env);
-        writeln!(out, "  {permission}: {}", request.reason)?;
+    let requests = Permission::requested(m);
+    for request in &requests {
+        writeln!(out, "  {}: {}", request.permission, request.reason)?;
         if !request.env.is_empty() {
             writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
     }
-    for request in &asked.http {
-        let (server, private) = (request.url.clone(), false);
-        writeln!(out, "  {}: {}", Permission::Http { server, private }, request.reason)?;
-    }
-    if let Some(request) = &asked.store {
-        let quota = Some(request.quota);
-        writeln!(out, "  {}: {}", Permission::Store { quota }, request.reason)?;
-    }
-    if asked.process.is_empty() && asked.http.is_empty() && asked.store.is_none() {
+    if requests.is_empty() {
         writeln!(out, "  nothing")?;
     }
     if !m.config.is_empty() {

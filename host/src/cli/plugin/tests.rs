@@ -151,3 +151,58 @@ fn a_configuration_with_a_problem_is_answered_with_the_problem() {
     assert!(error.to_string().contains("sorce"), "{error}");
     assert!(matches!(error.downcast_ref::<LoadError>(), Some(LoadError::Config(_))));
 }
+
+/// A built-in component as an author built it for 0.1.
+fn of_the_version_before(name: &str) -> Vec<u8> {
+    let bytes: &[u8] = builtin::builtin(name).unwrap();
+    let section = |data: &[u8]| {
+        let mut section = Vec::new();
+        let (name, data) = (nexus_plugin_api::MANIFEST_SECTION.into(), data.into());
+        CustomSection { name, data }.append_to_component(&mut section);
+        section
+    };
+    let mut payloads = wasmparser::Parser::new(0).parse_all(bytes);
+    let manifest = payloads.find_map(|payload| match payload.unwrap() {
+        wasmparser::Payload::CustomSection(found) if found.name() == nexus_plugin_api::MANIFEST_SECTION => {
+            Some(String::from_utf8(found.data().to_vec()).unwrap())
+        }
+        _ => None,
+    });
+    let manifest = manifest.unwrap();
+    let code = bytes.strip_suffix(section(manifest.as_bytes()).as_slice()).unwrap();
+    let before = manifest.replace("license", "licence");
+    assert_ne!(before, manifest);
+    [code, section(before.as_bytes()).as_slice()].concat()
+}
+
+#[test]
+fn old_keys_of_a_manifest_are_told_with_the_plugin_its_file_and_the_line_to_write() {
+    let folder = folder_with(&of_the_version_before("tunnel-bore"));
+    let file = folder.path().join("x.wasm");
+    let old = |plugin: &str, line: &str| {
+        format!(
+            "plugin {plugin} ({}): the key `licence` of its manifest has been renamed to `license`; the old name is only \
+             read by this version. To fix: the author of the plugin has to build it again; in its plugin.toml, write {line}",
+            file.display()
+        )
+    };
+    let answer = check(file.to_str().unwrap(), &nowhere()).unwrap();
+    let notice = answer.json["notices"][0].as_str().unwrap().to_owned();
+    let (_, line) = notice.split_once("plugin.toml, write ").unwrap();
+    assert!(line.contains(" as: license = \""), "{line}");
+    assert_eq!(notice, old("tunnel-bore", line));
+    assert!(
+        answer.text.contains(&format!("\nwarning: {notice}\n")),
+        "{}",
+        answer.text
+    );
+
+    // The same in the configuration's notices, which `config check`, `doctor` and `up` show.
+    let place = with_config(&folder.path().join("nexus.toml"));
+    let config = crate::cli::load_config::load_config(&place, None, &builtin::components()).unwrap();
+    assert_eq!(config.notices, [old("x-y", line)]);
+    let answer = check("x-y", &place).unwrap();
+    assert_eq!(answer.json["notices"][0], old("x-y", line));
+    let answer = check("tunnel-bore", &place).unwrap();
+    assert_eq!(answer.json["notices"], json!([]));
+}

@@ -1,7 +1,8 @@
 //! To which servers a plugin may send requests.
 
 use super::asked::Asked;
-use super::grantable::{Grantable, Lines, note};
+use super::grantable::{Grantable, Lines};
+use super::request::Request;
 use crate::diagnostic::Diagnostic;
 use crate::permission::Permission;
 use crate::resolved::{Grants, HttpGrant};
@@ -18,12 +19,16 @@ pub(super) const HTTP: Grantable = Grantable {
     lines,
 };
 
-fn requested(manifest: &Manifest) -> Vec<Permission> {
+fn requested(manifest: &Manifest) -> Vec<Request> {
     let requests = manifest.capabilities.http.iter();
     requests
-        .map(|request| Permission::Http {
-            server: request.url.clone(),
-            private: false,
+        .map(|request| Request {
+            permission: Permission::Http {
+                server: request.url.clone(),
+                private: false,
+            },
+            reason: request.reason.clone(),
+            env: Vec::new(),
         })
         .collect()
 }
@@ -100,40 +105,54 @@ fn missing(asked: &Asked<'_>, config: &serde_json::Map<String, serde_json::Value
     missing
 }
 
+/// The whole list, for it replaces the one that is written.
 fn lines(lines: &mut Lines<'_>) {
     let there = lines.written("http").cloned();
-    let known = there
-        .as_ref()
-        .and_then(toml::Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let mut entries: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let mut entries: Vec<(Option<HttpGrant>, String)> = match &there {
+        Some(there) => {
+            let there = there.as_array().into_iter().flatten();
+            there.map(|entry| (server(entry), entry.to_string())).collect()
+        }
+        // The file is not at hand.
+        None => {
+            let granted = lines.plugin.grants.http.iter();
+            granted.map(|grant| (Some(grant.clone()), grant.to_toml())).collect()
+        }
+    };
     let mut changed = false;
-    for permission in &lines.plugin.missing {
+    for permission in lines.permissions {
         let Permission::Http { server, private } = permission else {
             continue;
         };
         let Ok(parsed) = HttpGrant::parse(server) else { continue };
         let wanted = HttpGrant {
-            private: *private,
+            private: *private || is_private(&parsed.host),
             ..parsed
         };
         changed = true;
         // The one that is there has no `private`.
-        let at = known.iter().position(|entry| {
-            let url = entry.as_str().or_else(|| entry.get("url")?.as_str());
-            url.and_then(|url| HttpGrant::parse(url).ok())
-                .is_some_and(|grant| grant.same_server(&wanted))
-        });
-        match at.and_then(|at| entries.get_mut(at)) {
-            Some(known) => *known = wanted.to_toml(),
-            None => entries.push(wanted.to_toml()),
+        let same = |known: &HttpGrant| known.same_server(&wanted);
+        let entry = wanted.to_toml();
+        match entries.iter_mut().find(|(known, _)| known.as_ref().is_some_and(same)) {
+            Some((_, known)) => *known = entry,
+            None => entries.push((None, entry)),
         }
     }
-    if !entries.is_empty() {
-        let note = note(changed, there.as_ref());
+    if changed || there.is_some() && !entries.is_empty() {
+        let note = if changed {
+            lines.note(there.as_ref())
+        } else {
+            String::new()
+        };
+        let entries: Vec<String> = entries.into_iter().map(|(_, entry)| entry).collect();
         let _ = writeln!(lines.own, "http = [{}]{note}", entries.join(", "));
     }
+}
+
+/// The server that an entry of the list names.
+fn server(entry: &toml::Value) -> Option<HttpGrant> {
+    let url = entry.as_str().or_else(|| entry.get("url")?.as_str())?;
+    HttpGrant::parse(url).ok()
 }
 
 impl Permission {

@@ -2,6 +2,7 @@
 
 use super::asked::Asked;
 use super::grantable::Grantable;
+use super::request::Request;
 use super::{http, process, secrets, store};
 use crate::permission::Permission;
 use crate::resolved::Grants;
@@ -25,8 +26,8 @@ pub(crate) fn missing(
 }
 
 impl Permission {
-    /// `requested` are what a manifest asks for, with the addresses as they are written in it.
-    pub fn requested(manifest: &Manifest) -> Vec<Self> {
+    /// `requested` are all that a manifest asks for: programs, servers, the store, secrets.
+    pub fn requested(manifest: &Manifest) -> Vec<Request> {
         ALL.iter().flat_map(|one| (one.requested)(manifest)).collect()
     }
 }
@@ -39,6 +40,7 @@ impl Grants {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::resolved::{HttpGrant, ProcessGrant, Secret};
@@ -80,5 +82,30 @@ mod tests {
         );
         assert_eq!(Permission::Store { quota: None }.to_string(), "store data");
         assert!(Grants::default().permissions().is_empty());
+    }
+
+    #[test]
+    fn each_request_has_its_reason() {
+        let manifest = "name = \"chat-x\"\nkind = \"chat\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+                        \"d\"\nlicense = \"MIT\"\n[config.token]\ntype = \"string\"\nsecret = \
+                        true\ndescription = \"the key of the account\"\n[config.port]\ntype = \
+                        \"integer\"\ndescription = \"d\"\n[capabilities.process.node]\nreason = \"runs \
+                        it\"\nenv = [\"X_*\"]\n[[capabilities.http]]\nurl = \
+                        \"https://api.example.org\"\nreason = \"asks it\"\n[capabilities.store]\nquota = \
+                        4096\nreason = \"keeps it\"\n";
+        let requests = Permission::requested(&Manifest::parse(manifest).unwrap());
+        let said: Vec<String> = requests
+            .iter()
+            .map(|request| format!("{}: {} {:?}", request.permission, request.reason, request.env))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "run node: runs it [\"X_*\"]",
+                "send requests to https://api.example.org: asks it []",
+                "store up to 4 KiB: keeps it []",
+                "read the secret token: the key of the account []",
+            ]
+        );
     }
 }

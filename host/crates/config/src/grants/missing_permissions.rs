@@ -8,6 +8,8 @@
 
 use super::grantable::Lines;
 use super::list::ALL;
+use super::secrets;
+use crate::permission::Permission;
 use crate::resolved::Plugin;
 use nexus_plugin_api::manifest::Manifest;
 use std::path::PathBuf;
@@ -56,6 +58,7 @@ pub fn missing_permissions(
     let mut lines = Lines {
         plugin,
         manifest,
+        permissions: &plugin.missing,
         table: written(text, name),
         find,
         own: String::new(),
@@ -64,6 +67,7 @@ pub fn missing_permissions(
     for capability in &ALL {
         (capability.lines)(&mut lines);
     }
+    secrets::remind(&mut lines);
     let how = if lines.table.contains_key("grants") {
         format!(
             "in the configuration, replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these \
@@ -72,16 +76,34 @@ pub fn missing_permissions(
     } else {
         "add these lines to the configuration, if that is what you want:".to_owned()
     };
-    let own = match lines.own.as_str() {
-        "" => String::new(),
-        own => format!("[plugin.{name}.grants]\n{own}"),
-    };
     Some(MissingPermissions {
         plugin: name.clone(),
         permissions: plugin.missing.iter().map(ToString::to_string).collect(),
         how,
-        lines: format!("{own}{}", lines.tables).trim_start().to_owned(),
+        lines: lines.finish(),
     })
+}
+
+/// `lines_granting` are the lines that grant one permission, as [`missing_permissions`] writes them for all that are missing.
+pub fn lines_granting(
+    permission: &Permission,
+    plugin: &Plugin,
+    manifest: &Manifest,
+    find: &dyn Fn(&str) -> Option<PathBuf>,
+) -> String {
+    let mut lines = Lines {
+        plugin,
+        manifest,
+        permissions: std::slice::from_ref(permission),
+        table: toml::Table::new(),
+        find,
+        own: String::new(),
+        tables: String::new(),
+    };
+    for capability in &ALL {
+        (capability.lines)(&mut lines);
+    }
+    lines.finish()
 }
 
 /// The plugin's own table, as it is in the file.
@@ -162,7 +184,8 @@ reason = "r"
             plugins: &One,
         };
         let mut findings = crate::toml_reader::Findings::default();
-        let config = resolve::resolve_noting(&text, None, &Overrides::default(), &machine, &mut findings).unwrap();
+        let current = nexus_plugin_api::renamed_keys::current(&text, &[]);
+        let config = resolve::resolve_noting(&current, None, &Overrides::default(), &machine, &mut findings).unwrap();
         let others = crate::Report::new(None, text.clone(), findings.diagnostics).to_string();
         assert!(
             !others.contains("does not request") && !others.contains("has no key"),
@@ -191,10 +214,10 @@ reason = "r"
         assert_eq!(
             all.lines,
             "[plugin.chat-x.grants]\nhttp = [\"https://api.example.org\", { url = \"http://127.0.0.1:8000\", private \
-             = true }]   # new\nstore_quota = 4096   # new\n\n[plugin.chat-x.grants.process.\"g++\"]   # new\n# path \
-             = \"/absolute/path/of/g++\", which was not found here\n\n[plugin.chat-x.grants.process.node]   # \
-             new\npath = \"/usr/bin/node\"\ninherit_env = true\n\n[plugin.chat-x.secrets]\n# token = { env = \
-             \"VARIABLE\" }   or { file = \"/path\" }, if the plugin should have it\n"
+             = true }]\nstore_quota = 4096\n\n[plugin.chat-x.grants.process.\"g++\"]\n# path \
+             = \"/absolute/path/of/g++\", which was not found here\n\n[plugin.chat-x.grants.process.node]\n\
+             path = \"/usr/bin/node\"\ninherit_env = true\n\n[plugin.chat-x.secrets]\n# token = { env = \
+             \"VARIABLE\" }   # or { file = \"/path\" }, if the plugin should have it\n"
         );
         assert_eq!(missing(&all.lines), None, "once pasted, nothing is missing");
     }

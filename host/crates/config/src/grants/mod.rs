@@ -11,6 +11,7 @@ mod http;
 mod list;
 mod missing_permissions;
 mod process;
+mod request;
 mod secrets;
 mod store;
 
@@ -18,7 +19,8 @@ pub(crate) use asked::{Asked, described};
 pub(crate) use http::http;
 pub use http::requested_http;
 pub(crate) use list::missing;
-pub use missing_permissions::{MissingPermissions, missing_permissions};
+pub use missing_permissions::{MissingPermissions, lines_granting, missing_permissions};
 pub(crate) use process::processes;
+pub use request::Request;
 pub(crate) use secrets::secrets;
 pub(crate) use store::store_quota;

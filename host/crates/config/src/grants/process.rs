@@ -1,7 +1,8 @@
 //! Which programs a plugin may run.
 
 use super::asked::Asked;
-use super::grantable::{Grantable, Lines, note};
+use super::grantable::{Grantable, Lines};
+use super::request::Request;
 use crate::permission::Permission;
 use crate::resolved::{Grants, ProcessGrant};
 use crate::toml_reader::Findings;
@@ -9,7 +10,7 @@ use crate::toml_text::key;
 use nexus_plugin_api::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) const PROCESS: Grantable = Grantable {
     requested,
@@ -18,10 +19,14 @@ pub(super) const PROCESS: Grantable = Grantable {
     lines,
 };
 
-fn requested(manifest: &Manifest) -> Vec<Permission> {
+fn requested(manifest: &Manifest) -> Vec<Request> {
     let programs = manifest.capabilities.process.iter();
     programs
-        .map(|(name, request)| Permission::run(name, request.inherit_env))
+        .map(|(name, request)| Request {
+            permission: Permission::run(name, request.inherit_env),
+            reason: request.reason.clone(),
+            env: request.env.clone(),
+        })
         .collect()
 }
 
@@ -98,35 +103,56 @@ fn missing(asked: &Asked<'_>, _: &serde_json::Map<String, serde_json::Value>, gr
 fn lines(lines: &mut Lines<'_>) {
     let there = lines.written("process").and_then(toml::Value::as_table).cloned();
     let there = there.unwrap_or_default();
-    for (binary, request) in &lines.manifest.capabilities.process {
-        let header = format!("\n[plugin.{}.grants.process.{}]", lines.plugin.name, key(binary));
-        if !lines.plugin.grants.processes.contains_key(binary) {
-            let _ = writeln!(lines.tables, "{header}{}", note(true, None));
-            let place = match (lines.find)(binary) {
-                Some(path) => format!("path = {}", toml::Value::String(path.display().to_string())),
-                None => format!("# path = \"/absolute/path/of/{binary}\", which was not found here"),
-            };
-            let _ = writeln!(lines.tables, "{place}");
-            if request.inherit_env {
-                lines.tables.push_str("inherit_env = true\n");
-            }
+    for binary in lines.manifest.capabilities.process.keys() {
+        let missing = lines.permissions.iter().find_map(|permission| match permission {
+            Permission::Process {
+                binary: name,
+                inherit_env,
+                ..
+            } if name == binary => Some(*inherit_env),
+            _ => None,
+        });
+        let written = there.get(binary).and_then(toml::Value::as_table);
+        if missing.is_none() && written.is_none() {
             continue;
         }
-        let mut own = there
-            .get(binary)
-            .and_then(toml::Value::as_table)
-            .cloned()
-            .unwrap_or_default();
-        let environment = lines.plugin.missing.contains(&Permission::run(binary, true));
-        if environment {
-            own.remove("inherit_env");
+        let new = lines.note(None);
+        let grant = lines.plugin.grants.processes.get(binary);
+        let header = format!("\n[plugin.{}.grants.process.{}]", lines.plugin.name, key(binary));
+        let _ = writeln!(
+            lines.tables,
+            "{header}{}",
+            if grant.is_none() { new.as_str() } else { "" }
+        );
+        match (grant, written) {
+            (None, _) => match (lines.find)(binary) {
+                Some(path) => lines.tables.push_str(&path_line(&path)),
+                None => {
+                    let _ = writeln!(
+                        lines.tables,
+                        "# path = \"/absolute/path/of/{binary}\", which was not found here"
+                    );
+                }
+            },
+            (Some(_), Some(written)) => {
+                let replaced = |name: &str| missing == Some(true) && name == "inherit_env";
+                for (name, value) in written.iter().filter(|(name, _)| !replaced(name)) {
+                    let _ = writeln!(lines.tables, "{} = {value}", key(name));
+                }
+            }
+            // The file is not at hand.
+            (Some(grant), None) => {
+                let path = grant.path.as_deref().map(path_line);
+                lines.tables.push_str(&path.unwrap_or_default());
+            }
         }
-        let _ = writeln!(lines.tables, "{header}");
-        for (name, value) in &own {
-            let _ = writeln!(lines.tables, "{} = {value}", key(name));
-        }
-        if environment {
-            let _ = writeln!(lines.tables, "inherit_env = true{}", note(true, None));
+        if missing == Some(true) {
+            let note = if grant.is_some() { new.as_str() } else { "" };
+            let _ = writeln!(lines.tables, "inherit_env = true{note}");
         }
     }
+}
+
+fn path_line(path: &Path) -> String {
+    format!("path = {}\n", toml::Value::String(path.display().to_string()))
 }

@@ -2,11 +2,13 @@
 
 use super::asked::Asked;
 use super::grantable::{Grantable, Lines};
+use super::request::Request;
 use crate::diagnostic::Diagnostic;
 use crate::permission::Permission;
 use crate::resolved::{Grants, Secret};
 use crate::secret;
 use crate::toml_reader::Findings;
+use crate::toml_text::key;
 use nexus_plugin_api::manifest::Manifest;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,9 +22,14 @@ pub(super) const SECRETS: Grantable = Grantable {
     lines,
 };
 
-fn requested(manifest: &Manifest) -> Vec<Permission> {
-    let names = manifest.secrets();
-    names.map(|name| Permission::Secret { name: name.to_owned() }).collect()
+fn requested(manifest: &Manifest) -> Vec<Request> {
+    let keys = manifest.config.iter().filter(|(_, key)| key.secret);
+    keys.map(|(name, key)| Request {
+        permission: Permission::Secret { name: name.clone() },
+        reason: key.description.clone(),
+        env: Vec::new(),
+    })
+    .collect()
 }
 
 fn granted(grants: &Grants) -> Vec<Permission> {
@@ -72,8 +79,19 @@ pub(crate) fn secrets(
     secrets
 }
 
-/// Whoever writes the lines is reminded of those that may be left out.
 fn lines(lines: &mut Lines<'_>) {
+    let names = lines.permissions.iter().filter_map(|permission| match permission {
+        Permission::Secret { name } => Some(name),
+        _ => None,
+    });
+    let entries: String = names.map(|name| entry(name) + "\n").collect();
+    if !entries.is_empty() {
+        let _ = write!(lines.tables, "\n[plugin.{}.secrets]\n{entries}", lines.plugin.name);
+    }
+}
+
+/// Reminds the operator of those that may be left out.
+pub(super) fn remind(lines: &mut Lines<'_>) {
     let absent: Vec<&str> = lines
         .manifest
         .secrets()
@@ -89,9 +107,10 @@ fn lines(lines: &mut Lines<'_>) {
     };
     let _ = writeln!(lines.tables, "\n{mark}[plugin.{}.secrets]{there}", lines.plugin.name);
     for name in absent {
-        let _ = writeln!(
-            lines.tables,
-            "# {name} = {{ env = \"VARIABLE\" }}   or {{ file = \"/path\" }}, if the plugin should have it"
-        );
+        let _ = writeln!(lines.tables, "# {}, if the plugin should have it", entry(name));
     }
+}
+
+fn entry(name: &str) -> String {
+    format!("{} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}", key(name))
 }

@@ -1,7 +1,8 @@
 //! How much a plugin may store.
 
 use super::asked::Asked;
-use super::grantable::{Grantable, Lines, note};
+use super::grantable::{Grantable, Lines};
+use super::request::Request;
 use crate::permission::Permission;
 use crate::resolved::Grants;
 use crate::toml_reader::Findings;
@@ -15,11 +16,15 @@ pub(super) const STORE: Grantable = Grantable {
     lines,
 };
 
-fn requested(manifest: &Manifest) -> Vec<Permission> {
+fn requested(manifest: &Manifest) -> Vec<Request> {
     let store = manifest.capabilities.store.iter();
     store
-        .map(|store| Permission::Store {
-            quota: Some(store.quota),
+        .map(|store| Request {
+            permission: Permission::Store {
+                quota: Some(store.quota),
+            },
+            reason: store.reason.clone(),
+            env: Vec::new(),
         })
         .collect()
 }
@@ -48,19 +53,23 @@ pub(crate) fn store_quota(asked: &Asked<'_>, findings: &mut Findings) -> u64 {
 /// A smaller quota than it asks for is meant.
 fn missing(asked: &Asked<'_>, _: &serde_json::Map<String, serde_json::Value>, grants: &Grants) -> Vec<Permission> {
     match grants.store_quota {
-        0 => requested(asked.manifest),
+        0 => requested(asked.manifest)
+            .into_iter()
+            .map(|request| request.permission)
+            .collect(),
         _ => Vec::new(),
     }
 }
 
 fn lines(lines: &mut Lines<'_>) {
     let there = lines.written("store_quota").cloned();
-    let missing = lines.plugin.missing.iter().find_map(|permission| match permission {
+    let missing = lines.permissions.iter().find_map(|permission| match permission {
         Permission::Store { quota } => *quota,
         _ => None,
     });
     if let Some(quota) = missing {
-        let _ = writeln!(lines.own, "store_quota = {quota}{}", note(true, there.as_ref()));
+        let note = lines.note(there.as_ref());
+        let _ = writeln!(lines.own, "store_quota = {quota}{note}");
     } else if let Some(there) = there {
         let _ = writeln!(lines.own, "store_quota = {there}");
     }

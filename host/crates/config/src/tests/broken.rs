@@ -82,7 +82,7 @@ fn lines_to_paste_say_into_which_file() {
     );
     assert_eq!(
         with_file("see [web]", Some(&file)),
-        format!("see [web]\nThe file is {name}.")
+        format!("see [web]\nThe configuration file is {name}.")
     );
     assert_eq!(
         with_file("run: nexus setup [NAME]", Some(&file)),

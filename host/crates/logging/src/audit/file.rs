@@ -25,7 +25,7 @@ pub struct AuditFile {
 }
 
 impl AuditFile {
-    /// `of` is a file of the data directory: the owner's, or the strangers'.
+    /// `of` is a file of the data folder: the owner's, or the strangers'.
     pub fn of(data_dir: &Path, strangers: bool) -> Self {
         let [owners, others] = paths(data_dir);
         if strangers {

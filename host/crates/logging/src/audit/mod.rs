@@ -4,7 +4,7 @@
 //! the owner did, and each other.
 //!
 //! Mechanism: every event of the target [`TARGET`] is taken here and by no other part of the log. What only somebody who
-//! is known can cause goes to `logs/audit.log` of the data directory, one line each; what a stranger (or the agent) can
+//! is known can cause goes to `logs/audit.log` of the data folder, one line each; what a stranger (or the agent) can
 //! cause goes to `logs/audit-strangers.log`, folded ([`network`] tells who is the same). Each has its own size, so that no stranger pushes out a
 //! line of the owner's, and a flood at one place hides nothing at another. Lines are JSON like the log's; `nexus logs
 //! --audit` shows both in the order of their times. Commands beside the host append to the same files ([`AuditFile`]).

@@ -31,7 +31,7 @@ pub enum Answer {
 fn answers() -> Array {
     let text = Object::builder()
         .schema_type(Type::String)
-        .max_length(Some(limits::ANSWER_WORDS));
+        .max_length(Some(limits::ANSWER_BYTES));
     let chosen = Array::builder()
         .items(text)
         .max_items(Some(limits::REQUEST_CHOICES + 1));
@@ -46,17 +46,17 @@ fn answers() -> Array {
 
 impl Answer {
     /// Checks that the answer is no longer than its bounds: [`limits::REQUEST_QUESTIONS`], [`limits::REQUEST_CHOICES`]
-    /// and [`limits::ANSWER_WORDS`].
+    /// and [`limits::ANSWER_BYTES`].
     ///
     /// # Errors
     /// What is more than an answer may hold, in a sentence.
     pub fn check(&self) -> Result<(), String> {
         let words = |text: &String| match text.len() {
-            n if n <= limits::ANSWER_WORDS => Ok(()),
+            n if n <= limits::ANSWER_BYTES => Ok(()),
             n => Err(format!(
                 "The answer is too long: {n} bytes, the limit is {}. To fix: shorten the answer and send the rest as \
                  a message.",
-                limits::ANSWER_WORDS
+                limits::ANSWER_BYTES
             )),
         };
         let few = |what: &str, n: usize, most: usize| match n {
@@ -93,7 +93,7 @@ mod tests {
         );
         let many = vec![String::new(); limits::REQUEST_CHOICES + 2];
         assert!(answers(vec![many]).unwrap_err().contains("choices"));
-        let long = "x".repeat(limits::ANSWER_WORDS + 1);
+        let long = "x".repeat(limits::ANSWER_BYTES + 1);
         assert!(answers(vec![vec![long.clone()]]).unwrap_err().contains("too long"));
         assert!(Answer::Reject { message: Some(long) }.check().is_err());
     }

@@ -5,10 +5,11 @@
 //! of this one type; here is what all of them share: how a refusal is said and counted. A refusal says which TOML would
 //! allow it, ready to be pasted, and offers none for what the manifest does not ask for: the configuration would refuse it.
 
+use super::find_binary;
 use crate::bindings::caps::types::Error;
 use crate::plugin_stats::Counters;
-use nexus_config::Permission;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
+use nexus_config::{Permission, adding, lines_granting};
 use nexus_model::limits;
 use nexus_model::units::{exact_duration, exact_size};
 use nexus_plugin_api::manifest::Manifest;
@@ -108,8 +109,8 @@ impl Gate {
     pub(crate) fn more_memory(&self) -> String {
         let more = exact_size(self.limits().memory.saturating_mul(2));
         format!(
-            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\nmemory = \"{more}\"",
-            self.plugin()
+            " To allow more, {}",
+            adding(&format!("[plugin.{}.limits]\nmemory = \"{more}\"", self.plugin()))
         )
     }
 
@@ -117,8 +118,8 @@ impl Gate {
     pub(crate) fn more_cpu(&self) -> String {
         let more = exact_duration(self.limits().cpu.saturating_mul(2));
         format!(
-            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\ncpu = \"{more}\"",
-            self.plugin()
+            " To allow more, {}",
+            adding(&format!("[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin()))
         )
     }
 
@@ -126,8 +127,8 @@ impl Gate {
     pub(crate) fn more_time(&self) -> String {
         let more = exact_duration(self.limits().call.saturating_mul(2));
         format!(
-            " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\ncall = \"{more}\"",
-            self.plugin()
+            " To allow more, {}",
+            adding(&format!("[plugin.{}.limits]\ncall = \"{more}\"", self.plugin()))
         )
     }
 
@@ -146,18 +147,30 @@ impl Gate {
         let more = most.saturating_mul(2).clamp(1, ceiling);
         (most < ceiling).then(|| {
             format!(
-                " To allow more, add these lines to the configuration:\n[plugin.{}.limits]\n{what} = {more}",
-                self.plugin()
+                " To allow more, {}",
+                adding(&format!("[plugin.{}.limits]\n{what} = {more}", self.plugin()))
             )
         })
     }
 
-    /// Refuses a permission. `toml` is what would allow it; `None` where nothing would.
-    pub(super) fn deny(&self, permission: &Permission, toml: Option<String>) -> Denial {
-        self.deny_words(&format!("may not {permission}"), toml)
+    /// The lines that would grant a permission, as the check of the configuration writes them too.
+    pub(super) fn lines(&self, permission: &Permission) -> String {
+        let find = |binary: &str| find_binary(self.plugin(), binary, None, &self.data_dir).ok();
+        lines_granting(permission, &self.plugin, &self.manifest, &find)
+            .trim_end()
+            .to_owned()
     }
 
-    /// Does the same in other words, which follow the plugin's name.
+    /// Refuses a permission, with the lines that would grant it where the manifest asks for it.
+    pub(super) fn deny(&self, permission: &Permission, requested: bool) -> Denial {
+        self.deny_words(
+            &format!("has no permission to {permission}"),
+            requested.then(|| self.lines(permission)),
+        )
+    }
+
+    /// Does the same in other words, which follow the plugin's name. `toml` is what would allow it; `None` where nothing
+    /// would.
     pub(super) fn deny_words(&self, what: &str, toml: Option<String>) -> Denial {
         self.counters.denied();
         self.explain(what, toml)
@@ -168,7 +181,7 @@ impl Gate {
         let plugin = self.plugin();
         Denial(match toml {
             Some(toml) => {
-                format!("The plugin {plugin} {what}. To allow it, add these lines to the configuration:\n{toml}")
+                format!("The plugin {plugin} {what}. To allow it, {}", adding(&toml))
             }
             None => format!(
                 "The plugin {plugin} {what}. Its manifest does not request this permission, so it cannot \

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::gate::Gate;
+use super::gate::{Denial, Gate};
 use super::test_gate::{configuration, manifest};
 use crate::engine::Inspection;
 use crate::worlds::PluginInfo;
@@ -64,21 +64,59 @@ const CASES: [(&str, &[&str], &[&str]); 8] = [
     ),
 ];
 
-/// What the gate refuses of all that the manifest asks for.
-fn refused(gate: &Gate) -> Vec<&'static str> {
-    let http = |scheme, host, port| gate.http(scheme, host, port).map(|grant| grant.private);
+/// What the gate refuses of all that the manifest asks for, each with its denial.
+fn denials(gate: &Gate) -> Vec<(&'static str, Denial)> {
+    let http = |scheme, host, port| gate.http(scheme, host, port).map(drop);
+    let local = gate.http("http", "127.0.0.1", Some(8000));
+    let local = local.and_then(|grant| {
+        let refused = || gate.private("it is an address of this machine", grant);
+        grant.private.then_some(()).ok_or_else(refused)
+    });
     let asked = [
-        (TOOL, gate.run("tool", true, &[]).is_ok()),
-        (OTHER, http("https", "other.example", Some(8443)).is_ok()),
-        (STAR, http("https", "a.example.org", None).is_ok()),
-        (LOCAL, http("http", "127.0.0.1", Some(8000)).unwrap_or(false)),
-        (STORE, gate.store().is_ok()),
+        (TOOL, gate.run("tool", true, &[])),
+        (OTHER, http("https", "other.example", Some(8443))),
+        (STAR, http("https", "*.example.org", None)),
+        (LOCAL, local),
+        (STORE, gate.store().map(drop)),
     ];
     asked
         .into_iter()
-        .filter(|(_, allowed)| !allowed)
-        .map(|(words, _)| words)
+        .filter_map(|(words, allowed)| Some((words, allowed.err()?)))
         .collect()
+}
+
+fn refused(gate: &Gate) -> Vec<&'static str> {
+    denials(gate).into_iter().map(|(words, _)| words).collect()
+}
+
+/// The lines that a denial gives to paste are among those that the check gives for all that is missing, in the same words.
+fn agree(denial: &Denial, all: &str, plugin: &Plugin) {
+    let (_, own) = denial.0.split_once(":\n").unwrap();
+    let plain = |line: &str| line.split("   # ").next().unwrap_or_default().to_owned();
+    let lines: Vec<String> = all.lines().map(plain).collect();
+    let servers = |toml: &str| {
+        let table: toml::Table = toml.parse().unwrap();
+        table["plugin"]["demo"]["grants"]["http"].as_array().unwrap().clone()
+    };
+    for line in own.lines() {
+        if line.starts_with("http = ") {
+            let granted = |one: &toml::Value| {
+                plugin
+                    .grants
+                    .http
+                    .iter()
+                    .any(|grant| grant.to_toml() == one.to_string())
+            };
+            let there = servers(all);
+            let missing = servers(own)
+                .into_iter()
+                .filter(|one| !there.contains(one) && !granted(one));
+            let missing: Vec<_> = missing.collect();
+            assert!(missing.is_empty(), "{own}\nhas {missing:?}, and not\n{all}");
+        } else {
+            assert!(lines.contains(&plain(line)), "{own}\nis not in\n{all}");
+        }
+    }
 }
 
 fn gate(plugin: &Plugin) -> Gate {
@@ -129,6 +167,10 @@ fn what_is_missing_is_the_same_wherever_it_is_said() {
         assert!(refused(&gate(plugin)).iter().all(all), "the gate: {own}");
         let count = missing.len() + refused_by_operator.len();
         assert_eq!(refused(&gate(plugin)).len(), count, "the gate: {own}");
+        let denials = denials(&gate(plugin));
+        for (_, denial) in denials.iter().filter(|(words, _)| missing.contains(words)) {
+            agree(denial, &fix.lines, plugin);
+        }
 
         // A configuration that refuses nothing of it: what is pasted was asked for.
         let pasted = configuration(&fix.lines);

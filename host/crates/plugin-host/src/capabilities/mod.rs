@@ -4,11 +4,9 @@
 //! port, WIT types out) and names it for the list in `registry.rs`; `permission.rs` decides, and `denial_tests.rs` holds what
 //! is refused and with which words. A denial is a value that the plugin gets (with the TOML that would allow it), never a
 //! trap. What a plugin asks for and does not have is settled with its grants, by `nexus_config` alone; so are the words of a
-//! permission ([`nexus_config::Permission`]).
+//! permission ([`nexus_config::Permission`]) and the lines that grant it ([`nexus_config::lines_granting`]).
 //!
-//! A new capability is its interface in the WIT, a folder here and a line in `registry.rs`. One that needs a grant is besides:
-//! its request in the manifest (`nexus_plugin_api::manifest`), its keys and its grant (`authored.rs` and `resolved.rs` in
-//! `nexus-config`), a file and a line in `grants/` there, and its words in `permission.rs` there.
+//! What a new capability takes is listed in `ARCHITECTURE.md`, "A capability is a folder".
 
 mod capability;
 mod clock;

@@ -245,7 +245,7 @@ fn own_directory(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// `CacheState` is what the cache of a data directory holds, for `nexus doctor`.
+/// `CacheState` is what the cache of a data folder holds, for `nexus doctor`.
 #[derive(Debug, Default)]
 pub struct CacheState {
     /// `files` counts the files of compiled code, those that are refused among them.

@@ -91,12 +91,10 @@ pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, contex
 /// `trace` says where it was: the function of the contract that the host had called, and what of the plugin's own code
 /// led to the trap, the innermost first. `None` where the component has no names.
 fn trace(error: &wasmtime::Error) -> Option<String> {
-    let shown = error.downcast_ref::<WasmBacktrace>()?.to_string();
-    // `  0:  0x1a2 - module.wasm!crate::function`; the engine has turned the names into those of the source.
-    let names = shown
-        .lines()
-        .filter_map(|line| Some(line.split_once(" - ")?.1.split_once('!')?.1));
-    let names: Vec<&str> = names.filter(|name| !name.starts_with("<wasm function")).collect();
+    let frames = error.downcast_ref::<WasmBacktrace>()?.frames().iter();
+    // The names of the source, without the hash that Rust puts behind them.
+    let names = frames.filter_map(|frame| Some(format!("{:#}", rustc_demangle::demangle(frame.func_name()?))));
+    let names: Vec<String> = names.collect();
     let contract = names.iter().find_map(|name| {
         let (_, called) = name.split_once("nexus:plugin/")?;
         let (interface, function) = called.split_once('#')?;

@@ -59,8 +59,9 @@ pub(crate) fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> 
     }
     let needed = inspection.memory.div_ceil(1 << 20);
     Err(LoadError::Unfit(format!(
-        "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: add these lines to the configuration:\n\
-         [plugin.{name}.limits]\nmemory = \"{needed} MiB\"",
-        inspection.manifest.name, inspection.memory
+        "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: {}",
+        inspection.manifest.name,
+        inspection.memory,
+        nexus_config::adding(&format!("[plugin.{name}.limits]\nmemory = \"{needed} MiB\""))
     )))
 }

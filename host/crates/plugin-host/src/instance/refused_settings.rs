@@ -31,7 +31,9 @@ pub(super) fn trouble(plugin: &str, refused: &[Refusal]) -> Trouble {
     let why: Vec<_> = refused.iter().map(|refusal| refusal.why.as_str()).collect();
     let mut hints: Vec<_> = refused.iter().filter_map(|refusal| refusal.hint.as_deref()).collect();
     hints.dedup();
-    hints.push("`nexus config check` shows the lines in the file");
+    if hints.is_empty() {
+        hints.push("run `nexus config check`, which shows the lines in the file");
+    }
     Trouble::new(
         format!("plugin {plugin}"),
         truncate::sentence(why.join(" ")),
@@ -64,7 +66,7 @@ mod tests {
         assert_eq!(two[0].hint.as_deref(), Some("Give 1."));
         assert!(!two[1].why.contains('\u{202e}'), "{two:?}");
         let one = trouble("x", &two);
-        assert!(one.why.starts_with("`port` is 0. ") && one.fix.unwrap().starts_with("Give 1.\n"));
+        assert!(one.why.starts_with("`port` is 0. ") && one.fix.as_deref() == Some("Give 1."));
         let many = format!("[{}]", vec![r#"{"why":"w"}"#; 5_000].join(","));
         assert_eq!(read(&many).len(), limits::LIST_ENTRIES);
     }

@@ -8,10 +8,11 @@ use nexus_config::resolved::{Plugin, Source};
 use nexus_model::plugin::{self, Facts, PluginStatistics};
 use nexus_model::plural;
 use nexus_model::time::Clock;
-use nexus_model::units::{exact_duration, exact_size};
+use nexus_model::units::exact_size;
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::PluginRecord;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `PluginInfo` is a plugin at its place. It outlives the instances that it has there.
 pub(crate) struct PluginInfo {
@@ -90,11 +91,19 @@ impl PluginInfo {
             format!("{} of memory", exact_size(limits.memory)),
             format!(
                 "{} of CPU time per call before it must return to Nexus",
-                exact_duration(limits.cpu)
+                spaced(limits.cpu)
             ),
-            format!("{} % of one core, averaged over a minute", limits.cpu_share),
+            match limits.cpu_share {
+                share if share.is_multiple_of(100) => {
+                    format!(
+                        "{} of CPU, averaged over a minute",
+                        plural::of((share / 100).into(), "core", "cores")
+                    )
+                }
+                share => format!("{share} % of a core, averaged over a minute"),
+            },
             format!("{} written into its store per minute", exact_size(limits.store_writes)),
-            format!("{} until it has answered a call", exact_duration(limits.call)),
+            format!("{} to answer a call", spaced(limits.call)),
             plural::of(
                 limits.streams.into(),
                 "waiting call or stream",
@@ -106,6 +115,16 @@ impl PluginInfo {
                 plural::of(limits.log_lines.into(), "line", "lines")
             ),
         ]
+    }
+}
+
+/// `spaced` is a limit in words: `2 s`, `1 min`.
+fn spaced(limit: Duration) -> String {
+    let ms = limit.as_millis();
+    match ms {
+        _ if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
+        _ => format!("{ms} ms"),
     }
 }
 

@@ -220,9 +220,14 @@ pub(super) async fn rig() -> Rig {
 
 /// `more`: what is active besides what the file says.
 pub(super) async fn rig_with(more: impl FnOnce(&mut Config)) -> Rig {
+    rig_of(BEGUN, more).await
+}
+
+/// `text` is the file at the start.
+pub(super) async fn rig_of(text: &str, more: impl FnOnce(&mut Config)) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("nexus.toml");
-    std::fs::write(&file, BEGUN).unwrap();
+    std::fs::write(&file, text).unwrap();
     let mut config = read(&file, dir.path()).unwrap();
     more(&mut config);
     let store = Store::in_memory().unwrap();

@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 pub(super) const FORMAT: u32 = 1;
 pub(super) const MANIFEST: &str = "manifest.json";
 
-/// `LEFT_OUT` is what stays out of a backup, by the first part of its path in the data directory, and why.
+/// `LEFT_OUT` is what stays out of a backup, by the first part of its path in the data folder, and why.
 pub(super) const LEFT_OUT: [(&str, &str); 9] = [
     ("control.sock", "the control socket of the running host"),
     ("lock", "the lock of the running host"),
@@ -26,7 +26,7 @@ pub(super) const STAGING: &str = ".nexus-backup-";
 pub(super) const RESTORING: &str = "restore-in-work-";
 pub(super) const BEFORE: &str = "before-restore-";
 
-/// Tells whether an entry at the top of the data directory stays out of a backup, and where it is through a restore.
+/// Tells whether an entry at the top of the data folder stays out of a backup, and where it is through a restore.
 pub(super) fn left_out(name: &str) -> bool {
     LEFT_OUT.iter().any(|(out, _)| *out == name) || [STAGING, RESTORING, BEFORE].iter().any(|own| name.starts_with(own))
 }
@@ -49,7 +49,7 @@ pub struct Manifest {
 /// `Entry` is a file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// `path` is below the data directory, with `/` between its parts.
+    /// `path` is below the data folder, with `/` between its parts.
     pub path: String,
     /// `bytes` is the length of the file.
     pub bytes: u64,
@@ -57,7 +57,7 @@ pub struct Entry {
     pub sha256: String,
 }
 
-/// Checks whether a path of an archive leads to a place below the data directory that a backup may hold.
+/// Checks whether a path of an archive leads to a place below the data folder that a backup may hold.
 ///
 /// # Errors
 /// Why not.
@@ -66,7 +66,7 @@ pub(super) fn check_path(text: &str) -> Result<(), String> {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     if text.is_empty() || !plain || text.contains('\\') || text.ends_with('/') || text.contains("//") {
         return Err(format!(
-            "`{}` is not a plain path in the data directory",
+            "`{}` is not a plain path in the data folder",
             nexus_plugin_api::text::literal(text)
         ));
     }

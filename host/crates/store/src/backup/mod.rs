@@ -1,7 +1,7 @@
-//! One file that holds what of the data directory cannot be made again, and its way back.
+//! One file that holds what of the data folder cannot be made again, and its way back.
 //!
 //! A gzipped tar: `manifest.json` first, then the files that it lists with their digests. In it is everything of the data
-//! directory but what `format.rs` names. The database goes in as a snapshot of one moment, without logins.
+//! folder but what `format.rs` names. The database goes in as a snapshot of one moment, without logins.
 
 mod format;
 mod hashing_reader;

@@ -27,7 +27,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// A nexus runs there; there is data and no `force`; the backup is damaged, of a newer nexus, or leads out of the data
-/// directory; there is not enough space. In each case the data is as it was.
+/// folder; there is not enough space. In each case the data is as it was.
 pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Restored> {
     let named = || format!("the backup {}", file.display());
     let archive = match File::open(file) {
@@ -74,7 +74,7 @@ pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Rest
     Ok(Restored { manifest, before })
 }
 
-/// `entries` are what of the data directory a restore would replace; the database first.
+/// `entries` are what of the data folder a restore would replace; the database first.
 fn entries(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(data_dir)? {
@@ -231,7 +231,7 @@ fn free_space(dir: &Path) -> Option<u64> {
     }
 }
 
-/// Moves what is there into a folder of the data directory itself: a data directory may be a mount, which cannot be
+/// Moves what is there into a folder of the data folder itself: a data folder may be a mount, which cannot be
 /// renamed as a whole. The database stays in its place until the other one replaces it, so that there is no moment
 /// without accounts.
 fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathBuf>> {

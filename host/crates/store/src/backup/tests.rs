@@ -12,7 +12,7 @@ fn nothing(_: &Path) -> bool {
     false
 }
 
-/// A data directory with an account, a login and a file; and its backup.
+/// A data folder with an account, a login and a file; and its backup.
 fn world() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (data, file) = (dir.path().join("data"), dir.path().join("b.tar.gz"));
@@ -96,7 +96,7 @@ fn a_backup_takes_the_place_of_no_file_and_lies_not_in_what_it_backs_up() {
     assert!(format!("{:#}", write(&data, &file, &nothing).unwrap_err()).contains("already exists"));
     assert_eq!(fs::read(&file).unwrap(), b"mine");
     let inside = data.join("b.tar.gz");
-    assert!(format!("{:#}", write(&data, &inside, &nothing).unwrap_err()).contains("is in the data directory"));
+    assert!(format!("{:#}", write(&data, &inside, &nothing).unwrap_err()).contains("is in the data folder"));
     let none = dir.path().join("none");
     assert!(format!("{:#}", write(&none, &dir.path().join("c"), &nothing).unwrap_err()).contains("never run"));
     assert!(!none.exists());

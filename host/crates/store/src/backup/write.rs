@@ -21,19 +21,19 @@ pub struct Written {
     pub manifest: Manifest,
     /// `bytes` is the size of the backup's file.
     pub bytes: u64,
-    /// `skipped` are the paths, below the data directory, that are neither files nor folders and were left out.
+    /// `skipped` are the paths, below the data folder, that are neither files nor folders and were left out.
     pub skipped: Vec<PathBuf>,
 }
 
 /// Writes a backup of `data_dir` into `file`, which does not exist yet and appears when it is complete, mode 0600.
-/// `outside`: files in the data directory that do not belong into it, such as a log of its own place.
+/// `outside`: files in the data folder that do not belong into it, such as a log of its own place.
 ///
 /// # Errors
 /// There is nothing to back up, the file exists, a disk is full, or a file changed while it was read.
 pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> anyhow::Result<Written> {
     if !Store::exists(data_dir) {
         bail!(
-            "there is nothing to back up: nexus has never run with {}. To fix: give the right data directory with \
+            "there is nothing to back up: nexus has never run with {}. To fix: give the right data folder with \
              --data-dir DIR",
             data_dir.display()
         );
@@ -50,7 +50,7 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
     })?;
     if place.starts_with(data_dir.canonicalize()?) {
         bail!(
-            "{} is in the data directory and would be lost with it. To fix: choose a file elsewhere",
+            "{} is in the data folder and would be lost with it. To fix: choose a file elsewhere",
             file.display()
         );
     }
@@ -60,7 +60,7 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
             file.display()
         );
     }
-    // Not in the data directory, whose disk may be full: one reason to want a backup.
+    // Not in the data folder, whose disk may be full: one reason to want a backup.
     clear_abandoned(&place);
     let staging = Staging::make(&place, STAGING)?;
     let database = staging.0.join(snapshot::NAME);

@@ -11,7 +11,7 @@ use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend, Phase};
 use nexus_config::resolved::{Config, Plugin};
 use nexus_logging::logfile::LogReader;
-use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
+use nexus_model::plugin::{Availability, Failure, Kind, PluginState};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
 use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
@@ -120,6 +120,7 @@ impl World {
             host: Arc::new(HostInfo {
                 version: "0.1.0".to_owned(),
                 config_file: "/home/you/.config/nexus/nexus.toml".to_owned(),
+                data_dir: "/home/you/.local/share/nexus".to_owned(),
                 workspace: "/project".to_owned(),
             }),
             dir,

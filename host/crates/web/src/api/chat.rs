@@ -2,14 +2,14 @@
 
 use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
 use crate::http::identity::Who;
-use crate::live::protocol::{Rendered, Server};
+use crate::live::protocol::{NewPrompt, Rendered, Server};
 use crate::live::session_view;
 use crate::{WebState, permission_answers};
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use nexus_chat::BackendStatus;
 use nexus_chat::journal::Item;
-use nexus_chat::{BackendStatus, Prompt};
 use nexus_model::chat::{Admission, Answer, Root, SessionInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -47,24 +47,6 @@ pub(super) struct Rename {
     /// `title` has 1 to 200 characters, and not blanks alone.
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: String,
-}
-
-/// A prompt.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewPrompt {
-    /// `client_id` is chosen by the client; the same one is admitted once.
-    #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$", examples("script-1"))]
-    client_id: String,
-    /// `text` is at most 512 KiB, and not blanks alone.
-    #[schema(min_length = 1, pattern = r"\S", examples("Which tests fail?"))]
-    text: String,
-    /// `consent` is the id of a consent that the owner has given: a refusal has it.
-    #[serde(default)]
-    consent: Option<String>,
-    /// `now`: do not wait for the turn that runs.
-    #[serde(default)]
-    now: bool,
 }
 
 /// The prompt was taken.
@@ -461,14 +443,10 @@ pub(super) async fn prompt(
     JsonBody(new): JsonBody<NewPrompt>,
 ) -> Result<(StatusCode, Json<Admitted>), Problem> {
     crate::live::acceptable(&new.client_id, &new.text).map_err(|why| Problem::of(StatusCode::CONFLICT, why))?;
-    let prompt = Prompt {
-        client_id: new.client_id.clone(),
-        text: new.text,
-        model: None,
-        consent: new.consent,
-    };
-    let admission = state.services.chat.prompt(&session, prompt, new.now).await?;
-    admitted(admission, Some(new.client_id))
+    let client_id = new.client_id.clone();
+    let (prompt, now) = new.parts();
+    let admission = state.services.chat.prompt(&session, prompt, now).await?;
+    admitted(admission, Some(client_id))
 }
 
 /// Go on where an interrupted answer ended

@@ -32,7 +32,7 @@ const ALIASED: [&str; 2] = ["String", "u64"];
         version = "1",
         description = "What the pages can do, as JSON.\n\n\
             On the pages' own addresses a request needs the cookie of a login, and for anything but `GET` the header \
-            `Origin` of the page. On the control socket (`control.sock` in the data directory) it needs neither, but \
+            `Origin` of the page. On the control socket (`control.sock` in the data folder) it needs neither, but \
             `POST /api/v1/config/apply` is refused there.\n\n\
             What happens is told on the live socket: a WebSocket at `GET /live`, each text frame of which is a \
             `ClientFrame` or a `ServerFrame`. A client sends `hello` first. The server closes the socket with 1001 \
@@ -81,6 +81,7 @@ fn document(open: Described, operations: Vec<UtoipaMethodRouter<WebState>>) -> V
 
 /// Gives each frame of `ClientFrame` or `ServerFrame` a schema of its own, named by its `type`: `ServerWelcome`.
 fn name_frames(schemas: &mut Map<String, Value>, side: &str) {
+    let parts = schemas.clone();
     let frames = schemas.get_mut(&format!("{side}Frame"));
     let Some(Value::Array(frames)) = frames.and_then(|frames| frames.get_mut("oneOf")) else {
         return;
@@ -90,11 +91,44 @@ fn name_frames(schemas: &mut Map<String, Value>, side: &str) {
         let Some(name) = tag(frame).map(|tag| format!("{side}{}", camel_case(tag))) else {
             continue;
         };
+        if let Some(whole) = merged(frame, &parts) {
+            *frame = whole;
+        }
         let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
         named.push((name, std::mem::replace(frame, reference)));
     }
     schemas.extend(named);
     schemas.sort_keys();
+}
+
+/// One object out of the parts of a frame, where one of them allows no other fields: as parts they would allow no frame.
+fn merged(frame: &Value, schemas: &Map<String, Value>) -> Option<Value> {
+    let part = |part: &Value| match part.get("$ref").and_then(Value::as_str) {
+        Some(to) => schemas.get(to.strip_prefix("#/components/schemas/")?).cloned(),
+        None => Some(part.clone()),
+    };
+    let parts: Vec<Value> = frame
+        .get("allOf")?
+        .as_array()?
+        .iter()
+        .map(part)
+        .collect::<Option<_>>()?;
+    parts
+        .iter()
+        .find(|part| part.get("additionalProperties") == Some(&Value::Bool(false)))?;
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        properties.extend(part.get("properties")?.as_object()?.clone());
+        required.extend(
+            part.get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+    }
+    let description = frame.get("description");
+    Some(json!({ "type": "object", "description": description, "required": required, "properties": properties }))
 }
 
 /// The `type` of a frame.

@@ -2,7 +2,7 @@
 //! ([`document`]), and served at `/api/v1/openapi.json`.
 //!
 //! Two ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
-//! as the pages themselves. And without a login on the control socket of the data directory ([`crate::http::control_socket`]), which
+//! as the pages themselves. And without a login on the control socket of the data folder ([`crate::http::control_socket`]), which
 //! only this user of the machine can open; that is how `nexus status` and the others ask.
 //!
 //! Errors are `application/problem+json` (RFC 9457).

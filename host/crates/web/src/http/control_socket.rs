@@ -1,6 +1,6 @@
 //! The control socket: `/api/v1` for the operator at this machine, without a login.
 //!
-//! A socket file of mode 600 in the private data directory: whoever can open it is this user (or root), who could as well
+//! A socket file of mode 600 in the private data folder: whoever can open it is this user (or root), who could as well
 //! read the database. Not a TCP port with a token in a file: a port is open to every user and every web page of the
 //! machine, and the token would be one more secret to keep.
 //!
@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// `FILE` is the name of the socket in the data directory.
+/// `FILE` is the name of the socket in the data folder.
 pub const FILE: &str = "control.sock";
 
 /// `REFUSALS` is how many refusals are told at the same time. Beyond them the connection just closes.
@@ -43,7 +43,7 @@ pub(crate) fn router(state: WebState) -> Router {
         .with_state(state)
 }
 
-/// Makes the socket, in place of an old one. Its caller holds the lock of the data directory.
+/// Makes the socket, in place of an old one. Its caller holds the lock of the data folder.
 ///
 /// # Errors
 /// The path is too long for a socket, or cannot be written.

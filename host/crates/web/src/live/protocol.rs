@@ -14,7 +14,7 @@
 //! sends the same again after a reconnect or a `deferred`; the backend gets it once.
 //!
 //! **Parts.** `part` events are snapshots and `delta` events append; both carry a `revision`, and one that is not
-//! greater than the part's is ignored. A closed text or reasoning part comes with `html`, rendered and sanitised;
+//! greater than the part's is ignored. A closed text or reasoning part comes with `html`, rendered and sanitized;
 //! without it (open, or very long) the Markdown is shown as text.
 //!
 //! A prompt that comes while a turn runs is `admitted` and kept until the turn has ended: its message has `waiting`, as
@@ -32,7 +32,7 @@
 //!
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
-use nexus_chat::BackendStatus;
+use nexus_chat::{BackendStatus, Prompt};
 use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::plugin::PluginStatus;
 use nexus_model::time::Millis;
@@ -59,6 +59,38 @@ pub mod close {
     pub const TOO_SLOW: u16 = 4003;
     /// `BUSY`: there are too many live connections; try again later.
     pub const BUSY: u16 = 4004;
+}
+
+/// A prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+// The API refuses unknown fields; a frame ignores them.
+#[serde(deny_unknown_fields)]
+pub struct NewPrompt {
+    /// `client_id` is chosen by the client; the same one is admitted once.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$", examples("script-1"))]
+    pub client_id: String,
+    /// `text` is at most 512 KiB, and not blanks alone.
+    #[schema(min_length = 1, pattern = r"\S", examples("Which tests fail?"))]
+    pub text: String,
+    /// `consent` is the id of a consent that the owner has given: the answer that asks for it has it.
+    #[serde(default)]
+    pub consent: Option<String>,
+    /// `now`: do not wait for the turn that runs. For a prompt that waits already, its own text counts.
+    #[serde(default)]
+    pub now: bool,
+}
+
+impl NewPrompt {
+    /// `parts` are the prompt for the chat service, and whether it does not wait.
+    pub(crate) fn parts(self) -> (Prompt, bool) {
+        let prompt = Prompt {
+            client_id: self.client_id,
+            text: self.text,
+            model: None,
+            consent: self.consent,
+        };
+        (prompt, self.now)
+    }
 }
 
 /// A frame from the client to the server has a `type`. Fields that are not known are ignored.
@@ -95,18 +127,9 @@ pub enum Client {
     Prompt {
         /// `session` is the id of the session.
         session: String,
-        /// `client_id` is chosen by the client; the same one is admitted once.
-        #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$")]
-        client_id: String,
-        /// `text` is at most 512 KiB.
-        #[schema(min_length = 1, pattern = r"\S")]
-        text: String,
-        /// `consent` is from a `consent` frame that the user agreed to.
-        #[serde(default)]
-        consent: Option<String>,
-        /// `now`: do not wait for the turn that runs. For a prompt that waits already, its own text counts.
-        #[serde(default)]
-        now: bool,
+        /// `prompt` has its fields beside `session`.
+        #[serde(flatten)]
+        prompt: NewPrompt,
     },
     /// Takes a prompt back that waits. Answered by `done` or `failed`.
     TakeBack {
@@ -471,7 +494,7 @@ mod tests {
     #[test]
     fn what_javascript_writes_is_read_and_what_cannot_be_read_is_answered_to_who_asked() {
         let prompt = r#"{"type":"prompt","session":"s","client_id":"c","text":"cut emoji \ud83d"}"#;
-        assert!(matches!(read(prompt), Ok(Client::Prompt { text, .. }) if text == "cut emoji \u{fffd}"));
+        assert!(matches!(read(prompt), Ok(Client::Prompt { prompt, .. }) if prompt.text == "cut emoji \u{fffd}"));
         let answer = |text: &str| *read(text).unwrap_err();
         let long = format!(
             r#"{{"type":"prompt","client_id":"c","text":{}1{}}}"#,

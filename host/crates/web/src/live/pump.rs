@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use nexus_chat::journal::{Ended, Item, Subscription};
-use nexus_chat::{BackendStatus, ChatError, Prompt};
+use nexus_chat::{BackendStatus, ChatError};
 use nexus_model::chat::Admission;
 use nexus_model::limits;
 use nexus_model::plugin::PluginStatus;
@@ -314,23 +314,12 @@ impl Pump {
         let Ok(slot) = Arc::clone(&self.requests).try_acquire_owned() else {
             return self.send(too_many(request)).await;
         };
-        if let Client::Prompt {
-            session,
-            client_id,
-            text,
-            consent,
-            now,
-        } = request
-        {
-            if let Err(reason) = super::acceptable(&client_id, &text) {
+        if let Client::Prompt { session, prompt } = request {
+            let client_id = prompt.client_id.clone();
+            if let Err(reason) = super::acceptable(&client_id, &prompt.text) {
                 return self.send(Server::Refused { client_id, reason }).await;
             }
-            let prompt = Prompt {
-                client_id: client_id.clone(),
-                text,
-                model: None,
-                consent,
-            };
+            let (prompt, now) = prompt.parts();
             let admission = self.state.services.chat.prompt(&session, prompt, now);
             let answer = admission.map(|admission| (admitted(client_id, admission), slot));
             self.prompts.push(answer.boxed());
@@ -359,7 +348,10 @@ async fn next(shown: &mut Option<Shown>) -> Result<Item, Ended> {
 fn too_many(request: Client) -> Server {
     let reason = format!("More than {REQUESTS} requests at once; retrying.");
     match request {
-        Client::Prompt { client_id, .. } => Server::Deferred { client_id, reason },
+        Client::Prompt { prompt, .. } => Server::Deferred {
+            client_id: prompt.client_id,
+            reason,
+        },
         Client::Continue { id, .. }
         | Client::Cancel { id, .. }
         | Client::Reply { id, .. }

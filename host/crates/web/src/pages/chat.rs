@@ -40,6 +40,7 @@ struct SessionLink {
 struct WelcomePage {
     frame: Frame,
     link_open: bool,
+    data_dir: String,
 }
 
 pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> Response {
@@ -51,6 +52,7 @@ pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> R
         Ok(FirstAccount::Missing { link_open }) => show(&WelcomePage {
             frame: Frame::open("welcome", "Welcome"),
             link_open,
+            data_dir: state.services.host.data_dir.clone(),
         }),
         Err(error) => failure(&error.into()),
     }

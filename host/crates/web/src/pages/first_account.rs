@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use nexus_auth::{AuthError, FirstAccount};
-use nexus_model::limits;
 use nexus_plugin_traits::auth::{Field, FieldKind};
 
 #[derive(Template)]
@@ -46,13 +45,8 @@ pub(crate) async fn submit(State(state): State<WebState>, posted: AnonymousForm)
             response
         }
         Err(AuthError::SetUpClosed) => Redirect::to("/login").into_response(),
-        Err(AuthError::SetUpWrong | AuthError::SetUpExpired) => {
-            let minutes = limits::SETUP_LINK.as_secs() / 60;
-            let error = format!(
-                "This set-up code is not valid. Use the newest link that the terminal shows. If that link has expired \
-                 (after {minutes} minutes), restart `nexus` to get a new one."
-            );
-            form(&state, &anonymous, Some(&fields), Some(&error), None).await
+        Err(error @ (AuthError::SetUpWrong | AuthError::SetUpExpired)) => {
+            form(&state, &anonymous, Some(&fields), Some(&error.to_string()), None).await
         }
         Err(AuthError::Rejected { field, why }) => {
             form(&state, &anonymous, Some(&fields), None, Some((&field, &why))).await

@@ -8,6 +8,7 @@ mod lockout;
 pub(super) mod log;
 pub(super) mod login;
 mod login_fields;
+mod marked;
 mod message;
 mod page_frame;
 pub(super) mod redirect;
@@ -18,4 +19,5 @@ pub(super) use page_frame::banners;
 
 use lockout::{locked, until};
 use login_fields::FormField;
+use marked::marked;
 use page_frame::{Frame, show};

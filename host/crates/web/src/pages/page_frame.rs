@@ -1,11 +1,13 @@
 //! What is around every page.
 
+use super::marked;
 use crate::http::assets;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use nexus_auth::Session;
 use nexus_chat::{BackendStatus, Install, Phase};
+use nexus_model::trouble::sentence;
 
 /// `Frame` is what is around every page.
 pub(crate) struct Frame {
@@ -53,6 +55,12 @@ impl Frame {
 struct Banners<'a> {
     backend: &'a BackendStatus,
     csrf: &'a str,
+}
+
+impl Banners<'_> {
+    fn sentence(&self, why: &str, hint: &Option<String>) -> String {
+        marked(&sentence(why, hint.as_deref()))
+    }
 }
 
 /// `banners` are as the live socket sends them; what cannot be rendered is left out, and the log says so.

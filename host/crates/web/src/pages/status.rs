@@ -169,7 +169,10 @@ impl SwapRow {
                 hint.clone(),
             ),
             Failed { why, hint } => (
-                format!("{plugin} could not replace {current}; nothing has changed: {why}"),
+                format!(
+                    "{plugin} could not replace {current}: {} {current} stays active.",
+                    sentence(why, None)
+                ),
                 hint.clone(),
             ),
         };
@@ -532,7 +535,7 @@ mod tests {
         );
         assert_eq!(
             failed("tunnel-ssh"),
-            "tunnel-ssh could not replace tunnel-cloudflared; nothing has changed: no such server"
+            "tunnel-ssh could not replace tunnel-cloudflared: no such server. tunnel-cloudflared stays active."
         );
     }
 

@@ -3,7 +3,7 @@
 use super::live::{Live, chat, next, send};
 use futures::SinkExt as _;
 use nexus_model::limits::{FRAME_BYTES, HTTP_HEAD_BYTES, HTTP_HEAD_FIELDS, PROMPT_BYTES};
-use nexus_web::live::protocol::{Client, Server, close};
+use nexus_web::live::protocol::{Client, NewPrompt, Server, close};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -37,10 +37,12 @@ async fn a_message_and_a_frame_have_an_end() {
     let (mut socket, _) = live.hello(Some("s"), None).await;
     let prompt = |length: usize| Client::Prompt {
         session: "s".to_owned(),
-        client_id: "c".to_owned(),
-        text: "x".repeat(length),
-        consent: None,
-        now: false,
+        prompt: NewPrompt {
+            client_id: "c".to_owned(),
+            text: "x".repeat(length),
+            consent: None,
+            now: false,
+        },
     };
     send(&mut socket, &prompt(PROMPT_BYTES + 1)).await;
     loop {

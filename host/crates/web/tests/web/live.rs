@@ -5,7 +5,7 @@ use fake::{done, message, part};
 use futures::{SinkExt as _, StreamExt as _};
 use nexus_model::chat::{Content, Event, Role, Turn};
 use nexus_model::time::SystemClock;
-use nexus_web::live::protocol::{Client, Server, close};
+use nexus_web::live::protocol::{Client, NewPrompt, Server, close};
 use nexus_web::serve;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -206,11 +206,13 @@ async fn prompts_are_answered_by_what_became_of_them() {
     let (mut socket, _) = live.hello(None, None).await;
     let prompt = |id: &str, text: &str, consent: Option<&str>| Client::Prompt {
         session: "s".into(),
-        client_id: id.into(),
-        text: text.into(),
-        consent: consent.map(str::to_owned),
-        // It does not wait for the turn of the one before.
-        now: true,
+        prompt: NewPrompt {
+            client_id: id.into(),
+            text: text.into(),
+            consent: consent.map(str::to_owned),
+            // It does not wait for the turn of the one before.
+            now: true,
+        },
     };
     send(&mut socket, &prompt("a", "hi", None)).await;
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::capabilities::gate::{Denial, Gate};
 use nexus_config::resolved::HttpGrant;
-use nexus_config::{Permission, requested_http, toml_text};
+use nexus_config::{Permission, adding, requested_http};
 
 fn requested(gate: &Gate) -> Vec<HttpGrant> {
     requested_http(gate.manifest(), gate.config())
@@ -31,15 +31,11 @@ impl Gate {
                 host.to_owned()
             };
             let server = format!("{scheme}://{host}{port}");
-            let new = toml_text::string(&server);
             let asked = requested(self)
                 .iter()
                 .any(|grant| admits(grant, scheme, &host, port_of));
             let private = false;
-            self.deny(
-                &Permission::Http { server, private },
-                asked.then(|| self.http_toml(None, Some(new))),
-            )
+            self.deny(&Permission::Http { server, private }, asked)
         })
     }
 
@@ -47,20 +43,12 @@ impl Gate {
     /// or its network.
     pub(crate) fn private(&self, refused: &str, grant: &HttpGrant) -> Denial {
         self.refuse(format!(
-            "{refused}. To allow it, add these lines to the configuration:\n{}",
-            self.http_toml(Some(grant), None)
+            "{refused}. To allow it, {}",
+            adding(&self.lines(&Permission::http(&HttpGrant {
+                private: true,
+                ..grant.clone()
+            })))
         ))
-    }
-
-    /// `http_toml` is the whole list, for it replaces the one that is written.
-    fn http_toml(&self, private: Option<&HttpGrant>, new: Option<String>) -> String {
-        let entry = |grant: &HttpGrant| {
-            let private = grant.private || private == Some(grant);
-            let grant = grant.clone();
-            HttpGrant { private, ..grant }.to_toml()
-        };
-        let urls: Vec<String> = self.grants().http.iter().map(entry).chain(new).collect();
-        format!("[plugin.{}.grants]\nhttp = [{}]", self.plugin(), urls.join(", "))
     }
 }
 

@@ -11,7 +11,14 @@ use std::path::Path;
 #[test]
 fn a_program_needs_its_grant() {
     let denial = gate(Grants::default()).run("tool", false, &[]).unwrap_err();
-    assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["path"].is_str());
+    assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"].is_table());
+    assert!(
+        denial
+            .0
+            .contains("\n# path = \"/absolute/path/of/tool\", which was not found here"),
+        "{}",
+        denial.0
+    );
     assert_eq!(
         gate(program(PLAIN)).run("tool", false, &[("TOOL_HOME".into(), "/".into())]),
         Ok(())

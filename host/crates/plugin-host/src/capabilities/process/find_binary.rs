@@ -1,6 +1,6 @@
 //! Where the binary of a program is.
 
-use nexus_config::toml_text;
+use nexus_config::{THEN_APPLY, adding, toml_text};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
@@ -35,7 +35,7 @@ fn find_on(
         } else {
             Err(format!(
                 "{} is not an executable file. To fix: correct `path` in [plugin.{}.grants.process.{}] in the \
-                 configuration, or leave it out to search the PATH",
+                 configuration, or leave it out to search the PATH; {THEN_APPLY}",
                 path.display(),
                 plugin,
                 toml_text::key(binary)
@@ -70,11 +70,12 @@ fn find_on(
     found.ok_or_else(|| {
         format!(
             "`{binary}` was not found in {}, on Nexus's PATH or in the usual program folders. To fix: if it is installed \
-             elsewhere, add these lines to the configuration:\n[plugin.{}.grants.process.{}]\npath = \
-             \"/absolute/path/of/{binary}\"\n",
+             elsewhere, {}",
             tools.display(),
-            plugin,
-            toml_text::key(binary)
+            adding(&format!(
+                "[plugin.{plugin}.grants.process.{}]\npath = \"/absolute/path/of/{binary}\"\n",
+                toml_text::key(binary)
+            ))
         )
     })
 }

@@ -15,15 +15,11 @@ fn requested<'a>(gate: &'a Gate, binary: &str) -> Option<&'a ProcessRequest> {
 }
 
 impl Gate {
-    fn process(&self, binary: &str) -> Result<&ProcessGrant, Denial> {
-        self.grants().processes.get(binary).ok_or_else(|| {
-            let fix = format!(
-                "[plugin.{}.grants.process.{}]\npath = \"/absolute/path/of/the/binary\"",
-                self.plugin(),
-                toml_text::key(binary)
-            );
-            let asked = requested(self, binary).is_some();
-            self.deny(&Permission::run(binary, false), asked.then_some(fix))
+    fn process(&self, binary: &str, inherit_env: bool) -> Result<&ProcessGrant, Denial> {
+        let grant = self.grants().processes.get(binary);
+        grant.filter(|grant| grant.inherit_env || !inherit_env).ok_or_else(|| {
+            let asked = requested(self, binary).is_some_and(|request| request.inherit_env || !inherit_env);
+            self.deny(&Permission::run(binary, inherit_env), asked)
         })
     }
 
@@ -33,16 +29,7 @@ impl Gate {
     /// No grant for the binary, or none for the operator's environment, or a variable that the plugin may not set: see
     /// [`super::environment`].
     pub(crate) fn run(&self, binary: &str, inherit_env: bool, env: &[(String, String)]) -> Result<(), Denial> {
-        let grant = self.process(binary)?;
-        if inherit_env && !grant.inherit_env {
-            let fix = format!(
-                "[plugin.{}.grants.process.{}]\ninherit_env = true",
-                self.plugin(),
-                toml_text::key(binary)
-            );
-            let asked = requested(self, binary).is_some_and(|request| request.inherit_env);
-            return Err(self.deny(&Permission::run(binary, true), asked.then_some(fix)));
-        }
+        self.process(binary, inherit_env)?;
         let variables = requested(self, binary)
             .map(|request| Variables::of(self.manifest(), &request.env, self.config()))
             .unwrap_or_default();
@@ -83,7 +70,7 @@ impl Gate {
         wanted: Option<&str>,
         workspace: Option<&Path>,
     ) -> Result<Option<PathBuf>, Denial> {
-        let home = self.process(binary)?.cwd.as_deref().or(workspace);
+        let home = self.process(binary, false)?.cwd.as_deref().or(workspace);
         let Some(wanted) = wanted else {
             return Ok(home.map(Path::to_path_buf));
         };
@@ -114,7 +101,7 @@ impl Gate {
     /// # Errors
     /// No grant for the binary. `Ok(Err(sentence))`: granted, but not there; says where it was looked for.
     pub(crate) fn find(&self, binary: &str) -> Result<Result<PathBuf, String>, Denial> {
-        let grant = self.process(binary)?;
+        let grant = self.process(binary, false)?;
         Ok(find_binary(
             self.plugin(),
             binary,

@@ -1,8 +1,8 @@
 //! Whether the operator gave a plugin a secret.
 
 use crate::capabilities::gate::{Denial, Gate};
+use nexus_config::Permission;
 use nexus_config::resolved::Secret;
-use nexus_config::toml_text;
 
 impl Gate {
     /// `secret` is the one of this name.
@@ -15,9 +15,7 @@ impl Gate {
             if !self.manifest().secrets().any(|secret| secret == name) {
                 return self.deny_words(&what, None);
             }
-            let (plugin, key) = (self.plugin(), toml_text::key(name));
-            let fix =
-                format!("[plugin.{plugin}.secrets]\n{key} = {{ env = \"VARIABLE\" }}   # or {{ file = \"/path\" }}");
+            let fix = self.lines(&Permission::Secret { name: name.to_owned() });
             // Looking for a secret that may be left out is no attempt at anything.
             self.explain(&what, Some(fix))
         })

@@ -1,7 +1,7 @@
 //! Whether a plugin may store data, how much, and how fast.
 
 use crate::capabilities::gate::{Denial, Gate};
-use nexus_config::Permission;
+use nexus_config::{Permission, adding};
 use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::units::exact_size;
@@ -18,10 +18,10 @@ impl Gate {
     /// There is none.
     pub(crate) fn store(&self) -> Result<u64, Denial> {
         match self.grants().store_quota {
-            0 => Err(self.deny(
-                &Permission::Store { quota: None },
-                requested(self).map(|quota| format!("[plugin.{}.grants]\nstore_quota = {quota}", self.plugin())),
-            )),
+            0 => {
+                let quota = requested(self);
+                Err(self.deny(&Permission::Store { quota }, quota.is_some()))
+            }
             quota => Ok(quota),
         }
     }
@@ -30,8 +30,8 @@ impl Gate {
     pub(crate) fn store_full(&self, full: &str) -> Denial {
         self.refuse(match requested(self) {
             Some(most) if most > self.grants().store_quota => format!(
-                "{full}. To allow more, add these lines to the configuration:\n[plugin.{}.grants]\nstore_quota = {most}",
-                self.plugin()
+                "{full}. To allow more, {}",
+                adding(&self.lines(&Permission::Store { quota: Some(most) }))
             ),
             _ => format!("{full}. Its manifest does not request more, so it must delete something."),
         })

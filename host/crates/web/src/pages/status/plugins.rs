@@ -84,6 +84,9 @@ fn row(id: usize, status: &PluginStatus, details: Option<&Details>, now: Millis)
         (Kind::Tunnel, Some(tunnel)) => format!("Tunnel {tunnel}"),
         (Kind::Tunnel, None) => "Tunnel".to_owned(),
     };
+    // The last failure says it, with the fix.
+    let failure = status.last_failure.as_ref();
+    let detail = detail.filter(|detail| failure.is_none_or(|failure| failure.message != *detail));
     PluginRow {
         id,
         name: status.name.clone(),
