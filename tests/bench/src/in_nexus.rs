@@ -7,7 +7,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{Availability, Kind, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::{Loaded, Runtime, RuntimeOptions};
-use nexus_plugin_traits::{CallError, ChatBackend, BackendEvent, TunnelProvider};
+use nexus_plugin_traits::{BackendEvent, CallError, ChatBackend, TunnelProvider};
 use std::path::Path;
 use std::sync::Arc;
 

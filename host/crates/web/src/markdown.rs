@@ -96,7 +96,7 @@ struct Cache {
 }
 
 impl Renderer {
-    /// `html` is the rendered text, kept up to [`MARKDOWN_CACHE`] bytes; `None` as for [`render`].
+    /// `html` is the rendered text, kept up to [`nexus_model::limits::MARKDOWN_CACHE`] bytes; `None` as for [`render`].
     pub fn html(&self, text: &str) -> Option<Arc<str>> {
         let key = sha256(&[text.as_bytes()]);
         if let Some(html) = self.cache().html.get(&key) {

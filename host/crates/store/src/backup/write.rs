@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// `Written` is what [`write`] has done.
+/// `Written` is what [`write()`] has done.
 #[derive(Debug)]
 pub struct Written {
     /// `manifest` lists what is in the backup.

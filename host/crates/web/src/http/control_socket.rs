@@ -4,8 +4,9 @@
 //! read the database. Not a TCP port with a token in a file: a port is open to every user and every web page of the
 //! machine, and the token would be one more secret to keep.
 //!
-//! One who is this user and must not come in is the agent: what descends from a Nexus is refused ([`ancestry`](nexus_process::ancestry)). That guides
-//! and does not confine, as all of it does until agents run as another user: see SECURITY.md.
+//! One who is this user and must not come in is the agent: what descends from a Nexus is refused
+//! ([`nexus_process::ancestry`]). That guides and does not confine, as all of it does until agents run as another user: see
+//! SECURITY.md.
 
 use super::connection_limits::{Patient, Pulse};
 use super::listener::{Connection, Ingress};

@@ -2,8 +2,8 @@
 //!
 //! The page's listener and the control socket are open from the first moment, so that nobody takes a Nexus that compiles a
 //! plugin for one that hangs. Until the services are there, nothing of them is: no login, no set-up, no chat. What holds for
-//! every request holds here as well ([`request_checks`](super::request_checks)): the Host check, and the headers. What it does (which plugin is compiled) is
-//! told to this machine alone.
+//! every request holds here as well ([`request_checks`]): the Host check, and the headers. What it does (which plugin is
+//! compiled) is told to this machine alone.
 //!
 //! The page looks again by itself, by a header and not by a script.
 
