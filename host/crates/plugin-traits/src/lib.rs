@@ -329,7 +329,7 @@ pub mod auth {
     /// `Method` is one way to log in.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Method {
-        /// `id` is the plugin's name for it, given back to [`AuthProvider::begin`].
+        /// `id` is the plugin's name for it, given back to [`super::AuthProvider::begin`].
         pub id: String,
         /// `kind` is what the user does.
         pub kind: MethodKind,
