@@ -286,7 +286,7 @@ export function start() {
     }
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
     // While the backend is unavailable nothing works, whatever the turn was.
-    const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to reconnect` : dock.size ? 'Waiting for you' : 'Working';
+    const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to reconnect` : dock.size ? 'Waiting for your answer' : 'Working';
     if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), working));
     if (busy && turn.type === 'retrying') {
       const when = el('span');
