@@ -211,7 +211,7 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
         page.contains("Not running")
     })
     .await;
-    assert!(page.contains("foo") && page.contains("nexus config check"), "{page}");
+    assert!(page.contains("foo") && page.contains("To fix:"), "{page}");
     let chat = owner.get("/").await.text().await.unwrap();
     assert!(
         chat.contains("is not running") && chat.contains("foo") && !chat.contains("action=\"/install\""),

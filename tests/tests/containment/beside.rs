@@ -231,7 +231,7 @@ async fn giant_words_and_addresses() {
         Traces {
             tunnel: &[
                 "Failed",
-                "uuu…` as the public address, but expected http://… or https://…",
+                "uuu…</code> as the public address, but expected http://… or https://…",
             ],
             tunnel_plugin: &["Running"],
             login: &["mmm…"],
@@ -249,7 +249,7 @@ async fn an_address_that_is_none_and_a_state_that_nobody_can_carry() {
         Traces {
             tunnel: &[
                 "Failed",
-                "the provider reported `no address at all` as the public address",
+                "the provider reported <code>no address at all</code> as the public address",
             ],
             tunnel_plugin: &["Running"],
             login: &["returned a state of 8388608 bytes, but at most 65536 are allowed"],
@@ -265,7 +265,7 @@ async fn an_address_that_is_a_script_and_a_subject_that_nobody_has() {
         "script-url",
         "giant-subject",
         Traces {
-            tunnel: &["Failed", "the provider reported `javascript:alert(1)`"],
+            tunnel: &["Failed", "the provider reported <code>javascript:alert(1)</code>"],
             tunnel_plugin: &["Running"],
             login: &["returned a subject of 8388608 bytes"],
             login_plugin: &["Running"],
