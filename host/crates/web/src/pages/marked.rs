@@ -1,5 +1,7 @@
 //! Texts of the host on a page: what stands between backticks is code.
 
+use askama::filters::{Escaper as _, Html};
+
 /// `marked` is the HTML of a text. Everything in it is escaped first.
 pub(crate) fn marked(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
@@ -22,17 +24,9 @@ fn next_code(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, code, after))
 }
 
+/// Escapes as the templates do. Writing into a `String` does not fail.
 fn escape(text: &str, html: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&#38;"),
-            '<' => html.push_str("&#60;"),
-            '>' => html.push_str("&#62;"),
-            '"' => html.push_str("&#34;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
+    let _ = Html.write_escaped_str(html, text);
 }
 
 #[cfg(test)]
