@@ -22,8 +22,8 @@
 //! }
 //!
 //! # let (name, version) = ("fake".to_owned(), "0.1.0".to_owned());
-//! # let (kind, state, restarts, last_failure) = (Kind::Tunnel, PluginState::Stopped, 0, None);
-//! # let status = PluginStatus { name, kind, version, state, restarts, last_failure };
+//! # let (kind, state) = (Kind::Tunnel, PluginState::Stopped);
+//! # let status = PluginStatus { name, tunnel: None, kind, version, state, restarts: 0, last_failure: None };
 //! let plugin: &dyn Supervised = &Fake(watch::Sender::new(status));
 //! let mut seen = plugin.status();
 //! plugin.start();
