@@ -15,7 +15,6 @@ use nexus_config::resolved::Config;
 use nexus_logging::logfile::LogReader;
 use nexus_model::limits;
 use nexus_model::time::{Clock, SystemClock};
-use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::TunnelStatus;
 use nexus_plugin_traits::{AuthProvider, StopProcesses};
 use nexus_registry::{LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
@@ -68,7 +67,7 @@ struct Behind {
 
 impl App {
     /// Opens the listeners, which say from then on that Nexus starts; loads the login plugin and starts the services. When
-    /// it returns the page answers, and one can log in if that plugin is fit; the other plugins may still be loading, and
+    /// it returns the page answers, and one can log in if that plugin can be loaded; the other plugins may still be loading, and
     /// what cannot be loaded has failed alone.
     ///
     /// # Errors
@@ -193,11 +192,7 @@ impl App {
             };
             match watched_services::start(wanted, watched, &foundation.processes, Arc::clone(&clock)) {
                 Ok(started) => tasks.push(started),
-                Err(error) => statuses.trouble(Trouble::new(
-                    "notify",
-                    format!("{error:#}"),
-                    "correct [notify], then restart Nexus",
-                )),
+                Err(trouble) => statuses.trouble(trouble),
             }
         }
 

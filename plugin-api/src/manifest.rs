@@ -40,23 +40,19 @@
 //! memory = 67108864                   # bytes
 //! ```
 
+mod bounds;
+mod config_key;
+
 use crate::renamed_keys::{OldKey, Renamed, current};
 use crate::text;
+use bounds::{few, one_line, seen, shown, word};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// `MANIFEST_BYTES` bounds the whole text.
-pub const MANIFEST_BYTES: usize = 64 * 1024;
-/// `MANIFEST_SENTENCE` bounds a description, and a reason, in bytes.
-pub const MANIFEST_SENTENCE: usize = 1024;
-/// `MANIFEST_WORD` bounds a name, a version, a license, an author, and an address, in bytes.
-pub const MANIFEST_WORD: usize = 256;
-/// `MANIFEST_ENTRIES` bounds each list and table: authors, keys, their values, binaries, addresses.
-pub const MANIFEST_ENTRIES: usize = 64;
-/// `MANIFEST_MEMORY` is what a component of 32 bits can address, in bytes.
-pub const MANIFEST_MEMORY: u64 = 4 << 30;
+pub use bounds::{MANIFEST_BYTES, MANIFEST_ENTRIES, MANIFEST_MEMORY, MANIFEST_SENTENCE, MANIFEST_WORD};
+pub use config_key::{ConfigKey, ValueType};
 
 /// `Manifest` is a checked `plugin.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -168,126 +164,6 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// `ConfigKey` is one key of the plugin's configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConfigKey {
-    /// `kind` is the type of its value: `type` in the file.
-    #[serde(rename = "type")]
-    pub kind: ValueType,
-    /// `default` is its value where the operator writes none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<toml::Value>,
-    /// `required`: the operator has to write it.
-    #[serde(default)]
-    pub required: bool,
-    /// `secret`: it is given in `[plugin.NAME.secrets]`, not in `.config`; the plugin refers to it and does not read
-    /// it.
-    #[serde(default)]
-    pub secret: bool,
-    /// `one_of` are the only values, for a string; empty: any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub one_of: Vec<String>,
-    /// `description` says what it is for.
-    pub description: String,
-}
-
-impl ConfigKey {
-    fn check(&self) -> Result<(), String> {
-        if self.secret && self.default.is_some() {
-            return Err("a secret cannot have a default".to_owned());
-        }
-        if self.secret && self.kind != ValueType::String {
-            return Err(format!("a secret must be a string, but this is {}", self.kind));
-        }
-        few("one_of", self.one_of.len())?;
-        if !self.one_of.is_empty() && self.kind != ValueType::String {
-            return Err(format!("`one_of` is for strings, this is {}", self.kind));
-        }
-        if let Some(hides) = self
-            .one_of
-            .iter()
-            .find(|value| value.len() > MANIFEST_WORD || !seen(value))
-        {
-            return Err(format!(
-                "`one_of` has \"{}\": expected at most {MANIFEST_WORD} bytes without invisible characters",
-                shown(hides)
-            ));
-        }
-        let Some(default) = &self.default else { return Ok(()) };
-        if self.required {
-            return Err("a required key cannot have a default; remove one of the two".to_owned());
-        }
-        if !self.kind.admits(default) {
-            return Err(format!("the default is {}, expected {}", default.type_str(), self.kind));
-        }
-        let allowed = |value: &str| self.one_of.is_empty() || self.one_of.iter().any(|one| one == value);
-        if let Some(value) = default.as_str().filter(|value| !allowed(value)) {
-            return Err(format!(
-                "the default \"{}\" is none of `one_of`: {}",
-                shown(value),
-                self.one_of.join(", ")
-            ));
-        }
-        let texts: Vec<&str> = match default {
-            toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_str).collect(),
-            toml::Value::Table(items) => items
-                .iter()
-                .flat_map(|(key, value)| [Some(key.as_str()), value.as_str()])
-                .flatten()
-                .collect(),
-            other => other.as_str().into_iter().collect(),
-        };
-        match texts.iter().find(|value| text::prose(value) != **value) {
-            Some(hides) => Err(format!("the default has an invisible character: \"{}\"", shown(hides))),
-            None => Ok(()),
-        }
-    }
-}
-
-/// `ValueType` is the type of a key's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ValueType {
-    /// `String` is a text.
-    String,
-    /// `Integer` is a whole number of 64 bits.
-    Integer,
-    /// `Boolean` is true or false.
-    Boolean,
-    /// `List` is one of strings.
-    List,
-    /// `Table` has strings by name.
-    Table,
-}
-
-impl ValueType {
-    /// Tells whether a value of the configuration has this type.
-    pub fn admits(self, value: &toml::Value) -> bool {
-        use toml::Value;
-        match (self, value) {
-            (Self::String, Value::String(_))
-            | (Self::Integer, Value::Integer(_))
-            | (Self::Boolean, Value::Boolean(_)) => true,
-            (Self::List, Value::Array(items)) => items.iter().all(Value::is_str),
-            (Self::Table, Value::Table(items)) => items.values().all(Value::is_str),
-            _ => false,
-        }
-    }
-}
-
-impl std::fmt::Display for ValueType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::String => "a string",
-            Self::Integer => "an integer",
-            Self::Boolean => "true or false",
-            Self::List => "a list of strings",
-            Self::Table => "a table of strings",
-        })
-    }
-}
-
 /// `Capabilities` are what the plugin asks to be allowed. What it gets is this ∩ the operator's grants.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -366,45 +242,6 @@ impl std::fmt::Display for ManifestError {
 }
 
 impl std::error::Error for ManifestError {}
-
-/// `shown` is some of it, for a message: in one line, each character seen.
-fn shown(found: &str) -> String {
-    let cut: String = found.chars().take(80).collect();
-    let cut = if cut.len() < found.len() { cut + "…" } else { cut };
-    text::line(&cut).into_owned()
-}
-
-/// Tells whether it is one line, and has nothing in it that is taken for something else.
-fn seen(value: &str) -> bool {
-    !value.contains(['\n', '\t']) && text::literal(value) == value
-}
-
-fn few(what: &str, count: usize) -> Result<(), String> {
-    if count > MANIFEST_ENTRIES {
-        return Err(format!("{what} has {count} entries; the limit is {MANIFEST_ENTRIES}"));
-    }
-    Ok(())
-}
-
-fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
-    if value.len() > MANIFEST_WORD {
-        return Err(format!(
-            "{what} has {} bytes; the limit is {MANIFEST_WORD}",
-            value.len()
-        ));
-    }
-    Ok(value)
-}
-
-fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
-    if value.len() > most {
-        return Err(format!("{what} has {} bytes; the limit is {most}", value.len()));
-    }
-    if let std::borrow::Cow::Owned(clean) = text::line(value) {
-        *value = clean;
-    }
-    Ok(())
-}
 
 /// `explained` is what the reader of TOML says, with the key that was probably meant.
 fn explained(message: &str) -> String {

@@ -125,7 +125,7 @@ impl Foundation {
     pub fn auth(&self) -> Result<Arc<dyn AuthProvider>, NotLoaded> {
         let name = &self.config.auth.plugin;
         let loaded = self.load(name)?;
-        self.runtime.auth(loaded).map_err(|error| unfit(name, &error))
+        self.runtime.auth(loaded).map_err(|error| not_loaded(name, &error))
     }
 
     /// Loads a chat plugin by its name.
@@ -136,7 +136,7 @@ impl Foundation {
         let loaded = self.load(name)?;
         let workspace = self.config.chat.workspace.clone();
         let chat = self.runtime.chat(loaded, workspace, status);
-        chat.map_err(|error| unfit(name, &error))
+        chat.map_err(|error| not_loaded(name, &error))
     }
 
     /// Loads a tunnel plugin, whose processes belong to `process_owner`.
@@ -151,7 +151,7 @@ impl Foundation {
     ) -> Result<Arc<dyn TunnelProvider>, NotLoaded> {
         let loaded = self.load(plugin)?;
         let tunnel = self.runtime.tunnel(loaded, process_owner, status);
-        tunnel.map_err(|error| unfit(plugin, &error))
+        tunnel.map_err(|error| not_loaded(plugin, &error))
     }
 
     /// Checks that the component of this plugin would load, without running it.
@@ -169,13 +169,13 @@ impl Foundation {
 
     fn load(&self, name: &str) -> Result<Loaded, NotLoaded> {
         let plugin = self.catalog.find(name);
-        let plugin = plugin.map_err(|error| NotLoaded::Unfit(error.to_string()))?;
+        let plugin = plugin.map_err(|error| NotLoaded::Unavailable(error.to_string()))?;
         let shipped = match plugin.source {
             Source::Builtin => builtin::builtin(name),
             Source::File(_) => None,
         };
         let loaded = self.runtime.load(&plugin, shipped);
-        loaded.map_err(|error| unfit(name, &error))
+        loaded.map_err(|error| not_loaded(name, &error))
     }
 }
 
@@ -189,7 +189,7 @@ fn processes(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Process
     })?)
 }
 
-fn unfit(plugin: &str, error: &LoadError) -> NotLoaded {
+fn not_loaded(plugin: &str, error: &LoadError) -> NotLoaded {
     NotLoaded::Component {
         plugin: plugin.to_owned(),
         why: error.to_string(),
@@ -201,7 +201,7 @@ async fn off_the_runtime<P: ?Sized + Send + Sync + 'static>(
     load: impl FnOnce() -> Result<Arc<P>, NotLoaded> + Send + 'static,
 ) -> Result<Arc<P>, NotLoaded> {
     let loaded = tokio::task::spawn_blocking(load).await;
-    loaded.map_err(|error| NotLoaded::Unfit(error.to_string()))?
+    loaded.map_err(|error| NotLoaded::Unavailable(error.to_string()))?
 }
 
 /// `Loader` is a handle, for [`PluginLoader`].

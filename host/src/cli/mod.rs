@@ -194,7 +194,7 @@ fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<E
     code
 }
 
-/// Reads the configuration again for a plugin that was not fit when it was read first.
+/// Reads the configuration again for a plugin that could not be loaded when it was read first.
 fn again(config: &Config, place: &CommonOptions, listen: Option<SocketAddr>) -> Again {
     let (config, data_dir) = (config.clone(), place.data_dir.clone());
     Arc::new(move || {

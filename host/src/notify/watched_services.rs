@@ -8,8 +8,8 @@ use nexus_model::notice::{Notice, NoticeKind};
 use nexus_model::plugin::PluginStatus;
 use nexus_model::plural;
 use nexus_model::time::Clock;
+use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::TunnelStatus;
-
 use nexus_process::Processes;
 use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
@@ -26,14 +26,15 @@ pub(crate) struct Watched {
 /// Until the host ends.
 ///
 /// # Errors
-/// The webhook's address is none.
+/// The webhook's address is none: as the status page shows it.
 pub(crate) fn start(
     notify: &Notify,
     watched: Watched,
     processes: &Arc<dyn Processes>,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<JoinHandle<()>> {
-    let channels = channels::of(notify, processes)?;
+) -> Result<JoinHandle<()>, Trouble> {
+    let channels = channels::of(notify, processes)
+        .map_err(|error| Trouble::new("notify", format!("{error:#}"), "correct [notify], then restart Nexus"))?;
     let notifier = Notifier::start(notify.events.clone(), channels);
     Ok(tokio::spawn(watch_all(watched, notifier, clock)))
 }

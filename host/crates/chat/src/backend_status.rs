@@ -30,7 +30,7 @@ pub struct BackendStatus {
     #[serde(default)]
     #[schema(required)]
     pub pending: Option<String>,
-    /// `missing` is the backend that was wanted, where it is not there or not fit.
+    /// `missing` is the backend that was wanted, where it is not there or not usable.
     #[schema(required)]
     pub missing: Option<Missing>,
     /// `unsaved` is why no message can be saved now, where that is so: a sentence.
@@ -83,7 +83,7 @@ impl Phase {
     }
 }
 
-/// A missing backend is one that was wanted, and is not there or not fit.
+/// A missing backend is one that was wanted, and is not there or not usable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = MissingBackend)]
 pub struct Missing {

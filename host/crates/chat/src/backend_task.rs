@@ -59,7 +59,7 @@ impl BackendTask {
         loop {
             match self.check_availability().await {
                 Ok(Availability::Ready(version)) => self.run_primary(version).await,
-                Ok(unfit) => self.run_fallback(self.problem(unfit)).await,
+                Ok(unavailable) => self.run_fallback(self.problem(unavailable)).await,
                 Err(failure) if failure.permanent => {
                     self.shared.phase(Phase::Failed {
                         why: failure.message,
@@ -150,7 +150,7 @@ impl BackendTask {
         fallback.backend.stop().await;
     }
 
-    /// Shows that the configured backend is not there or not fit; the log has it once for each reason.
+    /// Shows that the configured backend is not there or not usable; the log has it once for each reason.
     fn miss(&self, problem: &Problem) {
         let shared = &self.shared;
         let title = shared.primary().backend.title();
@@ -189,9 +189,9 @@ impl BackendTask {
         });
     }
 
-    fn problem(&self, unfit: Availability) -> Problem {
+    fn problem(&self, unavailable: Availability) -> Problem {
         let title = self.shared.primary().backend.title();
-        Problem::of(unfit, &title).unwrap_or_else(|| Problem {
+        Problem::of(unavailable, &title).unwrap_or_else(|| Problem {
             why: format!("{title} cannot be used."),
             fix: None,
         })
@@ -203,7 +203,7 @@ impl BackendTask {
             self.changed(every).await;
             let problem = match self.check_availability().await {
                 Ok(Availability::Ready(_)) => return,
-                Ok(unfit) => self.problem(unfit),
+                Ok(unavailable) => self.problem(unavailable),
                 Err(failure) => Problem {
                     why: failure.message,
                     fix: failure.hint,

@@ -96,7 +96,7 @@ fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
 /// Checks whether a command can be carried out at all. The backend goes on meanwhile.
 pub(crate) async fn check(shared: &Shared, command: &Command) -> Result<(), ChatError> {
     let Command::Swap(next) = command else { return Ok(()) };
-    fit(shared, next).await
+    check_available(shared, next).await
 }
 
 /// Ends the backend and what belongs to it, and does what is commanded. True: nothing is to run.
@@ -136,7 +136,7 @@ pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, c
 }
 
 /// Checks that the program of the next backend is there: none is stopped for one that cannot run.
-async fn fit(shared: &Shared, next: &NamedBackend) -> Result<(), ChatError> {
+async fn check_available(shared: &Shared, next: &NamedBackend) -> Result<(), ChatError> {
     let refused = |why: &str, fix: Option<String>| {
         let (plugin, current) = (&next.plugin, shared.primary().plugin);
         let cannot = if *plugin == current {
@@ -171,7 +171,7 @@ pub(crate) async fn wait_for_start(shared: &Shared, commands: &mut mpsc::Receive
                 let _ = done.send(Ok(()));
                 return;
             }
-            Command::Swap(next) => match fit(shared, &next).await {
+            Command::Swap(next) => match check_available(shared, &next).await {
                 // Other settings are no reason to start what was stopped.
                 Ok(()) if next.plugin == shared.primary().plugin => {
                     next.backend.stop().await;

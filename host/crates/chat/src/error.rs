@@ -3,7 +3,7 @@
 use nexus_plugin_traits::CallError;
 use nexus_store::StoreError;
 
-/// `ChatError` says why the service did not do what was asked. The text is a sentence fit to be shown as it is.
+/// `ChatError` says why the service did not do what was asked. The text is a sentence that can be shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     /// `NotFound`: there is no such session, message or request.

@@ -114,7 +114,7 @@ pub(crate) struct Shelf {
 impl PluginLoader for Shelf {
     fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         let found = self.backends.lock().unwrap().get(plugin).cloned();
-        let loaded = found.ok_or_else(|| NotLoaded::Unfit(format!("{plugin} cannot be loaded")));
+        let loaded = found.ok_or_else(|| NotLoaded::Unavailable(format!("{plugin} cannot be loaded")));
         Box::pin(async move { loaded.map(|backend| backend as Arc<dyn ChatBackend>) })
     }
     fn load_tunnel<'a>(

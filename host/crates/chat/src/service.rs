@@ -186,7 +186,7 @@ impl ChatService {
     /// finish, as with [`Self::stop`]. Sessions of the old one stay readable. Runs to its end even if the caller goes away.
     ///
     /// # Errors
-    /// The plugin is the backend already, cannot be loaded, or its program is not there or not fit: then all is as before.
+    /// The plugin is the backend already, cannot be loaded, or its program is not there or not usable: then all is as before.
     pub async fn swap(&self, plugin: &str) -> Result<(), ChatError> {
         if self.plugin() == plugin {
             return Err(ChatError::Refused(format!("{plugin} is already the chat backend.")));

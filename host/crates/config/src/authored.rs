@@ -6,7 +6,7 @@ use crate::metrics::AuthoredMetrics;
 use crate::notify::AuthoredNotify;
 use crate::resolved::HttpGrant;
 use crate::secret::{self, SecretSource};
-use crate::toml_reader::{Findings, Located, Table, Unfit, describe, integer};
+use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer};
 use crate::units;
 use crate::value_readers::{self, address, duration, hosts, http_grant, path, path_or_none, plugin, size};
 use crate::version::CONFIG_VERSION;
@@ -136,7 +136,7 @@ impl Authored {
         }
         let mut top = Table::root(root.get_ref(), root.span());
         let version = top.get("config_version", "config_version = 1", findings, |v| {
-            integer(v).ok_or(Unfit::PLAIN)
+            integer(v).ok_or(InvalidValue::PLAIN)
         });
         match version {
             Some(v) if v.value > CONFIG_VERSION => findings.push(
@@ -211,7 +211,7 @@ impl AuthoredWeb {
                 "a scheme and host, such as \"https://chat.example.org\"",
                 findings,
                 |v| {
-                    units::origin(v.as_str().ok_or(Unfit::PLAIN)?).map_err(|why| Unfit {
+                    units::origin(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|why| InvalidValue {
                         found: Some(format!("{}: {why}", describe(v))),
                         fix: None,
                     })

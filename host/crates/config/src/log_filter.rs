@@ -1,7 +1,7 @@
 //! `log.filter`: which lines are written. Places of the log were modules of one crate up to 0.1 and are crates since; a
 //! filter of then would silently match nothing, so it is read as what it meant, with a notice.
 
-use crate::toml_reader::{Unfit, describe};
+use crate::toml_reader::{InvalidValue, describe};
 use toml::de::DeValue;
 
 /// `TARGETS` are the modules of 0.1 whose place has changed, and what has their lines now: the module that replaced them
@@ -112,17 +112,17 @@ const TARGETS: &[(&str, &[&str])] = &[
 ///
 /// # Errors
 /// What of it is no filter, and what to write.
-pub(super) fn read(value: &DeValue<'_>) -> Result<String, Unfit> {
-    let text = value.as_str().ok_or(Unfit::PLAIN)?;
+pub(super) fn read(value: &DeValue<'_>) -> Result<String, InvalidValue> {
+    let text = value.as_str().ok_or(InvalidValue::PLAIN)?;
     if let Err(why) = tracing_subscriber::EnvFilter::try_new(text) {
-        return Err(Unfit {
+        return Err(InvalidValue {
             found: Some(format!("{}: {why}", describe(value))),
             fix: None,
         });
     }
     match no_level(text) {
         None => Ok(text.to_owned()),
-        Some(word) => Err(Unfit {
+        Some(word) => Err(InvalidValue {
             found: Some(format!("{}: `{word}` is not a level", describe(value))),
             fix: Some("the levels are error, warn, info, debug and trace; off for none".to_owned()),
         }),

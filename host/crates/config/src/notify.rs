@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::resolved::{Notify, Secret};
 use crate::secret::{self, SecretSource};
-use crate::toml_reader::{Findings, Located, Table, Unfit, describe};
+use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe};
 use nexus_model::notice::NoticeKind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ pub(super) struct AuthoredNotify {
 enum Hook {
     Plain(String),
     Lies(SecretSource),
-    /// `Unfit` is not shown: it may hold the address.
-    Unfit,
+    /// `InvalidValue` is not shown: it may hold the address.
+    InvalidValue,
 }
 
 impl AuthoredNotify {
@@ -35,7 +35,7 @@ impl AuthoredNotify {
                 v.as_str()
                     .filter(|text| !text.contains('\0'))
                     .map(str::to_owned)
-                    .ok_or(Unfit::PLAIN)
+                    .ok_or(InvalidValue::PLAIN)
             },
         );
         let notify = Self {
@@ -46,9 +46,9 @@ impl AuthoredNotify {
             }),
             webhook: t.get("webhook", "an address", findings, |v| Ok(hook(v))),
             events: t.list("events", &expected(), findings, |v| {
-                let word = v.as_str().ok_or(Unfit::PLAIN)?;
+                let word = v.as_str().ok_or(InvalidValue::PLAIN)?;
                 let known = NoticeKind::ALL.into_iter().find(|kind| kind.word() == word);
-                known.ok_or_else(|| Unfit {
+                known.ok_or_else(|| InvalidValue {
                     found: Some(describe(v)),
                     fix: None,
                 })
@@ -107,7 +107,7 @@ fn hook(v: &DeValue<'_>) -> Hook {
         return Hook::Plain(text.to_owned());
     }
     let Some(table) = v.as_table().filter(|table| table.len() == 1) else {
-        return Hook::Unfit;
+        return Hook::InvalidValue;
     };
     match table
         .iter()
@@ -116,7 +116,7 @@ fn hook(v: &DeValue<'_>) -> Hook {
     {
         Some(("env", Some(name))) if !name.is_empty() => Hook::Lies(SecretSource::Env(name.to_owned())),
         Some(("file", Some(path))) if !path.is_empty() => Hook::Lies(SecretSource::File(path.to_owned())),
-        _ => Hook::Unfit,
+        _ => Hook::InvalidValue,
     }
 }
 
@@ -203,7 +203,7 @@ fn address_of(
                 }
             }
         }
-        Hook::Unfit => {
+        Hook::InvalidValue => {
             findings.push(refused("something else"));
             return None;
         }

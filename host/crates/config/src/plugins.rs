@@ -124,10 +124,10 @@ pub(super) fn resolve(
         };
         findings.notices.extend(old_manifest_keys(name, &source, &manifest));
         // Of a built-in one it is a mistake of the file; a component in a file may have been replaced.
-        let mut unfit = Vec::new();
+        let mut problems = Vec::new();
         let mut theirs = |at: &Located<String>, file: &Path, does: &str| {
             if let Some(who) = ownership::can_write(file) {
-                unfit.push(
+                problems.push(
                     at.problem(format!("{who} can change {}, and {does}", file.display()))
                         .fix(format!("run `chmod go-w {}`", file.display())),
                 );
@@ -145,7 +145,7 @@ pub(super) fn resolve(
             theirs(written, &absolute(&written.value), "this plugin starts it as your user");
         }
         if builtins.iter().any(|b| b == name) && manifest.name.as_str() != name {
-            unfit.push(
+            problems.push(
                 Diagnostic::new(
                     place.clone(),
                     key.clone(),
@@ -172,7 +172,7 @@ pub(super) fn resolve(
                 findings.push(other);
             } else if !somewhere_right {
                 // Where it serves as what it is too, it does so: the other place's load says what is wrong there.
-                unfit.push(other.fix("use another plugin there, or replace its file with the right component"));
+                problems.push(other.fix("use another plugin there, or replace its file with the right component"));
             }
         }
         let asked = Asked {
@@ -193,7 +193,7 @@ pub(super) fn resolve(
         let cwd = match workspace {
             Ok(workspace) if manifest.kind == Kind::Chat => Some((*workspace).to_owned()),
             Err(why) if manifest.kind == Kind::Chat => {
-                unfit.push(why.clone());
+                problems.push(why.clone());
                 None
             }
             _ => None,
@@ -202,13 +202,13 @@ pub(super) fn resolve(
             processes: grants::processes(&asked, absolute, cwd, findings),
             http: grants::http(&asked, &config, findings),
             store_quota: grants::store_quota(&asked, findings),
-            secrets: grants::secrets(&asked, absolute, machine.env, &mut unfit, findings),
+            secrets: grants::secrets(&asked, absolute, machine.env, &mut problems, findings),
         };
         let missing = grants::missing(&asked, &config, &grants);
         let limits = asked.limits();
-        unfit.append(&mut of_a_file.diagnostics);
-        if !unfit.is_empty() {
-            resolved.broken.insert(name.to_owned(), (digest, unfit));
+        problems.append(&mut of_a_file.diagnostics);
+        if !problems.is_empty() {
+            resolved.broken.insert(name.to_owned(), (digest, problems));
             continue;
         }
         resolved.plugins.insert(

@@ -180,7 +180,7 @@ pub struct ComponentInfo {
     pub permissions: BTreeSet<String>,
 }
 
-/// `Broken` is a plugin whose component, secret or workspace is not there or not fit. That is no mistake of the file,
+/// `Broken` is a plugin whose component, secret or workspace is not there or not usable. That is no mistake of the file,
 /// which may be right again in a moment: a disk that is not mounted yet, a component that is being built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {

@@ -13,7 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod any_text;
 mod broken;
+mod example;
 mod renamed_keys;
 
 struct Fake;
@@ -501,101 +503,4 @@ fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
     assert!(load().contains("cannot read the file") && load().contains("n.toml"));
     fs::write(&path, b"config_version = 1\n\xff").unwrap();
     assert!(load().contains("not UTF-8 from byte 19 on"), "{}", load());
-}
-
-fn example() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples/nexus.toml")).unwrap()
-}
-
-#[test]
-fn the_example_shows_every_key_and_nothing_else() {
-    let set: String = example()
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
-    let mut findings = Findings::default();
-    Authored::read(&set, &mut findings);
-    assert!(
-        findings.diagnostics.is_empty(),
-        "{}",
-        Report::new(None, set, findings.diagnostics)
-    );
-    let value: toml::Table = toml::from_str(&set).unwrap();
-    for asked in &findings.asked {
-        let mut here = vec![&toml::Value::Table(value.clone())]
-            .into_iter()
-            .cloned()
-            .collect::<Vec<_>>();
-        for part in asked.split('.') {
-            here = here
-                .iter()
-                .filter_map(toml::Value::as_table)
-                .flat_map(|t| match part {
-                    "*" => t.values().cloned().collect::<Vec<_>>(),
-                    name => t.get(name).cloned().into_iter().collect(),
-                })
-                .collect();
-        }
-        assert!(!here.is_empty(), "examples/nexus.toml does not show `{asked}`");
-    }
-    assert!(
-        findings.asked.len() > 40,
-        "the example must have every table, or its keys are not asked for"
-    );
-}
-
-mod any_text {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Pieces of real files, in any order and cut anywhere: nearer to what people write than random bytes.
-    fn pieces() -> impl Strategy<Value = String> {
-        let piece = prop_oneof![
-            any::<String>().prop_map(|s| s.chars().take(12).collect()),
-            proptest::sample::select(
-                example()
-                    .lines()
-                    .map(|l| format!("{}\n", l.trim_start_matches('#')))
-                    .collect::<Vec<_>>()
-            ),
-            proptest::sample::select(BROKEN.iter().map(|(text, _)| format!("{text}\n")).collect::<Vec<_>>()),
-            proptest::sample::select(vec![
-                "[",
-                "]",
-                "{",
-                "}",
-                "=",
-                "\"",
-                "'''",
-                "99999999999999999999",
-                "0x",
-                "\t",
-                "\r\n",
-                "ä"
-            ])
-            .prop_map(str::to_owned),
-        ];
-        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-        #[test]
-        fn is_accepted_or_refused_with_places(text in pieces()) {
-            let result = resolve(&text, None, &Overrides::default(), &machine(&no_env));
-            if let Err(report) = result {
-                prop_assert!(!report.diagnostics.is_empty());
-                for d in &report.diagnostics {
-                    if let Place::At(span) = &d.place {
-                        prop_assert!(span.start <= text.len(), "{:?} in {:?}", span, text);
-                    }
-                    prop_assert!(!d.problem.is_empty());
-                }
-                prop_assert!(report.to_string().contains("problem"));
-            }
-        }
-    }
 }

@@ -49,14 +49,14 @@ impl Findings {
     }
 }
 
-/// `Unfit` says why a value does not fit; the reader adds place and key.
+/// `InvalidValue` says why a value is not accepted; the reader adds place and key.
 #[derive(Debug)]
-pub(super) struct Unfit {
+pub(super) struct InvalidValue {
     pub found: Option<String>,
     pub fix: Option<String>,
 }
 
-impl Unfit {
+impl InvalidValue {
     /// `PLAIN`: its type or its form is another one.
     pub(super) const PLAIN: Self = Self { found: None, fix: None };
     pub(super) fn fix(fix: impl Into<String>) -> Self {
@@ -112,13 +112,13 @@ impl<'a, 'i> Table<'a, 'i> {
         Some((name.span(), value))
     }
 
-    /// Reads the value of `key` as `parse` understands it. `None`: it is absent, or unfit, which is then noted.
+    /// Reads the value of `key` as `parse` understands it. `None`: it is absent, or not accepted, which is then noted.
     pub(super) fn get<T>(
         &mut self,
         key: &'static str,
         expected: &str,
         findings: &mut Findings,
-        parse: impl FnOnce(&DeValue<'i>) -> Result<T, Unfit>,
+        parse: impl FnOnce(&DeValue<'i>) -> Result<T, InvalidValue>,
     ) -> Option<Located<T>> {
         let (_, value) = self.ask(key, findings)?;
         let path = join(&self.path, key);
@@ -128,10 +128,10 @@ impl<'a, 'i> Table<'a, 'i> {
                 span: value.span(),
                 key: path,
             }),
-            Err(unfit) => {
+            Err(invalid) => {
                 findings.push(Diagnostic {
-                    found: Some(unfit.found.unwrap_or_else(|| describe(value.get_ref()))),
-                    fix: unfit.fix,
+                    found: Some(invalid.found.unwrap_or_else(|| describe(value.get_ref()))),
+                    fix: invalid.fix,
                     ..Diagnostic::new(
                         Place::At(value.span()),
                         path.clone(),
@@ -151,15 +151,15 @@ impl<'a, 'i> Table<'a, 'i> {
         findings: &mut Findings,
     ) -> Option<Located<String>> {
         self.get(key, expected, findings, |v| {
-            v.as_str().map(str::to_owned).ok_or(Unfit::PLAIN)
+            v.as_str().map(str::to_owned).ok_or(InvalidValue::PLAIN)
         })
     }
 
     pub(super) fn boolean(&mut self, key: &'static str, findings: &mut Findings) -> Option<Located<bool>> {
         self.get(key, "true or false", findings, |v| {
             v.as_bool().ok_or_else(|| match v.as_str() {
-                Some("true" | "false") => Unfit::fix("remove the quotation marks"),
-                _ => Unfit::PLAIN,
+                Some("true" | "false") => InvalidValue::fix("remove the quotation marks"),
+                _ => InvalidValue::PLAIN,
             })
         })
     }
@@ -175,7 +175,7 @@ impl<'a, 'i> Table<'a, 'i> {
             integer(v)
                 .and_then(|n| T::try_from(n).ok())
                 .filter(|n| range.contains(n))
-                .ok_or(Unfit::PLAIN)
+                .ok_or(InvalidValue::PLAIN)
         })
     }
 
@@ -185,7 +185,7 @@ impl<'a, 'i> Table<'a, 'i> {
         key: &'static str,
         expected: &str,
         findings: &mut Findings,
-        mut parse: impl FnMut(&DeValue<'i>) -> Result<T, Unfit>,
+        mut parse: impl FnMut(&DeValue<'i>) -> Result<T, InvalidValue>,
     ) -> Option<Vec<Located<T>>> {
         let (_, value) = self.ask(key, findings)?;
         let path = join(&self.path, key);
@@ -210,9 +210,9 @@ impl<'a, 'i> Table<'a, 'i> {
                     span: item.span(),
                     key: path.clone(),
                 }),
-                Err(unfit) => findings.push(Diagnostic {
-                    found: Some(unfit.found.unwrap_or_else(|| describe(item.get_ref()))),
-                    fix: unfit.fix,
+                Err(invalid) => findings.push(Diagnostic {
+                    found: Some(invalid.found.unwrap_or_else(|| describe(item.get_ref()))),
+                    fix: invalid.fix,
                     ..Diagnostic::new(
                         Place::At(item.span()),
                         path.clone(),

@@ -1,7 +1,7 @@
 //! Readers of the values that several tables have: names, paths, addresses, durations, sizes.
 
 use crate::resolved::HttpGrant;
-use crate::toml_reader::{Findings, Located, Table, Unfit, describe, integer};
+use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer};
 use crate::units;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(super) fn plugin(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Fi
         v.as_str()
             .filter(|s| !s.is_empty())
             .map(str::to_owned)
-            .ok_or(Unfit::PLAIN)
+            .ok_or(InvalidValue::PLAIN)
     })
 }
 
@@ -25,17 +25,25 @@ pub(super) fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Find
         key,
         "a path; a relative path starts at this file's folder",
         findings,
-        |v| path_or_none(v).and_then(|text| if text.is_empty() { Err(Unfit::PLAIN) } else { Ok(text) }),
+        |v| {
+            path_or_none(v).and_then(|text| {
+                if text.is_empty() {
+                    Err(InvalidValue::PLAIN)
+                } else {
+                    Ok(text)
+                }
+            })
+        },
     )
 }
 
-pub(super) fn path_or_none(v: &DeValue<'_>) -> Result<String, Unfit> {
+pub(super) fn path_or_none(v: &DeValue<'_>) -> Result<String, InvalidValue> {
     match v.as_str() {
         Some(text) if text == "~" || text.starts_with("~/") => {
-            Err(Unfit::fix("`~` is not expanded here; write the full path"))
+            Err(InvalidValue::fix("`~` is not expanded here; write the full path"))
         }
         Some(text) if !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err(Unfit::PLAIN),
+        _ => Err(InvalidValue::PLAIN),
     }
 }
 
@@ -47,14 +55,14 @@ pub(super) fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<
         |v| {
             let Some(text) = v.as_str() else {
                 return Err(match integer(v) {
-                    Some(port) => Unfit::fix(format!("write \"127.0.0.1:{port}\"")),
-                    None => Unfit::PLAIN,
+                    Some(port) => InvalidValue::fix(format!("write \"127.0.0.1:{port}\"")),
+                    None => InvalidValue::PLAIN,
                 });
             };
             text.parse().map_err(|_| match text.strip_prefix("localhost:") {
-                Some(port) => Unfit::fix(format!("write \"127.0.0.1:{port}\"")),
-                None if text.parse::<IpAddr>().is_ok() => Unfit::fix(format!("add a port: \"{text}:7860\"")),
-                None => Unfit::PLAIN,
+                Some(port) => InvalidValue::fix(format!("write \"127.0.0.1:{port}\"")),
+                None if text.parse::<IpAddr>().is_ok() => InvalidValue::fix(format!("add a port: \"{text}:7860\"")),
+                None => InvalidValue::PLAIN,
             })
         },
     )
@@ -66,7 +74,7 @@ pub(super) fn hosts(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<Locat
         "a host name without scheme and port, such as \"chat.example.org\"",
         findings,
         |v| {
-            units::host_name(v.as_str().ok_or(Unfit::PLAIN)?).map_err(|why| Unfit {
+            units::host_name(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|why| InvalidValue {
                 found: Some(format!("{}: {why}", describe(v))),
                 fix: None,
             })
@@ -84,13 +92,13 @@ pub(super) fn duration(t: &mut Table<'_, '_>, key: &'static str, findings: &mut 
         |v| {
             let Some(text) = v.as_str() else {
                 return Err(match integer(v) {
-                    Some(n) => Unfit::fix(format!("add the unit: \"{n}s\" for seconds, \"{n}m\" for minutes")),
-                    None => Unfit::PLAIN,
+                    Some(n) => InvalidValue::fix(format!("add the unit: \"{n}s\" for seconds, \"{n}m\" for minutes")),
+                    None => InvalidValue::PLAIN,
                 });
             };
             units::duration(text)
                 .filter(|d| !d.is_zero() && *d <= LONGEST)
-                .ok_or_else(|| Unfit::fix("units are ms, s, m, h and d, without spaces"))
+                .ok_or_else(|| InvalidValue::fix("units are ms, s, m, h and d, without spaces"))
         },
     )
 }
@@ -107,20 +115,20 @@ pub(super) fn size(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Find
             };
             // TOML cannot say more, and no machine has it.
             read.filter(|n| i64::try_from(*n).is_ok())
-                .ok_or_else(|| Unfit::fix("units are B, KiB, MiB and GiB"))
+                .ok_or_else(|| InvalidValue::fix("units are B, KiB, MiB and GiB"))
         },
     )
 }
 
-pub(super) fn http_grant(v: &DeValue<'_>) -> Result<HttpGrant, Unfit> {
+pub(super) fn http_grant(v: &DeValue<'_>) -> Result<HttpGrant, InvalidValue> {
     let parse = |text: &str| {
-        HttpGrant::parse(text).map_err(|why| Unfit {
+        HttpGrant::parse(text).map_err(|why| InvalidValue {
             found: Some(format!("{text:?}: {why}")),
             fix: None,
         })
     };
     let Some(table) = v.as_table() else {
-        return parse(v.as_str().ok_or(Unfit::PLAIN)?);
+        return parse(v.as_str().ok_or(InvalidValue::PLAIN)?);
     };
     let (mut url, mut private) = (None, false);
     for (name, value) in table {
@@ -128,7 +136,7 @@ pub(super) fn http_grant(v: &DeValue<'_>) -> Result<HttpGrant, Unfit> {
             ("url", DeValue::String(text)) => url = Some(text.to_string()),
             ("private", DeValue::Boolean(b)) => private = *b,
             (other, value) => {
-                return Err(Unfit {
+                return Err(InvalidValue {
                     found: Some(format!("{other:?} = {}", describe(value))),
                     fix: None,
                 });
@@ -137,6 +145,6 @@ pub(super) fn http_grant(v: &DeValue<'_>) -> Result<HttpGrant, Unfit> {
     }
     Ok(HttpGrant {
         private,
-        ..parse(&url.ok_or(Unfit::PLAIN)?)?
+        ..parse(&url.ok_or(InvalidValue::PLAIN)?)?
     })
 }

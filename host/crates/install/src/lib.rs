@@ -119,9 +119,9 @@ pub enum SetupError {
         /// `output` has its last 20 lines.
         output: String,
     },
-    /// `Unfit`: the program does not print the version that was installed.
+    /// `NotWorking`: the program does not print the version that was installed.
     #[error("the installed program does not run: {0}; nothing was changed")]
-    Unfit(String),
+    NotWorking(String),
 }
 
 /// `opencode_path` is where the program lies, installed or not: `DATA_DIR/tools/bin/opencode`.
@@ -400,9 +400,9 @@ async fn check_version(program: &Path, cwd: &Path) -> Result<(), SetupError> {
     let run = command(program, cwd).arg("--version").output();
     let output = match tokio::time::timeout(VERSION, run).await {
         Ok(Ok(output)) => output,
-        Ok(Err(e)) => return Err(SetupError::Unfit(format!("{}: {e}", program.display()))),
+        Ok(Err(e)) => return Err(SetupError::NotWorking(format!("{}: {e}", program.display()))),
         Err(_) => {
-            return Err(SetupError::Unfit(
+            return Err(SetupError::NotWorking(
                 "it did not print its version within a minute".to_owned(),
             ));
         }
@@ -412,7 +412,7 @@ async fn check_version(program: &Path, cwd: &Path) -> Result<(), SetupError> {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(SetupError::Unfit(format!(
+    Err(SetupError::NotWorking(format!(
         "`--version` reported {version:?} ({}), not {OPENCODE_VERSION}: {}",
         output.status,
         errors.trim()

@@ -248,7 +248,7 @@ pub struct Details {
     pub processes: Vec<Process>,
 }
 
-/// `Availability` says whether the program behind a plugin is there and fit.
+/// `Availability` says whether the program behind a plugin is there and usable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "availability", content = "text", rename_all = "snake_case")]
 pub enum Availability {

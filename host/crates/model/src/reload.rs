@@ -75,11 +75,11 @@ pub struct Component {
     pub new_permissions: Vec<String>,
     /// `removed_permissions` are those that it requested before and does not request any more.
     pub removed_permissions: Vec<String>,
-    /// `strange` says where it calls itself otherwise, or is of another kind: sentences.
-    pub strange: Vec<String>,
-    /// `unfit` is why it would not load, so that it cannot be confirmed.
+    /// `mismatches` says where it calls itself otherwise, or is of another kind: sentences.
+    pub mismatches: Vec<String>,
+    /// `load_error` is why it would not load, so that it cannot be confirmed.
     #[schema(required)]
-    pub unfit: Option<String>,
+    pub load_error: Option<String>,
 }
 
 impl Component {
@@ -93,8 +93,8 @@ impl Component {
     /// `details` are what a person has to know besides; the worst first.
     pub fn details(&self) -> Vec<String> {
         let list = |what: &str, of: &[String]| (!of.is_empty()).then(|| format!("{what}: {}", of.join(", ")));
-        let unfit = self
-            .unfit
+        let load_error = self
+            .load_error
             .iter()
             .map(|why| format!("This component cannot be loaded, so it cannot be applied: {why}"));
         let requested = list(
@@ -105,8 +105,8 @@ impl Component {
             },
             &self.new_permissions,
         );
-        unfit
-            .chain(self.strange.iter().cloned())
+        load_error
+            .chain(self.mismatches.iter().cloned())
             .chain(requested)
             .chain(list("Dropped permission requests", &self.removed_permissions))
             .collect()

@@ -135,7 +135,7 @@ impl Runtime {
         let bytes: &[u8] = match (&plugin.source, builtin) {
             (Source::Builtin, Some(bytes)) => bytes,
             (Source::Builtin, None) => {
-                return Err(LoadError::Unfit(format!(
+                return Err(LoadError::Unsupported(format!(
                     "There is no built-in plugin {0}. Give the path of its component: [plugin.{0}] source = \
                      \"/path/to/{0}.wasm\"",
                     plugin.name
@@ -154,7 +154,7 @@ impl Runtime {
             .as_ref()
             .is_some_and(|confirmed| *confirmed != inspection.digest)
         {
-            return Err(LoadError::Unfit(format!(
+            return Err(LoadError::Unsupported(format!(
                 "The component of {} has changed since the configuration was read, so its grants do not apply. \
                  Confirm the component on the status page, or restart Nexus.",
                 plugin.name
@@ -312,7 +312,7 @@ fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {
     if loaded.kind() == wanted {
         return Ok(());
     }
-    Err(LoadError::Unfit(format!(
+    Err(LoadError::Unsupported(format!(
         "The plugin {} is a {} plugin and cannot be used as a {wanted} plugin. Use another plugin in the configuration.",
         loaded.plugin.name,
         loaded.manifest().kind

@@ -42,7 +42,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
-/// `CallError` says why a call into a plugin gave no answer. The text is a sentence fit to be shown to the operator.
+/// `CallError` says why a call into a plugin gave no answer. The text is a sentence that can be shown to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// `Denied`: the plugin refuses it by its own rules.
@@ -88,9 +88,9 @@ pub trait PluginRecord: Send + Sync + 'static {
 /// `NotLoaded` says why a plugin is not loaded: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotLoaded {
-    /// `Unfit`: the configuration does not have it, or what it needs is not there.
+    /// `Unavailable`: the configuration does not have it, or what it needs is not there.
     #[error("{0}")]
-    Unfit(String),
+    Unavailable(String),
     /// `Component`: its component is not one that this host can run.
     #[error("plugin {plugin}: {why}")]
     Component {
@@ -105,7 +105,7 @@ impl NotLoaded {
     /// `why` is the cause, for a reader who knows which plugin it is.
     pub fn why(&self) -> &str {
         match self {
-            Self::Unfit(why) | Self::Component { why, .. } => why,
+            Self::Unavailable(why) | Self::Component { why, .. } => why,
         }
     }
 }
@@ -179,7 +179,7 @@ pub trait ChatBackend: Supervised {
     fn title(&self) -> String;
     /// `is_example` tells whether it is an example in which no model answers.
     fn is_example(&self) -> bool;
-    /// Asks whether the backend's program is there and fit.
+    /// Asks whether the backend's program is there and usable.
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
@@ -220,7 +220,7 @@ pub struct Prompt {
 pub trait TunnelProvider: Supervised {
     /// Asks the plugin what it is; it does no I/O for that.
     fn describe(&self) -> Call<'_, tunnel::Descriptor>;
-    /// Asks whether the provider's program is there and fit.
+    /// Asks whether the provider's program is there and usable.
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
     /// Starts one run, which leads to `origin`. Dropping the returned handle's `cancel` cancels it; `outcome` follows
     /// the last event.

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// `Again` is what this machine makes now of the configuration that is active. Blocks. `Err`: a sentence for the operator.
 pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
-/// `NotFit` says why a plugin of the configuration cannot be loaded now: a sentence for the operator.
+/// `CatalogError` says why a plugin of the configuration cannot be loaded now: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotFit {
+pub enum CatalogError {
     /// `Unknown`: it is not in the configuration.
     #[error("the configuration has no plugin `{0}`")]
     Unknown(String),
@@ -26,7 +26,7 @@ pub enum NotFit {
     Changed(String),
 }
 
-impl NotFit {
+impl CatalogError {
     fn broken(broken: &Broken) -> Self {
         let Trouble { why, fix, .. } = &broken.trouble;
         Self::Broken(sentence(why, fix.as_deref()))
@@ -157,27 +157,30 @@ impl Catalog {
         }
     }
 
-    /// Finds the plugin that is to be loaded now. One that was not fit when the configuration was read may be by now; what the file
+    /// Finds the plugin that is to be loaded now. One that could not be loaded when the configuration was read may be by now; what the file
     /// says since then does not count here: it waits to be confirmed. Blocks.
     ///
     /// # Errors
     /// There is none, it is not fit, or its component is another one than that which got the grants.
-    pub fn find(&self, name: &str) -> Result<Plugin, NotFit> {
+    pub fn find(&self, name: &str) -> Result<Plugin, CatalogError> {
         if let Some(plugin) = self.get(name) {
             return Ok(plugin);
         }
-        let broken = self.broken.get(name).ok_or_else(|| NotFit::Unknown(name.to_owned()))?;
+        let broken = self
+            .broken
+            .get(name)
+            .ok_or_else(|| CatalogError::Unknown(name.to_owned()))?;
         let Some(again) = &self.again else {
-            return Err(NotFit::broken(broken));
+            return Err(CatalogError::broken(broken));
         };
-        let config = again().map_err(NotFit::Broken)?;
+        let config = again().map_err(CatalogError::Broken)?;
         if let Some(still) = config.broken.get(name) {
-            return Err(NotFit::broken(still));
+            return Err(CatalogError::broken(still));
         }
         let plugin = config.plugins.get(name);
-        let plugin = plugin.ok_or_else(|| NotFit::broken(broken))?;
+        let plugin = plugin.ok_or_else(|| CatalogError::broken(broken))?;
         if broken.digest.is_some() && broken.digest != plugin.digest {
-            return Err(NotFit::Changed(name.to_owned()));
+            return Err(CatalogError::Changed(name.to_owned()));
         }
         tracing::info!(
             target: "audit",
@@ -250,9 +253,12 @@ mod tests {
         let gone = catalog(dir.path(), None);
         assert_eq!(
             gone.find("tunnel-bore").unwrap_err(),
-            NotFit::Broken("It is gone. To fix: put it back".to_owned())
+            CatalogError::Broken("It is gone. To fix: put it back".to_owned())
         );
-        assert_eq!(gone.find("nobody").unwrap_err(), NotFit::Unknown("nobody".to_owned()));
+        assert_eq!(
+            gone.find("nobody").unwrap_err(),
+            CatalogError::Unknown("nobody".to_owned())
+        );
         let fit = nexus_testkit::config(dir.path(), "[tunnel.main]\nplugin = \"tunnel-bore\"\n");
         for (digest, found) in [("two", false), ("one", true)] {
             let mut fit = fit.clone();

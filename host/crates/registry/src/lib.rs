@@ -34,7 +34,7 @@ mod overrides;
 mod plugins;
 mod statuses;
 
-pub use catalog::{Again, Catalog, NotFit, UnknownPlugin};
+pub use catalog::{Again, Catalog, CatalogError, UnknownPlugin};
 pub use late::{Late, Load};
 pub use load_progress::LoadProgress;
 pub use overrides::{NotKept, PluginOverrides, chat_place, tunnel_place};

@@ -1,7 +1,7 @@
 //! Which part of the running host a change of the file concerns.
 
 use super::active_plugins::ActivePlugins;
-use super::component_changes::Unfit;
+use super::component_changes::LoadErrors;
 use nexus_config::changes::{Change, Values, show};
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_model::limits;
@@ -60,11 +60,11 @@ impl ApplyPlan {
         config: &Config,
         serving: &ActivePlugins,
         hidden: &BTreeSet<String>,
-        unfit: &Unfit,
+        load_errors: &LoadErrors,
     ) -> Self {
         let mut at_next_start = at_next_start(&changes, config, serving, hidden);
         // What would not load is not to be confirmed.
-        at_next_start.extend(unfit.keys().cloned());
+        at_next_start.extend(load_errors.keys().cloned());
         let mut plan = Self {
             at_next_start,
             tunnels_at_next_start: unshowable(&changes, "tunnel"),

@@ -5,8 +5,8 @@ use nexus_config::resolved::{Plugin, Source};
 use nexus_model::reload::{Component, ComponentIdentity};
 use std::collections::BTreeMap;
 
-/// `Unfit` says by plugin why its component would not load.
-pub(super) type Unfit = BTreeMap<String, String>;
+/// `LoadErrors` says by plugin why its component would not load.
+pub(super) type LoadErrors = BTreeMap<String, String>;
 
 /// `changed` are the plugins whose component is another one than the active one, or new.
 pub(super) fn changed<'a>(
@@ -22,22 +22,22 @@ pub(super) fn changed<'a>(
 pub(super) fn components(
     before: &BTreeMap<String, Plugin>,
     now: &BTreeMap<String, Plugin>,
-    unfit: &Unfit,
+    load_errors: &LoadErrors,
 ) -> Vec<Component> {
     let all = changed(before, now).map(|(before, plugin)| {
         let asked = before
             .map(|before| before.component.permissions.clone())
             .unwrap_or_default();
-        let mut strange = Vec::new();
+        let mut mismatches = Vec::new();
         if let Some(before) = before {
             if before.component.name != plugin.component.name {
-                strange.push(format!(
+                mismatches.push(format!(
                     "Its name is {}; the name of the confirmed component is {}.",
                     plugin.component.name, before.component.name
                 ));
             }
             if before.kind != plugin.kind {
-                strange.push(format!(
+                mismatches.push(format!(
                     "This component is a {} plugin; the confirmed component is a {} plugin.",
                     plugin.kind, before.kind
                 ));
@@ -49,8 +49,8 @@ pub(super) fn components(
             now: identity(plugin),
             new_permissions: plugin.component.permissions.difference(&asked).cloned().collect(),
             removed_permissions: asked.difference(&plugin.component.permissions).cloned().collect(),
-            strange,
-            unfit: unfit.get(&plugin.name).cloned(),
+            mismatches,
+            load_error: load_errors.get(&plugin.name).cloned(),
         }
     });
     all.collect()

@@ -3,7 +3,7 @@
 use crate::active_plugins::ActivePlugins;
 use crate::apply_plan::{ApplyPlan, Part, path};
 use crate::change_texts::{CONTENT, applied, invalid, shown};
-use crate::component_changes::{self, Unfit};
+use crate::component_changes::{self, LoadErrors};
 use crate::error::NotApplied;
 use crate::file_fingerprints::{Fingerprint, Seen};
 use crate::new_permissions;
@@ -114,7 +114,7 @@ struct Latest {
     seen_at: Millis,
     file: Values,
     config: Config,
-    unfit: Unfit,
+    load_errors: LoadErrors,
 }
 
 struct Watcher {
@@ -254,7 +254,7 @@ impl Watcher {
                     id: id([format!("{file:?}").as_str(), &config.text]),
                     seen_at,
                     file,
-                    unfit: self.unfit(&config).await,
+                    load_errors: self.load_errors(&config).await,
                     config,
                 };
                 let same = self.latest.as_ref().is_some_and(|known| known.id == latest.id);
@@ -342,7 +342,7 @@ impl Watcher {
     }
 
     /// Looks at each changed component once.
-    async fn unfit(&mut self, config: &Config) -> Unfit {
+    async fn load_errors(&mut self, config: &Config) -> LoadErrors {
         let changed = component_changes::changed(&self.plugins, &config.plugins);
         let changed: Vec<Plugin> = changed.map(|(_, plugin)| plugin.clone()).collect();
         let key = |plugin: &Plugin| (plugin.name.clone(), plugin.digest.clone().unwrap_or_default());
@@ -359,8 +359,8 @@ impl Watcher {
                 self.looked_at.insert(key(plugin), why);
             }
         }
-        let unfit = self.looked_at.iter();
-        unfit
+        let looked_at = self.looked_at.iter();
+        looked_at
             .filter_map(|((name, _), why)| Some((name.clone(), why.clone()?)))
             .collect()
     }
@@ -377,7 +377,7 @@ impl Watcher {
             &latest.config,
             &serving,
             &self.hidden,
-            &latest.unfit,
+            &latest.load_errors,
         )
     }
 
@@ -389,9 +389,9 @@ impl Watcher {
             let confirm: Vec<_> = confirm
                 .map(|(change, parts)| shown(change, &latest.file, failed(parts)))
                 .collect();
-            let unfit = |change: &Change| match path(change).as_slice() {
+            let load_error = |change: &Change| match path(change).as_slice() {
                 ["plugin", name, "(component)"] => latest
-                    .unfit
+                    .load_errors
                     .get(*name)
                     .map(|why| format!("the component cannot be loaded: {why}")),
                 _ => None,
@@ -399,7 +399,7 @@ impl Watcher {
             let restart: Vec<_> = plan
                 .restart
                 .iter()
-                .map(|change| shown(change, &latest.file, unfit(change)))
+                .map(|change| shown(change, &latest.file, load_error(change)))
                 .collect();
             let candidate = self.candidate(latest, &plan);
             (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
@@ -411,7 +411,11 @@ impl Watcher {
                         let broken = self.rooms.plugins.catalog.broken(&plugin.name);
                         broken.is_some_and(|broken| new_permissions::same(plugin, broken, &self.changes(latest)))
                     }),
-                    components: component_changes::components(&self.plugins, &latest.config.plugins, &latest.unfit),
+                    components: component_changes::components(
+                        &self.plugins,
+                        &latest.config.plugins,
+                        &latest.load_errors,
+                    ),
                     confirm,
                     restart,
                     applying,

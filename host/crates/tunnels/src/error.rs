@@ -4,7 +4,7 @@ use nexus_plugin_traits::NotLoaded;
 use nexus_registry::{NotKept, UnknownPlugin};
 use nexus_store::StoreError;
 
-/// `TunnelError` holds a sentence fit to be shown to the operator in each of its variants.
+/// `TunnelError` holds a sentence that can be shown to the operator in each of its variants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TunnelError {
     /// `Unknown` names the tunnel that is not there, and those that are.

@@ -6,7 +6,7 @@ use nexus_logging::logfile::LogError;
 use nexus_reload::NotApplied;
 use nexus_tunnels::TunnelError;
 
-/// `ApiError` says why a service did not do what was asked. The text is a sentence fit to be shown as it is.
+/// `ApiError` says why a service did not do what was asked. The text is a sentence that can be shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// `NotFound`: there is no such session, tunnel or request.

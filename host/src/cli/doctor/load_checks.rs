@@ -49,16 +49,16 @@ async fn all(foundation: &Foundation) -> Unusable {
     let config = &foundation.config;
     let mut found = Unusable::default();
     let mut said = BTreeSet::new();
-    let mut note = |part: String, plugin: &str, loaded: Result<(), Unfit>, order: &str| match loaded {
+    let mut note = |part: String, plugin: &str, loaded: Result<(), CannotUse>, order: &str| match loaded {
         Ok(()) => {}
-        Err(Unfit::Refused(refusals)) => {
+        Err(CannotUse::Refused(refusals)) => {
             if said.insert(plugin.to_owned()) {
                 let report = refused(config, plugin, &refusals);
                 found.refused.push((plugin.to_owned(), report));
             }
         }
-        Err(Unfit::Plaintext(trouble)) => found.troubles.push(trouble),
-        Err(Unfit::Unloadable(error)) => {
+        Err(CannotUse::Plaintext(trouble)) => found.troubles.push(trouble),
+        Err(CannotUse::Unloadable(error)) => {
             let trouble = foundation.catalog.unloadable(plugin, order, &error);
             let part = format!("{part}: {}", trouble.part);
             found.troubles.push(Trouble { part, ..trouble });
@@ -72,27 +72,32 @@ async fn all(foundation: &Foundation) -> Unusable {
             Err(_) => Err("the plugin does not answer".to_owned()),
         },
     };
-    note("auth".to_owned(), name, loaded.map_err(Unfit::Unloadable), "nexus up");
+    note(
+        "auth".to_owned(),
+        name,
+        loaded.map_err(CannotUse::Unloadable),
+        "nexus up",
+    );
     let chats = [Some(&config.chat.plugin), config.chat.fallback.as_ref()];
     for name in chats.into_iter().flatten() {
         let loaded = match foundation.chat(name, None) {
             Ok(chat) => describes(&*chat, async || Ok(())).await,
-            Err(error) => Err(Unfit::Unloadable(error.why().to_owned())),
+            Err(error) => Err(CannotUse::Unloadable(error.why().to_owned())),
         };
         note(format!("chat {}", config.chat.name), name, loaded, "nexus up");
     }
     for tunnel in config.tunnels.values() {
         let loaded = match foundation.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
             Ok(provider) => describes(&*provider, async || plaintext(tunnel, &*provider).await).await,
-            Err(error) => Err(Unfit::Unloadable(error.why().to_owned())),
+            Err(error) => Err(CannotUse::Unloadable(error.why().to_owned())),
         };
         note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, "nexus up");
     }
     found
 }
 
-/// `Unfit` says why a plugin would not be used.
-enum Unfit {
+/// `CannotUse` says why a plugin would not be used.
+enum CannotUse {
     /// The cause.
     Unloadable(String),
     /// It cannot use its settings.
@@ -108,17 +113,17 @@ pub(super) async fn plaintext_refused(tunnel: &Tunnel, provider: &dyn TunnelProv
     refused.then(|| no_tls(&tunnel.name, &descriptor.title))
 }
 
-async fn plaintext(tunnel: &Tunnel, provider: &dyn TunnelProvider) -> Result<(), Unfit> {
+async fn plaintext(tunnel: &Tunnel, provider: &dyn TunnelProvider) -> Result<(), CannotUse> {
     plaintext_refused(tunnel, provider)
         .await
-        .map_or(Ok(()), |trouble| Err(Unfit::Plaintext(trouble)))
+        .map_or(Ok(()), |trouble| Err(CannotUse::Plaintext(trouble)))
 }
 
 /// Starts the plugin until it has said what it is, and then asks `more` of it.
 async fn describes(
     plugin: &(impl Supervised + ?Sized),
-    more: impl AsyncFnOnce() -> Result<(), Unfit>,
-) -> Result<(), Unfit> {
+    more: impl AsyncFnOnce() -> Result<(), CannotUse>,
+) -> Result<(), CannotUse> {
     let mut status = plugin.status();
     plugin.start();
     let settled = status.wait_for(|s| !matches!(s.state, PluginState::Starting | PluginState::Stopped));
@@ -127,10 +132,12 @@ async fn describes(
     let state = settled.map(|status| status.map(|status| status.state.clone()));
     let refused = plugin.refused();
     let found = match state {
-        Ok(Ok(PluginState::Failed { .. })) if !refused.is_empty() => Err(Unfit::Refused(refused)),
-        Ok(Ok(PluginState::Restarting { cause, .. } | PluginState::Failed { cause })) => Err(Unfit::Unloadable(cause)),
+        Ok(Ok(PluginState::Failed { .. })) if !refused.is_empty() => Err(CannotUse::Refused(refused)),
+        Ok(Ok(PluginState::Restarting { cause, .. } | PluginState::Failed { cause })) => {
+            Err(CannotUse::Unloadable(cause))
+        }
         Ok(Ok(_)) => more().await,
-        Ok(Err(_)) | Err(_) => Err(Unfit::Unloadable("the plugin does not start".to_owned())),
+        Ok(Err(_)) | Err(_) => Err(CannotUse::Unloadable("the plugin does not start".to_owned())),
     };
     plugin.stop().await;
     found

@@ -246,7 +246,7 @@ fn available(
                 .unwrap_or_default();
             Finding::ok(&check, format!("ready: {title} {version}{at}{rules}"))
         }
-        Ok(unfit) => match Problem::of(unfit, title) {
+        Ok(unavailable) => match Problem::of(unavailable, title) {
             // The lines are below, with all others that it needs.
             Some(Problem { why, .. }) if why.contains("has no permission to") && lacks(config, name) => {
                 missing(why, format!("grant what permissions.{name} lists below"))

@@ -41,7 +41,7 @@ pub(crate) fn secrets(
     asked: &Asked<'_>,
     absolute: &dyn Fn(&str) -> PathBuf,
     env: &dyn Fn(&str) -> Option<String>,
-    unfit: &mut Vec<Diagnostic>,
+    problems: &mut Vec<Diagnostic>,
     findings: &mut Findings,
 ) -> BTreeMap<String, Secret> {
     let mut secrets = BTreeMap::new();
@@ -64,7 +64,7 @@ pub(crate) fn secrets(
             Ok(secret) => {
                 secrets.insert(name.clone(), secret);
             }
-            Err(problem) => unfit.push(*problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     for (name, key) in asked.manifest.config.iter().filter(|(_, k)| k.secret && k.required) {

@@ -69,12 +69,12 @@ pub(super) fn check(
     exports: &[String],
 ) -> Result<(), LoadError> {
     let Some(contract) = contract() else {
-        return Err(LoadError::Unfit(
+        return Err(LoadError::Unsupported(
             "This nexus is damaged: cannot read its contract. Reinstall nexus.".into(),
         ));
     };
     let (found, contract) = (found.as_ref(), contract.as_ref());
-    let unfit = |why: String| {
+    let unsupported = |why: String| {
         LoadError::Api(format!(
             "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {why}. Use a \
              version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
@@ -99,13 +99,13 @@ pub(super) fn check(
                 .find(|(name, _)| *name == function)
                 .map(|(_, own)| own)
             else {
-                return Err(unfit(format!(
+                return Err(unsupported(format!(
                     "it imports the function `{function}` of {import}, which does not exist"
                 )));
             };
             let same = compare((found, theirs), (contract, own));
             same.map_err(|why| {
-                unfit(format!(
+                unsupported(format!(
                     "it imports the function `{function}` of {import} with another signature: {why}"
                 ))
             })?;
@@ -121,18 +121,18 @@ pub(super) fn check(
         let own = instance(contract, contract.component_item_for_export(&name).map(|item| item.ty));
         let Some(own) = own else { continue };
         let Some(theirs) = theirs else {
-            return Err(unfit(format!("its export {export} is not an interface")));
+            return Err(unsupported(format!("its export {export} is not an interface")));
         };
         for (function, own) in functions(contract, own) {
             let Some(theirs) = functions(found, theirs)
                 .find(|(name, _)| *name == function)
                 .map(|(_, theirs)| theirs)
             else {
-                return Err(unfit(format!("its {export} has no function `{function}`")));
+                return Err(unsupported(format!("its {export} has no function `{function}`")));
             };
             let same = compare((found, theirs), (contract, own));
             same.map_err(|why| {
-                unfit(format!(
+                unsupported(format!(
                     "the function `{function}` of its {export} has another signature: {why}"
                 ))
             })?;

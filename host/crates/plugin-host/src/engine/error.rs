@@ -16,7 +16,7 @@ pub enum LoadError {
     /// `Api`: it was written for a version of the contract that this host does not speak.
     #[error("{0}")]
     Api(String),
-    /// `Unfit`: it wants, offers or needs what this host, or its limits, cannot give.
+    /// `Unsupported`: it wants, offers or needs what this host, or its limits, cannot give.
     #[error("{0}")]
-    Unfit(String),
+    Unsupported(String),
 }

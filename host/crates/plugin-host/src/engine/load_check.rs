@@ -15,7 +15,8 @@ use wasmtime::component::Linker;
 /// # Errors
 /// In words: what was found, what was expected, what to do.
 pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection, LoadError> {
-    let cannot = |e: &dyn std::fmt::Display| LoadError::Unfit(format!("This machine cannot compile plugins: {e:#}."));
+    let cannot =
+        |e: &dyn std::fmt::Display| LoadError::Unsupported(format!("This machine cannot compile plugins: {e:#}."));
     let engine = engine().map_err(|e| cannot(&e))?;
     let linker = linker(&engine).map_err(|e| cannot(&e))?;
     fits(&engine, &linker, bytes, name, memory)
@@ -58,7 +59,7 @@ pub(crate) fn enough_memory(inspection: &Inspection, name: &str, limit: u64) -> 
         return Ok(());
     }
     let needed = inspection.memory.div_ceil(1 << 20);
-    Err(LoadError::Unfit(format!(
+    Err(LoadError::Unsupported(format!(
         "The plugin {} starts with {} bytes of memory, but its limit is {limit}. To fix: {}",
         inspection.manifest.name,
         inspection.memory,

@@ -96,7 +96,7 @@ impl Loads {
         let fails = self.fails.lock().unwrap().clone();
         let failure = fails.filter(|(begins, _)| what.starts_with(begins));
         self.done.lock().unwrap().push(what);
-        failure.map_or(Ok(()), |(_, why)| Err(NotLoaded::Unfit(why)))
+        failure.map_or(Ok(()), |(_, why)| Err(NotLoaded::Unavailable(why)))
     }
 
     fn backend(&self, plugin: &str) -> Arc<dyn ChatBackend> {

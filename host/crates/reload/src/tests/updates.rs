@@ -62,7 +62,11 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
         (shown.new_permissions, shown.removed_permissions),
         (vec!["run sh".to_owned()], vec!["run node".to_owned()])
     );
-    assert!(shown.strange[0].contains("name is tunnel-evil"), "{:?}", shown.strange);
+    assert!(
+        shown.mismatches[0].contains("name is tunnel-evil"),
+        "{:?}",
+        shown.mismatches
+    );
     assert_eq!(lists(&pending).0, ["plugin.tunnel-x.(component)"]);
 }
 
@@ -73,7 +77,7 @@ async fn a_component_that_would_not_load_cannot_be_confirmed() {
     rig.done();
     let pending = rig.replaced(&file, &NICE.replace("0.1.0", "9.0.0")).await;
     assert_eq!(
-        only_component(&pending).unfit.as_deref(),
+        only_component(&pending).load_error.as_deref(),
         Some("it wants another contract")
     );
     let What::Changed { confirm, restart, .. } = &pending.what else {

@@ -329,7 +329,7 @@ struct NoLoader;
 
 impl PluginLoader for NoLoader {
     fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
-        async move { Err(NotLoaded::Unfit(format!("{plugin} is not here"))) }.boxed()
+        async move { Err(NotLoaded::Unavailable(format!("{plugin} is not here"))) }.boxed()
     }
     fn load_tunnel<'a>(
         &'a self,

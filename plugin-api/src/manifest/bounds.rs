@@ -1,0 +1,56 @@
+//! How much a manifest may hold, and what its texts may have in them.
+
+use crate::text;
+
+/// `MANIFEST_BYTES` bounds the whole text.
+pub const MANIFEST_BYTES: usize = 64 * 1024;
+/// `MANIFEST_SENTENCE` bounds a description, and a reason, in bytes.
+pub const MANIFEST_SENTENCE: usize = 1024;
+/// `MANIFEST_WORD` bounds a name, a version, a license, an author, and an address, in bytes.
+pub const MANIFEST_WORD: usize = 256;
+/// `MANIFEST_ENTRIES` bounds each list and table: authors, keys, their values, binaries, addresses.
+pub const MANIFEST_ENTRIES: usize = 64;
+/// `MANIFEST_MEMORY` is what a component of 32 bits can address, in bytes.
+pub const MANIFEST_MEMORY: u64 = 4 << 30;
+
+/// `shown` is some of it, for a message: in one line, each character seen.
+pub(crate) fn shown(found: &str) -> String {
+    let cut: String = found.chars().take(80).collect();
+    let cut = if cut.len() < found.len() { cut + "…" } else { cut };
+    text::line(&cut).into_owned()
+}
+
+/// Tells whether it is one line, and has nothing in it that is taken for something else.
+pub(crate) fn seen(value: &str) -> bool {
+    !value.contains(['\n', '\t']) && text::literal(value) == value
+}
+
+/// Refuses a list or a table with too many entries.
+pub(crate) fn few(what: &str, count: usize) -> Result<(), String> {
+    if count > MANIFEST_ENTRIES {
+        return Err(format!("{what} has {count} entries; the limit is {MANIFEST_ENTRIES}"));
+    }
+    Ok(())
+}
+
+/// Refuses a name, a version, or an address that is too long.
+pub(crate) fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
+    if value.len() > MANIFEST_WORD {
+        return Err(format!(
+            "{what} has {} bytes; the limit is {MANIFEST_WORD}",
+            value.len()
+        ));
+    }
+    Ok(value)
+}
+
+/// Refuses a text of more than `most` bytes, and makes one line of it.
+pub(crate) fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
+    if value.len() > most {
+        return Err(format!("{what} has {} bytes; the limit is {most}", value.len()));
+    }
+    if let std::borrow::Cow::Owned(clean) = text::line(value) {
+        *value = clean;
+    }
+    Ok(())
+}
