@@ -2,10 +2,12 @@
 //! nothing: what does belongs to one of the rooms.
 
 mod foundation;
+mod loader;
 mod reload;
 
 pub use foundation::{DataDirLock, Foundation};
-pub use reload::{Rereading, SetFilter};
+pub use loader::Loader;
+pub use reload::{ReloadHooks, SetFilter};
 
 use crate::notify::watched_services;
 use nexus_auth::AuthService;
@@ -18,11 +20,11 @@ use nexus_model::time::{Clock, SystemClock};
 use nexus_model::tunnel::TunnelStatus;
 use nexus_plugin_traits::{AuthProvider, StopProcesses};
 use nexus_registry::{LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
-use nexus_reload::{ReloadService, Rooms};
+use nexus_reload::{ReloadService, ReloadTargets};
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::{HttpChecker, TunnelService};
 use nexus_web::http::setup_link::setup_link;
-use nexus_web::http::starting_page::Front;
+use nexus_web::http::starting_page::StartupSwitch;
 use nexus_web::{HostInfo, Ingress, Services, TunnelPages, WebState, serve_app};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 /// `App` is a running Nexus.
 pub struct App {
-    behind: Behind,
+    behind: RunningServices,
     listeners: Listeners,
 }
 
@@ -55,8 +57,8 @@ impl Listeners {
     }
 }
 
-/// `Behind` is what is behind them.
-struct Behind {
+/// `RunningServices` is what is behind them.
+struct RunningServices {
     foundation: Arc<Foundation>,
     setup_link: Option<String>,
     tunnels: Arc<TunnelService>,
@@ -72,7 +74,7 @@ impl App {
     ///
     /// # Errors
     /// The data folder is in use or cannot be written, the address is taken.
-    pub async fn start(config: Config, rereading: Rereading, front: Front) -> anyhow::Result<Self> {
+    pub async fn start(config: Config, rereading: ReloadHooks, front: StartupSwitch) -> anyhow::Result<Self> {
         let mut lock = DataDirLock::take(&config.data_dir)?;
         let listener = bind(config.web.listen).await?;
         let address = listener.local_addr()?;
@@ -103,24 +105,24 @@ impl App {
     /// Makes everything behind the listeners.
     async fn behind(
         config: Config,
-        rereading: Rereading,
-        front: &Front,
+        rereading: ReloadHooks,
+        front: &StartupSwitch,
         lock: DataDirLock,
         listeners: &Listeners,
-    ) -> anyhow::Result<Behind> {
+    ) -> anyhow::Result<RunningServices> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (again, now) = (Arc::clone(&rereading.again), Arc::clone(&clock));
         let open = move || Foundation::open(config, now, Some(lock), Some(again));
         let foundation = Arc::new(tokio::task::spawn_blocking(open).await??);
         let config = &foundation.config;
-        let loads = Arc::new(LoadProgress::new(foundation.compiling()));
+        let loads = Arc::new(LoadProgress::new(foundation.loader.runtime.compiling()));
         let doing = Arc::clone(&loads);
         front.doing(move || doing.text().unwrap_or_else(|| "loading the plugins".to_owned()));
         loads.expect(config);
 
         let activity = Arc::new(ActivityLog::open(foundation.store.clone(), Arc::clone(&clock)).await);
         let provider = login(&foundation).await?;
-        loads.one_more();
+        loads.mark_loaded();
         let auth = AuthService::open(
             Arc::clone(&provider),
             foundation.store.clone(),
@@ -143,11 +145,11 @@ impl App {
             tunnel: None,
         });
         let plugins = Plugins {
-            catalog: Arc::clone(&foundation.catalog),
+            catalog: Arc::clone(&foundation.loader.catalog),
             statuses: Arc::clone(&statuses),
             overrides: Arc::new(PluginOverrides::new(foundation.store.clone(), config)),
             progress: loads,
-            loader: Arc::new(foundation::Loader(Arc::clone(&foundation))),
+            loader: Arc::new(foundation.loader.clone()),
         };
         let processes = Arc::clone(&foundation.processes);
         let stop_processes: StopProcesses = Arc::new(move |owner: String| {
@@ -184,7 +186,7 @@ impl App {
 
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         if let Some(wanted) = &config.notify {
-            let watched = watched_services::Watched {
+            let watched = watched_services::NoticeSources {
                 tunnels: tunnels.statuses(),
                 chat: chat.backend(),
                 plugins: statuses.subscribe(),
@@ -197,11 +199,11 @@ impl App {
         }
 
         let file = rereading.file.clone();
-        let outside = reload::Reread {
+        let outside = reload::AppReloadHost {
             rereading,
-            foundation: Arc::clone(&foundation),
+            runtime: Arc::clone(&foundation.loader.runtime),
         };
-        let rooms = Rooms {
+        let rooms = ReloadTargets {
             plugins: plugins.clone(),
             tunnels: Arc::clone(&tunnels),
             chat: Arc::clone(&chat),
@@ -238,7 +240,7 @@ impl App {
             tasks.push(tokio::spawn(nexus_web::metrics::listen(metrics.listen, web, closing)));
         }
         tasks.extend(auth.background());
-        Ok(Behind {
+        Ok(RunningServices {
             setup_link: setup_token.map(|token| setup_link(listeners.address, &token)),
             foundation,
             tunnels,
@@ -293,7 +295,7 @@ impl App {
 
 /// Opens the way in for `nexus status` and the others. Without it everything else works.
 #[cfg(unix)]
-fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToken) -> Option<JoinHandle<()>> {
+fn control(data_dir: &std::path::Path, front: &StartupSwitch, closing: &CancellationToken) -> Option<JoinHandle<()>> {
     match nexus_web::http::control_socket::bind(data_dir) {
         Ok((listener, path)) => Some(tokio::spawn(nexus_web::http::control_socket::serve_control(
             listener,
@@ -310,7 +312,7 @@ fn control(data_dir: &std::path::Path, front: &Front, closing: &CancellationToke
 }
 
 #[cfg(not(unix))]
-fn control(_: &std::path::Path, _: &Front, _: &CancellationToken) -> Option<JoinHandle<()>> {
+fn control(_: &std::path::Path, _: &StartupSwitch, _: &CancellationToken) -> Option<JoinHandle<()>> {
     None
 }
 
@@ -325,9 +327,10 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// The login plugin, or where it cannot be loaded one that lets nobody in.
 async fn login(foundation: &Arc<Foundation>) -> anyhow::Result<Arc<dyn AuthProvider>> {
-    let loading = Arc::clone(foundation);
-    let loaded = tokio::task::spawn_blocking(move || loading.auth()).await?;
-    let (name, catalog) = (&foundation.config.auth.plugin, &foundation.catalog);
-    let loaded = loaded.map_err(|error| catalog.unloadable(name, "restart Nexus", error.why()));
+    let name = &foundation.config.auth.plugin;
+    let (loader, plugin) = (foundation.loader.clone(), name.clone());
+    let loaded = tokio::task::spawn_blocking(move || loader.auth(&plugin)).await?;
+    let catalog = &foundation.loader.catalog;
+    let loaded = loaded.map_err(|error| catalog.unloadable(name, "restart Nexus", error.cause()));
     Ok(nexus_auth::or_nobody(loaded, name, SystemClock.now()))
 }

@@ -26,14 +26,14 @@ pub fn builtin(name: &str) -> Option<&'static [u8]> {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use nexus_config::{Machine, Overrides, load};
+    use nexus_config::{HostEnvironment, Overrides, load};
     use nexus_plugin_host::inspect;
     use std::path::Path;
 
     #[test]
     fn each_component_inside_loads_and_is_the_one_of_its_name() {
         for (name, bytes) in all() {
-            let found = inspect(bytes).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let found = inspect(bytes).unwrap_or_else(|cause| panic!("{name}: {cause}"));
             assert_eq!(found.manifest.name.as_str(), *name);
         }
     }
@@ -42,7 +42,7 @@ mod tests {
     fn the_example_is_valid_with_the_components_that_ship() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nexus.toml");
         let plugins = components();
-        let machine = Machine {
+        let machine = HostEnvironment {
             cwd: std::env::temp_dir(),
             data_home: Some("/data-home".into()),
             env: &|_| None,

@@ -31,7 +31,7 @@ pub const REJECTED_TOOL: &str = "nexus.rejected-tool";
 
 /// Tells whether a path goes through one of these names, or ends in one: `.git`, `.config/opencode`. It has no regard
 /// to case, as some disks have none.
-pub fn obeyed<T: AsRef<str>>(path: &str, names: &[T]) -> bool {
+pub fn path_contains_name<T: AsRef<str>>(path: &str, names: &[T]) -> bool {
     let framed = |text: &str| format!("/{}/", text.to_lowercase().replace('\\', "/"));
     let path = framed(path);
     names.iter().any(|name| path.contains(&framed(name.as_ref())))

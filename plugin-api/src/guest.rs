@@ -13,7 +13,7 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
-pub mod awake;
+pub mod awake_clock;
 mod bindings;
 pub mod caps;
 #[cfg(feature = "chat")]
@@ -27,13 +27,14 @@ pub mod log;
 #[cfg(feature = "auth")]
 pub mod manage;
 pub mod process;
-mod refused;
+mod refused_settings;
 #[cfg(feature = "chat")]
 pub mod sessions;
 pub mod sse;
 #[cfg(feature = "tunnel")]
 pub mod tunnel;
+pub mod version;
 
 pub use config::config;
-pub use refused::refusals;
+pub use refused_settings::refuse_settings;
 pub use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};

@@ -29,7 +29,7 @@ pub fn well_formed_str(document: &str) -> Cow<'_, str> {
     let mut repaired = String::new();
     let mut taken = 0;
     let mut at = 0;
-    while let Some(lone) = next_lone(document.as_bytes(), &mut at) {
+    while let Some(lone) = next_lone_surrogate(document.as_bytes(), &mut at) {
         repaired.push_str(document.get(taken..lone.start).unwrap_or_default());
         repaired.push_str("\\ufffd");
         taken = lone.end;
@@ -42,28 +42,28 @@ pub fn well_formed_str(document: &str) -> Cow<'_, str> {
 }
 
 /// Finds the next escape of half a pair at or after `at`, which is set behind it.
-fn next_lone(document: &[u8], at: &mut usize) -> Option<Range<usize>> {
+fn next_lone_surrogate(document: &[u8], at: &mut usize) -> Option<Range<usize>> {
     loop {
         let rest = document.get(*at..)?;
         let start = *at + rest.iter().position(|byte| *byte == b'\\')?;
-        let Some(unit) = unit(document, start) else {
+        let Some(unit) = utf16_unit(document, start) else {
             *at = start + 2; // an escape of another kind: `\\` must not be taken for the beginning of the next one
             continue;
         };
-        *at = start + ESCAPE;
+        *at = start + ESCAPE_BYTES;
         match unit {
-            0xd800..=0xdbff if matches!(self::unit(document, *at), Some(0xdc00..=0xdfff)) => *at += ESCAPE,
+            0xd800..=0xdbff if matches!(utf16_unit(document, *at), Some(0xdc00..=0xdfff)) => *at += ESCAPE_BYTES,
             0xd800..=0xdfff => return Some(start..*at),
             _ => {}
         }
     }
 }
 
-/// `ESCAPE` is the number of bytes of `\ud83d`.
-const ESCAPE: usize = 6;
+/// `ESCAPE_BYTES` is the number of bytes of `\ud83d`.
+const ESCAPE_BYTES: usize = 6;
 
-fn unit(document: &[u8], at: usize) -> Option<u16> {
-    let digits = document.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+fn utf16_unit(document: &[u8], at: usize) -> Option<u16> {
+    let digits = document.get(at..at + ESCAPE_BYTES)?.strip_prefix(b"\\u")?;
     // `from_str_radix` would take a sign.
     if !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_cost_only_themselves() {
+    fn bytes_that_are_no_text_spoil_nothing_else() {
         assert_eq!(
             well_formed(b"{\"a\":\"x\xff\xed\xa0\xbdy\"}").replace('\u{fffd}', ""),
             r#"{"a":"xy"}"#

@@ -9,11 +9,56 @@
 //! * [`chat_ext`] names what a chat backend may add to the contract's records.
 //! * [`renamed_keys`] reads keys that have a new name by their old one for one version (feature `manifest`).
 //! * [`process_ext`] names what a plugin may add to a process's specification.
-//! * [`refused`]: how a plugin says that it cannot use its settings.
+//! * [`refused_settings`]: how a plugin says that it cannot use its settings.
+//! * [`error_text`]: how an error text has its cause and its fix.
+//!
+//! A plugin for a public address that already exists, and its manifest:
+//!
+#![cfg_attr(all(feature = "tunnel", feature = "manifest"), doc = "```")]
+#![cfg_attr(not(all(feature = "tunnel", feature = "manifest")), doc = "```ignore")]
+//! use nexus_plugin_api::tunnel::{Availability, Descriptor, Encryption, Event, Guest, Origin, UrlKind, job};
+//! use nexus_plugin_api::{FutureReader, job::Job, manifest::Manifest};
+//!
+//! struct Plugin;
+//!
+//! impl Guest for Plugin {
+//!     async fn describe() -> Descriptor {
+//!         let (title, url, encryption) = ("A fixed address".to_owned(), UrlKind::Stable, Encryption::Edge);
+//!         Descriptor { title, url, encryption, event_streams: true, client_address_header: None, ext: vec![] }
+//!     }
+//!     async fn check_availability() -> Availability {
+//!         Availability::Ready("1.0.0".to_owned())
+//!     }
+//!     async fn run(_: Origin, cancel: FutureReader<()>) -> Job<Event> {
+//!         job(cancel, async |mut events, mut cancel| {
+//!             let url = Event::Url("https://chat.example.org".to_owned());
+//!             if events.send_all(vec![url, Event::Ready(1)]).await.is_ok() {
+//!                 cancel.cancelled().await;
+//!             }
+//!             Ok(())
+//!         })
+//!     }
+//! }
+//!
+//! nexus_plugin_api::export_tunnel!(Plugin);
+//!
+//! let manifest = Manifest::parse(r#"
+//!     name = "tunnel-fixed"
+//!     kind = "tunnel"
+//!     version = "1.0.0"
+//!     api = "0.1"
+//!     description = "A public address that already exists"
+//!     license = "MIT OR Apache-2.0"
+//! "#)?;
+//! assert_eq!(manifest.kind.interface(), "nexus:plugin/tunnel");
+//! assert!(manifest.capabilities.process.is_empty(), "it asks for no permission");
+//! # Ok::<(), nexus_plugin_api::manifest::ManifestError>(())
+//! ```
 
 #![warn(missing_docs)]
 
 pub mod chat_ext;
+pub mod error_text;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
 mod guest;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
@@ -22,7 +67,7 @@ pub mod json;
 #[cfg(feature = "manifest")]
 pub mod manifest;
 pub mod process_ext;
-pub mod refused;
+pub mod refused_settings;
 #[cfg(feature = "manifest")]
 pub mod renamed_keys;
 #[cfg(feature = "manifest")]

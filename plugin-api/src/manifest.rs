@@ -45,7 +45,7 @@ mod config_key;
 
 use crate::renamed_keys::{OldKey, Renamed, current};
 use crate::text;
-use bounds::{few, one_line, seen, shown, word};
+use bounds::{check_count, check_length, clean_line, excerpt, is_visible};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ impl TryFrom<String> for Name {
         } else {
             Err(format!(
                 "`{}` is not a plugin name: 2 to 64 characters of a-z, 0-9 and -, starting with a letter",
-                shown(&text)
+                excerpt(&text)
             ))
         }
     }
@@ -243,8 +243,8 @@ impl std::fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
-/// `explained` is what the reader of TOML says, with the key that was probably meant.
-fn explained(message: &str) -> String {
+/// `with_suggestion` is what the reader of TOML says, with the key that was probably meant.
+fn with_suggestion(message: &str) -> String {
     let message = text::line(message);
     let Some(rest) = message.strip_prefix("unknown field `") else {
         return message.into_owned();
@@ -304,26 +304,28 @@ impl Manifest {
         let line = |at: usize| Some(1 + text.get(..at).unwrap_or(text).matches('\n').count());
         let a: Authored = toml::from_str(text).map_err(|e| ManifestError {
             line: e.span().and_then(|span| line(span.start)),
-            message: explained(e.message()),
+            message: with_suggestion(e.message()),
         })?;
         let at = |written: &Spanned<String>, message: String| ManifestError {
             line: line(written.span().start),
             message,
         };
-        let version = Version::parse(word("the version", a.version.get_ref()).map_err(nowhere)?).map_err(|why| {
-            let found = shown(a.version.get_ref());
-            at(
-                &a.version,
-                format!("its version is not a semver version: found \"{found}\" ({why}), expected e.g. \"0.1.0\""),
-            )
-        })?;
-        let api = VersionReq::parse(word("the range `api`", a.api.get_ref()).map_err(nowhere)?).map_err(|why| {
-            let found = shown(a.api.get_ref());
-            at(
-                &a.api,
-                format!("`api` is not a range of versions: found \"{found}\" ({why}), expected e.g. \"0.1\""),
-            )
-        })?;
+        let version =
+            Version::parse(check_length("the version", a.version.get_ref()).map_err(nowhere)?).map_err(|why| {
+                let found = excerpt(a.version.get_ref());
+                at(
+                    &a.version,
+                    format!("its version is not a semver version: found \"{found}\" ({why}), expected e.g. \"0.1.0\""),
+                )
+            })?;
+        let api =
+            VersionReq::parse(check_length("the range `api`", a.api.get_ref()).map_err(nowhere)?).map_err(|why| {
+                let found = excerpt(a.api.get_ref());
+                at(
+                    &a.api,
+                    format!("`api` is not a range of versions: found \"{found}\" ({why}), expected e.g. \"0.1\""),
+                )
+            })?;
         let mut manifest = Self {
             name: a.name,
             kind: a.kind,
@@ -338,25 +340,25 @@ impl Manifest {
             old_keys: renamed.old,
         };
         manifest.check().map_err(nowhere)?;
-        manifest.clean().map_err(nowhere)?;
+        manifest.clean_texts().map_err(nowhere)?;
         Ok(manifest)
     }
 
     fn check(&self) -> Result<(), String> {
-        few("authors", self.authors.len())?;
-        few("config", self.config.len())?;
+        check_count("authors", self.authors.len())?;
+        check_count("config", self.config.len())?;
         for (name, key) in &self.config {
             let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if name.is_empty() || name.len() > MANIFEST_WORD || !name.chars().all(bare) {
                 return Err(format!(
                     "config.{}: a key can only have the characters a-z, A-Z, 0-9, - and _",
-                    shown(name)
+                    excerpt(name)
                 ));
             }
             key.check().map_err(|why| format!("config.{name}: {why}"))?;
         }
         let asked = &self.capabilities;
-        few("capabilities.process", asked.process.len())?;
+        check_count("capabilities.process", asked.process.len())?;
         for binary in asked.process.keys() {
             let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
             if binary.is_empty()
@@ -367,14 +369,14 @@ impl Manifest {
                 return Err(format!(
                     "capabilities.process.\"{}\": expected the file name of a binary, without a path: letters, digits \
                      and . _ + -",
-                    shown(binary)
+                    excerpt(binary)
                 ));
             }
         }
-        few("capabilities.http", asked.http.len())?;
+        check_count("capabilities.http", asked.http.len())?;
         for request in &asked.http {
             self.check_address(&request.url)
-                .map_err(|why| format!("capabilities.http, url = \"{}\": {why}", shown(&request.url)))?;
+                .map_err(|why| format!("capabilities.http, url = \"{}\": {why}", excerpt(&request.url)))?;
         }
         if asked.store.as_ref().is_some_and(|store| store.quota == 0) {
             return Err("capabilities.store: a quota of 0 bytes stores nothing; remove the table".to_owned());
@@ -390,7 +392,7 @@ impl Manifest {
     /// Checks the form of an address, and that what it names is there. What a host takes for an address is checked by
     /// the host.
     fn check_address(&self, url: &str) -> Result<(), String> {
-        if !seen(word("it", url)?) {
+        if !is_visible(check_length("it", url)?) {
             return Err("it has an invisible character".to_owned());
         }
         let mut rest = url;
@@ -417,7 +419,7 @@ impl Manifest {
     }
 
     /// Cleans what a person reads of it.
-    fn clean(&mut self) -> Result<(), String> {
+    fn clean_texts(&mut self) -> Result<(), String> {
         let asked = &mut self.capabilities;
         let runs = asked.process.iter_mut();
         let runs = runs.map(|(name, request)| (format!("capabilities.process.{name}"), &mut request.reason));
@@ -426,7 +428,7 @@ impl Manifest {
         let keeps = asked.store.iter_mut();
         let keeps = keeps.map(|request| ("capabilities.store".to_owned(), &mut request.reason));
         for (what, reason) in runs.chain(calls).chain(keeps) {
-            one_line(reason, &format!("the reason of {what}"), MANIFEST_SENTENCE)?;
+            clean_line(reason, &format!("the reason of {what}"), MANIFEST_SENTENCE)?;
             if reason.trim().is_empty() {
                 return Err(format!(
                     "{what}: the reason is empty; the operator reads it before granting the permission"
@@ -434,16 +436,16 @@ impl Manifest {
             }
         }
         for (name, key) in &mut self.config {
-            one_line(
+            clean_line(
                 &mut key.description,
                 &format!("the description of config.{name}"),
                 MANIFEST_SENTENCE,
             )?;
         }
-        one_line(&mut self.description, "the description", MANIFEST_SENTENCE)?;
-        one_line(&mut self.license, "the license", MANIFEST_WORD)?;
+        clean_line(&mut self.description, "the description", MANIFEST_SENTENCE)?;
+        clean_line(&mut self.license, "the license", MANIFEST_WORD)?;
         for author in &mut self.authors {
-            one_line(author, "an author", MANIFEST_WORD)?;
+            clean_line(author, "an author", MANIFEST_WORD)?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ fn a_manifest_is_read() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn what_is_wrong_is_reported_with_its_line() {
     for (from, to, expected) in [
         (
             "kind = \"tunnel\"",

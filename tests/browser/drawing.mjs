@@ -1,4 +1,4 @@
-// What a conversation looks like: text of every script, tools, notes, errors, times.
+// What a chat looks like: text of every script, tools, notes, errors, times.
 
 import assert from 'node:assert/strict';
 import { Host, begin, signUp } from './host.mjs';
@@ -7,7 +7,7 @@ import { device, look, run, until } from './kit.mjs';
 await run(async (browser) => {
   const page = await device(browser);
   const host = await Host.of(page);
-  host.turn = { type: 'idle' };
+  host.turn = { state: 'idle' };
   await signUp(page);
   await begin(page);
   const text = (text, html) => ({ type: 'text', text, html });
@@ -88,7 +88,7 @@ await run(async (browser) => {
   host.event({ type: 'error', text: 'Another one' });
   await page.getByText('Another one').first().waitFor();
   assert.equal(await page.locator('#log').getByText(wrong).count(), 1);
-  host.event({ type: 'turn', turn: { type: 'running' } });
+  host.event({ type: 'turn', turn: { state: 'running' } });
   host.event({ type: 'error', text: 'First the turn, then the message' });
   await page.locator('#log').getByText('First the turn').waitFor();
   host.say('failed2', 'assistant', [], { error: 'First the turn, then the message' });
@@ -99,12 +99,12 @@ await run(async (browser) => {
   host.now = Date.now() - 3_600_000;
   await page.reload();
   await until('it is there again', () => page.locator('#title', { hasText: 'Requests' }).count());
-  const retry = (ms) => host.event({ type: 'turn', turn: { type: 'retrying', attempt: 2, message: 'Overloaded.', next_at: host.now + ms } });
+  const retry = (ms) => host.event({ type: 'turn', turn: { state: 'retrying', attempt: 2, cause: 'Overloaded.', next_at: host.now + ms } });
   retry(20_000);
   await page.getByText(/Retrying in (1\d|20) s/).waitFor();
   retry(16 * 86_400_000);
   await page.getByText('Retrying in 16 days').waitFor();
-  host.event({ type: 'turn', turn: { type: 'idle' } });
+  host.event({ type: 'turn', turn: { state: 'idle' } });
 
   // ---- back to the end ---------------------------------------------------------------------------------------------
   host.say('long', 'assistant', [text('', Array.from({ length: 80 }, (_, n) => `<p>Line ${n}</p>`).join(''))]);

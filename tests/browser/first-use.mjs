@@ -52,8 +52,8 @@ await run(async (browser) => {
   });
   await idle(page);
   assert.equal(await answer(page), words(120));
-  const conversation = page.url();
-  assert.match(conversation, /\/s\//);
+  const chat = page.url();
+  assert.match(chat, /\/s\//);
 
   // A reload in the middle of an answer loses nothing.
   await send(page, 'And again. [[text n=150 rate=25]]');
@@ -194,9 +194,9 @@ await run(async (browser) => {
   await look(other, 'login-error');
   await logIn(other, PASSWORD);
   await other.locator('#list').getByText('Trees and numbers').click();
-  await until('the same conversation is seen from outside', async () => (await other.locator('#log').innerText()).includes(words(150)));
+  await until('the same chat is seen from outside', async () => (await other.locator('#log').innerText()).includes(words(150)));
   const texts = (which) => which.locator('.message .body').allInnerTexts();
-  await page.goto(conversation);
+  await page.goto(chat);
   await until('both show the same', async () => {
     const [here, there] = [await texts(page), await texts(other)];
     return here.length > 8 && JSON.stringify(here) === JSON.stringify(there);
@@ -221,15 +221,15 @@ await run(async (browser) => {
   await page.locator('[role=alert], .error-text').first().waitFor();
   await look(page, 'account-error');
   await change(PASSWORD, NEW_PASSWORD);
-  await page.locator('.alert.good').waitFor();
+  await page.locator('.alert.ok').waitFor();
   await look(page, 'account-changed');
   await page.getByRole('button', { name: 'Log out', exact: true }).click();
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
-  await page.goto(conversation);
+  await page.goto(chat);
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
   await logIn(page, PASSWORD);
   await page.locator('[role=alert]').waitFor();
   await logIn(page, NEW_PASSWORD);
   await page.locator('#prompt').waitFor();
-  assert.equal(page.url(), conversation);
+  assert.equal(page.url(), chat);
 });

@@ -15,7 +15,7 @@ export class Host {
   // False: an answer is taken and not acted on.
   closes = true;
   now = Date.now();
-  turn = { type: 'running' };
+  turn = { state: 'running' };
   // The other frames that the page sent, without its pings.
   heard = [];
 
@@ -53,8 +53,8 @@ export class Host {
   hear(frame) {
     if (frame.type !== 'ping') this.heard.push(frame);
     if (frame.type === 'hello') {
-      this.send({ type: 'welcome', protocol: 2, version: 'test', account: ACCOUNT, assets: '', now: this.now });
-      this.send({ type: 'backend', backend: { plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, phase: 'up' }, html: '' });
+      this.send({ type: 'welcome', protocol: 3, version: 'test', account: ACCOUNT, assets: '', now: this.now });
+      this.send({ type: 'backend', backend: { plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, state: 'up' }, html: '' });
       this.send({ type: 'list', sessions: [{ ...info, backend: 'chat-opencode' }] });
       if (frame.session) this.state();
     }

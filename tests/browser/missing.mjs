@@ -31,7 +31,7 @@ await run(async (browser) => {
   const nowhere = await page.context().newPage();
   refused.add('/s/ses_nowhere');
   assert.equal((await nowhere.goto(new URL('/s/ses_nowhere', world.url).href)).status(), 404);
-  const none = nowhere.getByRole('heading', { name: 'There is no such conversation.' });
+  const none = nowhere.getByRole('heading', { name: 'This chat does not exist.' });
   await none.waitFor();
   await look(nowhere, 'nowhere');
 

@@ -281,9 +281,9 @@ await run(async (browser) => {
   // ---- questions -----------------------------------------------------------------------------------------------
   host.replies = [];
   host.request({ id: 'question', permission: false, subject: 'question', detail: '', questions: [
-    { header: 'Colour', text: 'Which colour?', choices: [{ label: 'Blue', description: 'As the sky' }, { label: 'Red', description: '' }], multiple: false, own: true },
-    { header: 'Parts', text: 'Which parts?', choices: [{ label: 'a', description: '' }, { label: 'b', description: '' }], multiple: true, own: true },
-    { header: 'Name', text: 'Which name?', choices: [], multiple: false, own: true }] });
+    { header: 'Colour', text: 'Which colour?', choices: [{ label: 'Blue', description: 'As the sky' }, { label: 'Red', description: '' }], multiple: false, allow_custom: true },
+    { header: 'Parts', text: 'Which parts?', choices: [{ label: 'a', description: '' }, { label: 'b', description: '' }], multiple: true, allow_custom: true },
+    { header: 'Name', text: 'Which name?', choices: [], multiple: false, allow_custom: true }] });
   const answer = page.getByRole('button', { name: 'Answer' });
   await page.locator('.why', { hasText: '0 of 3' }).waitFor();
   await look(page, 'questions');
@@ -298,7 +298,7 @@ await run(async (browser) => {
   await until('it is answered', () => host.replies.length);
   assert.deepEqual(host.replies, [['question', { type: 'answers', answers: [['Blue'], ['a', 'my own words'], ['Ada']] }]]);
   host.request({ id: 'single', permission: false, subject: 'question', detail: '', questions: [
-    { header: '', text: 'Go on?', choices: [{ label: 'Yes', description: '' }, { label: 'No', description: '' }], multiple: false, own: false }] });
+    { header: '', text: 'Go on?', choices: [{ label: 'Yes', description: '' }, { label: 'No', description: '' }], multiple: false, allow_custom: false }] });
   await page.getByLabel('Yes').check();
   assert.equal(await page.locator('fieldset input[type=text]').count(), 0);
   await enabled(page, answer);
@@ -314,7 +314,7 @@ await run(async (browser) => {
   await until('the title is as before', async () => (await page.title()) === 'Requests · Nexus');
 
   // ---- what else is confirmed ------------------------------------------------------------------------------------
-  host.event({ type: 'turn', turn: { type: 'interrupted' } });
+  host.event({ type: 'turn', turn: { state: 'interrupted' } });
   const go = page.getByRole('button', { name: 'Continue' });
   await go.waitFor();
   assert.deepEqual(await page.evaluate(() => globalThis.offered), { text: 'Continue', ready: false },
@@ -325,7 +325,7 @@ await run(async (browser) => {
   await until('it is asked for', () => host.heard.length);
   assert.deepEqual(host.heard.map(({ type }) => type), ['continue']);
   // What is agreed to is what was read, also where two messages need it.
-  host.event({ type: 'turn', turn: { type: 'idle' } });
+  host.event({ type: 'turn', turn: { state: 'idle' } });
   host.heard = [];
   host.consent = 'This goes to a model of others:';
   const agree = page.locator('#consent [value=yes]');

@@ -311,7 +311,7 @@ impl Socket {
         };
         if tokio::time::timeout(wait::LONG, reading).await.is_err() {
             panic!(
-                "waited in vain for a frame; of {} seen last: {:#?}",
+                "the frame has not come in time; of {} seen last: {:#?}",
                 frames.len(),
                 frames.last()
             );

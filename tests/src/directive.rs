@@ -131,7 +131,7 @@ pub fn content(value: &Value) -> String {
     }
 }
 
-/// What a conversation asks for now: the steps of its last user message, less those that tool results have answered.
+/// What a chat asks for now: the steps of its last user message, less those that tool results have answered.
 pub fn plan(messages: &[Value]) -> Vec<Step> {
     let last = messages.iter().rposition(|m| m["role"] == "user");
     let text = last.map(|at| content(&messages[at]["content"])).unwrap_or_default();

@@ -26,8 +26,9 @@ pub mod processes;
 pub mod sse;
 pub mod sshd;
 pub mod tunnels;
-pub mod wait;
 pub mod world;
+
+pub use nexus_test_wait as wait;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -295,7 +295,7 @@ impl Nexus {
     /// It is not written in time.
     pub fn line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
         let found = self.output.wait(wait::LONG, find);
-        found.unwrap_or_else(|| panic!("waited in vain for {what}.\n{}", self.output()))
+        found.unwrap_or_else(|| panic!("this has not come in time: {what}.\n{}", self.output()))
     }
 
     /// The token of the set-up link.

@@ -12,7 +12,7 @@ const BOUND: Duration = Duration::from_secs(30);
 pub async fn watch(browser: &Browser) -> Socket {
     let mut socket = browser.socket("/live").await.unwrap();
     socket
-        .send(&json!({"type": "hello", "protocol": 2, "status": true}))
+        .send(&json!({"type": "hello", "protocol": 3, "status": true}))
         .await;
     socket
 }
@@ -41,7 +41,7 @@ pub async fn swap(browser: &Browser, tunnel_name: &str, plugin: &str) -> String 
     assert_eq!(answer.headers()["location"], "/status");
     let done = tunnel(browser, |t| {
         t["name"] == tunnel_name
-            && (t["plugin"] == plugin && t["swap"].is_null() && t["state"] == "up" || t["swap"]["step"] == "failed")
+            && (t["plugin"] == plugin && t["swap"].is_null() && t["state"] == "up" || t["swap"]["state"] == "failed")
     })
     .await;
     assert_eq!(done["plugin"], plugin, "{done}");
@@ -76,7 +76,7 @@ pub async fn chats(browser: &Browser) {
     let prompt = json!({"type": "prompt", "session": session, "client_id": once, "text": "through the tunnel"});
     socket.send(&prompt).await;
     let events = socket
-        .until(|f| f["type"] == "event" && f["event"]["type"] == "turn" && f["event"]["turn"]["type"] == "idle")
+        .until(|f| f["type"] == "event" && f["event"]["type"] == "turn" && f["event"]["turn"]["state"] == "idle")
         .await;
     let streamed = events
         .iter()

@@ -1,4 +1,4 @@
-//! Nexus, the real opencode and the model stand-in together, and one conversation through the live socket.
+//! Nexus, the real opencode and the model stand-in together, and one chat through the live socket.
 
 use crate::browser::{Browser, Socket};
 use crate::llm::Llm;
@@ -95,10 +95,10 @@ pub async fn ready_example(browser: &Browser) {
 
 async fn up(browser: &Browser, example: bool) {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 2})).await;
+    socket.send(&json!({"type": "hello", "protocol": 3})).await;
     socket
         .until(|frame| {
-            frame["type"] == "backend" && frame["backend"]["phase"] == "up" && frame["backend"]["example"] == example
+            frame["type"] == "backend" && frame["backend"]["state"] == "up" && frame["backend"]["example"] == example
         })
         .await;
 }
@@ -128,7 +128,7 @@ impl Conversation {
     /// A new session and a client that looks at it.
     pub async fn create(browser: &Browser, nexus: &Nexus) -> Self {
         let mut socket = browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 2})).await;
+        socket.send(&json!({"type": "hello", "protocol": 3})).await;
         // The same request twice would make one session.
         static CREATED: AtomicU32 = AtomicU32::new(0);
         let request = format!("create-{}", CREATED.fetch_add(1, Ordering::Relaxed));
@@ -142,18 +142,18 @@ impl Conversation {
             .as_str()
             .unwrap_or_else(|| panic!("{created}"))
             .to_owned();
-        let mut conversation = Conversation::new(session, socket);
-        conversation.subscribe(None).await;
-        conversation
+        let mut chat = Conversation::new(session, socket);
+        chat.subscribe(None).await;
+        chat
     }
 
     /// A client of a session that there is already.
     pub async fn look(browser: &Browser, session: &str, from: Option<u64>) -> Self {
         let mut socket = browser.socket("/live").await.unwrap();
-        socket.send(&json!({"type": "hello", "protocol": 2})).await;
-        let mut conversation = Self::new(session.to_owned(), socket);
-        conversation.subscribe(from).await;
-        conversation
+        socket.send(&json!({"type": "hello", "protocol": 3})).await;
+        let mut chat = Self::new(session.to_owned(), socket);
+        chat.subscribe(from).await;
+        chat
     }
 
     fn new(session: String, socket: Socket) -> Self {
@@ -251,7 +251,7 @@ impl Conversation {
         .await;
         assert!(
             waited.is_ok(),
-            "waited in vain until {what}; turn {}, texts {:?}, tools {:?}, requests {:?}",
+            "this has not happened in time: {what}; turn {}, texts {:?}, tools {:?}, requests {:?}",
             self.turn,
             self.texts,
             self.tools,
@@ -295,7 +295,7 @@ impl Conversation {
         self.messages.clear();
         self.tools.clear();
         self.requests.clear();
-        self.turn = frame["turn"]["type"].as_str().unwrap().to_owned();
+        self.turn = frame["turn"]["state"].as_str().unwrap().to_owned();
         for message in frame["messages"].as_array().unwrap() {
             let plain = if message["message"].is_object() {
                 &message["message"]
@@ -360,7 +360,7 @@ impl Conversation {
             }
             "error" => self.errors.push(text(&event["text"])),
             "turn" => {
-                self.turn = text(&event["turn"]["type"]);
+                self.turn = text(&event["turn"]["state"]);
                 self.turns.push(self.turn.clone());
             }
             _ => {}

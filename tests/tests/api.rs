@@ -51,7 +51,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     let ask =
         |method: &str, path: &str, body: Value| operator(&data, method, &format!("/api/v1{path}"), &body.to_string());
     let get = |path: &str| operator(&data, "GET", &format!("/api/v1{path}"), "");
-    wait::seen("the backend is up", || get("/backend").1, |b| b["phase"] == "up");
+    wait::seen("the backend is up", || get("/backend").1, |b| b["state"] == "up");
     let (status, session) = ask("POST", "/sessions", json!({ "title": "from a script" }));
     assert_eq!(status, 201, "{session}");
     let id = session["id"].as_str().unwrap();
@@ -66,7 +66,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     );
     let state = || get(&format!("/sessions/{id}"));
     let (status, whole) = wait::seen("the turn is over", state, |(status, state)| {
-        *status != 200 || state["turn"]["type"] == "idle" && state["messages"].as_array().unwrap().len() == 2
+        *status != 200 || state["turn"]["state"] == "idle" && state["messages"].as_array().unwrap().len() == 2
     });
     assert_eq!(status, 200, "{whole}");
     assert!(whole["messages"][1].to_string().contains("one two three"), "{whole}");
@@ -82,7 +82,7 @@ async fn a_script_converses_and_learns_what_it_did_wrong() {
     for (method, path, body, expected, words) in [
         ("POST", "/sessions", "{", 400, "The body is not valid"),
         ("POST", "/sessions", "{\"tittle\": \"x\"}", 400, "tittle"),
-        ("POST", "/sessions/none/cancel", "{}", 404, "no such conversation"),
+        ("POST", "/sessions/none/cancel", "{}", 404, "does not exist"),
         ("PATCH", "/sessions/none", "{\"title\": \" \"}", 409, "title"),
         ("GET", "/tunnels/none", "", 404, "Configured tunnels: none"),
         (
@@ -157,7 +157,7 @@ async fn the_document_describes_every_path_and_the_pages_need_a_login() {
     assert_eq!(foreign.status(), 403);
     let own = owner.post_from(&nexus.url, "/api/v1/backend/stop").await;
     assert_eq!(own.status(), 200);
-    assert_eq!(own.json::<Value>().await.unwrap()["phase"], "stopped");
+    assert_eq!(own.json::<Value>().await.unwrap()["state"], "stopped");
     let page = owner.get("/").await.text().await.unwrap();
     assert!(page.contains("is stopped"), "{page}");
     stop(nexus);
@@ -204,7 +204,7 @@ async fn the_command_line_starts_swaps_and_stops_a_tunnel_and_the_backend() {
     assert!(code == Some(0) && said.contains("running"), "{said}{words}");
     let (code, said, _) = run(&start, &["status", "--json"]);
     let status: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((code, &status["backend"]["phase"]), (Some(0), &json!("up")));
+    assert_eq!((code, &status["backend"]["state"]), (Some(0), &json!("up")));
     stop(nexus);
 }
 
@@ -279,7 +279,7 @@ async fn the_chat_is_given_to_another_plugin_and_back_and_an_answer_that_runs_is
         .await;
     let refused = chat.frames_until(|f| f["client_id"] == "other-1").await;
     assert!(
-        refused["reason"].as_str().unwrap().contains("belongs to chat-opencode"),
+        refused["cause"].as_str().unwrap().contains("belongs to chat-opencode"),
         "{refused}"
     );
     // After a restart it is as it was swapped; then back.

@@ -17,7 +17,7 @@ fn stop(mut nexus: Nexus) {
 }
 
 /// (exit code, both streams)
-fn told(output: &Output) -> (Option<i32>, String) {
+fn outcome(output: &Output) -> (Option<i32>, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
@@ -30,28 +30,31 @@ async fn a_backup_of_a_running_nexus_comes_back_elsewhere_with_its_accounts_and_
     assert_eq!(browser.get("/").await.status(), 200);
     let file = start.folder().join("b.tar.gz");
     let name = file.to_str().unwrap();
-    let (code, said) = told(&start.run(&["backup"], &[name], ""));
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("It does not contain the configuration"), "{said}");
+    let (code, output) = outcome(&start.run(&["backup"], &[name], ""));
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("It does not contain the configuration"), "{output}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let (code, said) = told(&start.run(&["backup"], &[name], ""));
-    assert_eq!((code, said.contains("already exists")), (Some(1), true), "{said}");
+    let (code, output) = outcome(&start.run(&["backup"], &[name], ""));
+    assert_eq!((code, output.contains("already exists")), (Some(1), true), "{output}");
     // Not under a nexus that runs, and not over data.
     for force in [&[name][..], &[name, "--force"]] {
-        let (code, said) = told(&start.run(&["restore"], force, ""));
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(&nexus.url), "it does not name the running one: {said}");
+        let (code, output) = outcome(&start.run(&["restore"], force, ""));
+        assert_eq!(code, Some(1), "{output}");
+        assert!(
+            output.contains(&nexus.url),
+            "it does not name the running one: {output}"
+        );
     }
     let health: serde_json::Value = browser.get("/healthz").await.json().await.unwrap();
     assert_eq!(health["status"], "ok");
     stop(nexus);
-    let (code, said) = told(&start.run(&["restore"], &[name], ""));
-    assert_eq!((code, said.contains("--force")), (Some(1), true), "{said}");
+    let (code, output) = outcome(&start.run(&["restore"], &[name], ""));
+    assert_eq!((code, output.contains("--force")), (Some(1), true), "{output}");
 
     let elsewhere = Start::new().config(ECHO);
-    let (code, said) = told(&elsewhere.run(&["restore"], &[name], ""));
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("log in again"), "{said}");
+    let (code, output) = outcome(&elsewhere.run(&["restore"], &[name], ""));
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("log in again"), "{output}");
     let restored = elsewhere.up();
     assert!(
         !restored.output().contains("/setup#"),
@@ -68,8 +71,8 @@ async fn a_backup_of_a_running_nexus_comes_back_elsewhere_with_its_accounts_and_
     stop(restored);
 
     // Over data, which is kept, and is a whole data folder's database itself.
-    let (code, said) = told(&elsewhere.run(&["restore"], &[name, "--force"], ""));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = outcome(&elsewhere.run(&["restore"], &[name, "--force"], ""));
+    assert_eq!(code, Some(0), "{output}");
     let before = fs::read_dir(elsewhere.data_dir()).unwrap().flatten();
     let before: Vec<_> = before
         .filter(|e| e.file_name().to_string_lossy().starts_with("before-restore-"))
@@ -99,8 +102,8 @@ async fn a_backup_under_constant_writes_ends_and_is_whole() {
     let mut files = Vec::new();
     for number in 0..5 {
         let file = start.folder().join(format!("{number}.tar.gz"));
-        let (code, said) = told(&start.run(&["backup"], &[file.to_str().unwrap()], ""));
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = outcome(&start.run(&["backup"], &[file.to_str().unwrap()], ""));
+        assert_eq!(code, Some(0), "{output}");
         files.push(file);
     }
     enough.send(()).unwrap();
@@ -108,9 +111,9 @@ async fn a_backup_under_constant_writes_ends_and_is_whole() {
     stop(nexus);
     for file in files {
         let place = Start::new().config(ECHO);
-        let (code, said) = told(&place.run(&["restore"], &[file.to_str().unwrap()], ""));
-        assert_eq!(code, Some(0), "{said}");
-        let (code, said) = told(&place.run(&["user"], &["list"], ""));
-        assert_eq!((code, said.contains(ACCOUNT)), (Some(0), true), "{said}");
+        let (code, output) = outcome(&place.run(&["restore"], &[file.to_str().unwrap()], ""));
+        assert_eq!(code, Some(0), "{output}");
+        let (code, output) = outcome(&place.run(&["user"], &["list"], ""));
+        assert_eq!((code, output.contains(ACCOUNT)), (Some(0), true), "{output}");
     }
 }

@@ -159,7 +159,7 @@ async fn without_tls_a_tunnel_needs_a_word_of_the_operator_who_reads_what_to_wri
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real bore: ./tests/run"]
-async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
+async fn an_unreachable_server_is_retried_and_a_refusal_is_reported() {
     let mut server = Server::start(Some("right"));
     let start = Start::new().config(server.config(""));
     let nexus = start.up();
@@ -167,7 +167,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
     action(&owner, "home", "start").await;
     // It asks for a secret and none is given.
     let told = tunnel(&owner, |t| t["state"] == "failed" || t["state"] == "waiting").await;
-    assert!(told["why"].as_str().unwrap().contains("secret"), "{told}");
+    assert!(told["cause"].as_str().unwrap().contains("secret"), "{told}");
     server.kill();
     action(&owner, "home", if told["state"] == "failed" { "start" } else { "stop" }).await;
     if told["state"] != "failed" {
@@ -175,7 +175,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
     }
     let away = tunnel(&owner, |t| t["state"] == "waiting" && t["at"].is_number()).await;
     assert!(
-        away["why"].as_str().unwrap().contains(&server.address.to_string()),
+        away["cause"].as_str().unwrap().contains(&server.address.to_string()),
         "{away}"
     );
     stop(nexus);
@@ -184,7 +184,7 @@ async fn a_server_that_is_away_is_tried_again_and_one_that_says_no_is_said() {
 /// The connections of a process to one address are held, as by a network that forgot them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real bore: ./tests/run"]
-async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
+async fn a_connection_that_died_silently_is_reopened_and_reported() {
     let mut server = Server::start(None);
     let address = server.address;
     // A fixed port: opening it again costs no address.
@@ -196,10 +196,7 @@ async fn a_connection_that_died_without_a_word_is_opened_anew_and_told() {
     let mut nexus = start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    tunnel(&owner, |t| {
-        t["state"] == "up" && t["public_check"]["result"] == "passed"
-    })
-    .await;
+    tunnel(&owner, |t| t["state"] == "up" && t["public_check"]["state"] == "passed").await;
     let bore = nexus.find_process("bore local").unwrap();
     // bore itself is frozen, so it does not notice that its server ends; another one takes the server's place.
     assert!(signal(bore, libc::SIGSTOP));

@@ -75,7 +75,7 @@ fn all_is_well_before_a_start_while_it_runs_and_after_and_nothing_is_changed() {
 }
 
 #[test]
-fn what_is_wrong_is_found_with_its_mend() {
+fn what_is_wrong_is_found_with_its_fix() {
     let start = Start::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -137,7 +137,7 @@ fn a_broken_configuration_is_found_and_the_rest_is_looked_at_all_the_same() {
 }
 
 #[test]
-fn a_port_that_another_nexus_has_is_told_from_one_of_a_stranger() {
+fn a_port_of_another_nexus_is_distinguished_from_one_of_another_program() {
     let first = Start::new().config(ECHO);
     let nexus = first.up();
     let address = nexus.url.strip_prefix("http://").unwrap();
@@ -172,7 +172,7 @@ remote_bind = "foo"
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_and_log() {
+async fn settings_that_a_plugin_cannot_use_are_reported_by_check_doctor_page_status_and_log() {
     let start = Start::new().config(format!("[web]\nlisten = \"127.0.0.1:0\"\n{REFUSED}"));
     let check = start.run(&["config", "check"], &[], "");
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
@@ -235,7 +235,7 @@ async fn settings_that_a_plugin_cannot_use_are_told_by_check_doctor_page_status_
 }
 
 #[test]
-fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
+fn a_tunnel_without_tls_that_nobody_allowed_is_reported_before_it_is_opened() {
     let start = Start::new().config(format!(
         "{ECHO}[tunnel.home]\nplugin = \"tunnel-bore\"\n[tunnel.open]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n"
     ));
@@ -256,7 +256,7 @@ fn a_tunnel_without_tls_that_nobody_agreed_to_is_told_before_it_is_opened() {
 
 /// An example is in: whoever looks only at the terminal learns so too, and what to do.
 #[test]
-fn a_backend_that_is_missing_is_told_by_status_and_log() {
+fn a_missing_backend_is_reported_by_status_and_log() {
     let start = Start::new().config(
         "[web]\nlisten = \"127.0.0.1:0\"\n[plugin.chat-opencode.grants.process.opencode]\npath = \"/nowhere/opencode\"\n",
     );
@@ -298,7 +298,7 @@ fn the_real_opencode_is_found_with_its_version() {
 
 /// By a wrong `rm`, say, of a person or of the agent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_taken_away_from_under_a_nexus_that_runs_is_said_until_it_is_back() {
+async fn what_is_removed_while_nexus_runs_is_reported_until_it_is_back() {
     let start = Start::new().config(ECHO);
     let nexus = start.up();
     let owner = Browser::set_up(&nexus).await;

@@ -82,7 +82,7 @@ async fn lock(browser: &Browser) {
 
 async fn live(browser: &Browser) -> Socket {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 2})).await;
+    socket.send(&json!({"type": "hello", "protocol": 3})).await;
     socket.until(|frame| frame["type"] == "list").await;
     socket
 }

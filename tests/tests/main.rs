@@ -2,32 +2,31 @@
 //! is best run beside what works.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod agent;
+mod access_control;
 mod api;
-mod approving;
-mod asking;
 mod backup;
 mod bore;
 mod browser;
 mod cloudflared;
 mod containment;
-mod dependencies;
 mod doctor;
 mod edge;
-mod failures;
-mod faults;
+mod end_to_end;
+mod failure_isolation;
 mod floods;
+mod guard;
 mod login;
-mod model;
+mod metrics_and_notify;
 mod opencode_world;
 mod packaging;
+mod permission_requests;
+mod process_crashes;
 mod reload;
 mod service;
 mod setup;
 mod shell;
-mod spine;
 mod ssh;
 mod stand_in;
 mod start;
 mod swap;
-mod watching;
+mod turns;

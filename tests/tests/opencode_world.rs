@@ -2,7 +2,7 @@
 
 use nexus_tests::llm::Llm;
 use nexus_tests::opencode::{Opencode, VERSION};
-use std::time::Duration;
+use nexus_tests::wait;
 use tokio::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,12 +18,7 @@ async fn the_real_opencode_answers_from_the_stand_in() {
             .current_dir(&world.project)
             .envs(world.env.iter().map(|(n, v)| (n, v)));
         command.stdin(std::process::Stdio::null()).kill_on_drop(true);
-        async move {
-            tokio::time::timeout(Duration::from_secs(120), command.output())
-                .await
-                .expect("no end")
-                .unwrap()
-        }
+        async move { wait::within("opencode ends", command.output()).await.unwrap() }
     };
     let version = run(&["--version"]).await;
     assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), VERSION);

@@ -1,14 +1,8 @@
 //! The files of `examples/service`, as far as they can be tried without being root: their meaning, and what the tools of
 //! this machine say of them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
 
 use nexus_tests::nexus::binary;
+use nexus_tests::part;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,16 +21,6 @@ fn text(name: &str) -> String {
 fn values(unit: &str, key: &str) -> Vec<String> {
     let lines = unit.lines().filter_map(|l| l.split_once('='));
     lines.filter(|(k, _)| *k == key).map(|(_, v)| v.to_owned()).collect()
-}
-
-/// A tool of this machine; none: the test says that it did not use it.
-fn tool(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.is_file());
-    if found.is_none() {
-        eprintln!("not checked with {name}: this machine does not have it");
-    }
-    found
 }
 
 #[test]
@@ -72,8 +56,9 @@ fn the_units_fit_what_nexus_does() {
 }
 
 #[test]
+#[ignore = "needs systemd-analyze: ./tests/run"]
 fn systemd_itself_finds_nothing_to_complain_about() {
-    let Some(analyze) = tool("systemd-analyze") else { return };
+    let analyze = part("NEXUS_TEST_SYSTEMD_ANALYZE");
     let dir = tempfile::tempdir().unwrap();
     for (name, more) in [("nexus.service", &[][..]), ("nexus-user.service", &["--user"])] {
         // It looks for the program, which is elsewhere here.
@@ -97,16 +82,16 @@ fn systemd_itself_finds_nothing_to_complain_about() {
 }
 
 #[test]
+#[ignore = "needs Python: ./tests/run"]
 fn the_property_list_is_one() {
     let plist = "com.github.nexus-host.nexus.plist";
     assert!(
         !text(plist).contains("<key>StandardErrorPath"),
         "it would keep the set-up link"
     );
-    let Some(python) = tool("python3") else { return };
     let program = "import plistlib, sys; p = plistlib.load(open(sys.argv[1], 'rb')); \
                    print(p['Label'], p['ProgramArguments'][1:], p['KeepAlive'], p['ExitTimeOut'], oct(p['Umask']))";
-    let output = Command::new(python)
+    let output = Command::new(part("NEXUS_TEST_PYTHON"))
         .args(["-c", program])
         .arg(service(plist))
         .output()

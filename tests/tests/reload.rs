@@ -114,7 +114,7 @@ async fn a_tunnel_moves_to_a_plugin_that_the_file_did_not_have_once_that_is_conf
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothing() {
+async fn the_control_socket_confirms_nothing_and_a_broken_file_is_not_applied() {
     let before = "[chat.main]\nplugin = \"chat-echo\"\n";
     let start = Start::new().config(before);
     let nexus = start.up();
@@ -144,7 +144,7 @@ async fn the_control_socket_confirms_nothing_and_a_broken_file_counts_for_nothin
     );
     edit(&start, &before.replace("chat-echo", "chat-nowhere"));
     let broken = pending(&owner, |pending| pending["state"] == "invalid").await;
-    let why = broken["why"].as_str().unwrap();
+    let why = broken["cause"].as_str().unwrap();
     assert!(why.contains("nexus.toml:3:") && why.contains("chat-nowhere"), "{why}");
     let page = owner.get("/status").await.text().await.unwrap();
     assert!(

@@ -212,7 +212,7 @@ fn a_log_that_is_followed_goes_on_through_rotations_and_restarts() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_is_said_and_none_is_kept_where_none_is_wanted() {
+fn a_log_that_cannot_be_written_is_reported_and_none_is_kept_where_none_is_wanted() {
     let start = Start::new();
     fs::write(start.folder().join("in-the-way"), "").unwrap();
     let start = start.config(format!("{ECHO}[log]\nfile = \"in-the-way/nexus.log\"\n"));

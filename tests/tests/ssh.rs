@@ -63,12 +63,12 @@ async fn up(owner: &Browser) -> String {
 async fn failed(owner: &Browser) -> (String, String) {
     let status = tunnel(owner, |t| t["state"] == "failed").await;
     let text = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
-    (text("why"), text("hint"))
+    (text("cause"), text("fix"))
 }
 
 async fn reconnecting(owner: &Browser, word: &str) -> Value {
     tunnel(owner, |t| {
-        t["state"] == "reconnecting" && t["why"].as_str().unwrap().contains(word)
+        t["state"] == "reconnecting" && t["cause"].as_str().unwrap().contains(word)
     })
     .await
 }
@@ -137,7 +137,7 @@ async fn the_page_opens_a_tunnel_that_leads_to_the_login_and_the_chat_and_closes
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real OpenSSH: ./tests/run"]
-async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
+async fn what_is_killed_or_hangs_comes_back_at_the_same_address() {
     let mut sshd = Sshd::start("");
     let reserved = Port::reserve();
     let port = reserved.number;
@@ -155,7 +155,7 @@ async fn what_is_killed_or_falls_silent_comes_back_at_the_same_address() {
         .until(|f| f["type"] == "status" && f["tunnels"][0]["state"] == "reconnecting")
         .await;
     assert!(
-        lost.last().unwrap()["tunnels"][0]["why"]
+        lost.last().unwrap()["tunnels"][0]["cause"]
             .as_str()
             .unwrap()
             .contains("signal 9")
@@ -307,7 +307,7 @@ async fn a_key_that_the_server_refuses_waits_for_the_operator() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real OpenSSH: ./tests/run"]
-async fn a_port_that_is_taken_is_said_and_had_once_it_is_free() {
+async fn a_port_in_use_is_reported_and_used_once_it_is_free() {
     let sshd = Sshd::start("");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -316,10 +316,13 @@ async fn a_port_that_is_taken_is_said_and_had_once_it_is_free() {
     let (nexus, owner) = opened(&start).await;
     let waiting = tunnel(&owner, |t| t["state"] == "waiting" && t["at"].is_number()).await;
     assert!(
-        waiting["why"].as_str().unwrap().contains(&format!("127.0.0.1:{port}")),
+        waiting["cause"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("127.0.0.1:{port}")),
         "{waiting}"
     );
-    assert!(waiting["hint"].as_str().unwrap().contains("remote_bind"), "{waiting}");
+    assert!(waiting["fix"].as_str().unwrap().contains("remote_bind"), "{waiting}");
     drop(taken);
     assert_eq!(up(&owner).await, format!("http://127.0.0.1:{port}"));
     stop(nexus);
@@ -327,7 +330,7 @@ async fn a_port_that_is_taken_is_said_and_had_once_it_is_free() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real OpenSSH: ./tests/run"]
-async fn a_server_that_forwards_nothing_and_one_that_is_away_are_told_apart() {
+async fn a_server_that_forwards_nothing_and_one_that_is_unreachable_are_distinguished() {
     let mut sshd = Sshd::start("AllowTcpForwarding no");
     let keys = format!("{}remote_bind = \"127.0.0.1:0\"\n", pinned(&sshd));
     let start = Start::new().config(config(&sshd, PLAIN, &keys, ""));
@@ -340,7 +343,7 @@ async fn a_server_that_forwards_nothing_and_one_that_is_away_are_told_apart() {
     sshd.down();
     action(&owner, "home", "start").await;
     let away = tunnel(&owner, |t| t["state"] == "waiting").await;
-    assert!(away["why"].as_str().unwrap().contains("Connection refused"), "{away}");
+    assert!(away["cause"].as_str().unwrap().contains("Connection refused"), "{away}");
     stop(nexus);
 }
 
@@ -422,7 +425,7 @@ async fn a_service_is_open_at_the_address_that_it_prints() {
     action(&owner, "home", "start").await;
     let waiting = tunnel(&owner, |t| t["state"] == "waiting").await;
     assert!(
-        waiting["why"].as_str().unwrap().contains("no free tunnels today"),
+        waiting["cause"].as_str().unwrap().contains("no free tunnels today"),
         "{waiting}"
     );
     stop(nexus);
@@ -430,7 +433,7 @@ async fn a_service_is_open_at_the_address_that_it_prints() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real OpenSSH: ./tests/run"]
-async fn an_ssh_that_is_missing_or_too_old_is_said_with_what_to_do() {
+async fn an_ssh_that_is_missing_or_too_old_is_reported_with_its_fix() {
     let sshd = Sshd::start("");
     let keys = format!("{}remote_bind = \"127.0.0.1:0\"\n", pinned(&sshd));
     let start = Start::new();
@@ -440,7 +443,7 @@ async fn an_ssh_that_is_missing_or_too_old_is_said_with_what_to_do() {
     let (nexus, owner) = opened(&start).await;
     let missing = tunnel(&owner, |t| t["state"] == "waiting").await;
     assert!(
-        missing["hint"].as_str().unwrap().contains("apt install openssh-client"),
+        missing["fix"].as_str().unwrap().contains("apt install openssh-client"),
         "{missing}"
     );
     // The real one says its version on stderr too.
@@ -450,9 +453,9 @@ async fn an_ssh_that_is_missing_or_too_old_is_said_with_what_to_do() {
         0o755,
     );
     let old = tunnel(&owner, |t| {
-        t["state"] == "waiting" && t["why"].as_str().unwrap().contains("7.4p1")
+        t["state"] == "waiting" && t["cause"].as_str().unwrap().contains("7.4p1")
     })
     .await;
-    assert!(old["why"].as_str().unwrap().contains("8.5 or newer"), "{old}");
+    assert!(old["cause"].as_str().unwrap().contains("8.5 or newer"), "{old}");
     stop(nexus);
 }

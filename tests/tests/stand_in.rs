@@ -99,7 +99,7 @@ async fn each_cut_looks_as_it_is_called() {
 }
 
 #[tokio::test]
-async fn errors_come_as_often_as_told() {
+async fn errors_come_as_often_as_the_directive_says() {
     let llm = Llm::start().await;
     let body = json!({"messages": [{"role": "user", "content": "[[error status=429 retry_after=7 times=2]]"}]});
     let client = nexus_tests::http().build().unwrap();

@@ -27,7 +27,7 @@ fn nexus(words: &[&str]) -> (Option<i32>, String, String) {
 /// The first state of the backend that `takes` it.
 async fn backend(browser: &Browser, takes: impl Fn(&Value) -> bool) -> Value {
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 2})).await;
+    socket.send(&json!({"type": "hello", "protocol": 3})).await;
     let frames = socket
         .until(|frame| frame["type"] == "backend" && takes(&frame["backend"]))
         .await;
@@ -40,7 +40,7 @@ fn component(name: &str) -> PathBuf {
 }
 
 #[test]
-fn a_port_that_is_taken_is_said() {
+fn a_port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, said) = start().arg("--listen").arg(&address).refused();
@@ -78,7 +78,7 @@ fn an_address_open_to_the_network_needs_a_word_of_the_operator() {
 async fn the_readiness_line_stands_alone_on_stdout_and_healthz_tells_scripts_what_runs() {
     let nexus = start().up();
     let browser = Browser::set_up(&nexus).await;
-    backend(&browser, |b| b["phase"] == "up").await;
+    backend(&browser, |b| b["state"] == "up").await;
     assert_eq!(nexus.stdout(), [format!("nexus listening on {}", nexus.url)]);
     let port = nexus.url.strip_prefix("http://127.0.0.1:").unwrap();
     assert_ne!(port.parse::<u16>().unwrap(), 0);
@@ -112,7 +112,7 @@ async fn the_readiness_line_stands_alone_on_stdout_and_healthz_tells_scripts_wha
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
-async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_there() {
+async fn a_missing_opencode_is_reported_replaced_by_the_example_and_used_once_it_is_there() {
     let bin = tempfile::tempdir().unwrap();
     for tool in ["git", "sh", "rg", "env", "uname"] {
         let path = Command::new("which").arg(tool).output().unwrap();
@@ -131,11 +131,11 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
         .env("PATH", bin.path().to_str().unwrap());
     let nexus = start.up();
     let browser = Browser::set_up(&nexus).await;
-    let example = backend(&browser, |b| b["phase"] == "up").await;
+    let example = backend(&browser, |b| b["state"] == "up").await;
     assert_eq!(example["example"], true);
     assert_eq!(example["missing"]["title"], "opencode");
-    let hint = example["missing"]["hint"].as_str().unwrap();
-    assert!(hint.contains("nexus setup opencode"), "{hint}");
+    let missing = format!("{} To fix: {}", example["missing"]["cause"], example["missing"]["fix"]);
+    assert!(missing.contains("nexus setup opencode"), "{missing}");
     for page in ["/", "/status"] {
         let html = browser.get(page).await.text().await.unwrap();
         assert!(
@@ -148,7 +148,7 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
     fs::create_dir_all(&tools).unwrap();
     let begin = Instant::now();
     symlink(fs::canonicalize(&opencode.binary).unwrap(), tools.join("opencode")).unwrap();
-    let real = backend(&browser, |b| b["phase"] == "up" && b["example"] == false).await;
+    let real = backend(&browser, |b| b["state"] == "up" && b["example"] == false).await;
     println!(
         "opencode was used {:.1} s after it appeared",
         begin.elapsed().as_secs_f64()
@@ -159,7 +159,7 @@ async fn a_missing_opencode_is_said_shown_as_an_example_and_used_once_it_is_ther
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_opencode_that_is_too_old_or_something_else_is_said() {
+async fn an_opencode_that_is_too_old_or_another_program_is_reported() {
     for (prints, said) in [
         ("echo 1.0.0", "opencode 1.0.0 is too old: 1.2.1 or newer is required"),
         ("echo 2.0.0", "has another interface"),
@@ -175,10 +175,10 @@ async fn an_opencode_that_is_too_old_or_something_else_is_said() {
         ));
         let nexus = start.up();
         let browser = Browser::set_up(&nexus).await;
-        let example = backend(&browser, |b| b["phase"] == "up" && !b["missing"].is_null()).await;
+        let example = backend(&browser, |b| b["state"] == "up" && !b["missing"].is_null()).await;
         assert_eq!(example["example"], true);
-        let hint = example["missing"]["hint"].as_str().unwrap();
-        assert!(hint.contains(said), "{prints}: {hint}");
+        let missing = format!("{} To fix: {}", example["missing"]["cause"], example["missing"]["fix"]);
+        assert!(missing.contains(said), "{prints}: {missing}");
         stop(nexus);
     }
 }
@@ -235,7 +235,7 @@ fn a_broken_configuration_is_refused_with_file_line_and_what_to_write() {
 }
 
 #[test]
-fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_costs_its_tunnel_alone() {
+fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_only_its_tunnel_fails() {
     let start = Start::new();
     let secret = start.folder().join("bore.secret");
     fs::write(&secret, "the-secret-value").unwrap();
@@ -260,7 +260,7 @@ fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_costs_its_
 }
 
 #[test]
-fn a_component_that_is_damaged_is_said_in_words_by_each_check() {
+fn a_damaged_component_is_reported_by_each_check() {
     let good = fs::read(component("chat-echo")).unwrap();
     let start = Start::new();
     let file = start.folder().join("mine.wasm");
@@ -280,12 +280,12 @@ fn a_component_that_is_damaged_is_said_in_words_by_each_check() {
         let (code, out, _) = nexus(&["plugin", "check", file.to_str().unwrap(), "--json"]);
         let out: Value = serde_json::from_str(&out).unwrap();
         assert_eq!((code, &out["ok"]), (Some(1), &json!(false)));
-        assert!(out["error"].as_str().unwrap().contains("mine.wasm"), "{out}");
+        assert!(out["cause"].as_str().unwrap().contains("mine.wasm"), "{out}");
     }
 }
 
 #[test]
-fn a_cache_file_that_is_damaged_is_refused_and_made_anew() {
+fn a_damaged_cache_file_is_refused_and_made_again() {
     let start = start().cold();
     let cache = start.data_dir().join("cache/wasm");
     // The chat's plugin is compiled while the page is there already.
@@ -384,7 +384,7 @@ async fn a_start_that_takes_long_says_what_it_may_be() {
     let nexus = start.config(config).envs(&opencode.env).up();
     let browser = Browser::set_up(&nexus).await;
     let mut socket = browser.socket("/live").await.unwrap();
-    socket.send(&json!({"type": "hello", "protocol": 2})).await;
+    socket.send(&json!({"type": "hello", "protocol": 3})).await;
     let what = |frame: &Value| frame["backend"]["what"].as_str().unwrap_or_default().to_owned();
     let said = socket.until(|frame| what(frame).contains("is not ready")).await;
     let said = what(said.last().unwrap());

@@ -62,15 +62,12 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real bore: ./tests/run"]
-async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it_is_told() {
+async fn the_page_swaps_the_tunnel_and_whoever_came_through_it_is_notified() {
     let stage = Stage::new("tunnel-cloudflared", "");
     let mut nexus = stage.start.up();
     let owner = Browser::set_up(&nexus).await;
     action(&owner, "home", "start").await;
-    let old = tunnel(&owner, |t| {
-        t["state"] == "up" && t["public_check"]["result"] == "passed"
-    })
-    .await;
+    let old = tunnel(&owner, |t| t["state"] == "up" && t["public_check"]["state"] == "passed").await;
     let old = old["url"].as_str().unwrap().to_owned();
     let phone = Browser::through(&old, stage.edge.number);
     assert!(phone.log_in(ACCOUNT, PASSWORD).await.status().is_redirection());
@@ -132,7 +129,7 @@ async fn the_page_gives_the_tunnel_to_another_plugin_and_whoever_came_through_it
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real bore: ./tests/run"]
-async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
+async fn a_swap_that_fails_leaves_everything_as_it_was() {
     let stage = Stage::new("tunnel-bore", "");
     stage.cloudflared.behave(&Behaviour {
         quick: 500,
@@ -154,9 +151,9 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
     owner
         .submit_on("/status", path, &[("plugin", "tunnel-cloudflared")])
         .await;
-    let refused = tunnel(&owner, |t| t["swap"]["step"] == "failed").await;
+    let refused = tunnel(&owner, |t| t["swap"]["state"] == "failed").await;
     assert!(
-        refused["swap"]["why"].as_str().unwrap().contains("2020.1.0"),
+        refused["swap"]["cause"].as_str().unwrap().contains("2020.1.0"),
         "{refused}"
     );
     assert_eq!(
@@ -174,11 +171,11 @@ async fn a_plugin_that_cannot_take_over_leaves_everything_as_it_was() {
     // One that is not there.
     owner.submit_on("/status", path, &[("plugin", "tunnel-nowhere")]).await;
     let refused = tunnel(&owner, |t| {
-        t["swap"]["plugin"] == "tunnel-nowhere" && t["swap"]["step"] == "failed"
+        t["swap"]["plugin"] == "tunnel-nowhere" && t["swap"]["state"] == "failed"
     })
     .await;
     assert!(
-        refused["swap"]["hint"]
+        refused["swap"]["fix"]
             .as_str()
             .unwrap()
             .contains("[plugin.tunnel-nowhere]"),

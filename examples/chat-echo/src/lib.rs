@@ -1,37 +1,37 @@
-//! An example of a chat backend: it repeats what you say. `conversation` is the logic; this file speaks the contract.
+//! An example of a chat backend: it repeats what you say. `session` is the logic; this file speaks the contract.
 //!
 //! The guest has one thread: what its functions share lies in a `thread_local`, and no borrow lives over an `await`.
 
-pub mod conversation;
+pub mod session;
 
-use conversation::Session;
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
     Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
-use nexus_plugin_api::job::{Cancel, Events, Gone, retry};
+use nexus_plugin_api::job::{Cancel, Events, HostDisconnected, retry};
 use nexus_plugin_api::{FutureReader, StreamReader, config, sessions};
+use session::Session;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 
 #[derive(serde::Deserialize)]
 struct Config {
-    /// Milliseconds between two words.
+    /// `pause` is the time in milliseconds between two words.
     pause: u64,
 }
 
-/// What the functions of this instance share.
+/// `Shared` is what the functions of this instance share.
 #[derive(Default)]
 struct Shared {
     connected: bool,
-    /// Events of other functions, on their way to `events`.
+    /// `news` are the events of other functions, on their way to `events`.
     news: VecDeque<Event>,
-    /// Prompts to be answered: (session, number of the turn).
+    /// `queue` are the prompts to be answered: (session, number of the turn).
     queue: VecDeque<(String, usize)>,
     cancelled: BTreeSet<String>,
-    /// The session that is being answered.
+    /// `busy` is the session that is being answered.
     busy: Option<String>,
     count: u64,
 }
@@ -209,13 +209,13 @@ async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failur
     };
     match cancel.select(work).await {
         // Cancelled, or the host has gone: both are a good end.
-        None | Some(Err(Gone)) => Ok(()),
+        None | Some(Err(HostDisconnected)) => Ok(()),
         Some(Ok(())) => Ok(()),
     }
 }
 
 /// Answers one prompt.
-async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) -> Result<(), Gone> {
+async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) -> Result<(), HostDisconnected> {
     // A session that was deleted in between needs no answer.
     let Ok(mut session) = load(id).await else { return Ok(()) };
     let Some(prompt) = session.turns.get(turn).map(|t| t.prompt.clone()) else {
@@ -236,7 +236,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
         events.send(Event::Message(message)).await?;
         events.send(Event::Part(part)).await?;
     }
-    for word in conversation::answer(&prompt) {
+    for word in session::answer(&prompt) {
         if shared(|s| s.cancelled.contains(id)) {
             break;
         }
@@ -284,7 +284,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
     events.send(running(Turn::Idle)).await
 }
 
-/// The prompt and the answer of a turn as messages.
+/// `said` are the prompt and the answer of a turn as messages.
 fn said(session: &Session, turn: usize, revision: u64) -> Vec<(Message, Part)> {
     let Some(t) = session.turns.get(turn) else {
         return Vec::new();

@@ -3,7 +3,7 @@
 use super::common_options::CommonOptions;
 use super::load_config::load_config;
 use super::operator_only;
-use super::terminal::{complain, say};
+use super::terminal::{print_error, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile;
@@ -46,7 +46,7 @@ pub(super) fn write(args: BackupArgs, place: &CommonOptions) -> anyhow::Result<E
     })?;
     tracing::info!(target: "audit", event = "backup", file = %file.display(), by = "command line");
     for path in &written.skipped {
-        complain(&format!(
+        print_error(&format!(
             "skipped, because it is not a regular file: {}",
             path.display()
         ));
@@ -58,7 +58,7 @@ pub(super) fn write(args: BackupArgs, place: &CommonOptions) -> anyhow::Result<E
         files(&written.manifest)
     ));
     for line in not_in_it(&config) {
-        complain(&line);
+        print_error(&line);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,12 +95,11 @@ pub(super) fn restore(args: &RestoreArgs, place: &CommonOptions) -> anyhow::Resu
     if let Some(before) = &restored.before {
         say(&format!("The previous data is in {}", shown(before)));
     }
-    complain("Everyone has to log in again: logins are not part of a backup.");
+    print_error("Everyone has to log in again: logins are not part of a backup.");
     if !config.data_dir.join("tools").exists() && config.chat.plugin == "chat-opencode" {
-        complain(&format!(
-            "Installed programs are not part of it either. If you installed opencode with nexus, run: nexus setup \
-             opencode --data-dir {}",
-            config.data_dir.display()
+        print_error(&format!(
+            "Installed programs are not part of it either. If you installed opencode with nexus, run: {}",
+            place.command("setup opencode")
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -15,3 +15,15 @@ pub struct CommonOptions {
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 }
+
+impl CommonOptions {
+    /// `command` is `nexus WORDS` with these options.
+    pub(super) fn command(&self, words: &str) -> String {
+        nexus_config::command(words, self.config.as_deref(), self.data_dir.as_deref())
+    }
+
+    /// `with_place` is a text whose commands have these options.
+    pub(super) fn with_place(&self, text: &str) -> String {
+        nexus_config::with_place(text, self.config.as_deref(), self.data_dir.as_deref())
+    }
+}

@@ -4,7 +4,7 @@ use super::common_options::CommonOptions;
 use super::doctor::{no_file, unloadable};
 use super::load_config::{EXIT_USAGE, load_config};
 use super::permissions;
-use super::terminal::{complain, say};
+use super::terminal::{print_error, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
 use nexus_config::with_file;
@@ -30,7 +30,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
     if let Some(file) = file
         && let Some(other) = place.config.replace(file.clone())
     {
-        complain(&format!(
+        print_error(&format!(
             "error: two files were given, {} and {}. To fix: check one at a time",
             file.display(),
             other.display()
@@ -40,7 +40,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
     let config = match load_config(&place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => {
-            complain(&e.to_string());
+            print_error(&e.to_string());
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -49,7 +49,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
         let used = used || [&config.auth.plugin, &config.chat.plugin].contains(&name);
         // The others are said with the part that they are for.
         if !used && config.chat.fallback.as_ref() != Some(name) {
-            complain(&broken.report);
+            print_error(&broken.report);
         }
     }
     let failing = failing(&config);
@@ -106,17 +106,17 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
         ));
     }
     for notice in &config.notices {
-        complain(&format!("warning: {notice}"));
+        print_error(&format!("warning: {notice}"));
     }
     for (plugin, program, path) in missing_programs(&config) {
-        complain(&format!(
+        print_error(&format!(
             "warning: [plugin.{plugin}.grants.process.{program}] path = \"{}\": this program does not exist. To fix: \
              correct the path, or leave it out to search the PATH",
             path.display()
         ));
     }
     for lacks in lacking {
-        complain(&format!("warning: {}", sentence(&lacks.sentence(), Some(&lacks.fix()))));
+        print_error(&format!("warning: {}", sentence(&lacks.sentence(), Some(&lacks.fix()))));
     }
     if failing.is_empty() {
         ExitCode::SUCCESS
@@ -134,16 +134,16 @@ fn failing(config: &Config) -> Vec<String> {
             refused = found.refused;
         }
         Err(error) => {
-            complain(&format!(
+            print_error(&format!(
                 "warning: cannot check whether the plugins can be loaded: {error:#}"
             ));
         }
     }
     for (_, report) in &refused {
-        complain(&report.to_string());
+        print_error(&report.to_string());
     }
     for trouble in &troubles {
-        complain(&with_file(&format!("error: {trouble}"), config.file.as_deref()));
+        print_error(&with_file(&format!("error: {trouble}"), config.file.as_deref()));
     }
     let mut parts: Vec<String> = troubles.into_iter().map(|trouble| trouble.part).collect();
     let plugins = config.broken.keys().chain(refused.iter().map(|(plugin, _)| plugin));

@@ -3,7 +3,7 @@
 use super::common_options::CommonOptions;
 use super::load_config::load_config;
 use super::operator_only;
-use super::terminal::{complain, say};
+use super::terminal::{print_error, say};
 use clap::Subcommand;
 use nexus_install::Progress;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ pub(super) fn run(command: &SetupCommand, place: &CommonOptions) -> anyhow::Resu
         let search = std::env::var_os("PATH");
         let mut show = |progress: Progress| match progress {
             Progress::Step(text) => say(&text),
-            Progress::Output(line) => complain(&format!("  {line}")),
+            Progress::Output(line) => print_error(&format!("  {line}")),
         };
         tokio::select! {
             done = nexus_install::install_opencode(&config.data_dir, search.as_deref(), &mut show) => done.map_err(anyhow::Error::from),

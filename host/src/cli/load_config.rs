@@ -1,9 +1,9 @@
 //! The configuration that the options name, and what is said where it cannot be used.
 
 use super::common_options::CommonOptions;
-use super::terminal::complain;
+use super::terminal::print_error;
 use nexus_config::resolved::Config;
-use nexus_config::{Machine, Overrides, PluginSource, Report, default_file, load};
+use nexus_config::{HostEnvironment, Overrides, PluginSource, Report, default_file, load};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ pub fn load_config(
     listen: Option<SocketAddr>,
     plugins: &dyn PluginSource,
 ) -> Result<Config, LoadError> {
-    let machine = Machine::this(plugins).map_err(LoadError::Machine)?;
+    let machine = HostEnvironment::this(plugins).map_err(LoadError::HostEnvironment)?;
     let file = place.config.clone().or_else(default_file);
     let overrides = Overrides {
         data_dir: place.data_dir.clone(),
@@ -31,9 +31,9 @@ pub fn load_config(
 /// `LoadError` says why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// `Machine`: the current directory is gone, or may not be read.
+    /// `HostEnvironment`: the current directory is gone, or may not be read.
     #[error("the current directory cannot be read: {0}")]
-    Machine(std::io::Error),
+    HostEnvironment(std::io::Error),
     /// `Config`: the file, or what it names, has these problems.
     #[error("{0}")]
     Config(Report),
@@ -42,9 +42,9 @@ pub enum LoadError {
 impl LoadError {
     /// Writes the error to stderr, and returns the exit code that goes with it.
     pub fn show(&self) -> ExitCode {
-        complain(&self.to_string());
+        print_error(&self.to_string());
         match self {
-            Self::Machine(_) => ExitCode::FAILURE,
+            Self::HostEnvironment(_) => ExitCode::FAILURE,
             Self::Config(_) => ExitCode::from(EXIT_USAGE),
         }
     }

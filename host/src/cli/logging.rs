@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use nexus_config::resolved::Log;
 use nexus_logging::audit::{Audit, TARGET};
-use nexus_logging::logfile::{self, Background, Writer};
+use nexus_logging::logfile::{self, Background, EventFields, Writer};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,12 +47,12 @@ pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)
     let stderr = if log.json {
         stderr.json().boxed()
     } else {
-        stderr.with_target(false).boxed()
+        stderr.with_target(false).fmt_fields(EventFields).boxed()
     };
     let opened = log.file.as_ref().map(|file| {
-        let complain = Arc::clone(&terminal);
-        let complain = move |text: &str| complain.say(&format!("warning: {text}"));
-        (&file.path, Writer::open(file, Box::new(complain)))
+        let print_error = Arc::clone(&terminal);
+        let print_error = move |text: &str| print_error.say(&format!("warning: {text}"));
+        (&file.path, Writer::open(file, Box::new(print_error)))
     });
     let (writer, trouble) = match opened {
         None => (None, None),
@@ -60,7 +60,7 @@ pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)
             let writer = Background::over("log", writer, logfile::missing).context(no_thread)?;
             (Some(Arc::new(writer)), None)
         }
-        Some((path, Err(why))) => (None, Some((path, why))),
+        Some((path, Err(cause))) => (None, Some((path, cause))),
     };
     let file = writer.as_ref().map(|writer| {
         let layer = tracing_subscriber::fmt::layer().json().with_writer(Arc::clone(writer));
@@ -74,9 +74,9 @@ pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)
         .with(audit.clone())
         .try_init()
         .map_err(|e| anyhow::anyhow!("cannot start the log: {e}"))?;
-    if let Some((path, why)) = trouble {
+    if let Some((path, cause)) = trouble {
         tracing::warn!(
-            "the log is written to stderr only, because {} cannot be used: {why}. To fix: set another path with [log] \
+            "the log is written to stderr only, because {} cannot be used: {cause}. To fix: set another path with [log] \
              file = \"/path\", or file = \"\" for none",
             path.display()
         );

@@ -2,7 +2,7 @@
 
 use super::common_options::CommonOptions;
 use super::load_config::load_config;
-use super::terminal::complain;
+use super::terminal::print_error;
 use clap::Args;
 use nexus_logging::logfile::{Filter, Line, Tail, last, plain};
 use nexus_model::log::About;
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tracing::Level;
 
-/// `LOOK` is the pause between two looks at a file that is followed.
-const LOOK: Duration = Duration::from_millis(200);
+/// `POLL_INTERVAL` is the pause between two looks at a file that is followed.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArgs {
@@ -138,7 +138,7 @@ fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
         if !args.follow {
             return Err(io::ErrorKind::NotFound.into());
         }
-        complain(&format!("there is no log at {} yet: waiting for it", path.display()));
+        print_error(&format!("there is no log at {} yet: waiting for it", path.display()));
     }
     let at = |line: &Line| line.parsed.as_ref().map(|line| line.timestamp.clone());
     lines.sort_by_cached_key(at);
@@ -146,20 +146,20 @@ fn show(args: &LogsArgs, paths: &[PathBuf]) -> io::Result<()> {
     lines.iter().skip(left_out).try_for_each(|line| out.line(line))?;
     out.flush()?;
     if out.damaged > 0 {
-        complain(&format!("skipped {}", plural::count(out.damaged, "damaged line")));
+        print_error(&format!("skipped {}", plural::count(out.damaged, "damaged line")));
     }
     if out.shown == 0 && filter != Filter::default() {
-        complain("no line of the log matches; without --level, --plugin and --tunnel all lines are shown");
+        print_error("no line of the log matches; without --level, --plugin and --tunnel all lines are shown");
     }
     if !args.follow {
         return Ok(());
     }
     loop {
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
         for tail in &mut tails {
             let news = tail.look()?;
             if news.missed {
-                complain("some lines were lost to log rotation before they could be shown");
+                print_error("some lines were lost to log rotation before they could be shown");
             }
             let mut wanted = news.lines.iter().filter(|line| filter.wants(line));
             wanted.try_for_each(|line| out.line(line))?;

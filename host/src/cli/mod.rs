@@ -24,20 +24,20 @@ pub use common_options::CommonOptions;
 pub use load_config::{EXIT_USAGE, LoadError, load_config};
 pub use signals::{Stop, Stops};
 
-use crate::app::{Foundation, Rereading};
+use crate::app::{Foundation, ReloadHooks};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use nexus_auth::AuthService;
 use nexus_config::resolved::Config;
-use nexus_config::{Machine, Overrides, default_place};
+use nexus_config::{HostEnvironment, Overrides, default_place};
 use nexus_model::time::{Clock, SystemClock};
-use nexus_registry::Again;
+use nexus_registry::RereadConfig;
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use terminal::{complain, say};
+use terminal::{print_error, print_raw, say};
 
 /// For a task that hangs on a dead disk, and for a terminal that takes nothing: neither keeps the process.
 const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -126,8 +126,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let Cli { place, up, command } = cli;
+    let given = place.clone();
     if up.listen.is_some() && !matches!(command, None | Some(Command::Up(_))) {
-        complain("error: --listen only works with `nexus up`; the other commands do not open a web page");
+        print_error("error: --listen only works with `nexus up`; the other commands do not open a web page");
         return ExitCode::from(EXIT_USAGE);
     }
     let result = match command.unwrap_or(Command::Up(UpArgs::default())) {
@@ -151,7 +152,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     result.unwrap_or_else(|e| {
-        complain(&format!("error: {e:#}"));
+        print_error(&given.with_place(&format!("error: {e:#}")));
         ExitCode::FAILURE
     })
 }
@@ -168,7 +169,7 @@ fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<E
         tracing::warn!("{notice}");
     }
     let named = place.clone();
-    let rereading = Rereading {
+    let rereading = ReloadHooks {
         file: config
             .file
             .clone()
@@ -195,11 +196,11 @@ fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<E
 }
 
 /// Reads the configuration again for a plugin that could not be loaded when it was read first.
-fn again(config: &Config, place: &CommonOptions, listen: Option<SocketAddr>) -> Again {
+fn again(config: &Config, place: &CommonOptions, listen: Option<SocketAddr>) -> RereadConfig {
     let (config, data_dir) = (config.clone(), place.data_dir.clone());
     Arc::new(move || {
         let plugins = crate::builtin::components();
-        let machine = Machine::this(&plugins).map_err(|error| LoadError::Machine(error).to_string())?;
+        let machine = HostEnvironment::this(&plugins).map_err(|error| LoadError::HostEnvironment(error).to_string())?;
         let overrides = Overrides {
             data_dir: data_dir.clone(),
             listen,
@@ -235,7 +236,7 @@ fn run_user(command: user::UserCommand, place: &CommonOptions) -> anyhow::Result
         let foundation = Foundation::open(config, Arc::clone(&clock), None, None)?;
         let auth = foundation.config.auth.clone();
         let service = AuthService::open(
-            foundation.auth()?,
+            foundation.loader.auth(&auth.plugin)?,
             foundation.store.clone(),
             Arc::clone(&clock),
             auth,
@@ -243,8 +244,10 @@ fn run_user(command: user::UserCommand, place: &CommonOptions) -> anyhow::Result
         )
         .await?;
         let mut source = user::source(&command);
-        user::run(command, &service, source.as_mut(), &mut std::io::stdout()).await?;
-        Ok(ExitCode::SUCCESS)
+        let mut answer = Vec::new();
+        let done = user::run(command, &service, source.as_mut(), &mut answer).await;
+        print_raw(place.with_place(&String::from_utf8_lossy(&answer)).trim_end());
+        done.map(|()| ExitCode::SUCCESS)
     })
 }
 
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_is_may_be_said_anywhere() {
+    fn the_folder_options_may_stand_anywhere() {
         for args in [
             ["nexus", "--data-dir", "D", "user", "list"],
             ["nexus", "user", "--data-dir", "D", "list"],

@@ -2,7 +2,7 @@
 //! and leaves a line in the audit. One place for all such commands; the control socket asks the same question
 //! ([`nexus_process::ancestry`]) for itself.
 
-use super::terminal::complain;
+use super::terminal::print_error;
 use nexus_logging::audit::{Audit, TARGET};
 use nexus_process::ancestry;
 use std::path::Path;
@@ -18,18 +18,18 @@ pub(super) fn turned_away(data_dir: &Path, command: &str) -> Option<ExitCode> {
     // A second one in this process (a test's) goes without.
     let audit = Audit::of_command(data_dir).with_filter(filter_fn(|meta| meta.target() == TARGET));
     let _ = tracing_subscriber::registry().with(audit).try_init();
-    let why = match ancestry::of_this_process(data_dir) {
-        Some(why) => why,
+    let cause = match ancestry::of_this_process(data_dir) {
+        Some(cause) => cause,
         // A namespace of processes hides from this one what the host sees.
         None => of_the_host(data_dir)?,
     };
     // Nothing is made where Nexus has never been.
     if data_dir.is_dir() {
-        tracing::warn!(target: "audit", event = "refused", what = format!("nexus {command}"), why, pid = std::process::id());
+        tracing::warn!(target: "audit", event = "refused", what = format!("nexus {command}"), cause, pid = std::process::id());
     }
-    complain(&format!(
+    print_error(&format!(
         "error: `nexus {command}` is only for the operator, but this call comes from a process that Nexus started: \
-         {why}.\nTo fix: run it in a terminal that Nexus did not start."
+         {cause}.\nTo fix: run it in a terminal that Nexus did not start."
     ));
     Some(ExitCode::FAILURE)
 }
@@ -45,7 +45,7 @@ fn of_the_host(data_dir: &Path) -> Option<String> {
     let asked =
         async { tokio::time::timeout(nexus_model::limits::SOCKET_SEND, request(data_dir, "/healthz", None)).await };
     match runtime.block_on(asked) {
-        Ok(Err(Refusal::Forbidden(why))) => Some(why),
+        Ok(Err(Refusal::Forbidden(cause))) => Some(cause),
         _ => None,
     }
 }

@@ -2,16 +2,16 @@
 
 use super::common_options::CommonOptions;
 use super::control_client::{Refusal, request};
-use super::terminal::{as_it_is, complain, say};
+use super::terminal::{print_error, print_raw, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};
-use nexus_config::{Machine, Overrides, data_dir, with_file};
+use nexus_config::{HostEnvironment, Overrides, data_dir, with_file, with_place};
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
-use nexus_model::reload::{Pending, What};
+use nexus_model::reload::{Pending, PendingState};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
-use nexus_model::trouble::{Trouble, parted, sentence, uncapitalized};
+use nexus_model::trouble::{Trouble, sentence, uncapitalized};
 use nexus_model::tunnel;
 use nexus_model::tunnel::TunnelStatus;
 use nexus_tunnels::{Opening, Outcome, Refused};
@@ -84,18 +84,18 @@ struct Status {
     #[serde(default)]
     starting: Option<String>,
     #[serde(default)]
-    troubles: Vec<Trouble>,
+    problems: Vec<Trouble>,
 }
 
 /// `ACCOUNT` is the time for an owner's account to be noticed.
 const ACCOUNT: Duration = Duration::from_secs(4);
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs a job against the host of this data folder.
 fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
     // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
     let plugins = crate::builtin::components();
-    let machine = Machine::this(&plugins).context("the current directory cannot be read")?;
+    let machine = HostEnvironment::this(&plugins).context("the current directory cannot be read")?;
     let overrides = Overrides {
         data_dir: place.data_dir.clone(),
         listen: None,
@@ -105,7 +105,7 @@ fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refu
     Ok(match runtime.block_on(job(&data_dir)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            complain(&format!("error: {refusal}"));
+            print_error(&place.with_place(&format!("error: {refusal}")));
             ExitCode::FAILURE
         }
     })
@@ -120,7 +120,7 @@ fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
 }
 
 fn print(json: &Value) {
-    as_it_is(&serde_json::to_string_pretty(json).unwrap_or_default());
+    print_raw(&serde_json::to_string_pretty(json).unwrap_or_default());
 }
 
 pub(super) fn status(shown: &Shown, place: &CommonOptions) -> anyhow::Result<ExitCode> {
@@ -139,7 +139,9 @@ pub(super) fn status(shown: &Shown, place: &CommonOptions) -> anyhow::Result<Exi
         if shown.json {
             print(&answer);
         } else {
-            say(overview(&read(answer)?).trim_end());
+            let status: Status = read(answer)?;
+            let file = Some(Path::new(&status.config_file));
+            say(with_place(overview(&status).trim_end(), file, Some(data_dir)).as_str());
         }
         Ok(())
     })
@@ -157,14 +159,14 @@ pub(super) fn tunnel(command: TunnelCommand, place: &CommonOptions) -> anyhow::R
                     let status: Status = read(request(data_dir, "/api/v1/status", None).await?)?;
                     say(&no_tunnel(&status.config_file, status.pending.as_ref()));
                 }
-                tunnels.iter().for_each(|tunnel| say(&line(tunnel)));
+                tunnels.iter().for_each(|tunnel| say(&place.with_place(&line(tunnel))));
             }
             Ok(())
         }
         TunnelCommand::Start { name, no_wait } => {
             request(data_dir, &path(&name, "/start"), Some(json!({}))).await?;
             if !no_wait {
-                return opened(data_dir, &name).await;
+                return opened(data_dir, &name, place).await;
             }
             say(&format!("{name} is opening"));
             Ok(())
@@ -176,9 +178,9 @@ pub(super) fn tunnel(command: TunnelCommand, place: &CommonOptions) -> anyhow::R
         }
         TunnelCommand::Swap { name, plugin } => {
             let answer = request(data_dir, &path(&name, "/swap"), Some(json!({ "plugin": plugin }))).await?;
-            let took = answer.get("took").and_then(Value::as_u64).unwrap_or_default();
-            if answer.get("cut") == Some(&Value::Bool(true)) {
-                complain(
+            let took = answer.get("duration_ms").and_then(Value::as_u64).unwrap_or_default();
+            if answer.get("disconnected") == Some(&Value::Bool(true)) {
+                print_error(
                     "The tunnel has a fixed `listen` address, so the old plugin closed first: everyone connected \
                      through it lost the connection.",
                 );
@@ -191,8 +193,8 @@ pub(super) fn tunnel(command: TunnelCommand, place: &CommonOptions) -> anyhow::R
                     "{plugin} will be the provider of {name} when the tunnel is opened"
                 )),
             }
-            if answer.get("kept") == Some(&Value::Bool(false)) {
-                complain("This change could not be saved: after a restart the configuration decides again.");
+            if answer.get("persisted") == Some(&Value::Bool(false)) {
+                print_error("This change could not be saved: after a restart the configuration decides again.");
             }
             Ok(())
         }
@@ -215,9 +217,9 @@ pub(super) fn chat(command: &ChatCommand, place: &CommonOptions) -> anyhow::Resu
             let settled = match &backend.phase {
                 Phase::Up => wanted_up,
                 Phase::Stopped => !wanted_up,
-                Phase::Failed { why, hint } => {
-                    let why = format!("{} is not running: {why}", backend.title);
-                    return Err(Refusal::Refused(sentence(&why, hint.as_deref())));
+                Phase::Failed { cause, fix } => {
+                    let cause = format!("{} is not running: {cause}", backend.title);
+                    return Err(Refusal::Refused(sentence(&cause, fix.as_deref())));
                 }
                 Phase::Starting { .. } | Phase::Reconnecting { .. } => false,
             };
@@ -232,7 +234,7 @@ pub(super) fn chat(command: &ChatCommand, place: &CommonOptions) -> anyhow::Resu
                     of_backend(&backend)
                 )));
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     })
 }
@@ -244,14 +246,14 @@ fn path(name: &str, action: &str) -> String {
 }
 
 /// Waits until what this order led to is known: what the host says of the tunnel from the order on is about nothing else.
-async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
+async fn opened(data_dir: &Path, name: &str, place: &CommonOptions) -> Result<(), Refusal> {
     let mut opening = Opening::begin(limits::SWAP_OPEN);
     let account = Instant::now() + ACCOUNT;
     let mut told = String::new();
     // Whoever waits sees why.
     let mut tell = |text: String| {
         if told != text {
-            complain(&text);
+            print_error(&text);
             told = text;
         }
     };
@@ -271,8 +273,8 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
             // One that was made just now is seen in a moment.
             Outcome::NoAccount if Instant::now() >= account => {
                 say(&format!(
-                    "{name} opens as soon as an owner account exists. To create one: open the set-up link, or run: \
-                     nexus user add NAME"
+                    "{name} opens as soon as an owner account exists. To create one: open the set-up link, or run: {}",
+                    place.command("user add NAME")
                 ));
                 return Ok(());
             }
@@ -287,7 +289,7 @@ async fn opened(data_dir: &Path, name: &str) -> Result<(), Refusal> {
             )),
             Outcome::Pending(what) => tell(format!("{name}: {what}")),
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -301,9 +303,9 @@ fn not_open(refused: &Refused, now: Millis, file: Option<&Path>) -> String {
             at.saturating_sub(now).div_ceil(1000)
         ),
     };
-    let why = format!("{}{next}", sentence(&refused.why, None));
-    let fix = refused.hint.as_deref().map(|hint| with_file(hint, file));
-    sentence(&why, fix.as_deref())
+    let cause = format!("{}{next}", sentence(&refused.cause, None));
+    let fix = refused.fix.as_deref().map(|fix| with_file(fix, file));
+    sentence(&cause, fix.as_deref())
 }
 
 fn overview(status: &Status) -> String {
@@ -311,14 +313,14 @@ fn overview(status: &Status) -> String {
     if let Some(starting) = &status.starting {
         let _ = writeln!(text, "starting: {}", indented(starting));
     }
-    for trouble in &status.troubles {
+    for trouble in &status.problems {
         let trouble = with_file(&trouble.to_string(), Some(Path::new(&status.config_file)));
         let _ = writeln!(text, "{}", indented(&trouble));
     }
     text.push_str("\nchat\n  ");
     text.push_str(&indented(&of_backend(&status.backend)));
-    if let Some(why) = &status.backend.unsaved {
-        let _ = write!(text, "\n  changes are not being saved: {}", indented(why));
+    if let Some(cause) = &status.backend.storage_error {
+        let _ = write!(text, "\n  changes are not being saved: {}", indented(cause));
     }
     text.push_str("\n\ntunnels\n");
     if status.tunnels.is_empty() {
@@ -336,8 +338,8 @@ fn overview(status: &Status) -> String {
             PluginState::Running => "running".to_owned(),
             PluginState::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
             PluginState::Failed { cause } => {
-                let hint = plugin.last_failure.as_ref().and_then(|failure| failure.hint.as_deref());
-                indented(&sentence(&format!("failed: {cause}"), hint))
+                let fix = plugin.last_failure.as_ref().and_then(|failure| failure.fix.as_deref());
+                indented(&sentence(&format!("failed: {cause}"), fix))
             }
         };
         let restarts = match plugin.restarts {
@@ -374,12 +376,12 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
 }
 
 /// `of_file` is what the configuration's file has that is not applied yet.
-fn of_file(what: &What) -> String {
+fn of_file(what: &PendingState) -> String {
     let (confirm, restart, new_permissions, components) = match what {
-        What::Invalid { why } => {
-            return format!("  changed, but is invalid, so none of its changes take effect:\n{why}\n");
+        PendingState::Invalid { cause } => {
+            return format!("  changed, but is invalid, so none of its changes take effect:\n{cause}\n");
         }
-        What::Changed {
+        PendingState::Changed {
             confirm,
             restart,
             new_permissions,
@@ -405,14 +407,13 @@ fn of_file(what: &What) -> String {
                     text,
                     "    {}: {} → {}",
                     change.key,
-                    shown(&change.was),
-                    shown(&change.now)
+                    shown(&change.old_value),
+                    shown(&change.new_value)
                 ),
             };
-            if let Some(error) = &change.error {
-                let (why, fix) = parted(error);
-                let _ = writeln!(text, "      not applied: {}", deeper(why));
-                if let Some(fix) = fix {
+            if let Some(cause) = &change.cause {
+                let _ = writeln!(text, "      not applied: {}", deeper(cause));
+                if let Some(fix) = &change.fix {
                     let _ = writeln!(text, "      To fix: {}", deeper(fix));
                 }
             }
@@ -434,9 +435,9 @@ fn of_backend(backend: &BackendStatus) -> String {
     let state = match &backend.phase {
         Phase::Up => "running".to_owned(),
         Phase::Stopped => "stopped".to_owned(),
-        Phase::Starting { what } => format!("starting: {what}"),
-        Phase::Reconnecting { why } => format!("unavailable, reconnecting: {why}"),
-        Phase::Failed { why, hint } => sentence(&format!("not running: {why}"), hint.as_deref()),
+        Phase::Starting { progress } => format!("starting: {progress}"),
+        Phase::Reconnecting { cause } => format!("unavailable, reconnecting: {cause}"),
+        Phase::Failed { cause, fix } => sentence(&format!("not running: {cause}"), fix.as_deref()),
     };
     let mut name = backend.title.clone();
     if let Some(version) = &backend.version {
@@ -450,8 +451,8 @@ fn of_backend(backend: &BackendStatus) -> String {
         .as_ref()
         .map(|rules| format!("; {}", uncapitalized(rules)));
     let missing = backend.missing.as_ref().map(|missing| {
-        let why = missing.hint.trim();
-        format!("\n{} is not ready to use:\n{why}", missing.title)
+        let cause = sentence(&missing.cause, missing.fix.as_deref());
+        format!("\n{} is not ready to use:\n{cause}", missing.title)
     });
     format!(
         "{name}, {}{}{}",
@@ -478,19 +479,69 @@ fn line(status: &TunnelStatus) -> String {
     let state = match &status.state {
         Off => "closed".to_owned(),
         WaitingForAccount => "waiting for an owner account".to_owned(),
-        Starting { what } => format!("opening: {what}"),
+        Starting { progress } => format!("opening: {progress}"),
         Up { .. } => "open".to_owned(),
-        Degraded { why } => format!("open, degraded: {why}"),
-        Reconnecting { why } => format!("reconnecting: {why}"),
-        Waiting { why, hint, .. } => sentence(&format!("not open, retrying: {why}"), hint.as_deref()),
-        Failed { why, hint } => sentence(&format!("failed: {why}"), hint.as_deref()),
+        Degraded { cause } => format!("open, degraded: {cause}"),
+        Reconnecting { cause } => format!("reconnecting: {cause}"),
+        Waiting { cause, fix, .. } => sentence(&format!("not open, retrying: {cause}"), fix.as_deref()),
+        Failed { cause, fix } => sentence(&format!("failed: {cause}"), fix.as_deref()),
         Stopping => "closing".to_owned(),
     };
     let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
     let check = match status.public_check.as_ref().map(|check| &check.result) {
-        Some(tunnel::PublicCheckResult::Passed { latency }) => format!(", public check OK in {latency} ms"),
-        Some(tunnel::PublicCheckResult::Failed { why }) => format!(", public check FAILED: {why}"),
+        Some(tunnel::PublicCheckResult::Passed { latency_ms }) => format!(", public check OK in {latency_ms} ms"),
+        Some(tunnel::PublicCheckResult::Failed { cause }) => format!(", public check FAILED: {cause}"),
         None => String::new(),
     };
     format!("{} by {}, {state}{at}{check}", status.name, status.plugin)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tunnel_that_is_closed_or_failed_says_so() {
+        let status = |state: Value| {
+            let mut status = json!({
+                "name": "main", "plugin": "tunnel-bore", "title": "bore", "encryption": null, "url": null,
+                "url_propagating": false,
+                "fixed_listen": false, "since": 0, "statistics": null, "reconnects": 0, "public_check": null, "swap": null,
+            });
+            let both = status.as_object_mut().zip(state.as_object());
+            both.into_iter()
+                .for_each(|(status, state)| status.extend(state.clone()));
+            line(&serde_json::from_value(status).unwrap())
+        };
+        assert_eq!(status(json!({ "state": "off" })), "main by tunnel-bore, closed");
+        assert_eq!(status(json!({ "state": "stopping" })), "main by tunnel-bore, closing");
+        assert_eq!(
+            status(json!({ "state": "failed", "cause": "it is gone", "fix": "run `nexus tunnel start main`" })),
+            "main by tunnel-bore, failed: it is gone. To fix: run `nexus tunnel start main`"
+        );
+        assert_eq!(
+            status(json!({ "state": "up", "connections": 1, "url": "https://a.example" })),
+            "main by tunnel-bore, open at https://a.example"
+        );
+    }
+
+    #[test]
+    fn what_a_command_did_not_open_has_its_reason_and_what_happens_next() {
+        let refused = |again| Refused {
+            cause: "it is gone".to_owned(),
+            fix: Some("put it back".to_owned()),
+            again,
+        };
+        for (again, next) in [
+            (None, ""),
+            (Some(None), " The tunnel is not open yet; Nexus keeps trying."),
+            (Some(Some(2_500)), " The tunnel is not open yet; Nexus retries in 2 s."),
+        ] {
+            assert_eq!(
+                not_open(&refused(again), 1_000, None),
+                format!("it is gone.{next} To fix: put it back")
+            );
+        }
+    }
 }

@@ -154,7 +154,7 @@ mod tests {
     fn an_abstract_socket_is_reached() {
         use std::os::linux::net::SocketAddrExt as _;
         use std::os::unix::net::{SocketAddr, UnixDatagram};
-        let name = format!("nexus-test-{}", nexus_model::time::random_token().unwrap());
+        let name = format!("nexus-test-{}", nexus_model::random::random_token().unwrap());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         notify_abstract(name.as_bytes(), &[NotifyState::Ready, NotifyState::Status("here")]).unwrap();
         let mut heard = [0; 64];

@@ -4,14 +4,14 @@ use super::logging;
 use super::signals::Stops;
 use super::systemd::Manager;
 use super::terminal::say;
-use crate::app::{App, Rereading};
+use crate::app::{App, ReloadHooks};
 use nexus_chat::{BackendStatus, Phase};
-use nexus_config::ownership;
 use nexus_config::resolved::Config;
+use nexus_config::{command, ownership};
 use nexus_logging::logfile::Background;
 use nexus_model::trouble::sentence;
 use nexus_model::tunnel::{TunnelState, TunnelStatus};
-use nexus_web::http::starting_page::Front;
+use nexus_web::http::starting_page::StartupSwitch;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,13 +29,14 @@ const START_SAID: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What keeps Nexus from starting: the data folder in use, the port taken, a database that cannot be opened.
-pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
+pub(super) async fn up(config: Config, rereading: ReloadHooks, terminal: &Arc<Background>) -> anyhow::Result<ExitCode> {
     let mut stops = Stops::catch()?;
     if let Some(few) = nexus_web::http::open_files::raise() {
         tracing::warn!("{few}");
     }
     let manager = Arc::new(Manager::of_this_process());
-    let front = Front::default();
+    let front = StartupSwitch::default();
+    let file = config.file.clone();
     let app = {
         let mut starting = std::pin::pin!(App::start(config, rereading, front.clone()));
         let mut patience = tokio::time::interval(START_SAID);
@@ -61,9 +62,8 @@ pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Back
     match app.setup_link() {
         // Others of the machine may read the journal, and it is kept.
         Some(_) if logging::stderr_is_kept() => terminal.say(&format!(
-            "There is no account yet. To create the owner account, run on this machine: nexus user add NAME \
-             --data-dir {}",
-            app.data_dir().display()
+            "There is no account yet. To create the owner account, run on this machine: {}",
+            command("user add NAME", file.as_deref(), Some(app.data_dir()))
         )),
         // On the terminal and nowhere else: not in the log, which is kept.
         Some(link) => terminal.say(&format!(
@@ -74,7 +74,7 @@ pub(super) async fn up(config: Config, rereading: Rereading, terminal: &Arc<Back
     }
     tokio::spawn(tell_what_is_missing(
         app.chat_status(),
-        app.data_dir().to_owned(),
+        (file, app.data_dir().to_owned()),
         Arc::clone(terminal),
     ));
     let told = tell_the_manager(&manager, &app);
@@ -140,7 +140,7 @@ fn summary(address: SocketAddr, chat: &BackendStatus, tunnels: &[TunnelStatus]) 
 /// Once when the backend's program is found missing, and once when it is there after all.
 async fn tell_what_is_missing(
     mut status: watch::Receiver<BackendStatus>,
-    data_dir: PathBuf,
+    (file, data_dir): (Option<PathBuf>, PathBuf),
     terminal: Arc<Background>,
 ) {
     let mut was_missing = false;
@@ -149,9 +149,9 @@ async fn tell_what_is_missing(
         match missing {
             Some(missing) if !was_missing => terminal.say(&format!(
                 "  {title} is not ready: the page shows the reason and an example backend without a model.\n  To \
-                 install the tested version: nexus setup {title} --data-dir {dir}\n  Nexus detects it automatically.\n",
+                 install the tested version: {setup}\n  Nexus detects it automatically.\n",
                 title = missing.title,
-                dir = data_dir.display()
+                setup = command(&format!("setup {}", missing.title), file.as_deref(), Some(&data_dir))
             )),
             None if was_missing => terminal.say("  The chat backend was found and is used from now on.\n"),
             _ => {}
@@ -169,7 +169,7 @@ async fn tell_what_is_missing(
 /// # Errors
 /// The file, or its folder, with the line that corrects it.
 pub(super) fn refuse_a_file_of_others(file: &Path) -> anyhow::Result<()> {
-    ownership::is_ours(file).map_err(|(why, fix)| anyhow::anyhow!(sentence(&why, Some(&fix))))
+    ownership::is_ours(file).map_err(|(cause, fix)| anyhow::anyhow!(sentence(&cause, Some(&fix))))
 }
 
 #[cfg(all(test, unix))]

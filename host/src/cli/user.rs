@@ -147,7 +147,10 @@ pub async fn run(
                 count(gone.devices, "known device")
             )?;
             if auth.accounts().await.map_err(said)?.is_empty() {
-                writeln!(out, "Nobody can log in now. To add an account: nexus user add NAME")?;
+                writeln!(
+                    out,
+                    "Nobody can log in now. To add an account, run `nexus user add NAME`."
+                )?;
             }
         }
         UserCommand::Unlock { account } => {
@@ -206,11 +209,11 @@ async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Inpu
 fn said(e: AuthError) -> anyhow::Error {
     match e {
         // The name is in the command: no field was asked for.
-        AuthError::Rejected { field, why } if field == "account" => anyhow::anyhow!("{}", uncapitalized(&why)),
-        AuthError::Rejected { field, why } => {
+        AuthError::Rejected { field, cause } if field == "account" => anyhow::anyhow!("{}", uncapitalized(&cause)),
+        AuthError::Rejected { field, cause } => {
             anyhow::anyhow!(
                 "{}",
-                uncapitalized(&sentence(&why, Some(&format!("enter another {field}"))))
+                uncapitalized(&sentence(&cause, Some(&format!("enter another {field}"))))
             )
         }
         other => other.into(),
@@ -310,7 +313,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn who_cannot_be_asked_is_told_so_before_anything_is_loaded() {
+    fn an_input_without_a_terminal_is_refused_before_anything_is_loaded() {
         let nobody = tempfile::tempfile().unwrap();
         let add = |password_stdin| UserCommand::Add {
             account: "a".into(),

@@ -11,18 +11,18 @@ use tokio::time::Instant;
 
 /// What was told of the tunnels.
 #[derive(Debug, Default)]
-pub(super) struct Tunnels(BTreeMap<String, Told>);
+pub(super) struct Tunnels(BTreeMap<String, SentNotices>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct SentNotices {
     url: Option<String>,
-    down: Down,
+    down: OutageState,
     /// Since when no request gets through, while nobody was told.
     outage: Option<Instant>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Down {
+enum OutageState {
     #[default]
     No,
     /// It is tried again.
@@ -46,14 +46,14 @@ impl Tunnels {
                 at: now,
             };
             let unreached = match tunnel.public_check.as_ref().map(|check| &check.result) {
-                Some(PublicCheckResult::Failed { why }) => Some(why),
+                Some(PublicCheckResult::Failed { cause }) => Some(cause),
                 Some(PublicCheckResult::Passed { .. }) | None => None,
             };
             let out = match (&tunnel.state, unreached) {
-                (TunnelState::Up { .. } | TunnelState::Degraded { .. }, Some(why)) => {
-                    Some(format!("failed its public check: {why}"))
+                (TunnelState::Up { .. } | TunnelState::Degraded { .. }, Some(cause)) => {
+                    Some(format!("failed its public check: {cause}"))
                 }
-                (TunnelState::Reconnecting { why }, _) => Some(format!("does not pass requests: {why}")),
+                (TunnelState::Reconnecting { cause }, _) => Some(format!("does not pass requests: {cause}")),
                 (
                     TunnelState::Up { .. } | TunnelState::Degraded { .. } | TunnelState::Off | TunnelState::Stopping,
                     _,
@@ -65,17 +65,17 @@ impl Tunnels {
             };
             if let Some(text) = out {
                 let since = *told.outage.get_or_insert_with(Instant::now);
-                if since.elapsed() >= NOTIFY_OUTAGE && told.down == Down::No {
-                    (told.url, told.down) = (None, Down::ForNow);
+                if since.elapsed() >= NOTIFY_OUTAGE && told.down == OutageState::No {
+                    (told.url, told.down) = (None, OutageState::ForNow);
                     let text = format!("The tunnel {} {text}", tunnel.name);
                     notices.push(say(NoticeKind::TunnelFailed, text, None));
                 }
                 continue;
             }
             let down = match &tunnel.state {
-                TunnelState::Up { .. } if tunnel.fresh => continue,
+                TunnelState::Up { .. } if tunnel.url_propagating => continue,
                 TunnelState::Up { .. } => {
-                    told.down = Down::No;
+                    told.down = OutageState::No;
                     if tunnel.url.is_some() && tunnel.url != told.url {
                         told.url.clone_from(&tunnel.url);
                         let text = format!("The tunnel {} is open.", tunnel.name);
@@ -83,14 +83,17 @@ impl Tunnels {
                     }
                     continue;
                 }
-                TunnelState::Waiting { why, .. } => {
-                    (Down::ForNow, format!("does not open; Nexus keeps retrying: {why}"))
+                TunnelState::Waiting { cause, .. } => (
+                    OutageState::ForNow,
+                    format!("does not open; Nexus keeps retrying: {cause}"),
+                ),
+                TunnelState::Failed { cause, .. } => {
+                    (OutageState::ForGood, format!("failed and needs attention: {cause}"))
                 }
-                TunnelState::Failed { why, .. } => (Down::ForGood, format!("failed and needs attention: {why}")),
                 _ => continue,
             };
             if down.0 > told.down {
-                *told = Told {
+                *told = SentNotices {
                     url: None,
                     down: down.0,
                     outage: told.outage,
@@ -104,7 +107,7 @@ impl Tunnels {
 
     /// When an outage that nobody was told of has lasted long enough.
     pub(super) fn due(&self) -> Option<Instant> {
-        let outages = self.0.values().filter(|told| told.down == Down::No);
+        let outages = self.0.values().filter(|told| told.down == OutageState::No);
         outages.filter_map(|told| Some(told.outage? + NOTIFY_OUTAGE)).min()
     }
 }
@@ -116,15 +119,15 @@ pub(super) struct Backend(bool);
 impl Backend {
     pub(super) fn see(&mut self, title: &str, phase: &Phase, now: Millis) -> Option<Notice> {
         let failed = match phase {
-            Phase::Failed { why, .. } => Some(why),
+            Phase::Failed { cause, .. } => Some(cause),
             _ => None,
         };
         let before = std::mem::replace(&mut self.0, failed.is_some());
-        let why = failed.filter(|_| !before)?;
+        let cause = failed.filter(|_| !before)?;
         Some(Notice {
             event: NoticeKind::BackendFailed,
             subject: "chat".to_owned(),
-            text: format!("{title} failed and needs attention: {why}"),
+            text: format!("{title} failed and needs attention: {cause}"),
             url: None,
             at: now,
         })
@@ -170,7 +173,7 @@ mod tests {
             encryption: Some(Encryption::None),
             state,
             url: url.map(Into::into),
-            fresh: false,
+            url_propagating: false,
             fixed_listen: false,
             since: 0,
             statistics: None,
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_once_and_a_failure_once_for_each_outage() {
+    fn an_address_is_reported_once_and_a_failure_once_for_each_outage() {
         let mut seen = Tunnels::default();
         let mut see = |state: &TunnelState, url| {
             let found = seen.see(&[tunnel(state.clone(), url)], 5);
@@ -189,24 +192,24 @@ mod tests {
         };
         let up = TunnelState::Up { connections: 1 };
         let waits = TunnelState::Waiting {
-            why: "no route".into(),
-            hint: None,
+            cause: "no route".into(),
+            fix: None,
             at: 9,
         };
         let failed = TunnelState::Failed {
-            why: "refused".into(),
-            hint: None,
+            cause: "refused".into(),
+            fix: None,
         };
         let url = |text: &str| vec![(NoticeKind::TunnelUrl, Some(text.to_owned()))];
         let down = vec![(NoticeKind::TunnelFailed, None)];
-        assert!(see(&TunnelState::Starting { what: "x".into() }, Some("http://a")).is_empty());
+        assert!(see(&TunnelState::Starting { progress: "x".into() }, Some("http://a")).is_empty());
         assert_eq!(see(&up, Some("http://a")), url("http://a"));
         assert!(see(&TunnelState::Up { connections: 4 }, Some("http://a")).is_empty());
         assert!(see(&TunnelState::Off, None).is_empty());
         assert!(see(&up, Some("http://a")).is_empty(), "it is known");
         assert_eq!(see(&up, Some("http://b")), url("http://b"));
         assert_eq!(see(&waits, None), down);
-        assert!(see(&TunnelState::Starting { what: "x".into() }, None).is_empty());
+        assert!(see(&TunnelState::Starting { progress: "x".into() }, None).is_empty());
         assert!(see(&waits, None).is_empty(), "the same outage");
         assert_eq!(see(&failed, None), down, "now it is final");
         assert!(see(&failed, None).is_empty());
@@ -215,14 +218,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_is_told_once_it_has_lasted_and_the_end_of_it_with_the_address() {
+    async fn an_outage_is_reported_once_it_has_lasted_and_its_end_with_the_address() {
         use nexus_model::tunnel::PublicCheck;
-        let lost = TunnelState::Reconnecting { why: "no route".into() };
-        let unreached = |why: &str| {
+        let lost = TunnelState::Reconnecting {
+            cause: "no route".into(),
+        };
+        let unreached = |cause: &str| {
             let mut status = tunnel(TunnelState::Up { connections: 1 }, Some("http://a"));
             status.public_check = Some(PublicCheck {
                 at: 1,
-                result: PublicCheckResult::Failed { why: why.into() },
+                result: PublicCheckResult::Failed { cause: cause.into() },
             });
             status
         };
@@ -250,21 +255,21 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_was_made_just_now_is_not_told_yet() {
+    fn an_address_that_was_made_just_now_is_not_reported_yet() {
         let mut seen = Tunnels::default();
         let mut status = tunnel(TunnelState::Up { connections: 1 }, Some("https://a"));
-        status.fresh = true;
+        status.url_propagating = true;
         assert!(seen.see(std::slice::from_ref(&status), 1).is_empty());
-        status.fresh = false;
+        status.url_propagating = false;
         assert_eq!(seen.see(&[status], 2).len(), 1);
     }
 
     #[test]
-    fn a_backend_and_a_plugin_that_failed_are_told_once() {
+    fn a_backend_and_a_plugin_that_failed_are_reported_once() {
         let mut backend = Backend::default();
         let failed = Phase::Failed {
-            why: "no such model".into(),
-            hint: None,
+            cause: "no such model".into(),
+            fix: None,
         };
         assert_eq!(backend.see("opencode", &Phase::Up, 1), None);
         let told = backend.see("opencode", &failed, 2).unwrap();

@@ -93,17 +93,17 @@ async fn work(channel: Arc<dyn Channel>, mut notices: mpsc::Receiver<Notice>) {
         let mut left = channel.again();
         loop {
             let told = tokio::time::timeout(limits::NOTIFY_TRY * 2, channel.tell(&notice)).await;
-            let why = match told {
+            let cause = match told {
                 Ok(Ok(())) => break,
-                Ok(Err(why)) => why,
+                Ok(Err(cause)) => cause,
                 Err(_) => "no end of it".to_owned(),
             };
             let event = notice.event.word();
             if left == 0 {
-                tracing::warn!(event, "cannot notify {}: {why}", channel.name());
+                tracing::warn!(event, "cannot notify {}: {cause}", channel.name());
                 break;
             }
-            tracing::debug!(event, "cannot notify {}, retrying: {why}", channel.name());
+            tracing::debug!(event, "cannot notify {}, retrying: {cause}", channel.name());
             left -= 1;
             tokio::time::sleep(pause).await;
             pause *= 4;
@@ -115,6 +115,7 @@ async fn work(channel: Arc<dyn Channel>, mut notices: mpsc::Receiver<Notice>) {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use nexus_testkit::wait;
     use std::sync::Mutex;
     use std::time::Duration;
 
@@ -150,6 +151,10 @@ mod tests {
         (Arc::new(Fake { fails, told }), heard)
     }
 
+    async fn next(heard: &mut mpsc::UnboundedReceiver<(Instant, String)>) -> (Instant, String) {
+        wait::within("the next notice", heard.recv()).await.unwrap()
+    }
+
     fn notice(event: NoticeKind, text: &str) -> Notice {
         Notice {
             event,
@@ -170,8 +175,8 @@ mod tests {
             notifier.tell(notice(NoticeKind::TunnelUrl, text));
             tokio::task::yield_now().await;
         }
-        assert_eq!(heard.recv().await.unwrap(), (begun, "first".into()));
-        let (at, text) = heard.recv().await.unwrap();
+        assert_eq!(next(&mut heard).await, (begun, "first".into()));
+        let (at, text) = next(&mut heard).await;
         assert_eq!(text, "third");
         assert_eq!((at - begun).as_secs(), limits::NOTIFY_PAUSE.as_secs());
         assert!(heard.try_recv().is_err());
@@ -185,15 +190,15 @@ mod tests {
         let notifier = Notifier::start(BTreeSet::from(NoticeKind::ALL), vec![slow, dead, good]);
         let begun = Instant::now();
         notifier.tell(notice(NoticeKind::TunnelUrl, "here"));
-        assert_eq!(soon.recv().await.unwrap().0, begun);
-        let (at, _) = late.recv().await.unwrap();
+        assert_eq!(next(&mut soon).await.0, begun);
+        let (at, _) = next(&mut late).await;
         // 1, 4 and 16 pauses.
         assert_eq!((at - begun).as_secs(), (limits::NOTIFY_AGAIN * 21).as_secs());
         tokio::time::sleep(Duration::from_secs(600)).await;
         assert!(never.try_recv().is_err());
         // The next message is retried.
         notifier.tell(notice(NoticeKind::TunnelUrl, "again"));
-        assert_eq!(never.recv().await.unwrap().1, "again");
+        assert_eq!(next(&mut never).await.1, "again");
     }
 
     #[tokio::test(start_paused = true)]

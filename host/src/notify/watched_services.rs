@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 /// What is watched.
-pub(crate) struct Watched {
+pub(crate) struct NoticeSources {
     pub(crate) tunnels: watch::Receiver<Vec<TunnelStatus>>,
     pub(crate) chat: watch::Receiver<BackendStatus>,
     pub(crate) plugins: watch::Receiver<Vec<PluginStatus>>,
@@ -29,7 +29,7 @@ pub(crate) struct Watched {
 /// The webhook's address is none: as the status page shows it.
 pub(crate) fn start(
     notify: &Notify,
-    watched: Watched,
+    watched: NoticeSources,
     processes: &Arc<dyn Processes>,
     clock: Arc<dyn Clock>,
 ) -> Result<JoinHandle<()>, Trouble> {
@@ -39,7 +39,7 @@ pub(crate) fn start(
     Ok(tokio::spawn(watch_all(watched, notifier, clock)))
 }
 
-async fn watch_all(mut watched: Watched, notifier: Notifier, clock: Arc<dyn Clock>) {
+async fn watch_all(mut watched: NoticeSources, notifier: Notifier, clock: Arc<dyn Clock>) {
     let (mut tunnels, mut backend, mut plugins) = (
         conditions::Tunnels::default(),
         conditions::Backend::default(),

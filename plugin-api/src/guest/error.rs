@@ -32,38 +32,43 @@ mod tests {
 
     #[test]
     fn what_the_host_says_is_parted_into_a_cause_and_a_fix() {
-        use crate::guest::{job::explained, process::missing};
-        let denied = explained(
-            "It may not store data. To allow it, add these lines:\n[x]\n",
+        use crate::guest::{job::permanent_from_text, process::program_not_found};
+        let denied = permanent_from_text(
+            "It has no permission to store data. To fix: add these lines:\n[x]\n",
             "report it",
         );
         assert_eq!(
             (denied.message.as_str(), denied.hint.as_deref()),
-            ("It may not store data.", Some("add these lines:\n[x]"))
+            ("It has no permission to store data.", Some("add these lines:\n[x]"))
         );
-        let other = explained("It asks for nothing.\n", "report it");
+        let full = permanent_from_text(
+            "It waits for 64 streams at once, its limit. To fix: add these lines:\n[y]",
+            "report it",
+        );
+        assert_eq!(
+            (full.message.as_str(), full.hint.as_deref()),
+            (
+                "It waits for 64 streams at once, its limit.",
+                Some("add these lines:\n[y]")
+            )
+        );
+        let other = permanent_from_text("It asks for nothing.\n", "report it");
         assert_eq!(
             (other.message.as_str(), other.hint.as_deref()),
             ("It asks for nothing.", Some("report it"))
         );
         assert_eq!(
-            missing("`x` was not found. To fix: if it is elsewhere, say so\n", "install it"),
+            program_not_found("`x` was not found. To fix: if it is elsewhere, say so\n", "install it"),
             "`x` was not found. To fix: install it. Or if it is elsewhere, say so"
         );
-        assert_eq!(missing("no x\n", "install it"), "no x To fix: install it");
+        assert_eq!(program_not_found("no x\n", "install it"), "no x. To fix: install it");
     }
 
     #[test]
     fn an_error_is_its_sentence() {
-        let denied = Error::Denied(
-            "The plugin x may not store data. To allow it, add these lines to the configuration:\n[plugin.x.grants]"
-                .to_owned(),
-        );
-        assert!(
-            denied
-                .text()
-                .ends_with("To allow it, add these lines to the configuration:\n[plugin.x.grants]")
-        );
+        let text = "The plugin x has no permission to store data. To fix: add these lines to the configuration:\n\
+                    [plugin.x.grants]";
+        assert_eq!(Error::Denied(text.to_owned()).text(), text);
         assert_eq!(String::from(Error::Cancelled), "The plugin is being stopped.");
     }
 }

@@ -190,13 +190,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_a_pair_costs_itself_and_not_the_answer() {
+    fn half_a_pair_is_replaced_and_the_answer_stays() {
         let all: Vec<String> = parse("u", br#"["kept","cut \ud83d"]"#).unwrap();
         assert_eq!(all, ["kept", "cut \u{fffd}"]);
     }
 
     #[test]
-    fn only_json_counts_as_json() {
+    fn only_json_is_taken_for_json() {
         assert!(is_json("application/json; charset=utf-8"));
         assert!(is_json("application/problem+json"));
         assert!(!is_json("text/html"));

@@ -1,6 +1,7 @@
 //! Long calls: a task that writes events until the host cancels it.
 
 use super::caps::types::{Failure, FailureKind};
+use crate::error_text::cause_and_fix;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -17,39 +18,39 @@ pub struct Events<E: 'static> {
     stream: StreamWriter<E>,
 }
 
-/// `Gone`: the host no longer reads, so it is time to stop.
+/// `HostDisconnected`: the host no longer reads, so it is time to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone;
+pub struct HostDisconnected;
 
 impl<E: 'static> Events<E> {
     /// Waits until the host has taken the event.
-    pub async fn send(&mut self, event: E) -> Result<(), Gone> {
+    pub async fn send(&mut self, event: E) -> Result<(), HostDisconnected> {
         match self.stream.write_one(event).await {
             None => Ok(()),
-            Some(_) => Err(Gone),
+            Some(_) => Err(HostDisconnected),
         }
     }
 
     /// Does as [`Self::send`], for several at once: that is cheaper than one by one.
-    pub async fn send_all(&mut self, events: Vec<E>) -> Result<(), Gone> {
+    pub async fn send_all(&mut self, events: Vec<E>) -> Result<(), HostDisconnected> {
         if events.is_empty() || self.stream.write_all(events).await.is_empty() {
             Ok(())
         } else {
-            Err(Gone)
+            Err(HostDisconnected)
         }
     }
 }
 
-/// `Cancel` is the host's wish that a call ends.
+/// `Cancel` completes when the host cancels a call.
 pub struct Cancel {
-    wish: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    signal: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl Cancel {
     /// Takes the future that completes when the host cancels.
-    pub fn new(wish: impl Future<Output = ()> + 'static) -> Self {
+    pub fn new(signal: impl Future<Output = ()> + 'static) -> Self {
         Self {
-            wish: Some(Box::pin(wish)),
+            signal: Some(Box::pin(signal)),
         }
     }
 
@@ -58,11 +59,11 @@ impl Cancel {
     pub async fn select<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|cx| {
-            match &mut self.wish {
+            match &mut self.signal {
                 None => return Poll::Ready(None),
-                Some(wish) => {
-                    if wish.as_mut().poll(cx).is_ready() {
-                        self.wish = None;
+                Some(signal) => {
+                    if signal.as_mut().poll(cx).is_ready() {
+                        self.signal = None;
                         return Poll::Ready(None);
                     }
                 }
@@ -79,7 +80,7 @@ impl Cancel {
 
     /// Tells whether the host has canceled, as far as that was noticed.
     pub fn is_cancelled(&self) -> bool {
-        self.wish.is_none()
+        self.signal.is_none()
     }
 }
 
@@ -94,7 +95,7 @@ pub async fn race<T>(a: impl Future<Output = T>, b: impl Future<Output = T>) -> 
 }
 
 /// `within` is the value of `work`, or `None` after `milliseconds`.
-pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
+pub async fn timeout<T>(milliseconds: u64, work: impl Future<Output = T>) -> Option<T> {
     race(async { Some(work.await) }, async {
         super::caps::clock::sleep(milliseconds).await;
         None
@@ -102,7 +103,7 @@ pub async fn within<T>(milliseconds: u64, work: impl Future<Output = T>) -> Opti
     .await
 }
 
-/// What the host reads if the task is dropped without an outcome.
+/// `unfinished` is the outcome of a task that was dropped without one.
 #[allow(dead_code)] // `auth` has no long calls
 pub(crate) fn unfinished() -> Result<(), Failure> {
     Err(retry("the plugin's task ended without a result"))
@@ -137,14 +138,10 @@ pub fn retry(message: impl Into<String>) -> Failure {
     }
 }
 
-/// `explained` is [`permanent`] from a text of the host, which may name the fix itself: behind `To fix: `, or a grant behind
-/// `To allow it, `. `fix` is for a text that names none.
-pub fn explained(text: &str, fix: &str) -> Failure {
-    let named = ["To fix: ", "To allow it, "]
-        .iter()
-        .find_map(|mark| text.split_once(mark));
-    let (why, fix) = named.unwrap_or((text, fix));
-    permanent(why.trim_end(), fix.trim_end())
+/// `permanent_from_text` is [`permanent`] from a text of the host, which may name the fix itself; `fix` is for one that names none.
+pub fn permanent_from_text(text: &str, fix: &str) -> Failure {
+    let (why, named) = cause_and_fix(text);
+    permanent(why, named.unwrap_or(fix))
 }
 
 /// `permanent` is a failure after which starting again cannot help until somebody does what `hint` says: what follows "To fix: ".

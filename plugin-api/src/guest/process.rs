@@ -5,6 +5,7 @@ pub use super::caps::process::{
     EnvironmentBase, Exit, HttpStep, Outcome, OutputMode, OutputStream, Running, Signal, StopStep,
 };
 use super::caps::types::Error;
+use crate::error_text::{cause_and_fix, sentence};
 use crate::process_ext::UNLESS_PRESENT;
 pub use crate::process_ext::UnlessPresent;
 
@@ -113,17 +114,17 @@ pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
     last.into()
 }
 
-/// `missing` tells of a program that was not found, as `availability` says it, with both ways to get it: the host's own text says where it was
-/// looked for and how to name another place. `install`: what follows "To fix: ".
-pub fn missing(not_found: &str, install: &str) -> String {
-    match not_found.split_once("To fix: ") {
-        Some((why, place)) => format!("{why}To fix: {install}. Or {}", place.trim_end()),
-        None => format!("{} To fix: {install}", not_found.trim_end()),
+/// `program_not_found` tells of a program that was not found, as `availability` says it, with both ways to get it: the host's own
+/// text says where it was looked for and how to name another place. `install` is the fix that installs it.
+pub fn program_not_found(not_found: &str, install: &str) -> String {
+    match cause_and_fix(not_found) {
+        (why, Some(place)) => sentence(why, Some(&format!("{install}. Or {place}"))),
+        (why, None) => sentence(why, Some(install)),
     }
 }
 
-/// `describe` is how it ended, in words: `exit code 1`, `signal 9`.
-pub fn describe(exit: &Exit) -> String {
+/// `describe_exit` is how it ended, in words: `exit code 1`, `signal 9`.
+pub fn describe_exit(exit: &Exit) -> String {
     match (exit.code, exit.signal) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

@@ -4,29 +4,36 @@
 pub use super::bindings::tunnel as __world;
 pub use super::bindings::tunnel::exports::nexus::plugin::tunnel::*;
 pub use super::caps::types::{Availability, Error, Ext, Failure, FailureKind};
-use super::job::{Cancel, Events, Gone, Job, explained, retry};
-use super::process::{Command, missing};
+use super::job::{Cancel, Events, HostDisconnected, Job, permanent_from_text, retry};
+use super::process::{Command, program_not_found};
+use crate::error_text::{cause_and_fix, sentence};
 
 /// `VERSION_TIMEOUT` is the time in milliseconds until the provider's program has said its version.
 const VERSION_TIMEOUT: u64 = 10_000;
 
-/// `refused` is a host function's refusal as the end of the tunnel. `install` says how to get the provider's program, as
-/// what follows "To fix: ".
-pub fn refused(error: Error, install: &str) -> Failure {
+/// `host_failure` is a host function's refusal as the end of the tunnel. `install` is the fix that installs the provider's
+/// program.
+pub fn host_failure(error: Error, install: &str) -> Failure {
     const BUG: &str = "report this to the author of the plugin: it is a bug";
     match error {
-        Error::Denied(text) | Error::Invalid(text) => explained(&text, BUG),
-        Error::NotFound(text) => explained(&missing(&text, install), install),
-        other => retry(other.text()),
+        Error::Denied(text) | Error::Invalid(text) => permanent_from_text(&text, BUG),
+        Error::NotFound(text) => permanent_from_text(&program_not_found(&text, install), install),
+        other => {
+            let (why, fix) = cause_and_fix(other.text());
+            Failure {
+                hint: fix.map(str::to_owned),
+                ..retry(why)
+            }
+        }
     }
 }
 
 /// Tells the host of an event. Where it stops reading without a cancel, the process stays for the next instance.
-pub async fn say(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
+pub async fn send_event(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
     events
         .send(event)
         .await
-        .map_err(|Gone| retry("The host stopped reading the tunnel's events."))
+        .map_err(|HostDisconnected| retry("The host stopped reading the tunnel's events."))
 }
 
 /// Runs `binary argument` and lets `version` read what it writes, on stderr where nothing is on stdout: the version, or
@@ -45,17 +52,14 @@ pub async fn check_availability(
                 Err(text) => Availability::Unsuitable(text),
             }
         }
-        Ok(output) => Availability::Unsuitable(format!(
-            "`{binary} {argument}` failed: {}. To fix: {install}",
-            output.stderr.lines().next().unwrap_or("it printed nothing")
-        )),
-        Err(Error::NotFound(text)) => Availability::Missing(missing(&text, install)),
+        Ok(output) => {
+            let why = output.stderr.lines().next().unwrap_or("it printed nothing");
+            Availability::Unsuitable(sentence(&format!("`{binary} {argument}` failed: {why}"), Some(install)))
+        }
+        Err(Error::NotFound(text)) => Availability::Missing(program_not_found(&text, install)),
         Err(error) => {
-            let Failure { message, hint, .. } = refused(error, install);
-            Availability::Unsuitable(match hint {
-                Some(fix) => format!("{message} To fix: {fix}"),
-                None => message,
-            })
+            let Failure { message, hint, .. } = host_failure(error, install);
+            Availability::Unsuitable(sentence(&message, hint.as_deref()))
         }
     }
 }

@@ -13,20 +13,20 @@ pub const MANIFEST_ENTRIES: usize = 64;
 /// `MANIFEST_MEMORY` is what a component of 32 bits can address, in bytes.
 pub const MANIFEST_MEMORY: u64 = 4 << 30;
 
-/// `shown` is some of it, for a message: in one line, each character seen.
-pub(crate) fn shown(found: &str) -> String {
+/// `excerpt` is some of it, for a message: in one line, each character seen.
+pub(crate) fn excerpt(found: &str) -> String {
     let cut: String = found.chars().take(80).collect();
     let cut = if cut.len() < found.len() { cut + "…" } else { cut };
     text::line(&cut).into_owned()
 }
 
 /// Tells whether it is one line, and has nothing in it that is taken for something else.
-pub(crate) fn seen(value: &str) -> bool {
+pub(crate) fn is_visible(value: &str) -> bool {
     !value.contains(['\n', '\t']) && text::literal(value) == value
 }
 
 /// Refuses a list or a table with too many entries.
-pub(crate) fn few(what: &str, count: usize) -> Result<(), String> {
+pub(crate) fn check_count(what: &str, count: usize) -> Result<(), String> {
     if count > MANIFEST_ENTRIES {
         return Err(format!("{what} has {count} entries; the limit is {MANIFEST_ENTRIES}"));
     }
@@ -34,7 +34,7 @@ pub(crate) fn few(what: &str, count: usize) -> Result<(), String> {
 }
 
 /// Refuses a name, a version, or an address that is too long.
-pub(crate) fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
+pub(crate) fn check_length<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
     if value.len() > MANIFEST_WORD {
         return Err(format!(
             "{what} has {} bytes; the limit is {MANIFEST_WORD}",
@@ -45,7 +45,7 @@ pub(crate) fn word<'a>(what: &str, value: &'a str) -> Result<&'a str, String> {
 }
 
 /// Refuses a text of more than `most` bytes, and makes one line of it.
-pub(crate) fn one_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
+pub(crate) fn clean_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
     if value.len() > most {
         return Err(format!("{what} has {} bytes; the limit is {most}", value.len()));
     }

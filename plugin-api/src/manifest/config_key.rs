@@ -1,6 +1,6 @@
 //! `[config.KEY]`: a key of the plugin's configuration, its type and what it may be.
 
-use super::bounds::{MANIFEST_WORD, few, seen, shown};
+use super::bounds::{MANIFEST_WORD, check_count, excerpt, is_visible};
 use crate::text;
 use serde::{Deserialize, Serialize};
 
@@ -40,18 +40,18 @@ impl ConfigKey {
         if self.secret && self.kind != ValueType::String {
             return Err(format!("a secret must be a string, but this is {}", self.kind));
         }
-        few("one_of", self.one_of.len())?;
+        check_count("one_of", self.one_of.len())?;
         if !self.one_of.is_empty() && self.kind != ValueType::String {
             return Err(format!("`one_of` is for strings, this is {}", self.kind));
         }
         if let Some(hides) = self
             .one_of
             .iter()
-            .find(|value| value.len() > MANIFEST_WORD || !seen(value))
+            .find(|value| value.len() > MANIFEST_WORD || !is_visible(value))
         {
             return Err(format!(
                 "`one_of` has \"{}\": expected at most {MANIFEST_WORD} bytes without invisible characters",
-                shown(hides)
+                excerpt(hides)
             ));
         }
         let Some(default) = &self.default else { return Ok(()) };
@@ -65,7 +65,7 @@ impl ConfigKey {
         if let Some(value) = default.as_str().filter(|value| !allowed(value)) {
             return Err(format!(
                 "the default \"{}\" is none of `one_of`: {}",
-                shown(value),
+                excerpt(value),
                 self.one_of.join(", ")
             ));
         }
@@ -79,7 +79,10 @@ impl ConfigKey {
             other => other.as_str().into_iter().collect(),
         };
         match texts.iter().find(|value| text::prose(value) != **value) {
-            Some(hides) => Err(format!("the default has an invisible character: \"{}\"", shown(hides))),
+            Some(hides) => Err(format!(
+                "the default has an invisible character: \"{}\"",
+                excerpt(hides)
+            )),
             None => Ok(()),
         }
     }

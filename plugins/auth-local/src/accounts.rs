@@ -5,7 +5,7 @@
 //! the two writes leaves a credential that no name leads to. The subject is random and not the name,
 //! so that a name that is given away later does not inherit what belonged to somebody else.
 
-use crate::password_hash::{self, Broken, Match};
+use crate::password_hash::{self, PasswordHashError, Verification};
 use crate::password_rules;
 use argon2::Params;
 use nexus_plugin_api::auth::Error;
@@ -17,13 +17,13 @@ pub(crate) const ACCOUNT: &str = "account";
 pub(crate) const PASSWORD: &str = "password";
 pub(crate) const REPEAT: &str = "repeat";
 pub(crate) const CURRENT: &str = "current";
-/// Another name for [`PASSWORD`] in a change, where a form has the present one beside it.
+/// `NEW` is another name for [`PASSWORD`] in a change, for a form that also has the current password.
 pub(crate) const NEW: &str = "new";
 
-/// A store key has at most 256 bytes.
+/// `ACCOUNT_MAX_BYTES` keeps the key of an account below 256 bytes, the limit of a store key.
 const ACCOUNT_MAX_BYTES: usize = 200;
 
-/// What this module needs of the host's store.
+/// `Store` is what this module needs of the host's store.
 pub(crate) trait Store {
     async fn get(&self, key: String) -> Result<Option<Vec<u8>>, Error>;
     async fn set(&self, key: String, value: Vec<u8>) -> Result<(), Error>;
@@ -31,23 +31,24 @@ pub(crate) trait Store {
     async fn compare_and_set(&self, key: String, expected: Option<Vec<u8>>, value: Vec<u8>) -> Result<bool, Error>;
 }
 
-/// The value of `subject/ID`.
+/// `Credential` is the value of `subject/ID`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Credential {
     account: String,
-    /// A PHC string.
+    /// `hash` is a PHC string.
     hash: String,
 }
 
-impl From<Broken> for Error {
-    fn from(broken: Broken) -> Self {
-        Self::Other(format!("Cannot check the password: {}.", broken.0))
+impl From<PasswordHashError> for Error {
+    fn from(error: PasswordHashError) -> Self {
+        Self::Other(format!("Cannot check the password: {}.", error.0))
     }
 }
 
 pub(crate) struct Accounts<S> {
     store: S,
-    /// For new hashes; a kept one with others is replaced when its owner logs in.
+    /// `params` are the parameters for new hashes; a stored hash with other parameters is replaced when its owner logs
+    /// in.
     params: Params,
 }
 
@@ -56,21 +57,20 @@ impl<S: Store> Accounts<S> {
         Self { store, params }
     }
 
-    /// The subject that the name and the password belong to; none: one of them is wrong, and it takes the same
-    /// work to say so whichever it is.
+    /// `login` is the subject of the account; `None`: the name or the password is wrong. Both take the same time.
     pub(crate) async fn login(&self, account: &str, password: &str) -> Result<Option<String>, Error> {
         let Some((subject, kept)) = self.find(account).await? else {
-            password_hash::pretend(password);
+            password_hash::verify_dummy(password);
             return Ok(None);
         };
         let credential = read(&subject, &kept)?;
         match password_hash::verify(password, &credential.hash, &self.params)? {
-            Match::Wrong => Ok(None),
-            Match::Right => Ok(Some(subject)),
-            Match::Outdated => {
+            Verification::Wrong => Ok(None),
+            Verification::Right => Ok(Some(subject)),
+            Verification::Outdated => {
                 let renewed = Credential {
                     account: credential.account,
-                    hash: password_hash::make(password, &self.params)?,
+                    hash: password_hash::hash_password(password, &self.params)?,
                 };
                 // If somebody changed it meanwhile, theirs stays; the login is right either way.
                 self.store
@@ -93,12 +93,12 @@ impl<S: Store> Accounts<S> {
             Err(outcome) => return Ok(outcome),
         };
         if self.store.get(account_key(account)).await?.is_some() {
-            return Ok(taken(account));
+            return Ok(name_taken(account));
         }
         let subject = new_subject()?;
         let credential = Credential {
             account: account.to_owned(),
-            hash: password_hash::make(password, &self.params)?,
+            hash: password_hash::hash_password(password, &self.params)?,
         };
         self.store.set(subject_key(&subject), write(&credential)?).await?;
         if self
@@ -109,14 +109,14 @@ impl<S: Store> Accounts<S> {
             return Ok(Outcome::Done(subject));
         }
         self.store.delete(subject_key(&subject)).await?;
-        Ok(taken(account))
+        Ok(name_taken(account))
     }
 
     pub(crate) async fn change(&self, subject: &str, input: &[Value]) -> Result<Outcome, Error> {
         let (kept, credential) = self.credential(subject).await?;
-        let current = value(input, CURRENT).unwrap_or_default();
+        let current = field_value(input, CURRENT).unwrap_or_default();
         // The present password first: the rules must not tell a stranger anything.
-        if password_hash::verify(current, &credential.hash, &self.params)? == Match::Wrong {
+        if password_hash::verify(current, &credential.hash, &self.params)? == Verification::Wrong {
             return Ok(Outcome::BadCredential);
         }
         let password = match new_password(&credential.account, input) {
@@ -140,7 +140,7 @@ impl<S: Store> Accounts<S> {
         }
     }
 
-    /// The name first: from then on nobody can log in, wherever this stops.
+    /// `remove` deletes the account's name before its credential, so that nobody can log in even if it is interrupted.
     pub(crate) async fn remove(&self, subject: &str) -> Result<(), Error> {
         let (_, credential) = self.credential(subject).await?;
         let key = account_key(&credential.account);
@@ -153,7 +153,7 @@ impl<S: Store> Accounts<S> {
     async fn replace(&self, subject: &str, kept: Vec<u8>, account: String, password: &str) -> Result<Outcome, Error> {
         let credential = Credential {
             account,
-            hash: password_hash::make(password, &self.params)?,
+            hash: password_hash::hash_password(password, &self.params)?,
         };
         if self
             .store
@@ -168,7 +168,7 @@ impl<S: Store> Accounts<S> {
         }
     }
 
-    /// The subject of a name, and its credential as it is kept.
+    /// `find` is the subject of an account, and its stored credential.
     async fn find(&self, account: &str) -> Result<Option<(String, Vec<u8>)>, Error> {
         if account.is_empty() || account.len() > ACCOUNT_MAX_BYTES {
             return Ok(None);
@@ -176,12 +176,12 @@ impl<S: Store> Accounts<S> {
         let Some(subject) = self.store.get(account_key(account)).await? else {
             return Ok(None);
         };
-        let subject = String::from_utf8(subject).map_err(|_| damaged(account))?;
+        let subject = String::from_utf8(subject).map_err(|_| damaged_entry(account))?;
         let kept = self
             .store
             .get(subject_key(&subject))
             .await?
-            .ok_or_else(|| damaged(&subject))?;
+            .ok_or_else(|| damaged_entry(&subject))?;
         Ok(Some((subject, kept)))
     }
 
@@ -193,21 +193,25 @@ impl<S: Store> Accounts<S> {
     }
 }
 
-/// What was typed into a field; none: the form had no such field.
-pub(crate) fn value<'a>(input: &'a [Value], name: &str) -> Option<&'a str> {
+/// `field_value` is the value of a field; `None`: the form had no such field.
+pub(crate) fn field_value<'a>(input: &'a [Value], name: &str) -> Option<&'a str> {
     input.iter().find(|v| v.name == name).map(|v| v.value.as_str())
 }
 
-/// The field that holds the new password, for the message beside it.
+/// `password_field` is the field of the new password, beside which the message is shown.
 fn password_field(input: &[Value]) -> &'static str {
-    if value(input, NEW).is_some() { NEW } else { PASSWORD }
+    if field_value(input, NEW).is_some() {
+        NEW
+    } else {
+        PASSWORD
+    }
 }
 
 fn new_password<'a>(account: &str, input: &'a [Value]) -> Result<&'a str, Outcome> {
     let field = password_field(input);
-    let password = value(input, field).unwrap_or_default();
+    let password = field_value(input, field).unwrap_or_default();
     password_rules::check(account, password).map_err(|why| rejected(field, &why))?;
-    if value(input, REPEAT) != Some(password) {
+    if field_value(input, REPEAT) != Some(password) {
         return Err(rejected(
             REPEAT,
             "The two passwords do not match. Type the same password twice.",
@@ -220,11 +224,11 @@ fn rejected(field: &str, why: &str) -> Outcome {
     Outcome::Rejected((field.to_owned(), why.to_owned()))
 }
 
-fn taken(account: &str) -> Outcome {
+fn name_taken(account: &str) -> Outcome {
     rejected(ACCOUNT, &format!("The account `{account}` already exists."))
 }
 
-fn damaged(key: &str) -> Error {
+fn damaged_entry(key: &str) -> Error {
     Error::Other(format!(
         "The login store is damaged: cannot read the entry `{key}`. Restore a backup."
     ))
@@ -238,14 +242,14 @@ fn subject_key(subject: &str) -> String {
     format!("subject/{subject}")
 }
 
-/// 128 random bits in hexadecimal.
+/// `new_subject` is 128 random bits in hexadecimal.
 fn new_subject() -> Result<String, Error> {
     let bytes: [u8; 16] = password_hash::random()?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 
 fn read(subject: &str, kept: &[u8]) -> Result<Credential, Error> {
-    serde_json::from_slice(kept).map_err(|_| damaged(subject))
+    serde_json::from_slice(kept).map_err(|_| damaged_entry(subject))
 }
 
 fn write(credential: &Credential) -> Result<Vec<u8>, Error> {

@@ -10,7 +10,7 @@ const OTHER: &str = "a purple submarine";
 
 type Entry = (String, Vec<u8>);
 
-/// The store in memory. `rival` is written just before the next compare-and-set, as another instance would.
+/// `Memory` is a store in memory. `rival` is written just before the next compare-and-set, as another instance would.
 #[derive(Clone, Default)]
 struct Memory {
     map: Rc<RefCell<BTreeMap<String, Vec<u8>>>>,
@@ -41,7 +41,7 @@ impl Store for Memory {
     }
 }
 
-/// Nothing here ever waits.
+/// `now` is the value of a future that never waits.
 fn now<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

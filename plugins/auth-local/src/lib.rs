@@ -1,24 +1,24 @@
 //! Account name and password, kept on this machine as Argon2id hashes.
 //!
 //! The host owns users, sessions and lockout; this plugin turns a name and a password into a subject, and keeps the
-//! hash. It has no configuration: the cost of a hash is a constant ([`password_hash::PRESENT`]), raised by a new version
+//! hash. It has no configuration: the cost of a hash is a constant ([`password_hash::CURRENT_PARAMS`]), raised by a new version
 //! of the plugin, and each hash follows when its owner logs in.
 
 mod accounts;
 mod password_hash;
 mod password_rules;
 
-use accounts::{ACCOUNT, Accounts, PASSWORD, REPEAT, Store, value};
+use accounts::{ACCOUNT, Accounts, PASSWORD, REPEAT, Store, field_value};
 use nexus_plugin_api::auth::types::{Field, FieldKind, Value};
 use nexus_plugin_api::auth::{Context, Denial, Denied, Error, Facts, Form, Guest, Method, MethodKind, Step, Verdict};
 use nexus_plugin_api::caps::store;
 use nexus_plugin_api::{log, manage};
 
 const METHOD: &str = "password";
-/// The state of the one form. A number, should a later version want another form.
+/// `STATE` is the state of the only form. It has a number, so that a later version can have another form.
 const STATE: &[u8] = b"password/1";
 
-/// The host's store, of this plugin alone.
+/// `HostStore` is the host's store of this plugin.
 struct HostStore;
 
 impl Store for HostStore {
@@ -38,7 +38,7 @@ impl Store for HostStore {
 
 fn accounts() -> Accounts<HostStore> {
     log::panics();
-    Accounts::new(HostStore, password_hash::PRESENT)
+    Accounts::new(HostStore, password_hash::CURRENT_PARAMS)
 }
 
 fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field {
@@ -51,7 +51,7 @@ fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field 
     }
 }
 
-/// The plugin. Public so that a native build, which exports nothing, uses it.
+/// `Plugin` is the plugin. It is public so that a native build, which exports nothing, uses it.
 pub struct Plugin;
 
 impl Guest for Plugin {
@@ -83,8 +83,8 @@ impl Guest for Plugin {
         if state != STATE {
             return Err(Error::Invalid("the state is not from this plugin".to_owned()));
         }
-        let account = value(&input, ACCOUNT).unwrap_or_default();
-        let password = value(&input, PASSWORD).unwrap_or_default();
+        let account = field_value(&input, ACCOUNT).unwrap_or_default();
+        let password = field_value(&input, PASSWORD).unwrap_or_default();
         Ok(match accounts().login(account, password).await? {
             Some(subject) => Step::Identity(subject),
             None => Step::Deny(Denied {
@@ -115,7 +115,7 @@ impl manage::Guest for Plugin {
         accounts().enroll(&account, &input).await
     }
 
-    /// Field `current`, and the fields of an enrollment.
+    /// `change` takes the field `current`, and the fields of an enrollment.
     async fn change(subject: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
         accounts().change(&subject, &input).await
     }

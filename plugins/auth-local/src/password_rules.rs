@@ -4,13 +4,13 @@
 //! that kind is asked. The list of common passwords has only those of twelve characters and more, as shorter ones are
 //! refused anyway.
 
-/// In characters, not bytes: a passphrase in any script counts the same.
+/// `MIN_CHARS` is in characters, not bytes, so that a passphrase counts the same in every script.
 pub(crate) const MIN_CHARS: usize = 12;
 pub(crate) const MAX_CHARS: usize = 1024;
 /// `aaaaaaaaaaaa` and `121212121212` are long and no better than short ones.
 const MIN_DIFFERENT: usize = 5;
 
-/// What is in public lists of leaked passwords, in lower case, sorted.
+/// `COMMON` are passwords from public lists of leaked ones, in lower case, sorted.
 const COMMON: &[&str] = &[
     "0123456789012",
     "0987654321098",
@@ -113,7 +113,7 @@ const COMMON: &[&str] = &[
     "zxcvbnmasdfghjkl",
 ];
 
-/// Whether `password` may be the password of `account`.
+/// `check` tells whether `password` may be the password of `account`.
 ///
 /// # Errors
 /// A sentence for the user that says what to do instead. It never repeats the password.
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn length_counts_characters_and_not_bytes() {
+    fn length_is_in_characters_and_not_in_bytes() {
         // Eleven characters of three bytes each.
         let short = "日月火水木金土天地人川";
         assert!(short.len() > MIN_CHARS);

@@ -7,46 +7,51 @@ use nexus_plugin_api::log;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Messages in one snapshot.
+/// `PAGE` is the number of messages in one snapshot.
 pub const PAGE: u32 = 50;
 
-/// The name of the process, and of its port.
+/// `PROCESS` is the name of the process; [`PORT`] is the name of its port.
 pub const PROCESS: &str = "opencode";
 pub const PORT: &str = "http";
 pub const AUTHORIZATION: &str = "{basic:opencode:generated:server-password}";
-/// A page of messages with the output of its tools.
-const BODY: usize = 48 * 1024 * 1024;
-const WORDS: usize = 64 * 1024;
-/// No byte for so long: three of its heartbeats are missing.
-pub const SILENCE: u64 = 30_000;
+/// `MAX_BODY` is the longest response in bytes: a page of messages with the output of their tools.
+const MAX_BODY: usize = 48 * 1024 * 1024;
+const MAX_ERROR_BODY: usize = 64 * 1024;
+/// `SILENCE_TIMEOUT` is the time in milliseconds without a byte of the event stream, in which opencode sends three
+/// heartbeats.
+pub const SILENCE_TIMEOUT: u64 = 30_000;
 
-/// Why a call did not do what was asked.
+/// `RequestError` is the reason why a request failed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Trouble {
-    /// opencode answered, in its own words.
-    Refused { status: u16, name: String, words: String },
-    /// It did not, or the host did not let the request through.
+pub enum RequestError {
+    /// `Refused`: opencode answered with an error.
+    Refused { status: u16, name: String, message: String },
+    /// `Host`: opencode did not answer, or the host did not send the request.
     Host(Error),
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for RequestError {
     fn from(error: Error) -> Self {
         Self::Host(error)
     }
 }
 
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Host(error) => error,
-            Trouble::Refused { status: 401, .. } => Error::Unavailable(
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Host(error) => error,
+            RequestError::Refused { status: 401, .. } => Error::Unavailable(
                 "opencode does not accept the password it was started with. Restart the chat backend.".to_owned(),
             ),
-            Trouble::Refused { status: 404, words, .. } => Error::NotFound(words),
-            Trouble::Refused { status: 409, .. } => {
+            RequestError::Refused {
+                status: 404, message, ..
+            } => Error::NotFound(message),
+            RequestError::Refused { status: 409, .. } => {
                 Error::Unavailable("The chat is busy. Wait for the answer to finish, or stop it.".to_owned())
             }
-            Trouble::Refused { status, words, .. } => Error::Other(format!("opencode answered {status}: {words}")),
+            RequestError::Refused { status, message, .. } => {
+                Error::Other(format!("opencode answered {status}: {message}"))
+            }
         }
     }
 }
@@ -64,24 +69,24 @@ fn request(method: &str, path: &str, workspace: &str) -> Request {
     }
 }
 
-async fn send(request: Request) -> Result<Response, Trouble> {
+async fn send(request: Request) -> Result<Response, RequestError> {
     let response = request.send().await?;
     if (200..300).contains(&response.status) {
         return Ok(response);
     }
     let status = response.status;
-    let body = response.bytes(WORDS).await.unwrap_or_default();
-    let fault = serde_json::from_slice::<wire::Fault>(&body).unwrap_or_default();
-    let words = invalid_config(&fault).unwrap_or_else(|| fault.words());
-    Err(Trouble::Refused {
+    let body = response.bytes(MAX_ERROR_BODY).await.unwrap_or_default();
+    let fault = serde_json::from_slice::<wire::ErrorInfo>(&body).unwrap_or_default();
+    let message = invalid_config(&fault).unwrap_or_else(|| fault.text());
+    Err(RequestError::Refused {
         status,
         name: fault.name,
-        words,
+        message,
     })
 }
 
 /// `ConfigInvalidError` names the file and the fields, beside a message that says neither.
-fn invalid_config(fault: &wire::Fault) -> Option<String> {
+fn invalid_config(fault: &wire::ErrorInfo) -> Option<String> {
     if !fault.name.starts_with("Config") {
         return None;
     }
@@ -112,13 +117,13 @@ fn invalid_config(fault: &wire::Fault) -> Option<String> {
     Some(words)
 }
 
-async fn get<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<T, Trouble> {
-    Ok(send(request("GET", path, workspace)).await?.json(BODY).await?)
+async fn get<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<T, RequestError> {
+    Ok(send(request("GET", path, workspace)).await?.json(MAX_BODY).await?)
 }
 
-/// A list, less what of it is not understood.
-async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>, Trouble> {
-    let (good, lost) = wire::each(get(path, workspace).await?);
+/// `list` is a list without the entries that cannot be read.
+async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>, RequestError> {
+    let (good, lost) = wire::parse_each(get(path, workspace).await?);
     if lost > 0 {
         log::warn(format!(
             "skipped {lost} unreadable entries in opencode's response to GET {path}"
@@ -127,23 +132,23 @@ async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>
     Ok(good)
 }
 
-async fn act(method: &str, path: &str, workspace: &str, body: &Value) -> Result<Response, Trouble> {
+async fn send_json(method: &str, path: &str, workspace: &str, body: &Value) -> Result<Response, RequestError> {
     send(request(method, path, workspace).json(body)?).await
 }
 
-fn at(session: &str, rest: &str) -> String {
+fn session_path(session: &str, rest: &str) -> String {
     format!("/session/{}{rest}", encode(session))
 }
 
 /// `Ok(version)` when it is opencode that answers, and healthy.
-pub async fn health() -> Result<String, Trouble> {
+pub async fn health() -> Result<String, RequestError> {
     #[derive(serde::Deserialize)]
     struct Health {
         healthy: bool,
         version: String,
     }
     let response = send(request("GET", "/global/health", "").timeout(3_000)).await?;
-    let health: Health = response.json(WORDS).await?;
+    let health: Health = response.json(MAX_ERROR_BODY).await?;
     if health.healthy {
         Ok(health.version)
     } else {
@@ -151,8 +156,8 @@ pub async fn health() -> Result<String, Trouble> {
     }
 }
 
-/// The working directory, as opencode names it.
-pub async fn directory() -> Result<String, Trouble> {
+/// `directory` is the working directory, as opencode names it.
+pub async fn directory() -> Result<String, RequestError> {
     #[derive(serde::Deserialize)]
     struct Paths {
         directory: String,
@@ -160,8 +165,9 @@ pub async fn directory() -> Result<String, Trouble> {
     Ok(get::<Paths>("/path", "").await?.directory)
 }
 
-/// The model of opencode's configuration. An invalid configuration shows here first.
-pub async fn configured_model(workspace: &str) -> Result<Option<String>, Trouble> {
+/// `configured_model` is the model in opencode's configuration. An invalid configuration is reported by this request
+/// first.
+pub async fn configured_model(workspace: &str) -> Result<Option<String>, RequestError> {
     #[derive(serde::Deserialize)]
     struct Config {
         model: Option<String>,
@@ -169,8 +175,9 @@ pub async fn configured_model(workspace: &str) -> Result<Option<String>, Trouble
     Ok(get::<Config>("/config", workspace).await?.model)
 }
 
-/// The files with words for the model, as opencode has made them of all its configuration and of what it has loaded.
-pub async fn instructions() -> Result<Vec<String>, Trouble> {
+/// `instructions` are the files with instructions for the model, from all of opencode's configuration and from its
+/// plugins.
+pub async fn instructions() -> Result<Vec<String>, RequestError> {
     #[derive(serde::Deserialize)]
     struct Config {
         #[serde(default)]
@@ -179,13 +186,14 @@ pub async fn instructions() -> Result<Vec<String>, Trouble> {
     Ok(get::<Config>("/config", "").await?.instructions)
 }
 
-/// The agents with the rules that opencode has made of all its configuration.
-pub async fn agents() -> Result<Value, Trouble> {
+/// `agents` are the agents, with the rules that follow from all of opencode's configuration.
+pub async fn agents() -> Result<Value, RequestError> {
     get("/agent", "").await
 }
 
-/// Whether the provider of that id can be used. The answer holds keys of providers: only the ids are read.
-pub async fn offers(provider: &str, workspace: &str) -> Result<bool, Trouble> {
+/// `has_provider` tells whether the provider with this id can be used. The response contains the keys of providers;
+/// only the ids are read.
+pub async fn has_provider(provider: &str, workspace: &str) -> Result<bool, RequestError> {
     #[derive(serde::Deserialize)]
     struct Providers {
         providers: Vec<Provider>,
@@ -201,67 +209,74 @@ pub async fn offers(provider: &str, workspace: &str) -> Result<bool, Trouble> {
         .any(|p| p.id == provider))
 }
 
-pub async fn events() -> Result<Response, Trouble> {
-    send(request("GET", "/global/event", "").idle_timeout(SILENCE + 5_000)).await
+pub async fn events() -> Result<Response, RequestError> {
+    send(request("GET", "/global/event", "").idle_timeout(SILENCE_TIMEOUT + 5_000)).await
 }
 
-pub async fn statuses(workspace: &str) -> Result<wire::Statuses, Trouble> {
+pub async fn statuses(workspace: &str) -> Result<wire::Statuses, RequestError> {
     get("/session/status", workspace).await
 }
 
-pub async fn permissions(workspace: &str) -> Result<Vec<wire::Permission>, Trouble> {
+pub async fn permissions(workspace: &str) -> Result<Vec<wire::Permission>, RequestError> {
     list("/permission", workspace).await
 }
 
-/// Older versions have no questions, and answer with a page.
+/// `questions` are the open questions; none from an older version of opencode, which answers with a page.
 pub async fn questions(workspace: &str) -> Vec<wire::Question> {
     list("/question", workspace).await.unwrap_or_default()
 }
 
-pub async fn session(id: &str, workspace: &str) -> Result<wire::Session, Trouble> {
-    get(&at(id, ""), workspace).await
+pub async fn session(id: &str, workspace: &str) -> Result<wire::Session, RequestError> {
+    get(&session_path(id, ""), workspace).await
 }
 
-pub async fn sessions(workspace: &str, limit: u32) -> Result<Vec<wire::Session>, Trouble> {
+pub async fn sessions(workspace: &str, limit: u32) -> Result<Vec<wire::Session>, RequestError> {
     list(&format!("/session?roots=true&limit={limit}"), workspace).await
 }
 
-pub async fn create(workspace: &str, title: Option<String>) -> Result<wire::Session, Trouble> {
+pub async fn create(workspace: &str, title: Option<String>) -> Result<wire::Session, RequestError> {
     let body = title.map_or_else(|| json!({}), |title| json!({ "title": title }));
-    Ok(act("POST", "/session", workspace, &body).await?.json(BODY).await?)
+    Ok(send_json("POST", "/session", workspace, &body)
+        .await?
+        .json(MAX_BODY)
+        .await?)
 }
 
-pub async fn rename(id: &str, workspace: &str, title: &str) -> Result<(), Trouble> {
-    act("PATCH", &at(id, ""), workspace, &json!({ "title": title }))
+pub async fn rename(id: &str, workspace: &str, title: &str) -> Result<(), RequestError> {
+    send_json("PATCH", &session_path(id, ""), workspace, &json!({ "title": title }))
         .await
         .map(drop)
 }
 
-pub async fn delete(id: &str, workspace: &str) -> Result<(), Trouble> {
-    send(request("DELETE", &at(id, ""), workspace)).await.map(drop)
+pub async fn delete(id: &str, workspace: &str) -> Result<(), RequestError> {
+    send(request("DELETE", &session_path(id, ""), workspace))
+        .await
+        .map(drop)
 }
 
-pub async fn abort(id: &str, workspace: &str) -> Result<(), Trouble> {
-    act("POST", &at(id, "/abort"), workspace, &json!({})).await.map(drop)
+pub async fn abort(id: &str, workspace: &str) -> Result<(), RequestError> {
+    send_json("POST", &session_path(id, "/abort"), workspace, &json!({}))
+        .await
+        .map(drop)
 }
 
-/// A page of messages, oldest first, and what to give as `before` for the one before it.
+/// `messages` are a page of messages, oldest first, and the value of `before` for the page before it.
 pub async fn messages(
     id: &str,
     workspace: &str,
     limit: u32,
     before: Option<&str>,
-) -> Result<(Vec<wire::WithParts>, Option<String>), Trouble> {
+) -> Result<(Vec<wire::WithParts>, Option<String>), RequestError> {
     let before = before.map(|b| format!("&before={}", encode(b))).unwrap_or_default();
     let response = send(request(
         "GET",
-        &at(id, &format!("/message?limit={limit}{before}")),
+        &session_path(id, &format!("/message?limit={limit}{before}")),
         workspace,
     ))
     .await?;
     let next = response.header("x-next-cursor").map(str::to_owned);
-    let all: Vec<Value> = response.json(BODY).await?;
-    let messages: Vec<_> = all.iter().filter_map(wire::with_parts).collect();
+    let all: Vec<Value> = response.json(MAX_BODY).await?;
+    let messages: Vec<_> = all.iter().filter_map(wire::parse_message).collect();
     if messages.len() < all.len() {
         log::warn(format!(
             "skipped {} unreadable messages of {id}",
@@ -271,37 +286,42 @@ pub async fn messages(
     Ok((messages, next))
 }
 
-pub async fn message(session: &str, id: &str, workspace: &str) -> Result<Option<wire::WithParts>, Trouble> {
-    match get::<Value>(&at(session, &format!("/message/{}", encode(id))), workspace).await {
-        Ok(message) => Ok(wire::with_parts(&message)),
-        Err(Trouble::Refused { status: 404, .. }) => Ok(None),
+pub async fn message(session: &str, id: &str, workspace: &str) -> Result<Option<wire::WithParts>, RequestError> {
+    match get::<Value>(&session_path(session, &format!("/message/{}", encode(id))), workspace).await {
+        Ok(message) => Ok(wire::parse_message(&message)),
+        Err(RequestError::Refused { status: 404, .. }) => Ok(None),
         Err(other) => Err(other),
     }
 }
 
-pub async fn prompt(session: &str, workspace: &str, body: &Value) -> Result<(), Trouble> {
-    act("POST", &at(session, "/prompt_async"), workspace, body)
+pub async fn prompt(session: &str, workspace: &str, body: &Value) -> Result<(), RequestError> {
+    send_json("POST", &session_path(session, "/prompt_async"), workspace, body)
         .await
         .map(drop)
 }
 
 /// `once`, `always` or `reject`.
-pub async fn reply_permission(id: &str, workspace: &str, reply: &str, message: Option<&str>) -> Result<(), Trouble> {
+pub async fn reply_permission(
+    id: &str,
+    workspace: &str,
+    reply: &str,
+    message: Option<&str>,
+) -> Result<(), RequestError> {
     let mut body = json!({ "reply": reply });
-    if let (Some(words), Some(map)) = (message, body.as_object_mut()) {
-        map.insert("message".to_owned(), json!(words));
+    if let (Some(message), Some(map)) = (message, body.as_object_mut()) {
+        map.insert("message".to_owned(), json!(message));
     }
-    act("POST", &format!("/permission/{}/reply", encode(id)), workspace, &body)
+    send_json("POST", &format!("/permission/{}/reply", encode(id)), workspace, &body)
         .await
         .map(drop)
 }
 
 /// `answers`: for each question the labels that were chosen. `None`: the user will not answer.
-pub async fn reply_question(id: &str, workspace: &str, answers: Option<Value>) -> Result<(), Trouble> {
+pub async fn reply_question(id: &str, workspace: &str, answers: Option<Value>) -> Result<(), RequestError> {
     let id = encode(id);
     match answers {
         Some(answers) => {
-            act(
+            send_json(
                 "POST",
                 &format!("/question/{id}/reply"),
                 workspace,
@@ -309,7 +329,7 @@ pub async fn reply_question(id: &str, workspace: &str, answers: Option<Value>) -
             )
             .await
         }
-        None => act("POST", &format!("/question/{id}/reject"), workspace, &json!({})).await,
+        None => send_json("POST", &format!("/question/{id}/reject"), workspace, &json!({})).await,
     }
     .map(drop)
 }
@@ -320,8 +340,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invalid_configuration_is_told_with_file_and_field() {
-        let fault = serde_json::from_str::<wire::Fault>(
+    fn an_invalid_configuration_is_reported_with_file_and_field() {
+        let fault = serde_json::from_str::<wire::ErrorInfo>(
             r#"{"name":"ConfigInvalidError","data":{"path":"/p/opencode.json","issues":[{"message":"Expected string, got 3","path":["provider","x","name"]}]}}"#,
         )
         .unwrap();

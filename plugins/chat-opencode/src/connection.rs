@@ -1,6 +1,6 @@
 //! Starts opencode, follows its events, connects again. The decisions about events are `normalize`'s.
 
-use crate::client::{self, PROCESS, SILENCE, Trouble};
+use crate::client::{self, PROCESS, RequestError, SILENCE_TIMEOUT};
 use crate::connection_state::{self, Connection};
 use crate::normalize::{Action, Normalizer, Output};
 use crate::settings::{self, Settings};
@@ -9,81 +9,92 @@ use nexus_plugin_api::caps::{clock, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::http::Response;
-use nexus_plugin_api::job::{Events, Gone, explained, permanent, race, retry, within};
+use nexus_plugin_api::job::{Events, HostDisconnected, permanent, permanent_from_text, race, retry, timeout};
 use nexus_plugin_api::{json, log, process, sse};
+use std::convert::Infallible;
 
-/// From the start of the process until it answers.
-const START: u64 = 60_000;
-/// At least, for one that has run for a while. One that is only busy answers sooner.
-const ANSWER: u64 = 15_000;
-/// Between two words about a start that takes long.
-const SLOW: u64 = 8_000;
-/// What is to be done about a refusal that names nothing itself.
+/// `START_TIMEOUT` is the time in milliseconds from the start of the process to its first response.
+const START_TIMEOUT: u64 = 60_000;
+/// `RESPONSE_TIMEOUT` is the least time in milliseconds for the first response of a process that has been running for a
+/// while.
+const RESPONSE_TIMEOUT: u64 = 15_000;
+/// `PROGRESS_INTERVAL` is the time in milliseconds between two progress reports about a slow start.
+const PROGRESS_INTERVAL: u64 = 8_000;
+/// `GRANTS` is the fix for a denial that names none.
 const GRANTS: &str = "correct the grants of the plugin in the configuration";
 const RESTART: &str = "restart the chat backend once that is changed";
-const WAITING: &str = "Waiting for opencode to answer";
-/// How often a lost stream is opened again before the host is told. The pause doubles from a quarter of a second.
-const ATTEMPTS: u32 = 6;
-/// How often, and how many milliseconds apart, it is asked what a call is that it wants allowed.
-const CALL_TRIES: u32 = 20;
+const WAITING_TEXT: &str = "Waiting for opencode to answer";
+/// `RECONNECT_ATTEMPTS` is how often a lost stream is opened again before the host is told. The pause starts at a
+/// quarter of a second and doubles.
+const RECONNECT_ATTEMPTS: u32 = 6;
+/// `CALL_ATTEMPTS` is how often opencode is asked about the tool call of a permission request; [`CALL_PAUSE`] is the
+/// pause between two attempts in milliseconds.
+const CALL_ATTEMPTS: u32 = 20;
 const CALL_PAUSE: u64 = 50;
 
-/// Why the events ended.
-pub enum Ended {
-    /// The host has what it wanted, or is gone.
-    Gone,
+/// `StreamEnd` is the reason why the event stream ended.
+pub enum StreamEnd {
+    /// `HostDisconnected`: the host canceled, or it stopped reading.
+    HostDisconnected,
     Failed(Failure),
 }
 
-impl From<Gone> for Ended {
-    fn from(_: Gone) -> Self {
-        Self::Gone
+impl From<HostDisconnected> for StreamEnd {
+    fn from(_: HostDisconnected) -> Self {
+        Self::HostDisconnected
     }
 }
 
-impl From<Failure> for Ended {
+impl From<Failure> for StreamEnd {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
 /// Runs until something breaks.
-pub async fn run(events: &mut Events<Event>) -> Ended {
-    match follow(events).await {
+pub async fn run(events: &mut Events<Event>) -> StreamEnd {
+    match follow_events(events).await {
         Ok(never) => match never {},
         Err(ended) => ended,
     }
 }
 
-enum Never {}
-
-async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
-    let settings: Settings = nexus_plugin_api::config().map_err(|e| permanent(words(&e), "update the plugin"))?;
-    settings.check().map_err(|e| explained(&e, settings::CORRECT))?;
+async fn follow_events(events: &mut Events<Event>) -> Result<Infallible, StreamEnd> {
+    let settings: Settings = nexus_plugin_api::config().map_err(|e| permanent(e.text(), "update the plugin"))?;
+    settings
+        .check()
+        .map_err(|e| permanent_from_text(&e, settings::CORRECT))?;
     events.send(Event::Starting("Starting opencode".to_owned())).await?;
     let running = settings.server().ensure(PROCESS).await.map_err(|e| start_failure(&e))?;
     let age = clock::now().saturating_sub(running.started_at);
-    if age > ANSWER {
-        events.send(Event::Starting(WAITING.to_owned())).await?;
+    if age > RESPONSE_TIMEOUT {
+        events.send(Event::Starting(WAITING_TEXT.to_owned())).await?;
     }
-    let version = patient(events, healthy(START.saturating_sub(age).max(ANSWER))).await??;
-    let (_, numbers) = settings::parse_version(&version).ok_or_else(|| {
-        permanent(
-            format!("opencode reports the version {version:?}, which is not valid."),
-            settings::INSTALL,
-        )
-    })?;
-    if let Some(why) = settings::unsuitable(numbers) {
-        return Err(explained(&why, settings::INSTALL).into());
+    let version = with_progress(
+        events,
+        until_healthy(START_TIMEOUT.saturating_sub(age).max(RESPONSE_TIMEOUT)),
+    )
+    .await??;
+    match settings::version(&version) {
+        Some(Ok(_)) => {}
+        Some(Err(why)) => return Err(permanent_from_text(&why, settings::INSTALL).into()),
+        None => {
+            let why = format!("opencode reports the version {version:?}, which is not valid.");
+            return Err(permanent(why, settings::INSTALL).into());
+        }
     }
-    let directory = patient(events, client::directory()).await?.map_err(refused)?;
-    patient(events, client::configured_model("")).await?.map_err(refused)?;
-    patient(events, keeps_to(&settings)).await??;
+    let directory = with_progress(events, client::directory())
+        .await?
+        .map_err(request_failure)?;
+    with_progress(events, client::configured_model(""))
+        .await?
+        .map_err(request_failure)?;
+    with_progress(events, check_permission_rules(&settings)).await??;
 
     let mut normalizer = Normalizer::new(clock::now());
-    if let Some(why) = settings::unfit_folder(&directory) {
+    if let Some(why) = settings::folder_error(&directory) {
         let _ = raw::stop(PROCESS.to_owned()).await;
-        return Err(explained(&why, "rename the folder").into());
+        return Err(permanent_from_text(&why, "rename the folder").into());
     }
     normalizer.watch(&directory);
     connection_state::set(None);
@@ -91,18 +102,18 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     let connection = format!("{}-{}", running.pid, running.started_at);
     let mut failures = 0;
     loop {
-        match stream(events, &connection, &version, &mut fresh, &mut failures).await {
-            Err(Ended::Gone) => return Err(Ended::Gone),
-            Err(Ended::Failed(failure)) if failure.kind == FailureKind::Permanent => return Err(failure.into()),
-            Err(Ended::Failed(failure)) => {
+        match follow_connection(events, &connection, &version, &mut fresh, &mut failures).await {
+            Err(StreamEnd::HostDisconnected) => return Err(StreamEnd::HostDisconnected),
+            Err(StreamEnd::Failed(failure)) if failure.kind == FailureKind::Permanent => return Err(failure.into()),
+            Err(StreamEnd::Failed(failure)) => {
                 failures += 1;
                 log::warn(format!(
                     "The event stream of opencode was interrupted: {}",
                     failure.message
                 ));
-                if let Some(exit) = within(500, raw::exited(PROCESS.to_owned())).await {
+                if let Some(exit) = timeout(500, raw::exited(PROCESS.to_owned())).await {
                     connection_state::set(None);
-                    return Err(exited(exit).await.into());
+                    return Err(exit_failure(exit).await.into());
                 }
                 // A prompt makes sure of the process too.
                 let now = settings.server().ensure(PROCESS).await;
@@ -111,7 +122,7 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
                     return Err(retry("opencode exited and was restarted").into());
                 }
                 // One that lives and does not answer is not there, whatever its process is: the host has to know.
-                if failures >= ATTEMPTS || !reached(events).await? {
+                if failures >= RECONNECT_ATTEMPTS || !is_responding(events).await? {
                     connection_state::set(None);
                     return Err(failure.into());
                 }
@@ -122,84 +133,88 @@ async fn follow(events: &mut Events<Event>) -> Result<Never, Ended> {
     }
 }
 
-/// What takes long says so meanwhile, and what it may be: opencode itself says nothing before it is done.
-async fn patient<T>(events: &mut Events<Event>, work: impl Future<Output = T>) -> Result<T, Gone> {
+/// `with_progress` waits for `work` and reports progress with the possible causes meanwhile: opencode reports nothing
+/// before it is ready.
+async fn with_progress<T>(events: &mut Events<Event>, work: impl Future<Output = T>) -> Result<T, HostDisconnected> {
     let mut work = std::pin::pin!(work);
     let mut waited = 0;
     loop {
-        if let Some(done) = within(SLOW, work.as_mut()).await {
+        if let Some(done) = timeout(PROGRESS_INTERVAL, work.as_mut()).await {
             return Ok(done);
         }
-        waited += SLOW / 1000;
-        let words = format!(
+        waited += PROGRESS_INTERVAL / 1000;
+        let progress = format!(
             "opencode is not ready after {waited} s. It may be downloading a plugin or a provider's package from a \
              slow registry, or waiting for an MCP server. Its log in ~/.local/share/opencode/log shows the cause"
         );
-        events.send(Event::Starting(words)).await?;
+        events.send(Event::Starting(progress)).await?;
     }
 }
 
-/// opencode is asked what it has made of all that it was told: some of its configuration outranks its environment.
-async fn keeps_to(settings: &Settings) -> Result<(), Failure> {
-    let policy = settings.policy().map_err(|e| explained(&e, settings::CORRECT))?;
-    let agents = client::agents().await.map_err(refused)?;
+/// `check_permission_rules` asks opencode for the rules that follow from all of its configuration, some of which
+/// overrides the environment.
+async fn check_permission_rules(settings: &Settings) -> Result<(), Failure> {
+    let policy = settings
+        .policy()
+        .map_err(|e| permanent_from_text(&e, settings::CORRECT))?;
+    let agents = client::agents().await.map_err(request_failure)?;
     if !agents.is_array() {
         return Err(retry("opencode did not report the permissions of its agents"));
     }
-    let instructions = client::instructions().await.map_err(refused)?;
-    let guarded = instructions.iter().any(|file| file == settings::GUARDED);
+    let instructions = client::instructions().await.map_err(request_failure)?;
+    let guarded = instructions.iter().any(|file| file == settings::GUARD_MARKER);
     let unguarded = (!guarded).then(|| {
         "opencode did not load the guard of this plugin. Without it, opencode runs some shell commands and reads \
          files through links without a permission request. Its log (~/.local/share/opencode/log) shows the cause; \
          OPENCODE_PURE in its environment prevents loading any plugin"
             .to_owned()
     });
-    match permission_rules::lax(&agents, &policy).or(unguarded) {
+    match permission_rules::permissive_rule(&agents, &policy).or(unguarded) {
         None => Ok(()),
         Some(why) => {
             let _ = raw::stop(PROCESS.to_owned()).await;
-            Err(explained(&why, RESTART))
+            Err(permanent_from_text(&why, RESTART))
         }
     }
 }
 
-/// Whether it answers anything in time; where not at once, the page says so meanwhile.
-async fn reached(events: &mut Events<Event>) -> Result<bool, Gone> {
-    if within(1_000, answers()).await.is_some() {
+/// `is_responding` tells whether opencode answers in time; the page shows that it is being waited for.
+async fn is_responding(events: &mut Events<Event>) -> Result<bool, HostDisconnected> {
+    if timeout(1_000, until_responding()).await.is_some() {
         return Ok(true);
     }
-    events.send(Event::Starting(WAITING.to_owned())).await?;
-    Ok(within(ANSWER, answers()).await.is_some())
+    events.send(Event::Starting(WAITING_TEXT.to_owned())).await?;
+    Ok(timeout(RESPONSE_TIMEOUT, until_responding()).await.is_some())
 }
 
-async fn answers() {
-    while let Err(Trouble::Host(_)) = client::health().await {
+async fn until_responding() {
+    while let Err(RequestError::Host(_)) = client::health().await {
         clock::sleep(250).await;
     }
 }
 
 /// Waits until it is opencode that answers, or until it has ended. One that does neither is ended: it would only be adopted
 /// again.
-async fn healthy(limit: u64) -> Result<String, Failure> {
+async fn until_healthy(limit: u64) -> Result<String, Failure> {
     let answers = async {
         loop {
             match client::health().await {
                 Ok(version) => return Ok(version),
                 // Something answers, but not what it should: it does not get better by asking again.
-                Err(Trouble::Refused { status, words, .. }) => {
+                Err(RequestError::Refused { status, message, .. }) => {
                     return Err(retry(format!(
-                        "opencode answered the first request with {status}: {words}"
+                        "opencode answered the first request with {status}: {message}"
                     )));
                 }
-                Err(Trouble::Host(Error::Denied(why))) => {
-                    return Err(explained(&why, GRANTS));
+                Err(RequestError::Host(Error::Denied(why))) => {
+                    return Err(permanent_from_text(&why, GRANTS));
                 }
-                Err(Trouble::Host(_)) => clock::sleep(50).await,
+                Err(RequestError::Host(_)) => clock::sleep(50).await,
             }
         }
     };
-    let ends = async { Err(exited(raw::exited(PROCESS.to_owned()).await).await) };
-    match within(limit, race(answers, ends)).await {
+    let ends = async { Err(exit_failure(raw::exited(PROCESS.to_owned()).await).await) };
+    match timeout(limit, race(answers, ends)).await {
         Some(result) => result,
         None => {
             let _ = raw::stop(PROCESS.to_owned()).await;
@@ -211,11 +226,11 @@ async fn healthy(limit: u64) -> Result<String, Failure> {
     }
 }
 
-/// An ended process, with its last words.
-async fn exited(exit: Result<raw::Exit, Error>) -> Failure {
+/// `exit_failure` is the failure of a process that exited, with its last output.
+async fn exit_failure(exit: Result<raw::Exit, Error>) -> Failure {
     let how = match &exit {
-        Ok(exit) => process::describe(exit),
-        Err(e) => words(e),
+        Ok(exit) => process::describe_exit(exit),
+        Err(e) => e.text().to_owned(),
     };
     let lines = process::last_lines(PROCESS, 8).await;
     let said = if lines.is_empty() {
@@ -230,53 +245,45 @@ async fn exited(exit: Result<raw::Exit, Error>) -> Failure {
 
 fn start_failure(error: &Error) -> Failure {
     match error {
-        Error::Denied(why) | Error::Invalid(why) => explained(why, GRANTS),
-        Error::NotFound(why) => explained(&process::missing(why, settings::INSTALL), settings::INSTALL),
+        Error::Denied(why) | Error::Invalid(why) => permanent_from_text(why, GRANTS),
+        Error::NotFound(why) => {
+            permanent_from_text(&process::program_not_found(why, settings::INSTALL), settings::INSTALL)
+        }
         // What it would run of the workspace.
-        Error::Other(why) => explained(why, RESTART),
-        other => retry(format!("Cannot start opencode: {}", words(other))),
+        Error::Other(why) => permanent_from_text(why, RESTART),
+        other => retry(format!("Cannot start opencode: {}", other.text())),
     }
 }
 
-fn refused(trouble: Trouble) -> Failure {
-    match trouble {
-        Trouble::Refused {
+fn request_failure(error: RequestError) -> Failure {
+    match error {
+        RequestError::Refused {
             status: 400,
             name,
-            words,
-        } if name.starts_with("Config") => {
-            permanent(words, "correct opencode's configuration, then restart the chat backend")
-        }
-        other => retry(words(&other.into())),
+            message,
+        } if name.starts_with("Config") => permanent(
+            message,
+            "correct opencode's configuration, then restart the chat backend",
+        ),
+        other => retry(Error::from(other).text()),
     }
 }
 
-pub fn words(error: &Error) -> String {
-    match error {
-        Error::Denied(w)
-        | Error::Invalid(w)
-        | Error::NotFound(w)
-        | Error::Timeout(w)
-        | Error::Unavailable(w)
-        | Error::Other(w) => w.clone(),
-        Error::Cancelled => "the plugin is being stopped".to_owned(),
-    }
-}
-
-/// One connection: first the stream, then the state, so that nothing is missed.
-async fn stream(
+/// `follow_connection` follows one connection: it opens the stream before it reads the state, so that no event is
+/// missed.
+async fn follow_connection(
     events: &mut Events<Event>,
     connection: &str,
     version: &str,
     fresh: &mut Option<Normalizer>,
     failures: &mut u32,
-) -> Result<Never, Ended> {
-    let mut response = client::events().await.map_err(refused)?;
+) -> Result<Infallible, StreamEnd> {
+    let mut response = client::events().await.map_err(request_failure)?;
     let mut parser = sse::Parser::default();
-    let mut early = parser.push(&chunk(&mut response).await?);
+    let mut early = parser.push(&read_chunk(&mut response).await?);
 
-    let statuses = client::statuses("").await.map_err(refused)?;
-    let permissions = client::permissions("").await.map_err(refused)?;
+    let statuses = client::statuses("").await.map_err(request_failure)?;
+    let permissions = client::permissions("").await.map_err(request_failure)?;
     let questions = client::questions("").await;
     if let Some(normalizer) = fresh.take() {
         connection_state::set(Some(Connection {
@@ -287,19 +294,19 @@ async fn stream(
             count: 0,
         }));
     } else {
-        connection_state::with(|c| c.normalizer.interrupted()).map_err(|e| retry(words(&e)))?;
+        connection_state::with(|c| c.normalizer.interrupted()).map_err(|e| retry(e.text()))?;
     }
     for id in permissions
         .iter()
         .map(|p| &p.session)
         .chain(questions.iter().map(|q| &q.session))
     {
-        learn(id).await;
+        learn_session(id).await;
     }
-    learn_calls(&permissions).await;
+    learn_tool_calls(&permissions).await;
     let now = clock::now();
     let (running, requests) = connection_state::with(|c| c.normalizer.opened(&statuses, &permissions, &questions, now))
-        .map_err(|e| retry(words(&e)))?;
+        .map_err(|e| retry(e.text()))?;
     events
         .send(Event::Opened(BackendConnection {
             id: connection.to_owned(),
@@ -310,46 +317,46 @@ async fn stream(
         .await?;
     loop {
         for data in early.drain(..) {
-            event(events, &data).await?;
+            handle_event(events, &data).await?;
         }
-        early = parser.push(&chunk(&mut response).await?);
+        early = parser.push(&read_chunk(&mut response).await?);
         *failures = 0;
     }
 }
 
-async fn chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
-    match within(SILENCE, response.chunk()).await {
+async fn read_chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
+    match timeout(SILENCE_TIMEOUT, response.chunk()).await {
         Some(Ok(Some(bytes))) => Ok(bytes),
         Some(Ok(None)) => Err(retry("opencode closed the event stream")),
-        Some(Err(e)) => Err(retry(words(&e))),
-        None => Err(retry(format!("opencode sent nothing for {} s", SILENCE / 1000))),
+        Some(Err(e)) => Err(retry(e.text())),
+        None => Err(retry(format!("opencode sent nothing for {} s", SILENCE_TIMEOUT / 1000))),
     }
 }
 
-async fn event(events: &mut Events<Event>, data: &str) -> Result<(), Ended> {
+async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), StreamEnd> {
     let Ok(envelope) = serde_json::from_str::<wire::Envelope>(&json::well_formed_str(data)) else {
         log::warn("skipped an event of opencode that was not understood");
         return Ok(());
     };
     if let Ok(Some(id)) = connection_state::with(|c| c.normalizer.unknown_session(&envelope)) {
-        learn(&id).await;
+        learn_session(&id).await;
     }
     if let Ok(Some(permission)) = connection_state::with(|c| c.normalizer.unknown_call(&envelope)) {
-        learn_calls(&[permission]).await;
+        learn_tool_calls(&[permission]).await;
     }
     let now = clock::now();
-    let output = connection_state::with(|c| c.normalizer.apply(&envelope, now)).map_err(|e| retry(words(&e)))?;
+    let output = connection_state::with(|c| c.normalizer.apply(&envelope, now)).map_err(|e| retry(e.text()))?;
     deliver(events, output).await
 }
 
-async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended> {
+async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), StreamEnd> {
     let Output {
         events: mut batch,
         actions,
     } = output;
     for event in &mut batch {
         if let Event::Message(message) = event {
-            prompts::name(message).await;
+            prompts::add_client_id(message).await;
         }
     }
     events.send_all(batch).await?;
@@ -357,9 +364,9 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
         match action {
             Action::Abort { session, why } => {
                 log::warn(&why);
-                note("stop a turn", client::abort(&session, "").await);
+                log_failure("stop a turn", client::abort(&session, "").await);
             }
-            Action::Rename { session, title } => note("keep a name", client::rename(&session, "", &title).await),
+            Action::Rename { session, title } => log_failure("keep a name", client::rename(&session, "", &title).await),
             Action::Reverted { session, revert } => {
                 if let Ok((messages, _)) = client::messages(&session, "", client::PAGE, None).await
                     && let Ok(batch) = connection_state::with(|c| c.normalizer.reverted(messages, revert.as_ref()))
@@ -377,14 +384,14 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Ended
                     events.send_all(output.events).await?;
                 }
                 Ok(None) => {}
-                Err(e) => note("read a message", Err(e)),
+                Err(e) => log_failure("read a message", Err(e)),
             },
         }
     }
     Ok(())
 }
 
-pub async fn reject(request: &str, workspace: &str) -> Result<(), Trouble> {
+pub async fn reject(request: &str, workspace: &str) -> Result<(), RequestError> {
     if request.starts_with("que") {
         client::reply_question(request, workspace, None).await
     } else {
@@ -392,14 +399,14 @@ pub async fn reject(request: &str, workspace: &str) -> Result<(), Trouble> {
     }
 }
 
-fn note(what: &str, result: Result<(), Trouble>) {
+fn log_failure(what: &str, result: Result<(), RequestError>) {
     if let Err(e) = result {
-        log::warn(format!("Could not {what}: {}", words(&e.into())));
+        log::warn(format!("Could not {what}: {}", Error::from(e).text()));
     }
 }
 
 /// Reads a session and those above it, so that its requests can be shown at the root.
-pub async fn learn(id: &str) {
+pub async fn learn_session(id: &str) {
     let mut wanted = connection_state::with(|c| c.normalizer.unknown_ancestor(id))
         .ok()
         .flatten();
@@ -421,12 +428,12 @@ pub async fn learn(id: &str) {
 
 /// Reads what the calls are that these are about. opencode may ask a moment before it has written that down; where it does
 /// not come, the request says that it is not known.
-pub async fn learn_calls(permissions: &[wire::Permission]) {
+pub async fn learn_tool_calls(permissions: &[wire::Permission]) {
     for permission in permissions {
         let Some(tool) = &permission.tool else { continue };
-        for _ in 0..CALL_TRIES {
+        for _ in 0..CALL_ATTEMPTS {
             if !matches!(
-                connection_state::with(|c| c.normalizer.needs_call(permission)),
+                connection_state::with(|c| c.normalizer.call_is_unknown(permission)),
                 Ok(true)
             ) {
                 break;
@@ -434,8 +441,8 @@ pub async fn learn_calls(permissions: &[wire::Permission]) {
             if let Ok(Some(message)) = client::message(&permission.session, &tool.message, "").await
                 && matches!(
                     connection_state::with(|c| {
-                        c.normalizer.calls_of(&message);
-                        c.normalizer.needs_call(permission)
+                        c.normalizer.learn_calls(&message);
+                        c.normalizer.call_is_unknown(permission)
                     }),
                     Ok(false)
                 )

@@ -5,15 +5,15 @@ use nexus_plugin_api::caps::types::Error;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An open connection to opencode.
+/// `Connection` is an open connection to opencode.
 #[derive(Debug)]
 pub struct Connection {
     pub normalizer: Normalizer,
-    /// Messages that opencode has taken, though it may not have stored them yet.
+    /// `taken` are the messages that opencode has accepted, although it may not have stored them yet.
     pub taken: BTreeSet<String>,
-    /// Client ids (with their session) that are being sent at this moment.
+    /// `sending` are the client ids (with their session) that are being sent now.
     pub sending: BTreeSet<(String, String)>,
-    /// Message id → client id, as far as this instance knows.
+    /// `clients` maps message ids to client ids, as far as this instance knows them.
     pub clients: BTreeMap<String, String>,
     /// Tells message ids of one millisecond apart.
     pub count: u16,
@@ -27,6 +27,8 @@ pub fn set(connection: Option<Connection>) {
     CONNECTION.with(|c| *c.borrow_mut() = connection);
 }
 
+/// `with` calls `f` with the open connection.
+///
 /// # Errors
 /// `unavailable` while there is no connection.
 pub fn with<T>(f: impl FnOnce(&mut Connection) -> T) -> Result<T, Error> {

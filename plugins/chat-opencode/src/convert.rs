@@ -9,7 +9,8 @@ use nexus_plugin_api::chat::types::{
 use nexus_plugin_api::chat_ext::{ARCHIVED, QUESTIONS, REJECTED_TOOL};
 use serde_json::Value;
 
-/// Of a command's output this much of its end is passed on: opencode sends the whole of it with every update.
+/// `MAX_OUTPUT` is how many bytes at the end of a command's output are passed on: opencode sends all of it with every
+/// update.
 pub const MAX_OUTPUT: usize = 64 * 1024;
 
 pub fn session(session: &wire::Session) -> SessionInfo {
@@ -58,24 +59,26 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
         error: message
             .error
             .as_ref()
-            .map(wire::Fault::words)
-            .or_else(|| stopped(message))
-            .or_else(|| cut_off(message)),
+            .map(wire::ErrorInfo::text)
+            .or_else(|| aborted_error(message))
+            .or_else(|| truncated_error(message)),
         model,
         client_id,
         ext: Vec::new(),
     }
 }
 
-/// An answer that was stopped while opencode waited to try again has neither an error nor a `finish`, which each answer that
-/// a model ended has: said as opencode says it of one that was stopped while it came.
-fn stopped(message: &wire::Message) -> Option<String> {
+/// `aborted_error` is the error of an answer that was stopped while opencode waited for its next attempt: such an
+/// answer has neither an error nor a `finish`, which each finished answer has. The text is opencode's own for an answer
+/// that was stopped.
+fn aborted_error(message: &wire::Message) -> Option<String> {
     let ended = message.role != "user" && message.time.completed.is_some() && message.finish.is_none();
     ended.then(|| "Aborted".to_owned())
 }
 
-/// The model's provider ends an answer at its limit as if it were done.
-fn cut_off(message: &wire::Message) -> Option<String> {
+/// `truncated_error` is the error of an answer that the model's provider truncated at its limit and finished without an
+/// error.
+fn truncated_error(message: &wire::Message) -> Option<String> {
     let cut = message.finish.as_deref() == Some("length") && message.time.completed.is_some();
     cut.then(|| {
         "This answer was truncated because it reached the output limit of the model. To fix: ask the model to continue."
@@ -83,10 +86,10 @@ fn cut_off(message: &wire::Message) -> Option<String> {
     })
 }
 
-/// What a part shows; `None` for opencode's own bookkeeping.
+/// `content` is what a part shows; `None` for opencode's internal parts.
 pub fn content(part: &wire::Part) -> Option<Content> {
     Some(match part.kind.as_str() {
-        "text" if part.synthetic => other(part),
+        "text" if part.synthetic => other_content(part),
         "text" => Content::Text(part.text.clone()),
         "reasoning" => Content::Reasoning(part.text.clone()),
         "tool" => match rejection(part) {
@@ -99,11 +102,11 @@ pub fn content(part: &wire::Part) -> Option<Content> {
             url: part.url.clone(),
         }),
         "step-start" | "step-finish" | "snapshot" => return None,
-        _ => other(part),
+        _ => other_content(part),
     })
 }
 
-fn other(part: &wire::Part) -> Content {
+fn other_content(part: &wire::Part) -> Content {
     let mut value = serde_json::Map::from_iter(part.rest.clone());
     if !part.text.is_empty() {
         value.insert("text".to_owned(), Value::String(part.text.clone()));
@@ -131,7 +134,7 @@ fn tool(part: &wire::Part) -> Tool {
             .title
             .clone()
             .filter(|t| !t.is_empty())
-            .or_else(|| one_line(&state.input)),
+            .or_else(|| summary_line(&state.input)),
         state: match state.status.as_str() {
             "running" => ToolState::Running,
             "completed" if code.is_some() => ToolState::Failed,
@@ -153,7 +156,7 @@ fn tool(part: &wire::Part) -> Tool {
     }
 }
 
-/// The first words of opencode's own error for a call that was not allowed, and what comes before the owner's words.
+/// `REJECTED` starts opencode's error for a call that was not allowed; [`FEEDBACK`] precedes the owner's text.
 const REJECTED: &str = "The user rejected permission to use this specific tool call";
 const FEEDBACK: &str = " with the following feedback: ";
 const DISMISSED: &str = "The user dismissed this question";
@@ -179,8 +182,8 @@ fn rejected(tool: Tool, message: Option<String>) -> Content {
     ))
 }
 
-/// Whether nothing more will come for this part, by what it says itself.
-pub fn ended(part: &wire::Part) -> bool {
+/// `is_complete` tells whether the part itself says that no more of it will come.
+pub fn is_complete(part: &wire::Part) -> bool {
     match part.kind.as_str() {
         "tool" => part
             .state
@@ -191,8 +194,8 @@ pub fn ended(part: &wire::Part) -> bool {
     }
 }
 
-/// One line for people, of a tool's input or a permission's metadata.
-fn one_line(value: &Value) -> Option<String> {
+/// `summary_line` is one line of a tool's input or of a permission's metadata.
+fn summary_line(value: &Value) -> Option<String> {
     [
         "command",
         "filePath",
@@ -216,7 +219,7 @@ pub(crate) fn text_of(value: &Value, key: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The end of `text`, at most `max` bytes.
+/// `tail` is the end of `text`, at most `max` bytes.
 fn tail(text: &str, max: usize) -> &str {
     let mut from = text.len().saturating_sub(max);
     while !text.is_char_boundary(from) {
@@ -244,7 +247,7 @@ fn json(name: &str, value: &Value) -> Ext {
     }
 }
 
-/// A question, in the words of the contract; and in plain lines, for who knows only those.
+/// `question` is a question in the contract's form, and as plain lines for a host that does not know that form.
 pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64) -> AgentRequest {
     let mut lines = Vec::new();
     let mut questions = Vec::new();
@@ -286,7 +289,7 @@ pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64
     }
 }
 
-/// Until a model has found a title, opencode's is a date: as good as none.
+/// `title` is the title of a session; empty while opencode only shows a date, until a model has found a title.
 fn title(text: &str) -> String {
     let date = ["New session - ", "Child session - "]
         .iter()
@@ -315,7 +318,7 @@ mod tests {
         }
     }
 
-    /// As opencode 1.18.33 leaves it where `abort` came between two attempts.
+    /// The message is as opencode 1.18.33 stores it when `abort` comes between two attempts.
     #[test]
     fn an_answer_that_was_stopped_between_two_attempts_is_called_stopped() {
         let of = |more: &str| {
@@ -408,7 +411,7 @@ mod tests {
 
     #[test]
     fn words_of_a_fault_have_no_stack_trace() {
-        let fault = |json: &str| serde_json::from_str::<wire::Fault>(json).unwrap_or_default().words();
+        let fault = |json: &str| serde_json::from_str::<wire::ErrorInfo>(json).unwrap_or_default().text();
         assert_eq!(
             fault(
                 r#"{"name":"UnknownError","data":{"message":"ProviderModelNotFoundError: Something is missing: x.\n    at y"}}"#

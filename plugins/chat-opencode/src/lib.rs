@@ -1,6 +1,6 @@
 //! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
 //!
-//! * `settings`, `message_ids`, `convert`, `permission_request`, `normalize`, `watchdog` decide; they do no I/O and are tested natively against streams
+//! * `settings`, `message_ids`, `convert`, `permission_request`, `permission_rules`, `normalize`, `watchdog` decide; they do no I/O and are tested natively against streams
 //!   recorded from opencode.
 //! * `client`, `connection`, `prompts` and this file talk to the host.
 
@@ -15,16 +15,18 @@ pub mod permission_rules;
 pub mod prompts;
 pub mod settings;
 pub mod watchdog;
+mod wildcard;
 pub mod wire;
 
-use connection::Ended;
+use connection::StreamEnd;
 use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
 use nexus_plugin_api::chat_ext::ANSWERS;
-use nexus_plugin_api::job::explained;
-use nexus_plugin_api::{FutureReader, StreamReader, log, process, refusals, sessions};
+use nexus_plugin_api::error_text::{cause_and_fix, sentence};
+use nexus_plugin_api::job::permanent_from_text;
+use nexus_plugin_api::{FutureReader, StreamReader, log, process, refuse_settings, sessions};
 use settings::{CORRECT, Settings};
 
 struct Plugin;
@@ -35,15 +37,15 @@ impl chat::Guest for Plugin {
         Descriptor {
             title: "opencode".to_owned(),
             example: false,
-            ext: refusals(unfit()),
+            ext: refuse_settings(setting_failures()),
         }
     }
 
     async fn check_availability() -> Availability {
         match check_availability().await {
             Ok(availability) => availability,
-            Err(Error::NotFound(text)) => Availability::Missing(process::missing(&text, settings::INSTALL)),
-            Err(other) => Availability::Unsuitable(connection::words(&other)),
+            Err(Error::NotFound(text)) => Availability::Missing(process::program_not_found(&text, settings::INSTALL)),
+            Err(other) => Availability::Unsuitable(other.text().to_owned()),
         }
     }
 
@@ -52,26 +54,26 @@ impl chat::Guest for Plugin {
             let ended = cancel.select(connection::run(&mut events)).await;
             connection_state::set(None);
             match ended {
-                Some(Ended::Failed(failure)) => Err(failure),
-                Some(Ended::Gone) | None => Ok(()),
+                Some(StreamEnd::Failed(failure)) => Err(failure),
+                Some(StreamEnd::HostDisconnected) | None => Ok(()),
             }
         })
     }
 
     async fn prompt(s: SessionRef, client_id: String, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
-        if let Some(why) = elsewhere(&s.workspace)? {
+        if let Some(why) = other_workspace(&s.workspace)? {
             return Ok(Admission::Refused(why));
         }
         prompts::send(s, client_id, parts, options).await
     }
 
     async fn cancel(s: SessionRef) -> Result<(), Error> {
-        watch(&s)?;
-        stop(&s).await
+        check_workspace(&s)?;
+        abort_turn(&s).await
     }
 
     async fn reply(s: SessionRef, request: String, answer: Answer) -> Result<(), Error> {
-        watch(&s)?;
+        check_workspace(&s)?;
         let question = request.starts_with("que");
         match answer {
             Answer::Reject(_) if question => client::reply_question(&request, &s.workspace, None).await?,
@@ -104,14 +106,14 @@ impl chat::Guest for Plugin {
     }
 
     async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
-        watch(&s)?;
+        check_workspace(&s)?;
         snapshot(s, before).await
     }
 }
 
 impl sessions::Guest for Plugin {
     async fn list(workspace: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
-        ours(&workspace)?;
+        watch_workspace(&workspace)?;
         let found = client::sessions(&workspace, limit.clamp(1, 1_000)).await?;
         connection_state::with(|c| {
             // opencode's list is of its project, which may be all folders of this user that are not in git.
@@ -125,30 +127,31 @@ impl sessions::Guest for Plugin {
     }
 
     async fn create(workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
-        ours(&workspace)?;
+        watch_workspace(&workspace)?;
         Ok(convert::session(&client::create(&workspace, title).await?))
     }
 
     async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
-        watch(&s)?;
+        check_workspace(&s)?;
         client::rename(&s.id, &s.workspace, &title).await?;
         // opencode may be thinking of a title at this moment.
         connection_state::with(|c| c.normalizer.named(&s.id, &title, clock::now()))
     }
 
     async fn delete(s: SessionRef) -> Result<(), Error> {
-        watch(&s)?;
+        check_workspace(&s)?;
         // A turn goes on without its session otherwise.
-        stop(&s).await?;
+        abort_turn(&s).await?;
         client::delete(&s.id, &s.workspace).await?;
-        prompts::forget_session(&s.id).await
+        prompts::delete_session(&s.id).await
     }
 }
 
 nexus_plugin_api::export_chat_with_sessions!(Plugin);
 
-/// The folder as the host names it; opencode may name it otherwise, where it is a link.
-fn ours(workspace: &str) -> Result<(), Error> {
+/// `watch_workspace` adds the workspace under the name that the host uses; opencode may use another one if it is a
+/// link.
+fn watch_workspace(workspace: &str) -> Result<(), Error> {
     connection_state::with(|c| {
         if !workspace.is_empty() {
             c.normalizer.watch(workspace);
@@ -157,7 +160,7 @@ fn ours(workspace: &str) -> Result<(), Error> {
 }
 
 /// `Some`: the session is of another folder, in words. Nothing works without a connection.
-fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
+fn other_workspace(workspace: &str) -> Result<Option<String>, Error> {
     connection_state::with(|c| {
         let here = workspace.is_empty() || c.normalizer.watches(workspace);
         (!here).then(|| {
@@ -170,50 +173,48 @@ fn elsewhere(workspace: &str) -> Result<Option<String>, Error> {
     })
 }
 
-/// A session of another folder is not acted in.
-fn watch(s: &SessionRef) -> Result<(), Error> {
-    elsewhere(&s.workspace)?.map_or(Ok(()), |why| Err(Error::Other(why)))
+/// `check_workspace` refuses a session of another workspace.
+fn check_workspace(s: &SessionRef) -> Result<(), Error> {
+    other_workspace(&s.workspace)?.map_or(Ok(()), |why| Err(Error::Other(why)))
 }
 
-/// What of the settings cannot be used.
-fn unfit() -> Vec<Failure> {
+/// `setting_failures` are the settings that cannot be used, and why.
+fn setting_failures() -> Vec<Failure> {
     let wrong = match nexus_plugin_api::config::<Settings>() {
-        Ok(settings) => settings.wrong(),
-        Err(why) => vec![connection::words(&why)],
+        Ok(settings) => settings.errors(),
+        Err(why) => vec![why.text().to_owned()],
     };
     wrong
         .into_iter()
-        .map(|why| explained(&why, "correct it, or remove it"))
+        .map(|why| permanent_from_text(&why, "correct it, or remove it"))
         .collect()
 }
 
 async fn check_availability() -> Result<Availability, Error> {
     let settings: Settings = nexus_plugin_api::config()?;
     if let Err(why) = settings.check() {
-        return Ok(Availability::Unsuitable(format!("{why} To fix: {CORRECT}")));
+        let (why, fix) = cause_and_fix(&why);
+        return Ok(Availability::Unsuitable(sentence(why, fix.or(Some(CORRECT)))));
     }
     let path = raw::find("opencode".to_owned()).await?;
-    let output = settings.version().run(20_000).await?;
-    Ok(match settings::parse_version(&output.stdout) {
-        Some((version, numbers)) => match settings::unsuitable(numbers) {
-            Some(why) => Availability::Unsuitable(format!("{path}: {why}")),
-            None => Availability::Ready(format!("{version}; {}", settings.words())),
-        },
-        None => Availability::Unsuitable(format!(
-            "`{path} --version` did not print a version (it exited with {} and printed: {}). To fix: {}",
-            process::describe(&output.exit),
-            format!("{} {}", output.stdout, output.stderr)
-                .trim()
-                .lines()
-                .last()
-                .unwrap_or("nothing"),
-            settings::INSTALL
-        )),
+    let output = settings::version_command().run(20_000).await?;
+    Ok(match settings::version(&output.stdout) {
+        Some(Ok(version)) => Availability::Ready(format!("{version}; {}", settings.summary())),
+        Some(Err(why)) => Availability::Unsuitable(format!("{path}: {why}")),
+        None => {
+            let printed = format!("{} {}", output.stdout, output.stderr);
+            let why = format!(
+                "`{path} --version` did not print a version (it exited with {} and printed: {})",
+                process::describe_exit(&output.exit),
+                printed.trim().lines().last().unwrap_or("nothing")
+            );
+            Availability::Unsuitable(sentence(&why, Some(settings::INSTALL)))
+        }
     })
 }
 
 /// Aborts the turn, and rejects what it left asking: opencode keeps such asks for ever.
-async fn stop(s: &SessionRef) -> Result<(), Error> {
+async fn abort_turn(s: &SessionRef) -> Result<(), Error> {
     client::abort(&s.id, &s.workspace).await?;
     let permissions = client::permissions(&s.workspace).await?;
     let questions = client::questions(&s.workspace).await;
@@ -222,7 +223,7 @@ async fn stop(s: &SessionRef) -> Result<(), Error> {
         .map(|p| (p.id, p.session))
         .chain(questions.into_iter().map(|q| (q.id, q.session)));
     for (request, session) in requests {
-        connection::learn(&session).await;
+        connection::learn_session(&session).await;
         if session == s.id || connection_state::with(|c| c.normalizer.root(&session))? == s.id {
             // It may be answered or gone by now: that is what is wanted.
             let _ = connection::reject(&request, &s.workspace).await;
@@ -234,7 +235,7 @@ async fn stop(s: &SessionRef) -> Result<(), Error> {
 async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
     let session = client::session(&s.id, &s.workspace).await?;
     let info = convert::session(&session);
-    if let Some(why) = elsewhere(&session.directory)? {
+    if let Some(why) = other_workspace(&session.directory)? {
         return Err(Error::Other(why));
     }
     let (mut messages, before) = client::messages(&s.id, &s.workspace, client::PAGE, before.as_deref()).await?;
@@ -250,17 +251,21 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
         .map(|p| &p.session)
         .chain(questions.iter().map(|q| &q.session))
     {
-        connection::learn(id).await;
+        connection::learn_session(id).await;
     }
-    connection_state::with(|c| messages.iter().for_each(|m| c.normalizer.calls_of(m)))?;
-    connection::learn_calls(&permissions).await;
+    connection_state::with(|c| messages.iter().for_each(|m| c.normalizer.learn_calls(m)))?;
+    connection::learn_tool_calls(&permissions).await;
     let now = clock::now();
     let (mut messages, requests) = connection_state::with(|c| {
         let messages: Vec<MessageWithParts> = messages
             .iter()
             .map(|m| MessageWithParts {
                 message: convert::message(&m.info, None),
-                parts: m.parts.iter().filter_map(|p| c.normalizer.kept(p, &m.info)).collect(),
+                parts: m
+                    .parts
+                    .iter()
+                    .filter_map(|p| c.normalizer.snapshot_part(p, &m.info))
+                    .collect(),
             })
             .collect();
         let requests = permissions.iter().map(|p| c.normalizer.permission(p, now));
@@ -268,7 +273,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
         (messages, requests.filter(|request| request.session == s.id).collect())
     })?;
     for message in &mut messages {
-        prompts::name(&mut message.message).await;
+        prompts::add_client_id(&mut message.message).await;
     }
     let turn = statuses.get(&s.id).map_or(Turn::Idle, convert::turn);
     Ok(SessionSnapshot {

@@ -19,9 +19,9 @@ pub fn message_id(now: u64, count: u16, session: &str, client: &str) -> String {
     id
 }
 
-/// By how many milliseconds `now` is behind the time in an id: opencode does not answer a message whose id sorts before
-/// the newest one. `None`: it is not, or the id is not of that scheme. What looks like more than a year is the counter that
-/// started again, as it does every two years and two months.
+/// `behind` is by how many milliseconds `now` is behind the time in an id: opencode does not answer a message whose id
+/// sorts before the newest one. `None`: it is not behind, or the id has another format. A difference of more than a
+/// year means that the counter has started again, as it does every two years and two months.
 pub fn behind(newest: &str, now: u64) -> Option<u64> {
     let digits = newest.strip_prefix("msg_")?.get(..12)?;
     let theirs = u64::from_str_radix(digits, 16).ok()? >> 12;
@@ -31,7 +31,7 @@ pub fn behind(newest: &str, now: u64) -> Option<u64> {
         .filter(|by| (1..=365 * 24 * 3_600_000).contains(by))
 }
 
-/// FNV-1a, 128 bits.
+/// `fnv` is the FNV-1a hash with 128 bits.
 fn fnv(bytes: impl Iterator<Item = u8>) -> u128 {
     bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)

@@ -1,7 +1,7 @@
 //! opencode's events as events of the contract: a state machine without I/O.
 //!
 //! opencode keeps the text of an answer in memory until a part ends, and says it once, as deltas. So the text is kept here, from the one
-//! upstream stream, and `kept` gives it to snapshots. What has to be done in answer to an event comes out as
+//! upstream stream, and `snapshot_part` gives it to snapshots. What has to be done in answer to an event comes out as
 //! [`Action`]s; the shell does them.
 //!
 //! Revisions start at the time of the instance, in microseconds, and count up. Fewer than 1,000 changes happen in a
@@ -20,21 +20,21 @@ mod sessions;
 
 use calls::Calls;
 
-/// What an event makes necessary.
+/// `Action` is what the plugin must do after an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// The turn of this session must be stopped; the user is told why.
+    /// `Abort`: the turn of this session must be stopped; the user is told why.
     Abort { session: String, why: String },
-    /// A stale ask is to be rejected.
+    /// `Reject`: a stale request must be rejected.
     Reject { request: String },
-    /// opencode gave a session another title than its owner just did.
+    /// `Rename`: opencode changed a title that the owner has just set.
     Rename { session: String, title: String },
-    /// From this message on all was taken back, or (none) it stands again.
+    /// `Reverted`: the messages from this one on were reverted, or (none) the revert was undone.
     Reverted {
         session: String,
         revert: Option<wire::Revert>,
     },
-    /// The text of this message has a gap: ask for it, and give it to `restore`.
+    /// `Fetch`: the text of this message has a gap: read the message, and pass it to `restore`.
     Fetch { session: String, message: String },
 }
 
@@ -44,14 +44,14 @@ pub struct Output {
     pub actions: Vec<Action>,
 }
 
-/// A part that is not closed.
+/// `OpenPart` is a part that is not closed.
 #[derive(Debug)]
-struct Open {
+struct OpenPart {
     session: String,
     message: String,
     content: Content,
     revision: u64,
-    /// Deltas were missed: no more are added until a full text comes.
+    /// `gap`: some deltas were missed, so no more are added until a full text comes.
     gap: bool,
 }
 
@@ -61,15 +61,15 @@ pub struct Normalizer {
     revision: u64,
     sessions: BTreeMap<String, SessionInfo>,
     turns: BTreeMap<String, Turn>,
-    /// Of sessions at work, as last sent.
+    /// `messages` are the messages of running sessions, as last sent.
     messages: BTreeMap<String, Message>,
-    open: BTreeMap<String, Open>,
-    /// Parts that a retry left behind, with their session.
-    dead: BTreeMap<String, String>,
+    open: BTreeMap<String, OpenPart>,
+    /// `abandoned` are the parts that a failed attempt left, with their session.
+    abandoned: BTreeMap<String, String>,
     calls: Calls,
     requests: BTreeMap<String, AgentRequest>,
     last_error: BTreeMap<String, String>,
-    /// Names that the owner gave a moment ago: session → (title, when).
+    /// `names` are the titles that the owner has just set: session → (title, time).
     names: BTreeMap<String, (String, u64)>,
     reverts: BTreeMap<String, wire::Revert>,
     folder: String,
@@ -86,7 +86,7 @@ impl Normalizer {
             turns: BTreeMap::new(),
             messages: BTreeMap::new(),
             open: BTreeMap::new(),
-            dead: BTreeMap::new(),
+            abandoned: BTreeMap::new(),
             calls: Calls::default(),
             requests: BTreeMap::new(),
             last_error: BTreeMap::new(),
@@ -97,7 +97,7 @@ impl Normalizer {
         }
     }
 
-    /// Events of this directory are wanted from now on.
+    /// `watch` adds a directory whose events are applied.
     pub fn watch(&mut self, directory: &str) {
         if self.folder.is_empty() {
             directory.clone_into(&mut self.folder);
@@ -109,12 +109,13 @@ impl Normalizer {
         self.directories.contains(directory)
     }
 
-    /// The workspace, as opencode names it.
+    /// `folder` is the workspace, as opencode names it.
     pub fn folder(&self) -> &str {
         &self.folder
     }
 
-    /// The connection was lost for a while: what is open has a gap. Which sessions run and which asks wait is read again.
+    /// `interrupted` marks the open parts as incomplete after a lost connection; running sessions and open requests
+    /// must be read again.
     pub fn interrupted(&mut self) {
         self.open.values_mut().for_each(|open| open.gap = true);
         self.turns.clear();
@@ -126,15 +127,15 @@ impl Normalizer {
         self.sessions.insert(info.ref_.id.clone(), info);
     }
 
-    /// A session that must be learnt before this event can be placed.
+    /// `unknown_session` is a session that must be read before this event can be assigned to its root.
     pub fn unknown_session(&self, event: &wire::Envelope) -> Option<String> {
-        if !self.wanted(event) || !matches!(event.payload.kind.as_str(), "permission.asked" | "question.asked") {
+        if !self.is_watched(event) || !matches!(event.payload.kind.as_str(), "permission.asked" | "question.asked") {
             return None;
         }
         self.unknown_ancestor(event.payload.properties.get("sessionID")?.as_str()?)
     }
 
-    /// The nearest of a session and its ancestors that is not known.
+    /// `unknown_ancestor` is the nearest of a session and its ancestors that is not known.
     pub fn unknown_ancestor(&self, session: &str) -> Option<String> {
         let mut id = session.to_owned();
         for _ in 0..=self.sessions.len() {
@@ -158,7 +159,7 @@ impl Normalizer {
         id
     }
 
-    /// The state at the opening of a connection: seeds what is known, and gives it back for the connection.
+    /// `opened` takes the state at the start of a connection, and returns it in the contract's form.
     pub fn opened(
         &mut self,
         statuses: &wire::Statuses,
@@ -200,29 +201,31 @@ impl Normalizer {
         convert::question(q, self.root(&q.session), part, created)
     }
 
-    /// A request whose call is not known in full: opencode may ask before it says what the call is.
+    /// `unknown_call` is a permission request whose tool call is not known completely: opencode may send the request
+    /// before the call.
     pub fn unknown_call(&self, event: &wire::Envelope) -> Option<wire::Permission> {
-        let asks = self.wanted(event) && event.payload.kind == "permission.asked";
+        let asks = self.is_watched(event) && event.payload.kind == "permission.asked";
         let permission = wire::Permission::deserialize_from(&event.payload.properties).ok();
-        permission.filter(|p| asks && self.needs_call(p))
+        permission.filter(|p| asks && self.call_is_unknown(p))
     }
 
-    pub fn needs_call(&self, p: &wire::Permission) -> bool {
+    pub fn call_is_unknown(&self, p: &wire::Permission) -> bool {
         p.tool.is_some() && self.calls.get(p.tool.as_ref()).is_none_or(|c| c.input.is_none())
     }
 
-    /// The calls of a message that was read.
-    pub fn calls_of(&mut self, message: &wire::WithParts) {
+    /// `learn_calls` remembers the tool calls of a message that was read.
+    pub fn learn_calls(&mut self, message: &wire::WithParts) {
         message.parts.iter().for_each(|part| self.calls.learn(part));
     }
 
-    /// A part as a snapshot shows it: with the text that opencode itself does not have yet. `None`: not shown.
-    pub fn kept(&self, part: &wire::Part, message: &wire::Message) -> Option<Part> {
-        if self.dead.contains_key(&part.id) {
+    /// `snapshot_part` is a part for a snapshot, with the text that opencode itself has not stored yet. `None`: the
+    /// part is not shown.
+    pub fn snapshot_part(&self, part: &wire::Part, message: &wire::Message) -> Option<Part> {
+        if self.abandoned.contains_key(&part.id) {
             return None;
         }
         let content = convert::content(part)?;
-        let closed = convert::ended(part) || message.role == "user" || message.time.completed.is_some();
+        let closed = convert::is_complete(part) || message.role == "user" || message.time.completed.is_some();
         let at = part.time.end.or(part.state.as_ref().and_then(|s| s.time.end));
         let at = wire::millis(at.or(message.time.completed).or(message.time.created)).unwrap_or_default();
         let (content, revision) = match self.open.get(&part.id) {
@@ -246,7 +249,7 @@ impl Normalizer {
         })
     }
 
-    /// The whole of a message whose text had a gap.
+    /// `restore` applies the whole of a message whose text had a gap.
     pub fn restore(&mut self, message: &wire::WithParts) -> Output {
         let mut out = Output::default();
         for part in &message.parts {
@@ -256,14 +259,14 @@ impl Normalizer {
         out
     }
 
-    fn wanted(&self, event: &wire::Envelope) -> bool {
+    fn is_watched(&self, event: &wire::Envelope) -> bool {
         event.payload.kind != "sync" && event.directory.as_ref().is_some_and(|d| self.directories.contains(d))
     }
 
-    /// One event of the stream. What is not understood is passed over.
+    /// `apply` applies one event of the stream. An unknown event changes nothing.
     pub fn apply(&mut self, event: &wire::Envelope, now: u64) -> Output {
         let mut out = Output::default();
-        if !self.wanted(event) {
+        if !self.is_watched(event) {
             return out;
         }
         let p = &event.payload.properties;
@@ -276,7 +279,7 @@ impl Normalizer {
             "session.deleted" => {
                 let info = field::<wire::Session>(p, "info");
                 if let Some(id) = text(p, "sessionID").or(info.map(|i| i.id)) {
-                    self.forget(&id);
+                    self.remove_session(&id);
                     self.sessions.remove(&id);
                     self.requests.retain(|_, request| request.requested_by != id);
                     out.events.push(Event::SessionRemoved(id));
@@ -321,13 +324,13 @@ impl Normalizer {
             "permission.asked" => {
                 if let Ok(permission) = wire::Permission::deserialize_from(p) {
                     let request = self.permission(&permission, now);
-                    self.asked(request, &mut out);
+                    self.open_request(request, &mut out);
                 }
             }
             "question.asked" => {
                 if let Ok(question) = wire::Question::deserialize_from(p) {
                     let request = self.question(&question, now);
-                    self.asked(request, &mut out);
+                    self.open_request(request, &mut out);
                 }
             }
             "permission.replied" | "question.replied" | "question.rejected" => {
@@ -353,7 +356,8 @@ impl Normalizer {
         self.turn(session, turn, out);
     }
 
-    /// What a failed attempt left; opencode starts new parts and never mentions these again.
+    /// `drop_unfinished` removes the parts that a failed attempt left; opencode starts new parts and never mentions
+    /// these again.
     fn drop_unfinished(&mut self, session: &str, out: &mut Output) {
         let unfinished: Vec<String> = self
             .open
@@ -363,7 +367,7 @@ impl Normalizer {
             .collect();
         for id in unfinished {
             if let Some(open) = self.open.remove(&id) {
-                self.dead.insert(id.clone(), open.session.clone());
+                self.abandoned.insert(id.clone(), open.session.clone());
                 out.events.push(Event::PartRemoved((open.session, open.message, id)));
             }
         }
@@ -393,7 +397,7 @@ impl Normalizer {
         }));
     }
 
-    /// An idle session has no open request: after an abort opencode keeps the request without an event.
+    /// `close_requests` closes the requests of an idle session: after an abort, opencode keeps them without an event.
     fn close_requests(&mut self, session: &str, out: &mut Output) {
         let stale: Vec<AgentRequest> = self
             .requests
@@ -411,11 +415,11 @@ impl Normalizer {
     }
 
     fn error(&mut self, p: &Value, out: &mut Output) {
-        let fault = field::<wire::Fault>(p, "error").unwrap_or_default();
+        let fault = field::<wire::ErrorInfo>(p, "error").unwrap_or_default();
         if fault.aborted() {
             return; // The user's own doing; the message says it too.
         }
-        let (session, words) = (text(p, "sessionID"), fault.words());
+        let (session, words) = (text(p, "sessionID"), fault.text());
         let key = session.clone().unwrap_or_default();
         if self.last_error.get(&key) != Some(&words) {
             self.last_error.insert(key, words.clone());
@@ -442,7 +446,7 @@ impl Normalizer {
         }
     }
 
-    /// Nothing more comes for a completed message. `restored`: it was read whole just now.
+    /// `close_message` closes the parts of a completed message. `restored`: the message was read completely just now.
     fn close_message(&mut self, info: &wire::Message, out: &mut Output, restored: bool) {
         let open: Vec<String> = self
             .open
@@ -460,7 +464,7 @@ impl Normalizer {
         }
         for id in open {
             if let Some(open) = self.open.remove(&id) {
-                let revision = self.next();
+                let revision = self.next_revision();
                 let (message, session, content) = (open.message, open.session, open.content);
                 out.events.push(Event::Part(Part {
                     id,
@@ -472,7 +476,7 @@ impl Normalizer {
                 }));
             }
         }
-        self.dead.retain(|_, session| *session != info.session);
+        self.abandoned.retain(|_, session| *session != info.session);
     }
 
     fn part(&mut self, part: &wire::Part, out: &mut Output) {
@@ -481,26 +485,26 @@ impl Normalizer {
             self.watchdog.tool(&part.session);
         }
         let Some(content) = convert::content(part) else { return };
-        if self.dead.contains_key(&part.id) {
+        if self.abandoned.contains_key(&part.id) {
             // An abort while it waits to try again makes the last attempt's text final after all.
-            if !convert::ended(part) || part.text.is_empty() {
+            if !convert::is_complete(part) || part.text.is_empty() {
                 return;
             }
-            self.dead.remove(&part.id);
+            self.abandoned.remove(&part.id);
         }
         let user = self
             .messages
             .get(&part.message)
             .is_some_and(|m| m.role == nexus_plugin_api::chat::types::Role::User);
-        let closed = user || convert::ended(part);
-        let revision = self.next();
+        let closed = user || convert::is_complete(part);
+        let revision = self.next_revision();
         if closed {
             self.open.remove(&part.id);
         } else {
             let (session, message) = (part.session.clone(), part.message.clone());
             self.open.insert(
                 part.id.clone(),
-                Open {
+                OpenPart {
                     session,
                     message,
                     content: content.clone(),
@@ -526,7 +530,7 @@ impl Normalizer {
         if p.get("field").and_then(Value::as_str) != Some("text") {
             return;
         }
-        let revision = self.next();
+        let revision = self.next_revision();
         // A part whose beginning was missed says its whole text when it ends.
         let Some(open) = self.open.get_mut(&part).filter(|open| !open.gap) else {
             return;
@@ -546,17 +550,17 @@ impl Normalizer {
         }));
     }
 
-    fn asked(&mut self, request: AgentRequest, out: &mut Output) {
+    fn open_request(&mut self, request: AgentRequest, out: &mut Output) {
         if !self.requests.contains_key(&request.id) {
             self.requests.insert(request.id.clone(), request.clone());
             out.events.push(Event::Request(request));
         }
     }
 
-    fn forget(&mut self, session: &str) {
+    fn remove_session(&mut self, session: &str) {
         self.open.retain(|_, open| open.session != session);
         self.messages.retain(|_, m| m.session != session);
-        self.dead.retain(|_, s| s != session);
+        self.abandoned.retain(|_, s| s != session);
         self.calls.forget(session);
         self.turns.remove(session);
         self.last_error.remove(session);
@@ -565,13 +569,14 @@ impl Normalizer {
         self.watchdog.idle(session);
     }
 
-    fn next(&mut self) -> u64 {
+    fn next_revision(&mut self) -> u64 {
         self.revision += 1;
         self.revision
     }
 }
 
-/// The revision of a part that ended at `at`: the same however often it is asked for, and above those it had before.
+/// `closed_revision` is the revision of a part that ended at `at`: the same at each call, and above the earlier ones of
+/// the part.
 pub fn closed_revision(at: u64) -> u64 {
     at.saturating_mul(1000).saturating_add(999)
 }

@@ -18,15 +18,15 @@ use nexus_plugin_api::chat::types::{AgentRequest, RequestKind};
 use nexus_plugin_api::chat_ext::{CHANGE, DETAILS, PATHS};
 use serde_json::{Map, Value, json};
 
-/// The tool call that a request is about, as far as it is known.
+/// `Call` is the tool call that a request is about, as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub struct Call {
     pub part: Option<String>,
     pub input: Option<Value>,
 }
 
-/// What opencode itself asks for, in its own words; all else is a tool that only its server knows.
-const OWN: [&str; 15] = [
+/// `KNOWN_TOOLS` are the tools of opencode itself; any other tool belongs to an MCP server.
+const KNOWN_TOOLS: [&str; 15] = [
     "bash",
     "edit",
     "external_directory",
@@ -43,10 +43,10 @@ const OWN: [&str; 15] = [
     "codesearch",
     "doom_loop",
 ];
-/// What a change shows of the input of a tool that edits.
-const IN_CHANGE: [&str; 5] = ["filePath", "oldString", "newString", "content", "patchText"];
-/// Of opencode's additions, what is shown as files, folders and a change.
-const METADATA: [&str; 7] = [
+/// `SHOWN_IN_CHANGE` are the inputs of an edit that its diff shows.
+const SHOWN_IN_CHANGE: [&str; 5] = ["filePath", "oldString", "newString", "content", "patchText"];
+/// `SHOWN_METADATA` are the keys of opencode's metadata that are shown as files, folders and a diff.
+const SHOWN_METADATA: [&str; 7] = [
     "diff",
     "files",
     "filepath",
@@ -55,7 +55,7 @@ const METADATA: [&str; 7] = [
     "parentDir",
     "filediff",
 ];
-/// Keys by which tools name a path.
+/// `PATH_KEYS` are the keys by which tools name a path.
 const PATH_KEYS: [&str; 11] = [
     "filePath",
     "filepath",
@@ -69,16 +69,16 @@ const PATH_KEYS: [&str; 11] = [
     "source",
     "destination",
 ];
-/// Words of a command that are looked at, as paths.
-const WORDS: usize = 64;
-const UNKNOWN: &str = "⟨the input is not shown here⟩";
+/// `MAX_WORDS` is how many words of a command are checked as paths.
+const MAX_WORDS: usize = 64;
+const UNKNOWN_INPUT: &str = "⟨the input is not shown here⟩";
 
-struct Shown {
+struct RequestDetails {
     details: Vec<Value>,
     paths: Vec<Value>,
 }
 
-impl Shown {
+impl RequestDetails {
     fn detail(&mut self, name: &str, text: impl Into<String>) {
         self.details.push(json!({ "name": name, "text": text.into() }));
     }
@@ -95,15 +95,15 @@ impl Shown {
 /// `root`: the session that shows it. `folder`: where opencode works.
 pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, now: u64) -> AgentRequest {
     let files = files(&p.metadata);
-    let own = OWN.contains(&p.permission.as_str());
+    let own = KNOWN_TOOLS.contains(&p.permission.as_str());
     let change = change(&p.metadata, &files, folder);
     let detail = detail(p, &call, &files, own);
-    let mut shown = Shown {
+    let mut shown = RequestDetails {
         details: Vec::new(),
         paths: Vec::new(),
     };
-    touched(&mut shown, p, &files, folder);
-    rest(&mut shown, p, &call, &detail, change.is_some(), folder);
+    add_files(&mut shown, p, &files, folder);
+    add_remaining_input(&mut shown, p, &call, &detail, change.is_some(), folder);
     let named: Vec<String> = shown
         .paths
         .iter()
@@ -112,18 +112,18 @@ pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, 
         .collect();
     let mut ext = Vec::new();
     if let Some(change) = change {
-        ext.push(addition(CHANGE, &change.into()));
+        ext.push(ext_value(CHANGE, &change.into()));
     }
     if !shown.details.is_empty() {
-        ext.push(addition(DETAILS, &shown.details.into()));
+        ext.push(ext_value(DETAILS, &shown.details.into()));
     }
     if p.permission == "bash" {
-        guess(&mut shown.paths, &detail, call.input.as_ref(), folder);
+        guess_paths(&mut shown.paths, &detail, call.input.as_ref(), folder);
     }
     if !shown.paths.is_empty() {
-        ext.push(addition(
+        ext.push(ext_value(
             PATHS,
-            &json!({ "paths": shown.paths, "obeyed": permission_rules::OBEYED }),
+            &json!({ "paths": shown.paths, "obeyed": permission_rules::CONFIGURATION_FILES }),
         ));
     }
     AgentRequest {
@@ -141,7 +141,7 @@ pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, 
     }
 }
 
-/// What it is about, first of all. Of a tool that opencode does not know itself, everything it is called with.
+/// `detail` is what the request is about: for a tool that opencode does not know, its whole input.
 fn detail(p: &wire::Permission, call: &Call, files: &[File], own: bool) -> String {
     let patterns = || p.patterns.join("\n");
     if let Some(command) = text_of(&p.metadata, "command") {
@@ -155,10 +155,10 @@ fn detail(p: &wire::Permission, call: &Call, files: &[File], own: bool) -> Strin
     }
 }
 
-/// Files and folders, and what happens to them.
-fn touched(shown: &mut Shown, p: &wire::Permission, files: &[File], folder: &str) {
+/// `add_files` adds files and folders, and what happens to them.
+fn add_files(shown: &mut RequestDetails, p: &wire::Permission, files: &[File], folder: &str) {
     for file in files {
-        let name = |path: &str| within(path, folder).to_owned();
+        let name = |path: &str| relative_path(path, folder).to_owned();
         let what = match file.kind.as_str() {
             "add" => "Adds",
             "update" => "Changes",
@@ -176,7 +176,7 @@ fn touched(shown: &mut Shown, p: &wire::Permission, files: &[File], folder: &str
     if files.is_empty()
         && let Some(path) = text_of(&p.metadata, "filepath")
     {
-        shown.path(&joined(folder, &path), false);
+        shown.path(&resolved_path(folder, &path), false);
     }
     for directory in p
         .metadata
@@ -192,8 +192,15 @@ fn touched(shown: &mut Shown, p: &wire::Permission, files: &[File], folder: &str
     }
 }
 
-/// What is not shown yet of the call's input and of opencode's own additions.
-fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, changes: bool, folder: &str) {
+/// `add_remaining_input` adds what is not shown yet of the call's input and of opencode's metadata.
+fn add_remaining_input(
+    shown: &mut RequestDetails,
+    p: &wire::Permission,
+    call: &Call,
+    detail: &str,
+    changes: bool,
+    folder: &str,
+) {
     let empty = Map::new();
     let input = match &call.input {
         Some(Value::Object(input)) => input,
@@ -205,59 +212,61 @@ fn rest(shown: &mut Shown, p: &wire::Permission, call: &Call, detail: &str, chan
             &empty
         }
     };
-    let own = OWN.contains(&p.permission.as_str());
+    let own = KNOWN_TOOLS.contains(&p.permission.as_str());
     for (key, value) in input {
         if let Some(path) = value.as_str().filter(|_| PATH_KEYS.contains(&key.as_str())) {
-            shown.path(&joined(folder, path), false);
+            shown.path(&resolved_path(folder, path), false);
         }
         // It is the detail.
         if !own {
             continue;
         }
-        let in_change = changes && IN_CHANGE.contains(&key.as_str()) && !value.as_str().is_some_and(lost_in_a_change);
+        let in_change =
+            changes && SHOWN_IN_CHANGE.contains(&key.as_str()) && !value.as_str().is_some_and(is_normalized_in_diff);
         let in_detail = value
             .as_str()
             .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
         if !in_change && !in_detail {
-            shown.detail(if key == "workdir" { "Working folder" } else { key }, plain(value));
+            shown.detail(if key == "workdir" { "Working folder" } else { key }, value_text(value));
         }
     }
     for (key, value) in p.metadata.as_object().unwrap_or(&empty) {
-        let said = METADATA.contains(&key.as_str()) || input.get(key) == Some(value);
+        let said = SHOWN_METADATA.contains(&key.as_str()) || input.get(key) == Some(value);
         let in_detail = value
             .as_str()
             .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
         if !said && !in_detail && !value.is_null() {
-            shown.detail(key, plain(value));
+            shown.detail(key, value_text(value));
         }
     }
     // A request that is about no call says all by itself, or nothing.
     let says = p.metadata.as_object().is_some_and(|m| !m.is_empty());
     if call.input.is_none() && (p.tool.is_some() || !says) {
-        shown.detail("Unknown", UNKNOWN);
+        shown.detail("Unknown", UNKNOWN_INPUT);
     }
 }
 
-/// opencode makes a change of lines that it has normalized.
-fn lost_in_a_change(text: &str) -> bool {
+/// `is_normalized_in_diff` tells whether a diff cannot show `text` as it is: opencode normalizes lines before it
+/// compares them.
+fn is_normalized_in_diff(text: &str) -> bool {
     text.contains(['\r', '\u{feff}'])
 }
 
-fn plain(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Words of a command that may be paths, in the folder it runs in.
-fn guess(paths: &mut Vec<Value>, command: &str, input: Option<&Value>, folder: &str) {
+/// `guess_paths` adds the words of a command that may be paths, relative to the folder in which it runs.
+fn guess_paths(paths: &mut Vec<Value>, command: &str, input: Option<&Value>, folder: &str) {
     let workdir = input.and_then(|i| text_of(i, "workdir"));
-    let base = workdir.map_or_else(|| folder.to_owned(), |dir| joined(folder, &dir));
+    let base = workdir.map_or_else(|| folder.to_owned(), |dir| resolved_path(folder, &dir));
     let words = command.split(|c: char| c.is_whitespace() || "'\"`;|&<>()$={}".contains(c));
-    for word in words.filter(|w| !w.is_empty() && !w.starts_with('-')).take(WORDS) {
+    for word in words.filter(|w| !w.is_empty() && !w.starts_with('-')).take(MAX_WORDS) {
         paths.push(json!({ "path": format!("{base}/{word}"), "guessed": true }));
     }
 }
 
-/// One of the files of a patch.
+/// `File` is one of the files of a patch.
 struct File {
     kind: String,
     path: String,
@@ -281,10 +290,11 @@ fn files(metadata: &Value) -> Vec<File> {
         .collect()
 }
 
-/// The change that an edit is about. opencode names a file as it was in both of a diff's heads, whatever happens to it.
+/// `change` is the diff of an edit. opencode puts the same file name into both headers of a diff, even if a file is
+/// added, moved or deleted.
 fn change(metadata: &Value, files: &[File], folder: &str) -> Option<String> {
     let of_file = |file: &File| {
-        let name = |path: &str| within(path, folder).to_owned();
+        let name = |path: &str| relative_path(path, folder).to_owned();
         let (old, new) = match file.kind.as_str() {
             "add" => ("/dev/null".to_owned(), name(&file.path)),
             "delete" => (name(&file.path), "/dev/null".to_owned()),
@@ -305,14 +315,14 @@ fn change(metadata: &Value, files: &[File], folder: &str) -> Option<String> {
     (!diff.trim().is_empty()).then_some(diff)
 }
 
-/// As the owner knows it: without the folder that everything is in.
-fn within<'a>(path: &'a str, folder: &str) -> &'a str {
+/// `relative_path` is a path without the workspace, if it is inside.
+fn relative_path<'a>(path: &'a str, folder: &str) -> &'a str {
     let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
     inside.filter(|rest| !rest.is_empty()).unwrap_or(path)
 }
 
-/// As opencode reads it: `..` takes away a name, whatever that name leads to.
-fn joined(folder: &str, path: &str) -> String {
+/// `resolved_path` is a path as opencode resolves it: `..` removes a name, even if that name is a link.
+fn resolved_path(folder: &str, path: &str) -> String {
     let whole = match path.strip_prefix("~/") {
         _ if path.starts_with('/') => path.to_owned(),
         Some(_) => return path.to_owned(),
@@ -329,7 +339,7 @@ fn joined(folder: &str, path: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
-fn addition(name: &str, value: &Value) -> Ext {
+fn ext_value(name: &str, value: &Value) -> Ext {
     Ext {
         name: name.to_owned(),
         value: value.to_string(),
@@ -402,7 +412,7 @@ mod tests {
         assert_eq!(ext(&request, PATHS)["paths"][0]["path"], "/w/docs/x");
         for (permission, metadata) in [("mail_send_mail", json!({})), ("bash", json!({"command": "ls"}))] {
             let blind = asked(permission, json!(["*"]), metadata, None);
-            assert_eq!(details(&blind), [pair("Unknown", UNKNOWN)], "{permission}");
+            assert_eq!(details(&blind), [pair("Unknown", UNKNOWN_INPUT)], "{permission}");
         }
         // Nothing is known to be nothing.
         assert_eq!(details(&asked("x_y", json!(["*"]), json!({}), Some(json!({})))), []);
@@ -423,7 +433,7 @@ mod tests {
         );
     }
 
-    /// As opencode 1.18.33 says it.
+    /// The metadata is that of opencode 1.18.33.
     #[test]
     fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
         let file = |kind: &str, path: &str, target: Option<&str>| {
@@ -524,7 +534,7 @@ mod tests {
             "its input is still being written"
         );
         let message = json!({"info": {"id": "m", "sessionID": "s", "role": "assistant"}, "parts": [part("running", json!({"a": 1}))]});
-        normalizer.calls_of(&wire::with_parts(&message).unwrap());
+        normalizer.learn_calls(&wire::parse_message(&message).unwrap());
         assert!(normalizer.unknown_call(&asked).is_none());
         let out = normalizer.apply(&asked, 1).events;
         let [nexus_plugin_api::chat::types::Event::Request(request)] = out.as_slice() else {

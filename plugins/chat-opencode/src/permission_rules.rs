@@ -5,21 +5,23 @@
 //!
 //! Mechanism: `OPENCODE_PERMISSION` in its environment, which it merges over every file; the workspace's configuration is
 //! not read; and because a rule of an agent, or a clever order of rules (`"bash"`, then `"b*"`), outranks even that, the rules
-//! that opencode has made of all of it are read back after its start ([`lax`]). Where one of them lets something through
+//! that opencode has made of all of it are read back after its start ([`permissive_rule`]). Where one of them lets something through
 //! that should wait, opencode is not used, and the reason names the agent and the rule.
 //!
 //! Limits: a plugin or a tool of opencode's own is code inside of it, and is asked nothing; nor is a program that its
 //! configuration starts (an MCP server, a formatter). In the workspace opencode 1.18 loads `.opencode/plugin` whatever it is
-//! told, so it is not used where one is there (`settings::own_code`), and an edit of such a file says so where it is asked
+//! told, so it is not used where one is there (`settings::workspace_code`), and an edit of such a file says so where it is asked
 //! for ([`warning`]).
 //!
 //! Rejected: a `permission` of each session, which sub-agents do not inherit.
 
-use nexus_plugin_api::chat_ext::obeyed;
+use crate::wildcard::matches;
+use nexus_plugin_api::chat_ext::path_contains_name;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A key of `permission`, what it is called there and in opencode, and what runs when it is `allow`.
+/// `KEYS` are the keys of `permission`: their names there and in opencode, and what runs without asking when one is
+/// `allow`.
 const KEYS: [(&str, &str, &str); 7] = [
     // The widest first. The tools of MCP servers have the server's name and an underscore in theirs.
     ("mcp", "*_*", "tools of MCP servers"),
@@ -34,8 +36,8 @@ const KEYS: [(&str, &str, &str); 7] = [
     ),
     ("doom_loop", "doom_loop", "repeating the same call"),
 ];
-/// What needs no question: it reads the workspace, or keeps the agent's own books.
-const HARMLESS: [&str; 13] = [
+/// `SAFE_TOOLS` are the tools that need no permission request: they read the workspace, or the agent's own data.
+const SAFE_TOOLS: [&str; 13] = [
     "read",
     "glob",
     "grep",
@@ -51,7 +53,7 @@ const HARMLESS: [&str; 13] = [
     "codesearch",
 ];
 
-/// For each key `ask`, `allow` or `deny`.
+/// `Policy` has `ask`, `allow` or `deny` for each key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy(BTreeMap<&'static str, String>);
 
@@ -85,21 +87,22 @@ impl Policy {
         if wrong.is_empty() { Ok(Self(policy)) } else { Err(wrong) }
     }
 
-    fn of(&self, key: &str) -> &str {
+    fn action(&self, key: &str) -> &str {
         self.0.get(key).map_or("ask", String::as_str)
     }
 
-    /// The value of `OPENCODE_PERMISSION`. opencode takes the last rule that matches, and keeps this order: `*_*` is the first.
+    /// `environment` is the value of `OPENCODE_PERMISSION`. opencode uses the last rule that matches and keeps this
+    /// order, so `*_*` is first.
     pub fn environment(&self) -> String {
         let rules: Map<String, Value> = KEYS
             .iter()
-            .map(|(key, rule, _)| ((*rule).to_owned(), json!(self.of(key))))
+            .map(|(key, rule, _)| ((*rule).to_owned(), json!(self.action(key))))
             .collect();
         Value::Object(rules).to_string()
     }
 
-    /// What holds, for the operator.
-    pub fn words(&self) -> String {
+    /// `summary` describes the policy for the operator.
+    pub fn summary(&self) -> String {
         let parts = [
             ("ask", "Asks before"),
             ("allow", "allowed without asking"),
@@ -109,7 +112,7 @@ impl Policy {
             // Commands first, and what is less often met last.
             let keys = KEYS.iter().skip(1).chain(KEYS.iter().take(1));
             let words: Vec<_> = keys
-                .filter(|(key, ..)| self.of(key) == *action)
+                .filter(|(key, ..)| self.action(key) == *action)
                 .map(|(.., words)| *words)
                 .collect();
             (!words.is_empty()).then(|| format!("{begin}: {}", words.join(", ")))
@@ -118,18 +121,19 @@ impl Policy {
     }
 }
 
-/// Why opencode would not keep to the policy, by its own answer to `GET /agent`. `None`: it does.
-pub fn lax(agents: &Value, policy: &Policy) -> Option<String> {
+/// `permissive_rule` is the reason why opencode would not follow the policy, from its response to `GET /agent`. `None`:
+/// it follows the policy.
+pub fn permissive_rule(agents: &Value, policy: &Policy) -> Option<String> {
     let agents = agents.as_array()?;
     agents.iter().find_map(|agent| {
         let name = agent.get("name").and_then(Value::as_str).unwrap_or_default();
         let rules = Rules::of(agent.get("permission").unwrap_or(&Value::Null));
         // The tools that have a name before all others.
         let keys = KEYS.iter().skip(1).chain(KEYS.iter().take(1));
-        keys.filter(|(key, ..)| policy.of(key) != "allow")
+        keys.filter(|(key, ..)| policy.action(key) != "allow")
             .find_map(|(key, _, words)| {
                 let rule = if *key == "mcp" {
-                    rules.other()
+                    rules.allows_unknown_tools()
                 } else {
                     rules.allows(key)
                 }?;
@@ -143,7 +147,7 @@ pub fn lax(agents: &Value, policy: &Policy) -> Option<String> {
     })
 }
 
-/// (permission, pattern, action), the last that matches wins.
+/// `Rules` are (permission, pattern, action); the last rule that matches decides.
 struct Rules<'a>(Vec<(&'a str, &'a str, &'a str)>);
 
 impl<'a> Rules<'a> {
@@ -158,7 +162,7 @@ impl<'a> Rules<'a> {
         )
     }
 
-    /// The rule that lets this tool through, for anything.
+    /// `allows` is the rule that allows some use of this tool.
     fn allows(&self, tool: &str) -> Option<&'a str> {
         let known = self.known_directories();
         for (permission, pattern, action) in self.0.iter().rev().filter(|(p, ..)| matches(p, tool)) {
@@ -175,14 +179,14 @@ impl<'a> Rules<'a> {
         None
     }
 
-    /// The rule that lets through a tool that is not of opencode itself.
-    fn other(&self) -> Option<&'a str> {
+    /// `allows_unknown_tools` is the rule that allows a tool that is not part of opencode.
+    fn allows_unknown_tools(&self) -> Option<&'a str> {
         for (permission, pattern, action) in self.0.iter().rev() {
             let all = *permission == "*" || *permission == "*_*";
             if all && *pattern == "*" && *action != "allow" {
                 return None;
             }
-            let opencodes_own = HARMLESS.contains(permission) || KEYS.iter().any(|(key, ..)| key == permission);
+            let opencodes_own = SAFE_TOOLS.contains(permission) || KEYS.iter().any(|(key, ..)| key == permission);
             if *action == "allow" && !opencodes_own {
                 return Some(permission);
             }
@@ -190,7 +194,8 @@ impl<'a> Rules<'a> {
         None
     }
 
-    /// Its own folders, as for output that is too long: those of the first block, which no file can write.
+    /// `known_directories` are opencode's own folders, such as the one for output that is too long: those of the first
+    /// block, which no file can change.
     fn known_directories(&self) -> BTreeSet<&'a str> {
         let outside = self.0.iter().filter(|(p, ..)| *p == "external_directory");
         let mut blocks = 0;
@@ -204,28 +209,9 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// opencode's wildcards: `*` is any text, `?` any one character.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut chars = pattern.chars();
-    match chars.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = chars.as_str();
-            text.char_indices()
-                .any(|(at, _)| matches(rest, text.get(at..).unwrap_or_default()))
-                || matches(rest, "")
-        }
-        Some('?') => {
-            let mut text = text.chars();
-            text.next().is_some() && matches(chars.as_str(), text.as_str())
-        }
-        Some(c) => text.strip_prefix(c).is_some_and(|rest| matches(chars.as_str(), rest)),
-    }
-}
-
-/// Names, at the end or within a path, of what runs what is written there: opencode's configuration, and git's hooks and
-/// its settings. Without regard to case, as some disks are.
-pub const OBEYED: [&str; 5] = [
+/// `CONFIGURATION_FILES` are names, at the end of a path or within it, of files whose content is run: opencode's
+/// configuration, and git's hooks and settings. Case does not matter, because some file systems ignore it.
+pub const CONFIGURATION_FILES: [&str; 5] = [
     ".opencode",
     "opencode.json",
     "opencode.jsonc",
@@ -233,9 +219,11 @@ pub const OBEYED: [&str; 5] = [
     ".git",
 ];
 
-/// What an owner has to know before a file is changed that opencode itself, or git, obeys.
+/// `warning` is shown to the owner before a file that configures opencode or git is changed.
 pub fn warning(paths: &[String]) -> Option<String> {
-    let path = paths.iter().find(|path| obeyed(path, &OBEYED))?;
+    let path = paths
+        .iter()
+        .find(|path| path_contains_name(path, &CONFIGURATION_FILES))?;
     Some(format!(
         "{path} is a file that configures opencode or git. Its content may run later without a permission request."
     ))
@@ -251,7 +239,8 @@ mod tests {
             .map_err(|wrong| wrong.join(" "))
     }
 
-    /// Rules as opencode 1.18.33 gives them for `build`: its own, those of the environment, then `more`.
+    /// `build` are rules as opencode 1.18.33 reports them for the agent `build`: its own, those of the environment,
+    /// then `more`.
     fn build(more: &[(&str, &str, &str)]) -> Value {
         let own = [
             ("*", "*", "allow"),
@@ -275,7 +264,7 @@ mod tests {
     fn by_default_everything_that_acts_waits() {
         let policy = policy(&[]).unwrap();
         assert_eq!(
-            policy.words(),
+            policy.summary(),
             "Asks before: commands, edits, reading web pages, web searches, files outside of the workspace, repeating the same call, tools of MCP servers"
         );
         let told: Value = serde_json::from_str(&policy.environment()).unwrap();
@@ -291,7 +280,7 @@ mod tests {
             assert_eq!(told[rule], "ask", "{rule}");
         }
         assert!(policy.environment().starts_with(r#"{"*_*""#), "the widest comes first");
-        assert_eq!(lax(&build(&[]), &policy), None);
+        assert_eq!(permissive_rule(&build(&[]), &policy), None);
     }
 
     #[test]
@@ -301,31 +290,35 @@ mod tests {
             (("bash", "*", "allow"), "bash"),
             (("b*", "*", "allow"), "bash"),
             (("bas?", "git *", "allow"), "bash"),
+            // To opencode this is `bash` with or without more words.
+            (("bash *", "*", "allow"), "bash"),
             (("*", "*", "allow"), "bash"),
             (("edit", "src/*", "allow"), "edit"),
             (("files_write", "*", "allow"), "mcp"),
             (("f*", "*", "allow"), "mcp"),
             (("external_directory", "/*", "allow"), "external_directory"),
         ] {
-            let why = lax(&build(&[rule]), &policy).unwrap_or_else(|| panic!("{rule:?}"));
+            let why = permissive_rule(&build(&[rule]), &policy).unwrap_or_else(|| panic!("{rule:?}"));
             assert!(
                 why.contains("`build`") && why.contains(&format!("{key} = \"allow\"")),
                 "{why}"
             );
         }
         for fine in [("read", "*", "allow"), ("bash", "git *", "deny"), ("edit", "*", "ask")] {
-            assert_eq!(lax(&build(&[fine]), &policy), None, "{fine:?}");
+            assert_eq!(permissive_rule(&build(&[fine]), &policy), None, "{fine:?}");
         }
     }
 
     #[test]
-    fn a_key_relaxes_one_tool_and_says_what_is_given_up() {
+    fn a_key_relaxes_one_tool_and_that_is_shown() {
         let relaxed = policy(&[("bash", "allow")]).unwrap();
-        assert!(relaxed.words().starts_with("Asks before: edits, "));
-        assert!(relaxed.words().ends_with("; allowed without asking: commands"));
-        assert_eq!(lax(&build(&[("bash", "*", "allow")]), &relaxed), None);
-        assert!(lax(&build(&[("edit", "*", "allow")]), &relaxed).is_some());
-        let web = policy(&[("webfetch", "allow"), ("websearch", "deny")]).unwrap().words();
+        assert!(relaxed.summary().starts_with("Asks before: edits, "));
+        assert!(relaxed.summary().ends_with("; allowed without asking: commands"));
+        assert_eq!(permissive_rule(&build(&[("bash", "*", "allow")]), &relaxed), None);
+        assert!(permissive_rule(&build(&[("edit", "*", "allow")]), &relaxed).is_some());
+        let web = policy(&[("webfetch", "allow"), ("websearch", "deny")])
+            .unwrap()
+            .summary();
         assert!(web.starts_with("Asks before: commands, edits, files"), "{web}");
         assert!(
             web.ends_with("; allowed without asking: reading web pages; denied: web searches"),

@@ -1,9 +1,9 @@
 //! Prompts are sent once.
 //!
 //! opencode appends the parts again when a message id is sent twice, and stores a message some time after it has
-//! answered. So the id is made and kept in the store before the first try, and each later try looks for the message first.
+//! answered. So the id is made and stored in the store before the first try, and each later try looks for the message first.
 
-use crate::client::{self, PROCESS, Trouble};
+use crate::client::{self, PROCESS, RequestError};
 use crate::settings::{Hosted, Settings, split_model};
 use crate::{connection_state, message_ids};
 use nexus_plugin_api::caps::{clock, store, types::Error};
@@ -12,15 +12,16 @@ use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
 use nexus_plugin_api::process::Outcome;
 use serde_json::{Value, json};
 
-/// The provider whose models opencode's makers host for everybody.
+/// `HOSTED` is the provider whose public models the makers of opencode host.
 const HOSTED: &str = "opencode";
 const CONSENT: &str = "hosted-models";
-/// A message may be stored this many times 500 ms after opencode has answered.
-const LOOKS: u32 = 10;
-/// Milliseconds that the clock may be behind before it is worth a word.
-const JITTER: u64 = 2_000;
+/// `LOOKUP_ATTEMPTS` is how often a message is looked up, every 500 ms: opencode may store it some time after its
+/// response.
+const LOOKUP_ATTEMPTS: u32 = 10;
+/// `CLOCK_TOLERANCE` is by how many milliseconds the clock may be behind without an error.
+const CLOCK_TOLERANCE: u64 = 2_000;
 
-/// As WIT `chat.prompt`.
+/// `send` sends a prompt, as WIT `chat.prompt` says.
 pub async fn send(
     session: SessionRef,
     client_id: String,
@@ -31,13 +32,18 @@ pub async fn send(
     if !connection_state::with(|c| c.sending.insert(key.clone()))? {
         return Ok(Admission::Unknown("This prompt is already being sent.".to_owned()));
     }
-    let result = admit(&session, &client_id, parts, options).await;
+    let result = admit_prompt(&session, &client_id, parts, options).await;
     // The connection may be another one by now; then there is nothing to take out.
     let _ = connection_state::with(|c| c.sending.remove(&key));
     result
 }
 
-async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options: Options) -> Result<Admission, Error> {
+async fn admit_prompt(
+    session: &SessionRef,
+    client_id: &str,
+    parts: Vec<Input>,
+    options: Options,
+) -> Result<Admission, Error> {
     let settings: Settings = nexus_plugin_api::config()?;
     let hosted = settings.check().map_err(Error::Other)?;
     let parts = match body_parts(parts) {
@@ -51,12 +57,12 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         )));
     }
 
-    let kept = store::get(client_key(&session.id, client_id))
+    let stored = store::get(client_key(&session.id, client_id))
         .await?
         .and_then(|id| String::from_utf8(id).ok());
-    if let Some(id) = &kept {
-        remember(id, client_id);
-        if connection_state::with(|c| c.taken.contains(id))? || find(session, id).await? {
+    if let Some(id) = &stored {
+        cache_client_id(id, client_id);
+        if connection_state::with(|c| c.taken.contains(id))? || wait_for_message(session, id).await? {
             return Ok(Admission::Duplicate);
         }
     }
@@ -71,22 +77,25 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
         Err(Error::Other(why)) => return Ok(Admission::Refused(why)),
         Err(other) => return Err(other),
     }
-    if let Some(rule) = client::session(&session.id, &session.workspace).await?.lets_through() {
+    if let Some(rule) = client::session(&session.id, &session.workspace)
+        .await?
+        .permissive_rule()
+    {
         return Ok(Admission::Refused(format!(
             "This chat was created outside Nexus with its own rule, by which {rule} runs without a permission \
              request. To fix: start a new chat."
         )));
     }
-    if let Some(answer) = consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
+    if let Some(answer) = check_consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
         return Ok(answer);
     }
-    let id = match kept {
+    let id = match stored {
         Some(id) => id,
         None => {
             if let Some(why) = clock_is_behind(session).await? {
                 return Ok(Admission::Refused(why));
             }
-            keep(&session.id, client_id).await?
+            create_message_id(&session.id, client_id).await?
         }
     };
     let mut body = json!({ "messageID": id, "parts": parts });
@@ -103,8 +112,10 @@ async fn admit(session: &SessionRef, client_id: &str, parts: Vec<Input>, options
             connection_state::with(|c| c.taken.insert(id))?;
             Ok(Admission::Admitted)
         }
-        Err(Trouble::Refused { status: 400, words, .. }) => Ok(Admission::Refused(words)),
-        Err(Trouble::Host(Error::Unavailable(why) | Error::Timeout(why) | Error::Other(why))) => {
+        Err(RequestError::Refused {
+            status: 400, message, ..
+        }) => Ok(Admission::Refused(message)),
+        Err(RequestError::Host(Error::Unavailable(why) | Error::Timeout(why) | Error::Other(why))) => {
             Ok(Admission::Unknown(why))
         }
         Err(other) => Err(other.into()),
@@ -120,7 +131,7 @@ async fn clock_is_behind(session: &SessionRef) -> Result<Option<String>, Error> 
     else {
         return Ok(None);
     };
-    if by <= JITTER {
+    if by <= CLOCK_TOLERANCE {
         clock::sleep(by + 1).await;
         return Ok(None);
     }
@@ -136,8 +147,8 @@ async fn clock_is_behind(session: &SessionRef) -> Result<Option<String>, Error> 
 }
 
 /// Looks for a message for a while: an earlier try may have got through a moment ago.
-async fn find(session: &SessionRef, id: &str) -> Result<bool, Error> {
-    for look in 0..LOOKS {
+async fn wait_for_message(session: &SessionRef, id: &str) -> Result<bool, Error> {
+    for look in 0..LOOKUP_ATTEMPTS {
         if look > 0 {
             clock::sleep(500).await;
         }
@@ -162,7 +173,7 @@ fn body_parts(parts: Vec<Input>) -> Result<Vec<Value>, String> {
 }
 
 /// `Some`: the prompt must not be sent now.
-async fn consent(
+async fn check_consent(
     session: &SessionRef,
     hosted: Hosted,
     model: Option<&str>,
@@ -196,7 +207,7 @@ async fn consent(
     })))
 }
 
-/// Whether opencode could choose a hosted model. Where it cannot be told, it could.
+/// `may_be_hosted` tells whether opencode could choose a hosted model; if that is not known, it could.
 async fn may_be_hosted(session: &SessionRef, model: Option<&str>) -> Result<bool, Error> {
     let hosted = |model: &str| split_model(model).is_none_or(|(provider, _)| provider == HOSTED);
     if let Some(model) = model {
@@ -210,7 +221,7 @@ async fn may_be_hosted(session: &SessionRef, model: Option<&str>) -> Result<bool
     if let Some(model) = client::configured_model(&session.workspace).await? {
         return Ok(hosted(&model));
     }
-    Ok(client::offers(HOSTED, &session.workspace).await?)
+    Ok(client::has_provider(HOSTED, &session.workspace).await?)
 }
 
 fn client_key(session: &str, client: &str) -> String {
@@ -222,35 +233,35 @@ fn message_key(message: &str) -> String {
 }
 
 /// Makes the id for a client id and keeps both directions, before anything is sent.
-async fn keep(session: &str, client: &str) -> Result<String, Error> {
+async fn create_message_id(session: &str, client: &str) -> Result<String, Error> {
     let now = clock::now();
     let count = connection_state::with(|c| {
         c.count = c.count.wrapping_add(1);
         c.count
     })?;
     let id = message_ids::message_id(now, count, session, client);
-    if let Err(Error::Denied(full)) = keep_both(session, client, &id).await {
+    if let Err(Error::Denied(full)) = store_message_id(session, client, &id).await {
         // The quota is used up: the oldest prompts are never asked for again.
-        if forget_oldest().await? == 0 {
+        if delete_oldest_messages().await? == 0 {
             return Err(Error::Denied(full));
         }
-        keep_both(session, client, &id).await?;
+        store_message_id(session, client, &id).await?;
     }
-    remember(&id, client);
+    cache_client_id(&id, client);
     Ok(id)
 }
 
-async fn keep_both(session: &str, client: &str, id: &str) -> Result<(), Error> {
+async fn store_message_id(session: &str, client: &str, id: &str) -> Result<(), Error> {
     let back = json!([session, client]).to_string();
     store::set(message_key(id), back.into_bytes()).await?;
     store::set(client_key(session, client), id.as_bytes().to_vec()).await
 }
 
-/// Message ids sort by time, so the first keys are the oldest.
-async fn forget_oldest() -> Result<usize, Error> {
+/// `delete_oldest_messages` deletes the oldest stored messages: message ids sort by time, so those keys are first.
+async fn delete_oldest_messages() -> Result<usize, Error> {
     let keys = store::keys("m/".to_owned(), None).await?;
     for key in &keys {
-        if let Some((session, client)) = read_back(key).await? {
+        if let Some((session, client)) = client_of_message(key).await? {
             store::delete(client_key(&session, &client)).await?;
         }
         store::delete(key.clone()).await?;
@@ -258,13 +269,13 @@ async fn forget_oldest() -> Result<usize, Error> {
     Ok(keys.len())
 }
 
-async fn read_back(message_key: &str) -> Result<Option<(String, String)>, Error> {
+async fn client_of_message(message_key: &str) -> Result<Option<(String, String)>, Error> {
     let value = store::get(message_key.to_owned()).await?;
     Ok(value.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// What a deleted session leaves in the store.
-pub async fn forget_session(session: &str) -> Result<(), Error> {
+/// `delete_session` deletes what the store has about a session.
+pub async fn delete_session(session: &str) -> Result<(), Error> {
     loop {
         let keys = store::keys(format!("c/{session}/"), None).await?;
         if keys.is_empty() {
@@ -279,13 +290,13 @@ pub async fn forget_session(session: &str) -> Result<(), Error> {
     }
 }
 
-fn remember(message: &str, client: &str) {
+fn cache_client_id(message: &str, client: &str) {
     // Without a connection there is no event that could need it.
     let _ = connection_state::with(|c| c.clients.insert(message.to_owned(), client.to_owned()));
 }
 
 /// Puts the client's id to a message of the user.
-pub async fn name(message: &mut Message) {
+pub async fn add_client_id(message: &mut Message) {
     if message.role != Role::User {
         return;
     }
@@ -293,8 +304,8 @@ pub async fn name(message: &mut Message) {
         message.client_id = Some(client);
         return;
     }
-    if let Ok(Some((_, client))) = read_back(&message_key(&message.id)).await {
-        remember(&message.id, &client);
+    if let Ok(Some((_, client))) = client_of_message(&message_key(&message.id)).await {
+        cache_client_id(&message.id, &client);
         message.client_id = Some(client);
     }
 }

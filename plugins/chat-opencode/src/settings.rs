@@ -3,14 +3,22 @@
 use crate::client::{AUTHORIZATION, PORT, PROCESS, url};
 use crate::permission_rules::Policy;
 use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep, UnlessPresent};
+use nexus_plugin_api::version::{VersionRequirement, numbers};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// `message.part.delta`, without which nothing streams, appeared here.
-pub const MIN_VERSION: (u64, u64, u64) = (1, 2, 1);
+/// `VERSION` requires the first opencode with `message.part.delta`, without which nothing streams.
+const VERSION: VersionRequirement<'static> = VersionRequirement {
+    program: "opencode",
+    command: "opencode --version",
+    minimum: "1.2.1",
+    update: "update it with `npm install -g opencode-ai@latest` or `opencode upgrade`",
+    other_program: INSTALL,
+};
+/// `NEXT_MAJOR` is the first major version whose interface this plugin does not know.
+const NEXT_MAJOR: u64 = 2;
 
-pub const INSTALL: &str =
-    "run `nexus setup opencode` (with the same --data-dir as `nexus up`), or install opencode yourself";
+pub const INSTALL: &str = "run `nexus setup opencode`, or install opencode yourself";
 
 pub const CORRECT: &str = "correct [plugin.chat-opencode.config] in the configuration";
 
@@ -28,21 +36,22 @@ pub struct Settings {
     project_config: bool,
 }
 
-/// What decides whether the owner is asked is told to opencode by this plugin alone.
-const OURS: [&str; 3] = [
+/// `RESERVED_ENV` are variables that only this plugin sets: they decide whether the owner is asked.
+const RESERVED_ENV: [&str; 3] = [
     "OPENCODE_PERMISSION",
     "OPENCODE_DISABLE_PROJECT_CONFIG",
     "OPENCODE_CONFIG_CONTENT",
 ];
-/// What opencode loads to ask where it would not: see there.
+/// `GUARD` is a plugin for opencode, which asks where opencode itself would not; the file explains it.
 const GUARD: &str = include_str!("guard.mjs");
 const LOAD_GUARD: &str = r#"{{"plugin":["{file:guard.js}"]}"#;
-/// What the guard writes into opencode's `instructions`: it is loaded.
-pub const GUARDED: &str = "/nexus-guard";
+/// `GUARD_MARKER` is what the guard adds to opencode's `instructions` when it is loaded.
+pub const GUARD_MARKER: &str = "/nexus-guard";
 
-/// What opencode 1.18 runs of the folder it works in and of those above it, whatever it is told: found in its configuration
-/// service, and tried with each of them. Other keys there start nothing.
-fn own_code() -> UnlessPresent {
+/// `workspace_code` is the code in the workspace and in the folders above it that opencode 1.18 runs whatever its
+/// settings are. The list is from its configuration service, and each entry was tested. Other keys of these files start
+/// nothing.
+fn workspace_code() -> UnlessPresent {
     let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     UnlessPresent {
         folders: all(&[".opencode/plugin", ".opencode/plugins"]),
@@ -76,9 +85,9 @@ pub enum Hosted {
 
 impl Settings {
     /// # Errors
-    /// All of [`Self::wrong`].
+    /// All of [`Self::errors`].
     pub fn check(&self) -> Result<Hosted, String> {
-        let wrong = self.wrong();
+        let wrong = self.errors();
         if !wrong.is_empty() {
             return Err(format!("[plugin.chat-opencode.config]: {}", wrong.join(" ")));
         }
@@ -89,8 +98,8 @@ impl Settings {
         })
     }
 
-    /// A sentence for each thing that cannot be used: the key, what was found and what was expected.
-    pub fn wrong(&self) -> Vec<String> {
+    /// `errors` has a sentence for each setting that cannot be used: the key, its value and what was expected.
+    pub fn errors(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         if let Some(model) = self.model.as_deref().filter(|m| split_model(m).is_none()) {
             wrong.push(format!(
@@ -98,7 +107,7 @@ impl Settings {
             ));
         }
         wrong.extend(Policy::new(&self.permission).err().unwrap_or_default());
-        for name in OURS.iter().filter(|name| self.extra_env.contains_key(**name)) {
+        for name in RESERVED_ENV.iter().filter(|name| self.extra_env.contains_key(**name)) {
             wrong.push(format!(
                 "`extra_env` has {name}, which this plugin sets itself. To fix: remove it and use permission = {{ \
                  bash = \"allow\" }} or project_config = true under [plugin.chat-opencode.config]."
@@ -113,7 +122,7 @@ impl Settings {
         wrong
     }
 
-    /// What waits for the owner.
+    /// `policy` is what the agent may do without asking.
     ///
     /// # Errors
     /// What is wrong with `permission`.
@@ -121,16 +130,17 @@ impl Settings {
         Policy::new(&self.permission).map_err(|wrong| wrong.join(" "))
     }
 
-    /// What holds, for the operator.
-    pub fn words(&self) -> String {
-        let mut words = self.policy().map_or_else(|why| why, |policy| policy.words());
+    /// `summary` describes the settings for the operator.
+    pub fn summary(&self) -> String {
+        let mut words = self.policy().map_or_else(|why| why, |policy| policy.summary());
         if self.project_config {
             words.push_str("; the workspace's own opencode configuration can run programs without asking");
         }
         words
     }
 
-    /// How the server is started. Equal settings give an equal command, so that a running one is adopted.
+    /// `server` is the command that starts the server. Equal settings give an equal command, so that a running one is
+    /// adopted.
     pub fn server(&self) -> Command {
         let mut command = Command::new("opencode")
             .args(["serve", "--hostname", "127.0.0.1", "--port", "{port:http}"])
@@ -151,7 +161,7 @@ impl Settings {
             .env("TMPDIR", "{dir}");
         if !self.project_config {
             command = command
-                .unless_present(&own_code())
+                .unless_present(&workspace_code())
                 .env("OPENCODE_DISABLE_PROJECT_CONFIG", "1");
         }
         for (name, value) in &self.extra_env {
@@ -173,21 +183,22 @@ impl Settings {
             StopStep::Signal(Signal::Kill),
         ])
     }
-
-    pub fn version(&self) -> Command {
-        Command::new(PROCESS).args(["--version"])
-    }
 }
 
-/// (provider, model): the model's own name may hold slashes.
+/// `version_command` prints the version of opencode.
+pub fn version_command() -> Command {
+    Command::new(PROCESS).args(["--version"])
+}
+
+/// `split_model` splits a model into provider and name; the name may contain slashes.
 pub fn split_model(model: &str) -> Option<(&str, &str)> {
     model
         .split_once('/')
         .filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
 }
 
-/// Why opencode would not work in this folder.
-pub fn unfit_folder(path: &str) -> Option<String> {
+/// `folder_error` is the reason why opencode would not work in this folder.
+pub fn folder_error(path: &str) -> Option<String> {
     let decoded = |at: usize| {
         let digits = path.get(at + 1..at + 3);
         digits.is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -205,35 +216,20 @@ pub fn unfit_folder(path: &str) -> Option<String> {
     ))
 }
 
-/// The version in what `--version` prints: a line that is one, with or without a leading `v`.
-pub fn parse_version(output: &str) -> Option<(String, (u64, u64, u64))> {
+/// `version` is the version in the output of `opencode --version`: the last line that is a version, with or without a
+/// leading `v`. `Some(Err)`: a version that cannot be used, and the fix.
+pub fn version(output: &str) -> Option<Result<String, String>> {
     output.lines().rev().find_map(|line| {
         let text = line.trim();
-        let bare = text.strip_prefix('v').unwrap_or(text);
-        let core = bare.split(['-', '+']).next()?;
-        let mut numbers = core.split('.').map(str::parse::<u64>);
-        let (a, b, c) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-        numbers.next().is_none().then(|| (bare.to_owned(), (a, b, c)))
-    })
-}
-
-/// Why a version will not do. A pre-release counts as its release.
-pub fn unsuitable(found: (u64, u64, u64)) -> Option<String> {
-    let show = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
-    if found < MIN_VERSION {
-        return Some(format!(
-            "opencode {} is too old: {} or newer is required. To fix: update it with `npm install -g \
-             opencode-ai@latest` or `opencode upgrade`",
-            show(found),
-            show(MIN_VERSION)
-        ));
-    }
-    (found.0 > 1).then(|| {
-        format!(
-            "opencode {} has another interface than the one this plugin supports (version 1). To fix: install a \
-             version 1 with `npm install -g opencode-ai@1`, or use a newer plugin",
-            show(found)
-        )
+        let version = text.strip_prefix('v').unwrap_or(text);
+        let [major, ..] = numbers(version).filter(|_| !version.contains(char::is_whitespace))?;
+        if major < NEXT_MAJOR {
+            return Some(VERSION.check(output, Some(version)));
+        }
+        Some(Err(format!(
+            "opencode {version} has another interface than the one this plugin supports (version 1). To fix: install a \
+             version 1 with `npm install -g opencode-ai@1`, or use a newer plugin"
+        )))
     })
 }
 
@@ -244,25 +240,24 @@ mod tests {
 
     #[test]
     fn versions() {
-        assert_eq!(parse_version("1.18.33\n").unwrap().1, (1, 18, 33));
+        assert_eq!(version("1.18.33\n"), Some(Ok("1.18.33".to_owned())));
         assert_eq!(
-            parse_version("a warning\nv1.2.1-beta.3\n").unwrap(),
-            ("1.2.1-beta.3".to_owned(), (1, 2, 1))
+            version("a warning\nv1.2.1-beta.3\n"),
+            Some(Ok("1.2.1-beta.3".to_owned()))
         );
-        assert_eq!(parse_version("opencode\n1.2\n1.2.x"), None);
-        assert_eq!(unsuitable((1, 2, 1)), None);
-        assert_eq!(unsuitable((1, 18, 33)), None);
-        assert!(unsuitable((1, 2, 0)).unwrap().contains("1.2.1 or newer"));
-        assert!(unsuitable((2, 0, 0)).unwrap().contains("opencode-ai@1"));
+        assert_eq!(version("opencode\n1.x\n1.2 of something"), None);
+        assert_eq!(version("1.2.1"), Some(Ok("1.2.1".to_owned())));
+        assert!(version("1.2.0").unwrap().unwrap_err().contains("1.2.1 or newer"));
+        assert!(version("2.0.0").unwrap().unwrap_err().contains("opencode-ai@1"));
     }
 
     #[test]
-    fn folders_that_opencode_decodes_twice_are_told() {
+    fn folders_that_opencode_decodes_twice_are_reported() {
         for bad in ["/w/My%20Project", "/w/100%25", "/w/a\\b"] {
-            assert!(unfit_folder(bad).unwrap().contains("rename the folder"), "{bad}");
+            assert!(folder_error(bad).unwrap().contains("rename the folder"), "{bad}");
         }
         for good in ["/w/My Project", "/w/100%", "/w/%x", "/w/héllo#?&"] {
-            assert_eq!(unfit_folder(good), None, "{good}");
+            assert_eq!(folder_error(good), None, "{good}");
         }
     }
 
@@ -289,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_is_the_default_and_is_not_told_twice() {
+    fn asking_is_the_default_and_is_not_set_twice() {
         let settings = |json: &str| serde_json::from_str::<Settings>(json).unwrap();
         let env = |json: &str, name: &str| {
             let spec = settings(json).server().0;
@@ -302,9 +297,9 @@ mod tests {
             env(r#"{"project_config":true}"#, "OPENCODE_DISABLE_PROJECT_CONFIG"),
             None
         );
-        assert!(settings("{}").words().starts_with("Asks before: commands, edits, "));
+        assert!(settings("{}").summary().starts_with("Asks before: commands, edits, "));
         let own = settings(r#"{"project_config":true}"#);
-        assert!(own.words().contains("can run programs without asking"));
+        assert!(own.summary().contains("can run programs without asking"));
         // The guard is there with both, and its braces are its own.
         for settings in [&settings("{}"), &own] {
             let spec = settings.server().0;
@@ -313,14 +308,14 @@ mod tests {
             let load = spec.env.iter().find(|(name, _)| name == "OPENCODE_CONFIG_CONTENT");
             assert_eq!(load.unwrap().1, LOAD_GUARD);
         }
-        assert!(GUARD.contains(GUARDED));
+        assert!(GUARD.contains(GUARD_MARKER));
         // What the workspace may not hold is told to the host, and not with its configuration.
         assert_eq!(settings("{}").server().0.ext.len(), 1);
         assert!(own.server().0.ext.is_empty());
         let both = settings(r#"{"extra_env":{"OPENCODE_PERMISSION":"{}"}}"#);
         assert!(both.check().unwrap_err().contains("permission = { bash"));
         let many =
-            settings(r#"{"permission":{"shell":"ask","bash":"maybe"},"model":"x","hosted_models":"no"}"#).wrong();
+            settings(r#"{"permission":{"shell":"ask","bash":"maybe"},"model":"x","hosted_models":"no"}"#).errors();
         assert_eq!(many.len(), 4, "{many:?}");
         assert!(many.iter().any(|why| why.contains("\"shell\"")), "{many:?}");
     }

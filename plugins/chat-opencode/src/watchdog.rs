@@ -6,25 +6,25 @@
 use crate::wire;
 use std::collections::BTreeMap;
 
-/// This many answers in a row without a reason …
+/// `LIMIT` is how many answers in a row without a reason stop the turn, if they come within [`WINDOW`].
 const LIMIT: usize = 8;
-/// … within this time, milliseconds, are no conversation.
+/// `WINDOW` is in milliseconds.
 const WINDOW: u64 = 120_000;
 
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    sessions: BTreeMap<String, Suspect>,
+    sessions: BTreeMap<String, UnfinishedAnswers>,
 }
 
 #[derive(Debug, Default)]
-struct Suspect {
+struct UnfinishedAnswers {
     last: String,
     times: Vec<u64>,
-    barked: bool,
+    reported: bool,
 }
 
 impl Watchdog {
-    /// A message changed. `Some`: the turn must be stopped, in words for the user.
+    /// `message` takes a changed message. `Some`: the turn must be stopped, with the reason for the user.
     pub fn message(&mut self, info: &wire::Message, now: u64) -> Option<String> {
         if info.role != "assistant" || info.time.completed.is_none() {
             return None;
@@ -33,17 +33,17 @@ impl Watchdog {
             self.sessions.remove(&info.session);
             return None;
         }
-        let suspect = self.sessions.entry(info.session.clone()).or_default();
-        if suspect.last == info.id {
+        let unfinished = self.sessions.entry(info.session.clone()).or_default();
+        if unfinished.last == info.id {
             return None;
         }
-        suspect.last.clone_from(&info.id);
-        suspect.times.retain(|t| now.saturating_sub(*t) < WINDOW);
-        suspect.times.push(now);
-        if suspect.barked || suspect.times.len() < LIMIT {
+        unfinished.last.clone_from(&info.id);
+        unfinished.times.retain(|t| now.saturating_sub(*t) < WINDOW);
+        unfinished.times.push(now);
+        if unfinished.reported || unfinished.times.len() < LIMIT {
             return None;
         }
-        suspect.barked = true;
+        unfinished.reported = true;
         Some(format!(
             "The answer was stopped: the model ended it {LIMIT} times in a row without a reason, and opencode retried \
              each time. The model's server probably closes its streams too early. To fix: choose another model, or \
@@ -51,7 +51,7 @@ impl Watchdog {
         ))
     }
 
-    /// A tool call: the agent is at work.
+    /// `tool` takes a tool call, which shows that the agent is working.
     pub fn tool(&mut self, session: &str) {
         self.sessions.remove(session);
     }
@@ -75,24 +75,24 @@ mod tests {
 
     #[test]
     fn the_eighth_answer_without_a_reason_stops_the_turn_once() {
-        let mut dog = Watchdog::default();
-        let barks: Vec<usize> = (1..20)
-            .filter(|i| dog.message(&answer(*i, "unknown"), 1000 + *i as u64).is_some())
+        let mut watchdog = Watchdog::default();
+        let reports: Vec<usize> = (1..20)
+            .filter(|i| watchdog.message(&answer(*i, "unknown"), 1000 + *i as u64).is_some())
             .collect();
-        assert_eq!(barks, [LIMIT]);
+        assert_eq!(reports, [LIMIT]);
     }
 
     #[test]
     fn repeats_of_one_message_tools_good_ends_and_slow_answers_do_not() {
-        let mut dog = Watchdog::default();
-        assert!((1..50).all(|_| dog.message(&answer(1, "unknown"), 1).is_none()));
-        assert!((1..50).all(|i| dog.message(&answer(i, "unknown"), i as u64 * WINDOW).is_none()));
-        assert!((1..50).all(|i| dog.message(&answer(i, "tool-calls"), 1).is_none()));
-        let mut dog = Watchdog::default();
+        let mut watchdog = Watchdog::default();
+        assert!((1..50).all(|_| watchdog.message(&answer(1, "unknown"), 1).is_none()));
+        assert!((1..50).all(|i| watchdog.message(&answer(i, "unknown"), i as u64 * WINDOW).is_none()));
+        assert!((1..50).all(|i| watchdog.message(&answer(i, "tool-calls"), 1).is_none()));
+        let mut watchdog = Watchdog::default();
         for i in 1..50 {
-            assert!(dog.message(&answer(i, "unknown"), 1).is_none());
+            assert!(watchdog.message(&answer(i, "unknown"), 1).is_none());
             if i % 5 == 0 {
-                dog.tool("s");
+                watchdog.tool("s");
             }
         }
     }

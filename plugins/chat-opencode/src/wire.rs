@@ -1,11 +1,12 @@
 //! opencode's JSON, as far as it is used. Everything that may be absent in some version has a default: a field more or
-//! less must not end the conversation.
+//! less must not end the session.
 
+use nexus_plugin_api::error_text::sentence;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A line of `GET /global/event`.
+/// `Envelope` is a line of `GET /global/event`.
 #[derive(Debug, Deserialize)]
 pub struct Envelope {
     #[serde(default)]
@@ -36,14 +37,15 @@ pub struct Session {
     pub time: Times,
     #[serde(default)]
     pub revert: Option<Revert>,
-    /// Rules of its own, which win over all that opencode was told otherwise.
+    /// `permission` are the session's own rules, which override all others.
     #[serde(default)]
     pub permission: Value,
 }
 
 impl Session {
-    /// What of it runs without a question by a rule that the chat was made with. opencode itself makes none such.
-    pub fn lets_through(&self) -> Option<String> {
+    /// `permissive_rule` is the rule of this session by which something runs without asking. opencode itself creates no
+    /// such rule.
+    pub fn permissive_rule(&self) -> Option<String> {
         let rules = self.permission.as_array()?.iter();
         let word = |rule: &Value, key: &str| rule.get(key).and_then(Value::as_str).unwrap_or("*").to_owned();
         let mut loose = rules.filter(|rule| !["ask", "deny"].contains(&word(rule, "action").as_str()));
@@ -53,7 +55,7 @@ impl Session {
     }
 }
 
-/// From this message on, or from this part of it, everything was taken back.
+/// `Revert` says that everything from this message on, or from this part of it, was reverted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Revert {
     #[serde(rename = "messageID")]
@@ -63,7 +65,7 @@ pub struct Revert {
 }
 
 impl Revert {
-    /// What of these messages still stands. Ids grow with time.
+    /// `apply` removes the messages that were reverted. Ids increase with time.
     pub fn apply(&self, messages: &mut Vec<WithParts>) {
         messages.retain(|m| m.info.id < self.message || (self.part.is_some() && m.info.id == self.message));
         if let (Some(part), Some(last)) = (&self.part, messages.iter_mut().find(|m| m.info.id == self.message)) {
@@ -79,7 +81,7 @@ pub struct SessionModel {
     pub provider: String,
 }
 
-/// The times of sessions, messages, parts and tools; each has some of them.
+/// `Times` are the times of sessions, messages, parts and tools; each of them has some.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Times {
     #[serde(default)]
@@ -96,7 +98,7 @@ pub struct Times {
     pub end: Option<f64>,
 }
 
-/// Milliseconds, whatever JSON number they came as.
+/// `millis` are milliseconds, from any JSON number.
 pub fn millis(time: Option<f64>) -> Option<u64> {
     time.filter(|t| t.is_finite() && *t >= 0.0).map(|t| t as u64)
 }
@@ -110,7 +112,7 @@ pub struct Message {
     #[serde(default)]
     pub time: Times,
     #[serde(default)]
-    pub error: Option<Fault>,
+    pub error: Option<ErrorInfo>,
     #[serde(default)]
     pub finish: Option<String>,
     #[serde(default, rename = "modelID")]
@@ -119,9 +121,9 @@ pub struct Message {
     pub provider_id: Option<String>,
 }
 
-/// An error, as it is in messages, events and answers.
+/// `ErrorInfo` is an error in messages, events and responses.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Fault {
+pub struct ErrorInfo {
     #[serde(default, alias = "_tag")]
     pub name: String,
     #[serde(default)]
@@ -130,24 +132,17 @@ pub struct Fault {
     pub message: Option<String>,
 }
 
-impl Fault {
-    /// What opencode says, and what can be done about it.
-    pub fn words(&self) -> String {
-        let said = self.said();
-        match self.remedy(&said) {
-            Some(remedy) => format!(
-                "{} To fix: {remedy}",
-                if said.ends_with(['.', '!', '?']) {
-                    said
-                } else {
-                    said + "."
-                }
-            ),
+impl ErrorInfo {
+    /// `text` is opencode's error, with its fix where one is known.
+    pub fn text(&self) -> String {
+        let said = self.reported();
+        match self.fix(&said) {
+            Some(fix) => sentence(&said, Some(fix)),
             None => said,
         }
     }
 
-    fn remedy(&self, said: &str) -> Option<&'static str> {
+    fn fix(&self, said: &str) -> Option<&'static str> {
         if said.starts_with("Model not found") {
             return Some(
                 "choose an existing model with model = \"provider/model\" under [plugin.chat-opencode.config]; \
@@ -166,15 +161,15 @@ impl Fault {
                 "start a new chat, or send a shorter message: the model's provider does not accept more \
                 at once.",
             ),
-            Some(400 | 422) => Some(
-                "the model's provider does not accept this conversation. Start a new chat, or choose another model.",
-            ),
+            Some(400 | 422) => {
+                Some("the model's provider does not accept this chat. Start a new chat, or choose another model.")
+            }
             _ => None,
         }
     }
 
-    /// The first line of what opencode says; it may append a stack trace.
-    fn said(&self) -> String {
+    /// `reported` is the first line of opencode's error; a stack trace may follow it.
+    fn reported(&self) -> String {
         let said = self
             .data
             .get("message")
@@ -254,8 +249,8 @@ pub struct WithParts {
     pub parts: Vec<Part>,
 }
 
-/// A message as it came. What of it is not understood costs neither the rest of it nor its neighbours.
-pub fn with_parts(value: &Value) -> Option<WithParts> {
+/// `parse_message` reads a message. A part that cannot be read affects neither the other parts nor other messages.
+pub fn parse_message(value: &Value) -> Option<WithParts> {
     let info: Message = serde_json::from_value(value.get("info")?.clone()).ok()?;
     let parts = value.get("parts").and_then(Value::as_array).into_iter().flatten();
     let parts = parts.enumerate().map(|(at, part)| {
@@ -277,11 +272,11 @@ fn unreadable(message: &Message, id: Option<&Value>, at: usize) -> Part {
     serde_json::from_value(part).unwrap_or_else(|_| Part::default())
 }
 
-/// Stands where opencode gave a part that is not what it should be.
+/// `UNREADABLE` replaces a part that cannot be read.
 pub const UNREADABLE: &str = "⟨A part of this message could not be read.⟩";
 
-/// Those of a list that are what they should be.
-pub fn each<T: serde::de::DeserializeOwned>(list: Vec<Value>) -> (Vec<T>, usize) {
+/// `parse_each` are the entries of a list that can be read, and the number of the others.
+pub fn parse_each<T: serde::de::DeserializeOwned>(list: Vec<Value>) -> (Vec<T>, usize) {
     let all = list.len();
     let good: Vec<T> = list
         .into_iter()
@@ -357,16 +352,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_costs_neither_the_rest_nor_the_neighbours() {
-        let read = with_parts(&message("m", json!([text("a"), {"id": "b", "type": 7}, 3, text("c")]))).unwrap();
+    fn what_is_not_understood_spoils_neither_the_rest_nor_what_is_beside_it() {
+        let read = parse_message(&message("m", json!([text("a"), {"id": "b", "type": 7}, 3, text("c")]))).unwrap();
         let ids: Vec<_> = read.parts.iter().map(|p| p.id.as_str()).collect();
         assert_eq!(ids, ["a", "b", "m-2", "c"]);
         assert_eq!(
             (read.parts[1].text.as_str(), read.parts[1].message.as_str()),
             (UNREADABLE, "m")
         );
-        assert!(with_parts(&json!({"parts": []})).is_none());
-        let (good, lost) = each::<Session>(vec![json!({"id": "s"}), json!(3), json!({"id": "t", "title": null})]);
+        assert!(parse_message(&json!({"parts": []})).is_none());
+        let (good, lost) = parse_each::<Session>(vec![json!({"id": "s"}), json!(3), json!({"id": "t", "title": null})]);
         assert_eq!((good.len(), lost), (1, 2));
     }
 
@@ -375,7 +370,7 @@ mod tests {
         let all = || -> Vec<WithParts> {
             ["m1", "m2", "m3"]
                 .iter()
-                .map(|id| with_parts(&message(id, json!([text("p1"), text("p2")]))).unwrap())
+                .map(|id| parse_message(&message(id, json!([text("p1"), text("p2")]))).unwrap())
                 .collect()
         };
         let ids = |messages: &[WithParts]| {
@@ -397,7 +392,7 @@ mod tests {
 
     #[test]
     fn an_error_says_what_to_do() {
-        let words = |json: Value| serde_json::from_value::<Fault>(json).unwrap().words();
+        let words = |json: Value| serde_json::from_value::<ErrorInfo>(json).unwrap().text();
         let key = words(json!({"name": "APIError", "data": {"message": "Incorrect API key", "statusCode": 401}}));
         assert_eq!(key.split(" To fix: ").next(), Some("Incorrect API key."));
         assert!(key.contains("opencode auth login"));

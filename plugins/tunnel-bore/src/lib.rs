@@ -7,22 +7,22 @@
 mod log_lines;
 mod settings;
 
-use log_lines::{Exit, FILTER, Lines, Meaning};
+use log_lines::{Exit, FILTER, LineEvent, LogReader};
 use nexus_plugin_api::caps::process::{self, EnvironmentBase, OutputMode, Signal, Spec, StopStep};
 use nexus_plugin_api::caps::secrets;
 use nexus_plugin_api::job::{Cancel, Events, Job};
 use nexus_plugin_api::tunnel::{
-    self, Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job, say,
+    self, Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job, send_event,
 };
-use nexus_plugin_api::{FutureReader, config, log, refusals};
+use nexus_plugin_api::{FutureReader, config, log, refuse_settings};
 use settings::{Authored, Settings};
 
 const BINARY: &str = "bore";
-/// The name the contract asks for.
+/// `PROCESS` is the name that the contract requires.
 const PROCESS: &str = "tunnel";
-/// The name of the secret in the manifest.
+/// `SECRET` is the name of the secret in the manifest.
 const SECRET: &str = "secret";
-/// bore ends at once when it is told to; this is for a machine under load.
+/// `STOP_TIMEOUT` is in milliseconds. bore stops at once; the time is for a machine under load.
 const STOP_TIMEOUT: u64 = 2_000;
 const INSTALL: &str = "install bore with `cargo install bore-cli`";
 
@@ -55,73 +55,73 @@ fn environment(with_secret: bool) -> Vec<(String, String)> {
     env
 }
 
-/// Whether the operator gave a secret. The host fills it in; its value is of no use here.
+/// `has_secret` tells whether the operator set a secret. The host inserts it; its value is not needed here.
 fn has_secret() -> Result<bool, Failure> {
     match secrets::get(SECRET) {
         Ok(_) => Ok(true),
         Err(Error::NotFound(_)) => Ok(false),
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(host_failure(error)),
     }
 }
 
 fn settings() -> Result<Settings, Failure> {
-    config::<Authored>().map_err(refused)?.try_into()
+    config::<Authored>().map_err(host_failure)?.try_into()
 }
 
-/// A host function's refusal as the end of the tunnel.
-fn refused(error: Error) -> Failure {
-    tunnel::refused(error, INSTALL)
+/// `host_failure` is an error of a host function as the end of the tunnel.
+fn host_failure(error: Error) -> Failure {
+    tunnel::host_failure(error, INSTALL)
 }
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let settings = settings()?;
     let spec = spec(settings.arguments(&origin), environment(has_secret()?));
-    say(
+    send_event(
         events,
         Event::Starting(format!("Requesting a port from {}", settings.server)),
     )
     .await?;
-    process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
-    let mut output = process::lines(PROCESS).map_err(refused)?;
-    let mut lines = Lines::default();
+    process::ensure(PROCESS.to_owned(), spec).await.map_err(host_failure)?;
+    let mut output = process::lines(PROCESS).map_err(host_failure)?;
+    let mut log_reader = LogReader::default();
     loop {
         let Some(line) = cancel.select(output.next()).await else {
-            process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+            process::stop(PROCESS.to_owned()).await.map_err(host_failure)?;
             return Ok(());
         };
         let Some(line) = line else { break };
-        match lines.read(&line.text) {
-            Meaning::Connected(port) => {
-                say(events, Event::Url(settings.url(port))).await?;
-                say(events, Event::Ready(1)).await?;
+        match log_reader.read(&line.text) {
+            LineEvent::Connected(port) => {
+                send_event(events, Event::Url(settings.url(port))).await?;
+                send_event(events, Event::Ready(1)).await?;
             }
-            Meaning::Complaint(text) => log::warn(format!("bore: {text}")),
-            Meaning::Nothing => {}
+            LineEvent::Warning(text) => log::warn(format!("bore: {text}")),
+            LineEvent::Ignored => {}
         }
     }
-    let exit = process::exited(PROCESS.to_owned()).await.map_err(refused)?;
+    let exit = process::exited(PROCESS.to_owned()).await.map_err(host_failure)?;
     let exit = match (exit.code, exit.signal) {
         (Some(code), _) => Exit::Code(code),
         (None, signal) => Exit::Signal(signal.unwrap_or_default()),
     };
-    Err(lines.failure(&settings.server, exit))
+    Err(log_reader.failure(&settings.server, exit))
 }
 
-/// The plugin. Public so that a native build, which exports nothing, uses it.
+/// `Plugin` is the plugin. It is public so that a native build, which exports nothing, uses it.
 pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
-        let settings = config::<Authored>().map_err(refused);
+        let settings = config::<Authored>().map_err(host_failure);
         let stable = settings.as_ref().is_ok_and(|settings| settings.port != 0);
-        let unfit = settings.map_or_else(|failure| vec![failure], |settings| settings.unfit());
+        let failures = settings.map_or_else(|failure| vec![failure], |settings| settings.failures());
         Descriptor {
             title: "bore".to_owned(),
             url: if stable { UrlKind::Stable } else { UrlKind::Ephemeral },
             encryption: Encryption::None,
             event_streams: true,
             client_address_header: None,
-            ext: refusals(unfit),
+            ext: refuse_settings(failures),
         }
     }
 
@@ -173,15 +173,15 @@ mod tests {
     fn a_missing_program_and_a_missing_grant_wait_for_the_operator() {
         use nexus_plugin_api::tunnel::FailureKind;
         assert_eq!(
-            refused(Error::NotFound("no bore".to_owned())).kind,
+            host_failure(Error::NotFound("no bore".to_owned())).kind,
             FailureKind::Permanent
         );
         assert_eq!(
-            refused(Error::Denied("no grant".to_owned())).kind,
+            host_failure(Error::Denied("no grant".to_owned())).kind,
             FailureKind::Permanent
         );
         assert_eq!(
-            refused(Error::Unavailable("no memory".to_owned())).kind,
+            host_failure(Error::Unavailable("no memory".to_owned())).kind,
             FailureKind::Retry
         );
     }

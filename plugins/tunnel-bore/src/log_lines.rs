@@ -7,41 +7,41 @@
 use nexus_plugin_api::job::{permanent, retry};
 use nexus_plugin_api::tunnel::Failure;
 
-/// The log filter for bore (`RUST_LOG`): its errors, and the one event with the field `remote_port`. Without a line
-/// for each connection the port never leaves the lines that the host keeps.
+/// `FILTER` is bore's log filter (`RUST_LOG`): its errors, and the one event with the field `remote_port`. Without a
+/// line for each connection, the port stays among the lines that the host keeps.
 pub(crate) const FILTER: &str = "error,[{remote_port}]=info";
 
 const SECRET: &str = "set `secret` of this plugin to the secret that the server was started with";
 
-/// What a line changes.
+/// `LineEvent` is what a line of the log means for the tunnel.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// The server listens on this port.
+pub(crate) enum LineEvent {
+    /// `Connected`: the server listens on this port.
     Connected(u16),
-    /// Worth the operator's log; the tunnel stands.
-    Complaint(String),
-    Nothing,
+    /// `Warning`: the line is for the operator's log; the tunnel is still open.
+    Warning(String),
+    Ignored,
 }
 
-/// How the process ended, as the host says it.
+/// `Exit` is how the process exited, as the host reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
 }
 
-/// Everything the lines so far have said.
+/// `LogReader` collects what the log says.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
-    /// After `Error: ` or, for wrong arguments, `error: `.
+pub(crate) struct LogReader {
+    /// `error` is what follows `Error: ` or, for wrong arguments, `error: `.
     error: Option<String>,
     cause: Option<String>,
     in_causes: bool,
     port: Option<u16>,
 }
 
-impl Lines {
-    pub(crate) fn read(&mut self, line: &str) -> Meaning {
+impl LogReader {
+    pub(crate) fn read(&mut self, line: &str) -> LineEvent {
         let line = line.trim();
         if let Some(error) = line.strip_prefix("Error: ").or_else(|| line.strip_prefix("error: ")) {
             self.error.get_or_insert_with(|| error.to_owned());
@@ -58,18 +58,18 @@ impl Lines {
         } else if let Some((_, port)) = line.rsplit_once("connected to server remote_port=") {
             if let Ok(port) = port.parse() {
                 self.port = Some(port);
-                return Meaning::Connected(port);
+                return LineEvent::Connected(port);
             }
         } else if let Some((_, complaint)) = line.split_once("ERROR bore_cli::client: ") {
-            return Meaning::Complaint(complaint.to_owned());
+            return LineEvent::Warning(complaint.to_owned());
         }
-        Meaning::Nothing
+        LineEvent::Ignored
     }
 
-    /// Why the tunnel is gone.
+    /// `failure` is the reason why the tunnel ended.
     pub(crate) fn failure(&self, server: &str, exit: Exit) -> Failure {
         let Some(error) = &self.error else {
-            return self.silent(server, exit);
+            return self.failure_without_reason(server, exit);
         };
         let says = |words: &str| error.contains(words);
         if says("invalid secret") {
@@ -118,7 +118,7 @@ impl Lines {
         retry(format!("bore failed: {error}{cause}."))
     }
 
-    fn silent(&self, server: &str, exit: Exit) -> Failure {
+    fn failure_without_reason(&self, server: &str, exit: Exit) -> Failure {
         match (exit, self.port) {
             (Exit::Signal(signal), _) => retry(format!("bore was killed by signal {signal}.")),
             (Exit::Code(_), Some(_)) => retry(format!("{server} closed the connection.")),

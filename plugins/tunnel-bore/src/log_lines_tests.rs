@@ -12,12 +12,12 @@ Stack backtrace:
   10: __libc_start_call_main
              at ./csu/../sysdeps/nptl/libc_start_call_main.h:58:16";
 
-fn read(text: &str) -> Lines {
-    let mut lines = Lines::default();
+fn read(text: &str) -> LogReader {
+    let mut log_reader = LogReader::default();
     for line in text.lines() {
-        lines.read(line);
+        log_reader.read(line);
     }
-    lines
+    log_reader
 }
 
 fn failure(text: &str, code: i32) -> Failure {
@@ -26,10 +26,10 @@ fn failure(text: &str, code: i32) -> Failure {
 
 #[test]
 fn the_port_is_read() {
-    assert_eq!(Lines::default().read(CONNECTED), Meaning::Connected(20044));
+    assert_eq!(LogReader::default().read(CONNECTED), LineEvent::Connected(20044));
     assert_eq!(
-        Lines::default().read(&CONNECTED.replace("20044", "65536")),
-        Meaning::Nothing
+        LogReader::default().read(&CONNECTED.replace("20044", "65536")),
+        LineEvent::Ignored
     );
 }
 
@@ -41,7 +41,7 @@ fn lines_about_requests_mean_nothing() {
         "2026-11-22T18:57:42.540821Z  INFO proxy{id=4890a93e-6dcb-4ce6-a44b-8ff12db6ad59}: bore_cli::client: connection exited",
         "",
     ] {
-        assert_eq!(Lines::default().read(line), Meaning::Nothing, "{line}");
+        assert_eq!(LogReader::default().read(line), LineEvent::Ignored, "{line}");
     }
 }
 
@@ -49,8 +49,8 @@ fn lines_about_requests_mean_nothing() {
 fn a_complaint_of_the_server_is_passed_on() {
     let line = "2026-11-22T19:07:24.986754Z ERROR bore_cli::client: server error err=\"busy\"";
     assert_eq!(
-        Lines::default().read(line),
-        Meaning::Complaint("server error err=\"busy\"".to_owned())
+        LogReader::default().read(line),
+        LineEvent::Warning("server error err=\"busy\"".to_owned())
     );
 }
 
@@ -89,7 +89,7 @@ fn a_port_out_of_range_is_permanent_and_one_in_use_is_not() {
 }
 
 #[test]
-fn the_cause_of_a_failed_connection_is_told() {
+fn the_cause_of_a_failed_connection_is_reported() {
     let refused = failure(
         &format!(
             "Error: could not connect to 127.0.0.8:7835\n\nCaused by:\n    Connection refused (os error 111)\n{BACKTRACE}"
@@ -130,7 +130,7 @@ fn an_end_without_a_word_is_the_servers() {
 }
 
 #[test]
-fn any_other_error_is_told_in_its_own_words() {
+fn any_other_error_is_reported_as_it_is() {
     let failure = failure("Error: unexpected EOF", 1);
     assert_eq!(
         (failure.kind, failure.message.as_str()),

@@ -2,22 +2,23 @@
 
 use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::tunnel::{Failure, Origin};
+use nexus_plugin_api::version::VersionRequirement;
 use serde::Deserialize;
 use std::net::Ipv6Addr;
 
-/// As it is written.
+/// `Authored` are the settings as they are written.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Authored {
     pub(crate) server: String,
     pub(crate) port: i64,
 }
 
-/// As it is used.
+/// `Settings` are the settings as they are used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// A name or an address, safe as an argument.
+    /// `server` is a host name or an address that is safe as an argument.
     pub(crate) server: String,
-    /// None: whichever the server gives.
+    /// `port` is `None` if the server may choose.
     pub(crate) port: Option<u16>,
 }
 
@@ -26,7 +27,7 @@ impl TryFrom<Authored> for Settings {
 
     fn try_from(authored: Authored) -> Result<Self, Failure> {
         let port = port(authored.port)?;
-        is_server(&authored.server)?;
+        check_server(&authored.server)?;
         Ok(Self {
             server: authored.server,
             port: (port != 0).then_some(port),
@@ -35,9 +36,9 @@ impl TryFrom<Authored> for Settings {
 }
 
 impl Authored {
-    /// All that cannot be used.
-    pub(crate) fn unfit(&self) -> Vec<Failure> {
-        let (server, port) = (is_server(&self.server), port(self.port).map(drop));
+    /// `failures` are all settings that cannot be used.
+    pub(crate) fn failures(&self) -> Vec<Failure> {
+        let (server, port) = (check_server(&self.server), port(self.port).map(drop));
         [server, port].into_iter().filter_map(Result::err).collect()
     }
 }
@@ -51,7 +52,7 @@ fn port(port: i64) -> Result<u16, Failure> {
     })
 }
 
-fn is_server(server: &str) -> Result<(), Failure> {
+fn check_server(server: &str) -> Result<(), Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     let name = !server.is_empty() && server.chars().all(plain) && !server.starts_with(['-', '.']);
     if name || server.parse::<Ipv6Addr>().is_ok() {
@@ -64,7 +65,7 @@ fn is_server(server: &str) -> Result<(), Failure> {
 }
 
 impl Settings {
-    /// The arguments of `bore`. The secret is never among them.
+    /// `arguments` are the arguments of `bore`. They never contain the secret.
     pub(crate) fn arguments(&self, origin: &Origin) -> Vec<String> {
         let local = origin.port.to_string();
         let mut arguments: Vec<String> = ["local", &local, "--local-host", &origin.host, "--to", &self.server]
@@ -76,7 +77,7 @@ impl Settings {
         arguments
     }
 
-    /// The public address once the server has told its port.
+    /// `url` is the public address, once the server has reported its port.
     pub(crate) fn url(&self, port: u16) -> String {
         if self.server.contains(':') {
             format!("http://[{}]:{port}", self.server)
@@ -86,39 +87,24 @@ impl Settings {
     }
 }
 
-/// The oldest bore whose lines and arguments are known.
-const FLOOR: [u64; 3] = [0, 5, 0];
+/// `VERSION` requires the oldest bore whose output and arguments are known.
+const VERSION: VersionRequirement<'static> = VersionRequirement {
+    program: "bore",
+    command: "bore --version",
+    minimum: "0.5.0",
+    update: "update it with `cargo install bore-cli`",
+    other_program: "put bore before the other program of this name on the PATH, or correct `path` in \
+                    [plugin.tunnel-bore.grants.process.bore] in the configuration",
+};
 
-/// Whether the text of `bore --version` names a version that will do.
+/// `version` is the version in the output of `bore --version`.
 ///
 /// # Errors
-/// What was found, what is needed and what to do.
-pub(crate) fn version(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let found = text
-        .strip_prefix("bore-cli ")
-        .or_else(|| text.strip_prefix("bore "))
-        .unwrap_or(text);
-    let core = found.split(['-', '+']).next().unwrap_or_default();
-    let numbers: Option<Vec<u64>> = core.split('.').map(|part| part.parse().ok()).collect();
-    match numbers {
-        Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
-        Some(numbers) if numbers.len() == 3 => Err(format!(
-            "bore {found} is too old: 0.5.0 or newer is required. To fix: update it with `cargo install bore-cli`"
-        )),
-        _ => Err(format!(
-            "The program `bore` is not bore: `bore --version` prints `{}`. To fix: put bore before the other program \
-             of this name on the PATH, or correct `path` in [plugin.tunnel-bore.grants.process.bore] in the \
-             configuration",
-            found
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(80)
-                .collect::<String>()
-        )),
-    }
+/// The version is too old, or the program is not bore; with the fix.
+pub(crate) fn version(output: &str) -> Result<String, String> {
+    let text = output.trim();
+    let found = text.strip_prefix("bore-cli ").or_else(|| text.strip_prefix("bore "));
+    VERSION.check(output, Some(found.unwrap_or(text)))
 }
 
 #[cfg(test)]
@@ -149,10 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn each_key_that_is_wrong_is_told_at_once() {
+    fn each_key_that_is_wrong_is_reported_at_once() {
         let (server, port) = (String::new(), 99_999_999);
         let said: Vec<String> = Authored { server, port }
-            .unfit()
+            .failures()
             .into_iter()
             .map(|f| f.message)
             .collect();
@@ -166,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused_in_words() {
+    fn what_is_no_server_is_refused_with_a_message() {
         for server in [
             "",
             "https://bore.pub",
@@ -204,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn old_and_foreign_versions_are_told_apart() {
+    fn old_and_foreign_versions_are_distinguished() {
         assert_eq!(version("bore-cli 0.6.0\n"), Ok("0.6.0".to_owned()));
         assert_eq!(version("bore-cli 0.5.0"), Ok("0.5.0".to_owned()));
         assert_eq!(version("bore-cli 1.0.0-rc.1"), Ok("1.0.0-rc.1".to_owned()));

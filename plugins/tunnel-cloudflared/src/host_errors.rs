@@ -5,7 +5,7 @@ use nexus_plugin_api::tunnel::{self, Error, Failure};
 pub(crate) const INSTALL: &str =
     "install cloudflared (https://developers.cloudflare.com/tunnel, or your package manager)";
 
-/// A host function's refusal as the end of the tunnel.
-pub(crate) fn refused(error: Error) -> Failure {
-    tunnel::refused(error, INSTALL)
+/// `host_failure` is an error of a host function as the end of the tunnel.
+pub(crate) fn host_failure(error: Error) -> Failure {
+    tunnel::host_failure(error, INSTALL)
 }

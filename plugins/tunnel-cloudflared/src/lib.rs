@@ -12,75 +12,77 @@ mod settings;
 mod stored_state;
 mod tunnel_watch;
 
-use host_errors::{INSTALL, refused};
-use log_lines::{Exit, Words};
+use host_errors::{INSTALL, host_failure};
+use log_lines::{Exit, LogReader};
 use nexus_plugin_api::caps::process::{self, Outcome};
 use nexus_plugin_api::caps::{clock, secrets};
-use nexus_plugin_api::job::{Cancel, Events, Job, race, retry, within};
+use nexus_plugin_api::job::{Cancel, Events, Job, race, retry, timeout};
 use nexus_plugin_api::tunnel::{
-    self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job, say,
+    self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job,
+    send_event,
 };
-use nexus_plugin_api::{FutureReader, config, log, refusals};
-use settings::{Authored, BINARY, CREDENTIALS, Given, Mode, PROCESS, Protocol, Settings, TOKEN};
+use nexus_plugin_api::{FutureReader, config, log, refuse_settings};
+use settings::{Authored, BINARY, CREDENTIALS, Mode, PROCESS, Protocol, Secrets, Settings, TOKEN};
 use std::cell::RefCell;
-use tunnel_watch::{End, Run, again, count_name_request, follow, name_requests};
+use tunnel_watch::{RunContext, RunEnd, count_name_request, follow, name_requests, retry_kind};
 
-/// Before a name is asked for again: what the quick service did not do at once it often does seconds later.
-const ASK_AGAIN: [u64; 2] = [2_000, 5_000];
-/// Requests that run when the tunnel is to close may end for this long. cloudflared's own grace is as long over QUIC also
-/// where nothing runs, so it is short.
-const DRAIN: u64 = 4_000;
-const DRAIN_LOOK: u64 = 200;
-/// For a page of a program that may hang.
-const DRAIN_PAGE: u64 = 1_000;
+/// `NAME_REQUEST_PAUSES` are the pauses in milliseconds before another name is requested: the quick-tunnel service
+/// often succeeds seconds after a failure.
+const NAME_REQUEST_PAUSES: [u64; 2] = [2_000, 5_000];
+/// `DRAIN_TIMEOUT` is how many milliseconds running requests have when the tunnel closes. cloudflared's own grace
+/// period is short, because over QUIC it always waits for all of it.
+const DRAIN_TIMEOUT: u64 = 4_000;
+const DRAIN_INTERVAL: u64 = 200;
+/// `DRAIN_REQUEST_TIMEOUT` is in milliseconds, for a program that may hang.
+const DRAIN_REQUEST_TIMEOUT: u64 = 1_000;
 
-/// A secret that the operator may have given.
-fn given(name: &str) -> Result<Option<String>, Failure> {
+/// `optional_secret` is a secret that the operator may have set.
+fn optional_secret(name: &str) -> Result<Option<String>, Failure> {
     match secrets::get(name) {
         Ok(value) => Ok(Some(value)),
         Err(Error::NotFound(_)) => Ok(None),
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(host_failure(error)),
     }
 }
 
 fn settings() -> Result<Settings, Failure> {
-    let authored = config::<Authored>().map_err(refused)?;
-    let credentials = given(CREDENTIALS)?;
+    let authored = config::<Authored>().map_err(host_failure)?;
+    let credentials = optional_secret(CREDENTIALS)?;
     Settings::of(
         authored,
-        Given {
-            token: given(TOKEN)?,
+        Secrets {
+            token: optional_secret(TOKEN)?,
             credentials: credentials.as_deref().map(settings::tunnel_id).transpose()?,
         },
     )
 }
 
-/// What tells Cloudflare whose tunnel it is; a quick one is nobody's.
-fn own_secret(mode: &Mode) -> Result<Option<String>, Failure> {
+/// `tunnel_secret` is the secret that identifies the tunnel to Cloudflare; a quick tunnel has none.
+fn tunnel_secret(mode: &Mode) -> Result<Option<String>, Failure> {
     match mode {
         Mode::Quick => Ok(None),
-        Mode::Token { .. } => given(TOKEN),
-        Mode::Credentials { .. } => given(CREDENTIALS),
+        Mode::Token { .. } => optional_secret(TOKEN),
+        Mode::Credentials { .. } => optional_secret(CREDENTIALS),
     }
 }
 
 /// Closes the tunnel; what runs through it may end.
 async fn stop() -> Result<(), Failure> {
     let drained = async {
-        while let Some(Some(counted)) = within(DRAIN_PAGE, metrics_endpoint::counted()).await
+        while let Some(Some(counted)) = timeout(DRAIN_REQUEST_TIMEOUT, metrics_endpoint::sample()).await
             && counted.running > 0
         {
-            clock::sleep(DRAIN_LOOK).await;
+            clock::sleep(DRAIN_INTERVAL).await;
         }
     };
     // None: it took too long.
-    let _: Option<()> = within(DRAIN, drained).await;
-    process::stop(PROCESS.to_owned()).await.map(drop).map_err(refused)
+    let _: Option<()> = timeout(DRAIN_TIMEOUT, drained).await;
+    process::stop(PROCESS.to_owned()).await.map(drop).map_err(host_failure)
 }
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let Settings { mode, protocol, token } = settings()?;
-    let mark = own_secret(&mode)?.map(|secret| stored_state::mark(&secret));
+    let mark = tunnel_secret(&mode)?.map(|secret| stored_state::fingerprint(&secret));
     let accepted = stored_state::was_accepted(mark.as_deref()).await;
     let mut http2 = match (protocol, stored_state::running_over_http2(&origin).await) {
         (Protocol::Auto, Some(http2)) => http2,
@@ -90,26 +92,26 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
     // Whether HTTP/2 is tried because QUIC failed just now.
     let mut fallback = false;
     loop {
-        say(events, Event::Starting(starting(&mode, http2).to_owned())).await?;
+        send_event(events, Event::Starting(starting(&mode, http2).to_owned())).await?;
         stored_state::started_over(&origin, http2).await;
         let spec = settings::spec(&mode, token.as_ref(), http2, protocol, &origin);
-        let running = process::ensure(PROCESS.to_owned(), spec).await.map_err(refused)?;
+        let running = process::ensure(PROCESS.to_owned(), spec).await.map_err(host_failure)?;
         let adopted = running.outcome == Outcome::Adopted;
         if mode == Mode::Quick && !adopted {
             count_name_request();
         }
-        let words = RefCell::new(Words::new(accepted));
-        let mut output = process::lines(PROCESS).map_err(refused)?;
+        let log_reader = RefCell::new(LogReader::new(accepted));
+        let mut output = process::lines(PROCESS).map_err(host_failure)?;
         let read = async {
             while let Some(line) = output.next().await {
-                let mut words = words.borrow_mut();
-                words.read(&line.text);
+                let mut log_reader = log_reader.borrow_mut();
+                log_reader.read(&line.text);
                 // So much was written since its start that the first lines are gone: it was up long ago.
-                words.registered |= line.dropped > 0;
+                log_reader.registered |= line.dropped > 0;
             }
-            End::Exited
+            RunEnd::Exited
         };
-        let run = Run {
+        let run = RunContext {
             mode: &mode,
             origin: &origin,
             protocol,
@@ -118,41 +120,41 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
             fallback,
             mark: mark.as_deref(),
         };
-        let follow = race(read, follow(&run, &words, events));
+        let follow = race(read, follow(&run, &log_reader, events));
         let Some(end) = cancel.select(follow).await else {
             return stop().await;
         };
         let failure = match end {
-            End::Gone => return Err(retry("The host stopped reading the tunnel's events.")),
-            End::Exited => {
-                let exit = process::exited(PROCESS.to_owned()).await.map_err(refused)?;
+            RunEnd::HostDisconnected => return Err(retry("The host stopped reading the tunnel's events.")),
+            RunEnd::Exited => {
+                let exit = process::exited(PROCESS.to_owned()).await.map_err(host_failure)?;
                 let exit = match (exit.code, exit.signal) {
                     (Some(code), _) => Exit::Code(code),
                     (None, signal) => Exit::Signal(signal.unwrap_or_default()),
                 };
-                words.borrow().failure(&mode, exit, again(&mode))
+                log_reader.borrow().failure(&mode, exit, retry_kind(&mode))
             }
-            End::Failed(failure) => {
-                process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+            RunEnd::Failed(failure) => {
+                process::stop(PROCESS.to_owned()).await.map_err(host_failure)?;
                 failure
             }
-            End::Unregistered if !http2 && protocol == Protocol::Auto => {
+            RunEnd::Unregistered if !http2 && protocol == Protocol::Auto => {
                 log::warn("no connection over QUIC; trying HTTP/2");
                 (http2, fallback) = (true, true);
-                process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+                process::stop(PROCESS.to_owned()).await.map_err(host_failure)?;
                 continue;
             }
-            End::Unregistered => {
-                process::stop(PROCESS.to_owned()).await.map_err(refused)?;
-                words.borrow().unregistered(again(&mode))
+            RunEnd::Unregistered => {
+                process::stop(PROCESS.to_owned()).await.map_err(host_failure)?;
+                log_reader.borrow().unregistered(retry_kind(&mode))
             }
         };
-        let registered = words.borrow().registered;
+        let registered = log_reader.borrow().registered;
         let Some(pause) = pause(&mode, &failure, registered) else {
             return Err(failure);
         };
         let what = format!("{} Retrying in {} s", failure.message, pause / 1000);
-        say(events, Event::Starting(what)).await?;
+        send_event(events, Event::Starting(what)).await?;
         if cancel.select(clock::sleep(pause)).await.is_none() {
             return Ok(());
         }
@@ -160,12 +162,15 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
     }
 }
 
-/// How long to wait before a name is asked for again, here and not by the host's own pauses: they begin with a fraction of
-/// a second, and the service answers who asks too often with no name at all.
+/// `pause` is how long to wait before another name is requested. The plugin waits itself, because the host's pauses
+/// start with a fraction of a second, and the service gives no name to a client that asks too often.
 fn pause(mode: &Mode, failure: &Failure, registered: bool) -> Option<u64> {
     let quickly = *mode == Mode::Quick && failure.kind == FailureKind::Retry && !registered;
     let asked = usize::try_from(name_requests()).unwrap_or(usize::MAX);
-    ASK_AGAIN.get(asked.checked_sub(1)?).copied().filter(|_| quickly)
+    NAME_REQUEST_PAUSES
+        .get(asked.checked_sub(1)?)
+        .copied()
+        .filter(|_| quickly)
 }
 
 fn starting(mode: &Mode, http2: bool) -> &'static str {
@@ -177,7 +182,7 @@ fn starting(mode: &Mode, http2: bool) -> &'static str {
     }
 }
 
-/// The plugin. Public so that a native build, which exports nothing, uses it.
+/// `Plugin` is the plugin. It is public so that a native build, which exports nothing, uses it.
 pub struct Plugin;
 
 impl Guest for Plugin {
@@ -191,7 +196,7 @@ impl Guest for Plugin {
             // Quick tunnels hold an answer to a GET back until it ends.
             event_streams: !quick,
             client_address_header: Some("cf-connecting-ip".to_owned()),
-            ext: refusals(settings.err()),
+            ext: refuse_settings(settings.err()),
         }
     }
 

@@ -9,22 +9,24 @@ use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::tunnel::{Failure, FailureKind};
 use serde::Deserialize;
 
-const REACH: &str =
+const NETWORK_HINT: &str =
     "check this machine's network: cloudflared needs outgoing port 7844, UDP for QUIC or TCP for HTTP/2";
-const OWN: &str = "set the token or the credentials of an existing tunnel in [plugin.tunnel-cloudflared.secrets] in the configuration";
-const CLOCK: &str =
+const SECRETS_HINT: &str = "set the token or the credentials of an existing tunnel in [plugin.tunnel-cloudflared.secrets] in the configuration";
+const CLOCK_HINT: &str =
     "set this machine's clock (`timedatectl`) and keep it synchronized: certificates are only valid for a limited time";
-/// For what the clock makes of every certificate; cloudflared's own text names the second, and so is another one each time.
-const TIME: &str = "according to this machine's clock, the server's certificate is not valid yet or has expired";
-/// What a registration that failed is called over QUIC, whatever the cause.
-const SERVING: &str = "control stream encountered a failure while serving";
-const UNSAID: &str = "Cloudflare does not register the tunnel: it either rejects it or does not answer, and over QUIC \
+/// `CERTIFICATE_TIME` is the error of every certificate when the clock is wrong; cloudflared's own text has the second
+/// in it, and so differs each time.
+const CERTIFICATE_TIME: &str =
+    "according to this machine's clock, the server's certificate is not valid yet or has expired";
+/// `SERVING_ERROR` is what cloudflared reports over QUIC for any failed registration.
+const SERVING_ERROR: &str = "control stream encountered a failure while serving";
+const UNEXPLAINED: &str = "Cloudflare does not register the tunnel: it either rejects it or does not answer, and over QUIC \
     cloudflared does not report which";
-const HANGS: &str = "cloudflared does not answer on its metrics endpoint: it was stopped or hangs";
-/// Longer lines are cut: an answer of the quick service is logged whole.
-const LENGTH: usize = 300;
+const METRICS_UNAVAILABLE: &str = "cloudflared does not answer on its metrics endpoint: it was stopped or hangs";
+/// `MAX_TEXT` is how many characters of a line are kept: cloudflared logs a whole response of the quick-tunnel service.
+const MAX_TEXT: usize = 300;
 
-/// How the process ended, as the host says it.
+/// `Exit` is how the process exited, as the host reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Code(i32),
@@ -38,12 +40,12 @@ struct Record {
     #[serde(default)]
     message: String,
     error: Option<String>,
-    /// Of an answer that could not be read, as `500 Internal Server Error`.
+    /// `status_code` is the status of a response that could not be read, such as `500 Internal Server Error`.
     status_code: Option<String>,
 }
 
 impl Record {
-    /// None: a line without a level, the command's own word.
+    /// `read` is `None` for a line without a level: the last output of the command itself.
     fn read(line: &str) -> Option<Self> {
         if line.starts_with('{') {
             return serde_json::from_str(line).ok();
@@ -68,7 +70,7 @@ impl Record {
         })
     }
 
-    /// Errors without one are advice, a line each.
+    /// `has_cause` tells whether the error has a cause; lines without one are advice.
     fn has_cause(&self) -> bool {
         self.error.is_some() || self.status_code.is_some()
     }
@@ -87,15 +89,15 @@ impl Record {
             };
         }
         let given = self.error.as_deref().filter(|text| !text.is_empty());
-        steady(given.unwrap_or(&self.message))
+        without_varying_parts(given.unwrap_or(&self.message))
     }
 }
 
-/// The same words for the same trouble: without the second, and without the port of this machine's end, which is another one
-/// at each try.
-fn steady(text: &str) -> String {
+/// `without_varying_parts` is the same text for the same error: without the time, and without the local port, which
+/// differs at each attempt.
+fn without_varying_parts(text: &str) -> String {
     if text.contains("certificate has expired or is not yet valid") {
-        return TIME.to_owned();
+        return CERTIFICATE_TIME.to_owned();
     }
     let words = text
         .split(' ')
@@ -103,7 +105,7 @@ fn steady(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The value at the beginning, with or without quotation marks.
+/// `unquoted` is the value at the start of `text`, with or without quotation marks.
 fn unquoted(text: &str) -> String {
     match text.strip_prefix('"') {
         Some(inside) => {
@@ -122,27 +124,28 @@ fn unquoted(text: &str) -> String {
     }
 }
 
-/// Everything the lines so far have said.
+/// `LogReader` collects what the log says.
 #[derive(Debug, Default)]
-pub(crate) struct Words {
-    /// A connection was registered once: what fails later is tried again by cloudflared itself.
+pub(crate) struct LogReader {
+    /// `registered`: a connection was registered once, so cloudflared itself retries later failures.
     pub(crate) registered: bool,
-    /// So it was in an earlier process.
+    /// `accepted`: Cloudflare accepted the tunnel in an earlier process.
     accepted: bool,
-    /// Its pages answered, and do not any more.
+    /// `hangs`: its pages answered before, and do not answer now.
     pub(crate) hangs: bool,
-    /// Registrations that had failed when it was last up, and that have by now.
-    pub(crate) refusals_before: u64,
-    refusals: u64,
+    /// `registration_failures_before` are the failed registrations when it was last connected;
+    /// [`Self::registration_failures`] are those since then.
+    pub(crate) registration_failures_before: u64,
+    registration_failures: u64,
     rejected: Option<String>,
     limited: bool,
     usage: Option<String>,
-    /// The last error of the log, and the last word of the command.
+    /// `error` is the last error of the log; `last` is the last output of the command itself.
     error: Option<String>,
     last: Option<String>,
 }
 
-impl Words {
+impl LogReader {
     /// `accepted`: Cloudflare accepted this tunnel in an earlier process.
     pub(crate) fn new(accepted: bool) -> Self {
         Self {
@@ -157,12 +160,12 @@ impl Words {
             self.limited = true;
         }
         if line.starts_with("Incorrect Usage") {
-            self.usage = Some(cut(line));
+            self.usage = Some(truncated(line));
         }
         let Some(record) = Record::read(line) else {
             // The very last line may only point at the help.
             if !line.is_empty() && !line.starts_with("See '") {
-                self.last = Some(cut(line));
+                self.last = Some(truncated(line));
             }
             return;
         };
@@ -170,66 +173,69 @@ impl Words {
             self.registered = true;
             (self.rejected, self.error) = (None, None);
         } else if record.reason().contains("Unauthorized") {
-            self.rejected = Some(cut(&record.reason()));
+            self.rejected = Some(truncated(&record.reason()));
         } else if matches!(record.level.as_str(), "error" | "fatal") && record.has_cause() && !is_noise(&record) {
             // A look-up that failed may not have been needed: any other reason is a better one.
             if self.error.is_none() || !record.message.starts_with("edge discovery") {
-                self.error = Some(cut(&record.reason()));
+                self.error = Some(truncated(&record.reason()));
             }
         }
     }
 
-    /// What its metrics count.
-    pub(crate) fn refused(&mut self, count: u64) {
-        self.refusals = count;
+    /// `set_registration_failures` takes the count from its metrics.
+    pub(crate) fn set_registration_failures(&mut self, count: u64) {
+        self.registration_failures = count;
     }
 
-    /// It has a connection: what was refused before counts no more.
+    /// `connected` takes note of a connection: earlier failed registrations no longer count.
     pub(crate) fn connected(&mut self) {
-        (self.refusals_before, self.registered) = (self.refusals_before.max(self.refusals), true);
+        (self.registration_failures_before, self.registered) =
+            (self.registration_failures_before.max(self.registration_failures), true);
     }
 
-    pub(crate) fn refusals(&self) -> u64 {
-        self.refusals.saturating_sub(self.refusals_before)
+    pub(crate) fn registration_failures(&self) -> u64 {
+        self.registration_failures
+            .saturating_sub(self.registration_failures_before)
     }
 
-    /// Why no request arrives, in cloudflared's own words where they say it.
+    /// `trouble` is the reason why no request arrives, in cloudflared's own text where there is one.
     pub(crate) fn trouble(&self) -> String {
-        let why = self.hinders();
+        let why = self.known_trouble();
         why.unwrap_or_else(|| "no connection to Cloudflare is registered".to_owned())
     }
 
-    /// As [`Self::trouble`], where something is known.
-    pub(crate) fn hinders(&self) -> Option<String> {
+    /// `known_trouble` is [`Self::trouble`] where the log or the metrics give a reason.
+    pub(crate) fn known_trouble(&self) -> Option<String> {
         if self.hangs {
-            return Some(HANGS.to_owned());
+            return Some(METRICS_UNAVAILABLE.to_owned());
         }
         let why = self.rejected.as_deref().or(self.error.as_deref());
         Some(match why.or(self.last.as_deref())? {
-            serving if serving == SERVING && self.refusals() > 0 => UNSAID.to_owned(),
+            serving if serving == SERVING_ERROR && self.registration_failures() > 0 => UNEXPLAINED.to_owned(),
             why => why.to_owned(),
         })
     }
 
-    /// The hint for what the words tell of.
-    fn reach(&self) -> String {
-        let clock = self.trouble().contains(TIME);
-        if clock { CLOCK } else { REACH }.to_owned()
+    /// `network_hint` is the hint for the known cause.
+    fn network_hint(&self) -> String {
+        let clock = self.trouble().contains(CERTIFICATE_TIME);
+        if clock { CLOCK_HINT } else { NETWORK_HINT }.to_owned()
     }
 
-    /// What cloudflared would go on trying for ever, and never with success.
-    pub(crate) fn hopeless(&self, mode: &Mode) -> Option<Failure> {
+    /// `rejection_failure` is the failure of a tunnel that Cloudflare rejects: cloudflared would retry for ever without
+    /// success.
+    pub(crate) fn rejection_failure(&self, mode: &Mode) -> Option<Failure> {
         let why = self.rejected.as_deref()?;
         Some(match mode {
-            Mode::Quick => later(format!("Cloudflare rejected the quick tunnel: {why}."), None),
+            Mode::Quick => retry_later(format!("Cloudflare rejected the quick tunnel: {why}."), None),
             Mode::Token { .. } | Mode::Credentials { .. } => {
                 let message = format!(
                     "Cloudflare does not accept the tunnel: {why}. The tunnel was deleted, or its secret was changed."
                 );
-                let hint = OWN.to_owned();
+                let hint = SECRETS_HINT.to_owned();
                 // What was accepted once may be again; who cannot be reached has no other way in.
                 if self.registered || self.accepted {
-                    later(message, Some(hint))
+                    retry_later(message, Some(hint))
                 } else {
                     permanent(message, hint)
                 }
@@ -237,35 +243,36 @@ impl Words {
         })
     }
 
-    /// Registrations fail, and no words say why: it may be refused, which the operator has to know, or Cloudflare may be in
-    /// trouble, which passes.
-    pub(crate) fn unsaid(&self, mode: &Mode) -> Option<Failure> {
+    /// `unexplained_failure` is the failure of registrations without a logged cause: Cloudflare may reject the tunnel,
+    /// which the operator must know, or it may have a temporary problem.
+    pub(crate) fn unexplained_failure(&self, mode: &Mode) -> Option<Failure> {
         if self.rejected.is_some() {
             return None;
         }
         Some(match mode {
-            Mode::Quick => later(format!("{UNSAID}."), None),
-            Mode::Token { .. } | Mode::Credentials { .. } => later(
-                format!("{UNSAID}. Usually the tunnel was deleted, or its secret was changed."),
+            Mode::Quick => retry_later(format!("{UNEXPLAINED}."), None),
+            Mode::Token { .. } | Mode::Credentials { .. } => retry_later(
+                format!("{UNEXPLAINED}. Usually the tunnel was deleted, or its secret was changed."),
                 Some(format!(
-                    "{OWN}. Cloudflare's own message is shown with `protocol = \"http2\"` under \
+                    "{SECRETS_HINT}. Cloudflare's own message is shown with `protocol = \"http2\"` under \
                      [plugin.tunnel-cloudflared.config]"
                 )),
             ),
         })
     }
 
-    /// No connection came about in time, or none came back. Each start of a quick tunnel asks for another one, and
-    /// asking too often is answered with none at all: `kind` says whether that was so.
+    /// `unregistered` is the failure of a tunnel that did not connect, or did not reconnect, in time. `kind` says
+    /// whether a restart may follow soon: each start of a quick tunnel requests a name, and the service gives none to a
+    /// client that asks too often.
     pub(crate) fn unregistered(&self, kind: FailureKind) -> Failure {
         Failure {
             kind,
             message: format!("Cloudflare cannot be reached: {}.", self.trouble()),
-            hint: Some(self.reach()),
+            hint: Some(self.network_hint()),
         }
     }
 
-    /// Why the process is gone. `kind`: whether a new start may follow soon.
+    /// `failure` is the reason why the process exited. `kind`: whether a restart may follow soon.
     pub(crate) fn failure(&self, mode: &Mode, exit: Exit, kind: FailureKind) -> Failure {
         let again = |message: String| Failure {
             kind,
@@ -273,7 +280,7 @@ impl Words {
             hint: None,
         };
         if self.limited {
-            return later(
+            return retry_later(
                 "Cloudflare currently provides no more quick tunnels to this address (429).".to_owned(),
                 Some(
                     "wait, because more attempts make it worse, or use a tunnel of your own, which has no such limit"
@@ -281,7 +288,7 @@ impl Words {
                 ),
             );
         }
-        if let Some(failure) = self.hopeless(mode) {
+        if let Some(failure) = self.rejection_failure(mode) {
             return failure;
         }
         if let Some(usage) = &self.usage {
@@ -300,13 +307,16 @@ impl Words {
             );
         }
         if says("credentials file") || says("ingress") {
-            return permanent(format!("cloudflared does not accept its configuration: {last}."), OWN);
+            return permanent(
+                format!("cloudflared does not accept its configuration: {last}."),
+                SECRETS_HINT,
+            );
         }
         if says("failed to request quick Tunnel") {
             // Nobody was asked: the pauses of the host are long enough.
-            let why = steady(cause(last));
-            let hint = if why == TIME {
-                CLOCK
+            let why = without_varying_parts(innermost_cause(last));
+            let hint = if why == CERTIFICATE_TIME {
+                CLOCK_HINT
             } else {
                 "check this machine's network and DNS: it must reach api.trycloudflare.com"
             };
@@ -335,7 +345,7 @@ impl Words {
     }
 }
 
-fn later(message: String, hint: Option<String>) -> Failure {
+fn retry_later(message: String, hint: Option<String>) -> Failure {
     Failure {
         kind: FailureKind::RetryLater,
         message,
@@ -343,22 +353,22 @@ fn later(message: String, hint: Option<String>) -> Failure {
     }
 }
 
-/// Errors of the start that only mean that a look-up was not needed.
+/// `is_noise` tells whether an error at the start only means that a lookup was not needed.
 fn is_noise(record: &Record) -> bool {
     record.message.contains("DNS local resolver")
         || record.message.starts_with("Failed to fetch features")
         || record.reason().contains("context canceled")
 }
 
-/// The innermost cause of a Go error.
-fn cause(text: &str) -> &str {
+/// `innermost_cause` is the innermost cause of a Go error.
+fn innermost_cause(text: &str) -> &str {
     text.split_once("failed to request quick Tunnel: ")
         .map_or(text, |(_, cause)| cause)
 }
 
-fn cut(text: &str) -> String {
+fn truncated(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
-    match text.char_indices().nth(LENGTH) {
+    match text.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
         None => text.to_owned(),
     }

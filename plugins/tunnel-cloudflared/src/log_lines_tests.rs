@@ -18,12 +18,12 @@ fn own() -> Mode {
     Mode::Token { hostname: None }
 }
 
-fn read(text: &str) -> Words {
-    let mut words = Words::default();
+fn read(text: &str) -> LogReader {
+    let mut log_reader = LogReader::default();
     for line in text.lines() {
-        words.read(line);
+        log_reader.read(line);
     }
-    words
+    log_reader
 }
 
 #[test]
@@ -38,20 +38,22 @@ fn too_many_quick_tunnels_mean_a_long_pause() {
 
 #[test]
 fn a_tunnel_that_is_not_accepted_waits_for_the_operator_while_cloudflared_would_go_on() {
-    let failure = read(REJECTED).hopeless(&own()).unwrap();
+    let failure = read(REJECTED).rejection_failure(&own()).unwrap();
     assert_eq!(failure.kind, FailureKind::Permanent);
     assert!(
         failure.message.contains("Unauthorized: Invalid tunnel secret"),
         "{failure:?}"
     );
     assert_eq!(
-        read(REJECTED).hopeless(&Mode::Quick).unwrap().kind,
+        read(REJECTED).rejection_failure(&Mode::Quick).unwrap().kind,
         FailureKind::RetryLater
     );
-    assert!(read(REFUSED).hopeless(&own()).is_none());
+    assert!(read(REFUSED).rejection_failure(&own()).is_none());
     let accepted_later = read(&format!("{REJECTED}\n{REGISTERED}"));
-    assert!(accepted_later.registered && accepted_later.hopeless(&own()).is_none());
-    let while_up = read(&format!("{REGISTERED}\n{REJECTED}")).hopeless(&own()).unwrap();
+    assert!(accepted_later.registered && accepted_later.rejection_failure(&own()).is_none());
+    let while_up = read(&format!("{REGISTERED}\n{REJECTED}"))
+        .rejection_failure(&own())
+        .unwrap();
     assert_eq!(while_up.kind, FailureKind::RetryLater, "it may be accepted again");
 }
 
@@ -69,7 +71,7 @@ fn both_forms_of_a_line_say_the_same() {
 }
 
 #[test]
-fn what_the_quick_service_did_is_told() {
+fn what_the_quick_service_did_is_reported() {
     let refused = "failed to request quick Tunnel: Post \"https://api.trycloudflare.com/tunnel\": dial tcp: lookup api.trycloudflare.com: no such host";
     let failure = read(refused).failure(&Mode::Quick, Exit::Code(1), RETRY);
     assert_eq!(failure.kind, FailureKind::Retry);
@@ -109,7 +111,7 @@ fn a_wrong_token_or_credentials_are_permanent() {
     }
 }
 
-/// What 2026.8.2 writes at its start where no name service answers, though it may not need one.
+/// `START` is what 2026.8.2 logs at its start without a name service, although it may not need one.
 const START: &str = r#"{"error":"lookup cfd-features.argotunnel.com on 10.0.0.1:53: no such host","level":"error","message":"Failed to fetch features, default to disable","time":"2026-11-22T23:30:43Z"}
 {"error":"lookup _v2-origintunneld._tcp.argotunnel.com on 10.0.0.1:53: no such host","event":0,"level":"error","message":"edge discovery: error looking up Cloudflare edge IPs: the DNS query failed","time":"2026-11-22T23:30:43Z"}
 {"event":0,"level":"error","message":"     https://developers.cloudflare.com/1.1.1.1/setting-up-1.1.1.1/","time":"2026-11-22T23:30:43Z"}
@@ -145,40 +147,47 @@ fn a_signal_and_any_other_end_are_tried_again() {
 #[test]
 fn a_page_of_html_in_the_log_is_cut() {
     let long = read(&"ü".repeat(5_000)).trouble();
-    assert!(long.chars().count() == LENGTH + 1 && long.ends_with('…'));
+    assert!(long.chars().count() == MAX_TEXT + 1 && long.ends_with('…'));
 }
 
 #[test]
 fn who_was_accepted_in_an_earlier_process_is_not_locked_out_for_good() {
-    let mut words = Words::new(true);
-    words.read(REJECTED);
-    assert_eq!(words.hopeless(&own()).unwrap().kind, FailureKind::RetryLater);
+    let mut log_reader = LogReader::new(true);
+    log_reader.read(REJECTED);
+    assert_eq!(
+        log_reader.rejection_failure(&own()).unwrap().kind,
+        FailureKind::RetryLater
+    );
 }
 
-/// All that 2026.8.2 writes of a registration that is refused over QUIC.
+/// `REFUSED_QUIC` is all that 2026.8.2 logs for a registration that is refused over QUIC.
 const REFUSED_QUIC: &str = r#"{"connIndex":0,"error":"control stream encountered a failure while serving","event":0,"ip":"198.41.192.7","level":"error","message":"Serve tunnel error","time":"2026-11-28T17:01:02Z"}"#;
 
 #[test]
-fn a_refusal_over_quic_is_told_by_what_is_counted() {
-    let mut words = read(REFUSED_QUIC);
-    assert_eq!(words.trouble(), SERVING, "a connection may also just have broken");
-    words.refused(2);
-    assert_eq!(words.refusals(), 2);
-    assert_eq!(words.trouble(), UNSAID);
-    let failure = words.unsaid(&own()).unwrap();
+fn a_refusal_over_quic_is_recognized_by_what_is_counted() {
+    let mut log_reader = read(REFUSED_QUIC);
+    assert_eq!(
+        log_reader.trouble(),
+        SERVING_ERROR,
+        "a connection may also just have broken"
+    );
+    log_reader.set_registration_failures(2);
+    assert_eq!(log_reader.registration_failures(), 2);
+    assert_eq!(log_reader.trouble(), UNEXPLAINED);
+    let failure = log_reader.unexplained_failure(&own()).unwrap();
     assert_eq!(failure.kind, FailureKind::RetryLater);
     assert!(failure.message.contains("secret was changed") && failure.hint.unwrap().starts_with("set the token"));
     // What was refused before it was up is over.
-    words.connected();
-    assert_eq!(words.refusals(), 0);
-    words.refused(3);
-    assert_eq!(words.refusals(), 1);
+    log_reader.connected();
+    assert_eq!(log_reader.registration_failures(), 0);
+    log_reader.set_registration_failures(3);
+    assert_eq!(log_reader.registration_failures(), 1);
     // Cloudflare's own words are better ones.
-    assert!(read(REJECTED).unsaid(&own()).is_none());
+    assert!(read(REJECTED).unexplained_failure(&own()).is_none());
 }
 
 #[test]
-fn a_wrong_clock_is_named_in_words_that_stay() {
+fn a_wrong_clock_is_named_in_a_message_that_stays() {
     let line = |second: u32| {
         format!(
             r#"{{"connIndex":0,"error":"TLS handshake with edge error: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2036-11-28T17:00:{second:02}Z is after 2034-01-01T00:00:00Z","level":"error","message":"Serve tunnel error"}}"#
@@ -217,7 +226,7 @@ failed to unmarshal quick Tunnel: unexpected end of JSON input"#;
 }
 
 #[test]
-fn whether_a_new_start_may_follow_soon_is_said_by_who_counts_them() {
+fn whether_a_new_start_may_follow_soon_is_decided_by_who_counts_them() {
     for exit in [Exit::Code(1), Exit::Code(0), Exit::Signal(9)] {
         for kind in [FailureKind::Retry, FailureKind::RetryLater] {
             assert_eq!(read(REFUSED).failure(&Mode::Quick, exit, kind).kind, kind);
@@ -232,8 +241,8 @@ fn whether_a_new_start_may_follow_soon_is_said_by_who_counts_them() {
 }
 
 #[test]
-fn a_program_that_hangs_is_said_to() {
-    let mut words = read(REGISTERED);
-    words.hangs = true;
-    assert_eq!(words.trouble(), HANGS);
+fn a_program_that_hangs_is_reported() {
+    let mut log_reader = read(REGISTERED);
+    log_reader.hangs = true;
+    assert_eq!(log_reader.trouble(), METRICS_UNAVAILABLE);
 }

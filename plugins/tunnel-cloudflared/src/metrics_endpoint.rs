@@ -8,17 +8,17 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 const TIMEOUT: u64 = 5_000;
-const LONGEST: usize = 1024 * 1024;
+const MAX_PAGE: usize = 1024 * 1024;
 
 async fn page(path: &str) -> Result<(u16, Vec<u8>), Error> {
     let url = format!("process://{PROCESS}:{METRICS}{path}");
     let response = Request::get(url).timeout(TIMEOUT).idle_timeout(TIMEOUT).send().await?;
     let status = response.status;
-    Ok((status, response.bytes(LONGEST).await?))
+    Ok((status, response.bytes(MAX_PAGE).await?))
 }
 
-/// Connections over which requests arrive; none while the pages are not there yet. (The gauge of connections counts
-/// those that are only being tried.)
+/// `connections` is the number of connections over which requests arrive; `None` while the pages are not available.
+/// (The gauge of connections includes those that are only being tried.)
 pub(crate) async fn connections() -> Option<u32> {
     #[derive(Deserialize)]
     struct Ready {
@@ -32,33 +32,33 @@ pub(crate) async fn connections() -> Option<u32> {
     }
 }
 
-/// Where requests come in.
+/// `Address` is the public address of the tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     Known(String),
-    /// It is not said yet.
-    Open,
-    /// The dashboard leads requests to somewhere else. A sentence for the operator.
-    Elsewhere(String),
+    /// `Unknown`: it is not known yet.
+    Unknown,
+    /// `RoutedElsewhere`: the dashboard routes requests to another service; the sentence is for the operator.
+    RoutedElsewhere(String),
 }
 
 pub(crate) async fn address(mode: &Mode, origin: &Origin) -> Address {
     let body = |path: &'static str| async move { page(path).await.map(|(_, body)| body).unwrap_or_default() };
     match mode {
         Mode::Credentials { hostname, .. } => Address::Known(format!("https://{hostname}")),
-        Mode::Quick => quick(&body("/quicktunnel").await),
-        Mode::Token { hostname } => routed(&body("/config").await, hostname.as_deref(), origin),
+        Mode::Quick => quick_tunnel_address(&body("/quicktunnel").await),
+        Mode::Token { hostname } => address_from_routes(&body("/config").await, hostname.as_deref(), origin),
     }
 }
 
-fn quick(body: &[u8]) -> Address {
+fn quick_tunnel_address(body: &[u8]) -> Address {
     #[derive(Deserialize)]
     struct Quick {
         hostname: String,
     }
     match serde_json::from_slice::<Quick>(body) {
         Ok(quick) if !quick.hostname.is_empty() => Address::Known(format!("https://{}", quick.hostname)),
-        _ => Address::Open,
+        _ => Address::Unknown,
     }
 }
 
@@ -78,20 +78,20 @@ struct Routes {
 struct Route {
     #[serde(default)]
     hostname: String,
-    /// Null where there is none.
+    /// `path` is null if there is none.
     path: Option<String>,
     #[serde(default)]
     service: String,
 }
 
-/// Of the routes in the dashboard, the one that leads here.
-fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
+/// `address_from_routes` is the address of the dashboard's route that leads here.
+fn address_from_routes(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
     let Ok(remote) = serde_json::from_slice::<Remote>(body) else {
-        return Address::Open;
+        return Address::Unknown;
     };
     // -1: cloudflared runs on its own arguments until the dashboard's word arrives.
     if remote.version < 0 {
-        return Address::Open;
+        return Address::Unknown;
     }
     // As cloudflared does: the first rule that takes the name. One with a path is for that path alone.
     let rules = || {
@@ -102,17 +102,17 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
             .filter(|route| route.path.as_deref().unwrap_or_default().is_empty())
     };
     let named = match wanted {
-        Some(wanted) => rules().find(|route| takes(&route.hostname, wanted)),
+        Some(wanted) => rules().find(|route| matches_hostname(&route.hostname, wanted)),
         None => {
             let names = || rules().filter(|route| !route.hostname.is_empty() && !route.hostname.starts_with('*'));
             let here = names().find(|route| {
                 let first = names().find(|other| other.hostname.eq_ignore_ascii_case(&route.hostname));
-                first.is_some_and(|first| leads_to(&first.service, origin))
+                first.is_some_and(|first| routes_to(&first.service, origin))
             });
             here.or_else(|| names().next())
         }
     };
-    if let Some(route) = named.filter(|route| leads_to(&route.service, origin)) {
+    if let Some(route) = named.filter(|route| routes_to(&route.service, origin)) {
         let name = wanted.unwrap_or(&route.hostname).to_ascii_lowercase();
         return Address::Known(format!("https://{name}"));
     }
@@ -122,7 +122,7 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
          fixed with `listen = \"{}:{}\"` in this tunnel's table.",
         origin.host, origin.port
     );
-    Address::Elsewhere(match (named, wanted) {
+    Address::RoutedElsewhere(match (named, wanted) {
         (Some(route), Some(wanted)) => format!("{wanted} is routed to {}, not to Nexus. {fix}", route.service),
         (Some(route), None) => format!("{} is routed to {}, not to Nexus. {fix}", route.hostname, route.service),
         (None, Some(wanted)) => format!("The dashboard has no route for {wanted}. {fix}"),
@@ -130,15 +130,16 @@ fn routed(body: &[u8], wanted: Option<&str>, origin: &Origin) -> Address {
     })
 }
 
-/// Whether a rule's host name takes requests for `name`: it itself, a wildcard above it, or none for all.
-fn takes(rule: &str, name: &str) -> bool {
+/// `matches_hostname` tells whether a rule's host name matches `name`: it is equal, a wildcard above it, or empty,
+/// which matches all.
+fn matches_hostname(rule: &str, name: &str) -> bool {
     match rule.strip_prefix('*') {
         Some(domain) => name.to_ascii_lowercase().ends_with(&domain.to_ascii_lowercase()),
         None => rule.is_empty() || rule.eq_ignore_ascii_case(name),
     }
 }
 
-fn leads_to(service: &str, origin: &Origin) -> bool {
+fn routes_to(service: &str, origin: &Origin) -> bool {
     let Some(authority) = service.strip_prefix("http://") else {
         return false;
     };
@@ -150,21 +151,22 @@ fn leads_to(service: &str, origin: &Origin) -> bool {
     here && port.parse() == Ok(origin.port)
 }
 
-/// What cloudflared counts.
-pub(crate) struct Counted {
+/// `MetricsSample` is what cloudflared counts.
+pub(crate) struct MetricsSample {
     pub(crate) statistics: Statistics,
-    /// Registrations that Cloudflare refused or did not answer, since the start. Over QUIC nothing else tells of them.
-    pub(crate) refused: u64,
-    /// Requests that run now.
+    /// `registration_failures` are the registrations that Cloudflare refused or did not answer since the start. Over
+    /// QUIC nothing else reports them.
+    pub(crate) registration_failures: u64,
+    /// `running` is the number of requests that are running now.
     pub(crate) running: u64,
 }
 
-pub(crate) async fn counted() -> Option<Counted> {
+pub(crate) async fn sample() -> Option<MetricsSample> {
     let (status, body) = page("/metrics").await.ok()?;
-    (status == 200).then(|| count(&String::from_utf8_lossy(&body)))
+    (status == 200).then(|| parse_metrics(&String::from_utf8_lossy(&body)))
 }
 
-fn count(text: &str) -> Counted {
+fn parse_metrics(text: &str) -> MetricsSample {
     let samples = || text.lines().filter(|line| !line.starts_with('#'));
     let sum = |name: &str| {
         let mut values = samples().filter_map(|line| {
@@ -192,14 +194,14 @@ fn count(text: &str) -> Counted {
         .filter_map(|rest| rest.split_once("edge_location=\"")?.1.split('"').next())
         .map(str::to_owned)
         .collect();
-    Counted {
+    MetricsSample {
         statistics: Statistics {
             requests: sum("cloudflared_tunnel_total_requests"),
             errors: sum("cloudflared_tunnel_request_errors"),
             locations: locations.into_iter().collect(),
             ext: Vec::new(),
         },
-        refused: sum("cloudflared_tunnel_tunnel_register_fail").unwrap_or_default(),
+        registration_failures: sum("cloudflared_tunnel_tunnel_register_fail").unwrap_or_default(),
         running: sum("cloudflared_tunnel_concurrent_requests_per_tunnel").unwrap_or_default(),
     }
 }
@@ -219,11 +221,11 @@ mod tests {
     #[test]
     fn a_quick_tunnels_name_is_there_or_not_yet() {
         assert_eq!(
-            quick(br#"{"hostname":"a-b-c.trycloudflare.com"}"#),
+            quick_tunnel_address(br#"{"hostname":"a-b-c.trycloudflare.com"}"#),
             Address::Known("https://a-b-c.trycloudflare.com".to_owned())
         );
         for none in [&br#"{"hostname":""}"#[..], b"", b"404 page not found"] {
-            assert_eq!(quick(none), Address::Open);
+            assert_eq!(quick_tunnel_address(none), Address::Unknown);
         }
     }
 
@@ -238,22 +240,22 @@ mod tests {
     fn the_route_that_leads_here_is_the_address() {
         let here = r#"{"hostname":"other.example.org","path":null,"service":"http://localhost:80"},{"hostname":"Chat.example.org","service":"http://localhost:7861"},"#;
         assert_eq!(
-            routed(&config(here), None, &origin()),
+            address_from_routes(&config(here), None, &origin()),
             Address::Known("https://chat.example.org".to_owned())
         );
         assert_eq!(
-            routed(&config(here), Some("chat.example.org"), &origin()),
+            address_from_routes(&config(here), Some("chat.example.org"), &origin()),
             Address::Known("https://chat.example.org".to_owned())
         );
         assert_eq!(
-            routed(br#"{"version":-1,"config":{"ingress":[]}}"#, None, &origin()),
-            Address::Open
+            address_from_routes(br#"{"version":-1,"config":{"ingress":[]}}"#, None, &origin()),
+            Address::Unknown
         );
-        assert_eq!(routed(b"", None, &origin()), Address::Open);
+        assert_eq!(address_from_routes(b"", None, &origin()), Address::Unknown);
     }
 
     #[test]
-    fn routes_that_lead_elsewhere_are_told_with_the_address_to_write() {
+    fn routes_that_lead_elsewhere_are_reported_with_the_address_to_write() {
         for (routes, wanted, word) in [
             (
                 r#"{"hostname":"chat.example.org","service":"http://localhost:80"},"#,
@@ -272,7 +274,7 @@ mod tests {
             ),
             ("", None, "no public hostname"),
         ] {
-            let Address::Elsewhere(why) = routed(&config(routes), wanted, &origin()) else {
+            let Address::RoutedElsewhere(why) = address_from_routes(&config(routes), wanted, &origin()) else {
                 panic!("{routes}")
             };
             assert!(
@@ -288,7 +290,12 @@ mod tests {
             format!(r#"{{"hostname":"{host}","path":"{path}","service":"{service}"}},"#)
         };
         let (here, there) = ("http://localhost:7861", "http://localhost:80");
-        let known = |rules: String, wanted| matches!(routed(&config(&rules), wanted, &origin()), Address::Known(_));
+        let known = |rules: String, wanted| {
+            matches!(
+                address_from_routes(&config(&rules), wanted, &origin()),
+                Address::Known(_)
+            )
+        };
         let wanted = Some("chat.example.org");
         assert!(known(route("*.example.org", "", here), wanted));
         assert!(known(route("", "", here), wanted), "the catch-all");
@@ -315,26 +322,36 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_read_from_the_metrics() {
+    fn statistics_are_read_from_the_metrics() {
         let text = "# HELP cloudflared_tunnel_total_requests Amount\n# TYPE cloudflared_tunnel_total_requests counter\n\
                     cloudflared_tunnel_total_requests 17\ncloudflared_tunnel_total_requests_other 5\n\
                     cloudflared_tunnel_request_errors 2\n\
                     cloudflared_tunnel_server_locations{connection_id=\"0\",edge_location=\"fra03\"} 1\n\
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"ams01\"} 1\n\
                     cloudflared_tunnel_server_locations{connection_id=\"1\",edge_location=\"lhr01\"} 0\n";
-        let Counted {
+        let MetricsSample {
             statistics,
-            refused,
+            registration_failures,
             running,
-        } = count(text);
-        assert_eq!((refused, running), (0, 0));
+        } = parse_metrics(text);
+        assert_eq!((registration_failures, running), (0, 0));
         assert_eq!((statistics.requests, statistics.errors), (Some(17), Some(2)));
         assert_eq!(statistics.locations, ["ams01", "fra03"]);
-        assert_eq!(count("").statistics.requests, None, "not used yet, or not there");
+        assert_eq!(
+            parse_metrics("").statistics.requests,
+            None,
+            "not used yet, or not there"
+        );
         let refused = "cloudflared_tunnel_tunnel_register_fail{error=\"dup_edge_conn\",rpcName=\"registerConnection\"} 5\n\
                        cloudflared_tunnel_tunnel_register_fail{error=\"server_error\",rpcName=\"registerConnection\"} 3\n\
                        cloudflared_tunnel_tunnel_register_success{rpcName=\"registerConnection\"} 1\n\
                        cloudflared_tunnel_concurrent_requests_per_tunnel 2\n";
-        assert_eq!((count(refused).refused, count(refused).running), (3, 2));
+        assert_eq!(
+            (
+                parse_metrics(refused).registration_failures,
+                parse_metrics(refused).running
+            ),
+            (3, 2)
+        );
     }
 }

@@ -4,42 +4,44 @@ use nexus_plugin_api::caps::process::{Signal, Spec, StopStep};
 use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::process::Command;
 use nexus_plugin_api::tunnel::{Failure, Origin};
+use nexus_plugin_api::version::VersionRequirement;
 use serde::Deserialize;
 
 pub(crate) const BINARY: &str = "cloudflared";
-/// The name the contract asks for, and the name of the port of cloudflared's own server.
+/// `PROCESS` is the name that the contract requires; [`METRICS`] is the name of the port of cloudflared's own server.
 pub(crate) const PROCESS: &str = "tunnel";
 pub(crate) const METRICS: &str = "metrics";
 pub(crate) const TOKEN: &str = "token";
 pub(crate) const CREDENTIALS: &str = "credentials";
-/// cloudflared lets running requests end for this long, and over QUIC waits for all of it also where none runs. Those that
-/// run are waited for before it is told to stop.
-const GRACE: &str = "1s";
-/// The grace, and a machine under load.
+/// `GRACE_PERIOD` is how long cloudflared lets running requests end; over QUIC it waits for all of it even without
+/// requests. So the plugin waits for running requests before it stops cloudflared.
+const GRACE_PERIOD: &str = "1s";
+/// `STOP_TIMEOUT` is in milliseconds: the grace period, and time for a machine under load.
 const STOP_TIMEOUT: u64 = 9_000;
 
-/// As it is written.
+/// `Authored` are the settings as they are written.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Authored {
     pub(crate) hostname: String,
     pub(crate) protocol: String,
 }
 
-/// Which of the operator's secrets were given; of the credentials the id of the tunnel.
+/// `Secrets` are the secrets that the operator set; of the credentials, only the id of the tunnel.
 #[derive(Default)]
-pub(crate) struct Given {
+pub(crate) struct Secrets {
     pub(crate) token: Option<String>,
     pub(crate) credentials: Option<String>,
 }
 
-/// Whose tunnel it is.
+/// `Mode` is the kind of tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Nobody's: a random name for as long as the process lives.
+    /// `Quick`: the tunnel belongs to no account and has a random name until the process exits.
     Quick,
-    /// Managed in the dashboard, which also says where requests lead. The name is chosen where several lead here.
+    /// `Token`: the dashboard manages the tunnel and its routes. `hostname` selects one of several routes that lead
+    /// here.
     Token { hostname: Option<String> },
-    /// Managed here.
+    /// `Credentials`: this plugin manages the tunnel.
     Credentials { tunnel: String, hostname: String },
 }
 
@@ -54,11 +56,11 @@ pub(crate) enum Protocol {
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) protocol: Protocol,
-    /// Where the secret is more than the token: what is to be used of it.
+    /// `token` is the part of the secret to use, if the secret contains more than the token.
     pub(crate) token: Option<Token>,
 }
 
-/// A token that was taken out of what was pasted.
+/// `Token` is a token that was extracted from a longer text.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Token(String);
 
@@ -68,10 +70,10 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Cloudflare's dashboard copies whole commands (`cloudflared tunnel run --token ey…`, `sudo cloudflared service install
-/// ey…`), and mail programs and editors add quotes, line breaks or a mark of the byte order. None: the secret is the token as
-/// it stands, or there is none in it, which cloudflared says.
-fn taken_out(secret: &str) -> Option<Token> {
+/// `extract_token` finds the token in a longer text: Cloudflare's dashboard copies whole commands (`cloudflared tunnel
+/// run --token ey…`, `sudo cloudflared service install ey…`), and mail programs and editors add quotes, line breaks or
+/// a byte order mark. `None`: the secret is just the token, or contains none, which cloudflared reports.
+fn extract_token(secret: &str) -> Option<Token> {
     let blank = |c: char| c.is_whitespace() || c.is_control() || "\u{feff}\u{200b}\u{2060}\u{a0}\"'`,;".contains(c);
     // Base64 of a JSON object.
     let is = |word: &&str| {
@@ -99,7 +101,7 @@ fn taken_out(secret: &str) -> Option<Token> {
     (is(&token.as_str()) && token != secret.trim()).then_some(Token(token))
 }
 
-/// Whether a line ends within the token: more of it stands on the next one.
+/// `is_broken` tells whether a line ends within the token, so that the rest of it is on the next line.
 fn is_broken(secret: &str, first: &str) -> bool {
     let after = secret.split_once(first).map_or("", |(_, after)| after);
     after.starts_with(['\n', '\r']) && after.trim().chars().next().is_some_and(|c| c.is_ascii_alphanumeric())
@@ -108,17 +110,17 @@ fn is_broken(secret: &str, first: &str) -> bool {
 impl Settings {
     /// # Errors
     /// What does not go together, or is no host name.
-    pub(crate) fn of(authored: Authored, given: Given) -> Result<Self, Failure> {
+    pub(crate) fn of(authored: Authored, given: Secrets) -> Result<Self, Failure> {
         let hostname = Some(authored.hostname).filter(|name| !name.is_empty());
         if let Some(name) = &hostname
-            && !is_name(name)
+            && !is_host_name(name)
         {
             return Err(permanent(
                 format!("`hostname` is `{name}`, which is not a host name."),
                 "use only the name, such as `chat.example.org`, without `https://`, port or path",
             ));
         }
-        let token = given.token.as_deref().and_then(taken_out);
+        let token = given.token.as_deref().and_then(extract_token);
         let mode = match (given.token.is_some(), given.credentials, hostname) {
             (true, Some(_), _) => {
                 return Err(permanent(
@@ -155,7 +157,7 @@ impl Settings {
     }
 }
 
-fn is_name(name: &str) -> bool {
+fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -166,7 +168,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.contains('.') && name.split('.').all(label)
 }
 
-/// The tunnel's id in a credentials file.
+/// `tunnel_id` is the id of the tunnel in a credentials file.
 ///
 /// # Errors
 /// It is not what `cloudflared tunnel create` writes.
@@ -199,9 +201,9 @@ pub(crate) fn tunnel_id(credentials: &str) -> Result<String, Failure> {
     Ok(file.tunnel_id)
 }
 
-/// How cloudflared is called. Its own configuration file is always ours: any other it finds would replace the address
-/// that the tunnel leads to. What older versions do not have goes through the environment, where they ignore it; an unknown
-/// flag would end them.
+/// `spec` is the command that runs cloudflared. Its configuration file is always written by this plugin: any other file
+/// that it finds could change the address to which the tunnel leads. Options that older versions do not have are set in
+/// the environment, where they are ignored; an unknown flag would end cloudflared.
 pub(crate) fn spec(mode: &Mode, token: Option<&Token>, http2: bool, protocol: Protocol, origin: &Origin) -> Spec {
     let host = if origin.host.contains(':') {
         format!("[{}]", origin.host)
@@ -218,7 +220,7 @@ pub(crate) fn spec(mode: &Mode, token: Option<&Token>, http2: bool, protocol: Pr
             "info",
             "--no-autoupdate",
         ])
-        .args(["--metrics", "127.0.0.1:{port:metrics}", "--grace-period", GRACE])
+        .args(["--metrics", "127.0.0.1:{port:metrics}", "--grace-period", GRACE_PERIOD])
         .port(METRICS)
         .env("NO_AUTOUPDATE", "true")
         .env("TUNNEL_LOG_OUTPUT", "json")
@@ -255,36 +257,26 @@ pub(crate) fn spec(mode: &Mode, token: Option<&Token>, http2: bool, protocol: Pr
     command.file("config.yml", file).0
 }
 
-/// The oldest cloudflared whose words and pages are known: it says why it got no quick tunnel.
-const FLOOR: [u64; 3] = [2024, 9, 0];
+/// `VERSION` requires the oldest cloudflared whose log and pages are known: it reports why it got no quick tunnel.
+const VERSION: VersionRequirement<'static> = VersionRequirement {
+    program: "cloudflared",
+    command: "cloudflared version",
+    minimum: "2024.9.0",
+    update: "update it with `cloudflared update` or your package manager",
+    other_program: "put cloudflared before the other program of this name on the PATH, or correct `path` in \
+                    [plugin.tunnel-cloudflared.grants.process.cloudflared] in the configuration",
+};
 
-/// Whether the text of `cloudflared version` names a version that will do.
+/// `version` is the version in the output of `cloudflared version`.
 ///
 /// # Errors
-/// What was found, what is needed and what to do.
-pub(crate) fn version(text: &str) -> Result<String, String> {
-    let first = text.trim().lines().next().unwrap_or_default();
-    let Some(rest) = first.strip_prefix("cloudflared version ") else {
-        return Err(format!(
-            "The program `cloudflared` is not cloudflared: `cloudflared version` prints `{}`. To fix: put cloudflared \
-             before the other program of this name on the PATH, or correct `path` in \
-             [plugin.tunnel-cloudflared.grants.process.cloudflared] in the configuration",
-            first.chars().take(80).collect::<String>()
-        ));
-    };
-    let found = rest.split(' ').next().unwrap_or_default();
-    // What somebody built themselves says no number.
-    if found == "DEV" {
-        return Ok(found.to_owned());
-    }
-    let core = found.split(['-', '+']).next().unwrap_or_default();
-    let numbers: Option<Vec<u64>> = core.split('.').map(|part| part.parse().ok()).collect();
-    match numbers {
-        Some(numbers) if numbers.len() == 3 && numbers.as_slice() >= FLOOR.as_slice() => Ok(found.to_owned()),
-        _ => Err(format!(
-            "cloudflared {found} is too old: 2024.9.0 or newer is required. To fix: update it with `cloudflared \
-             update` or your package manager"
-        )),
+/// The version is too old, or the program is not cloudflared; with the fix.
+pub(crate) fn version(output: &str) -> Result<String, String> {
+    let rest = output.trim_start().strip_prefix("cloudflared version ");
+    match rest.and_then(|rest| rest.split_whitespace().next()) {
+        // A build from source has no version number.
+        Some("DEV") => Ok("DEV".to_owned()),
+        found => VERSION.check(output, found),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use nexus_plugin_api::tunnel::FailureKind;
 
-/// Of the form that the dashboard gives out.
+/// `TOKEN` has the format of the dashboard's tokens.
 const TOKEN: &str =
     "eyJhIjoiYWNjb3VudCIsInQiOiJmN2IyYTFjNC0wZDNlLTRhNWItOGM2ZC05ZTBmMWEyYjNjNGQiLCJzIjoiYTJWbGNDQjBhR2x6In0=";
 const ID: &str = "f7b2a1c4-0d3e-4a5b-8c6d-9e0f1a2b3c4d";
@@ -13,7 +13,7 @@ fn settings(hostname: &str, token: bool, credentials: bool) -> Result<Settings, 
     };
     let credentials = credentials.then(|| ID.to_owned());
     let token = token.then(|| TOKEN.to_owned());
-    Settings::of(authored, Given { token, credentials })
+    Settings::of(authored, Secrets { token, credentials })
 }
 
 fn origin() -> Origin {
@@ -142,7 +142,7 @@ fn the_protocol_is_named_only_where_it_was_chosen_or_found_out() {
 }
 
 #[test]
-fn old_and_foreign_versions_are_told_apart() {
+fn old_and_foreign_versions_are_distinguished() {
     let whole = "cloudflared version 2026.8.2 (built 2026-08-20-09:54 UTC)\n";
     assert_eq!(version(whole), Ok("2026.8.2".to_owned()));
     assert_eq!(
@@ -176,10 +176,10 @@ fn a_token_is_taken_out_of_what_was_pasted_with_it() {
         format!("`{TOKEN}`,"),
         spread,
     ] {
-        assert_eq!(taken_out(&pasted), Some(Token(TOKEN.to_owned())), "{pasted:?}");
+        assert_eq!(extract_token(&pasted), Some(Token(TOKEN.to_owned())), "{pasted:?}");
     }
     assert_eq!(
-        taken_out(&format!("--token {unpadded}")),
+        extract_token(&format!("--token {unpadded}")),
         Some(Token(unpadded.to_owned()))
     );
     // As it stands, or nothing that is one.
@@ -191,7 +191,7 @@ fn a_token_is_taken_out_of_what_was_pasted_with_it() {
         "ey",
         "eyJ short",
     ] {
-        assert_eq!(taken_out(plain), None, "{plain:?}");
+        assert_eq!(extract_token(plain), None, "{plain:?}");
     }
     let spec = spec(
         &Mode::Token { hostname: None },

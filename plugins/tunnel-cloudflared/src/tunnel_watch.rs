@@ -1,209 +1,235 @@
 //! Follows one running cloudflared: asks its pages again and again, tells the host what changes, and decides when it is past
-//! help. All spans are of time awake ([`Awake`]): what slept, or was stopped, had no chance to come back.
+//! help. All spans are of time awake ([`AwakeClock`]): what slept, or was stopped, had no chance to come back.
 
-use crate::log_lines::Words;
+use crate::log_lines::LogReader;
 use crate::metrics_endpoint::{self, Address};
 use crate::settings::{Mode, Protocol};
 use crate::stored_state;
-use nexus_plugin_api::awake::Awake;
+use nexus_plugin_api::awake_clock::AwakeClock;
 use nexus_plugin_api::caps::clock;
-use nexus_plugin_api::job::{Events, Gone};
+use nexus_plugin_api::job::{Events, HostDisconnected};
 use nexus_plugin_api::tunnel::{Event, Failure, FailureKind, Origin};
 use std::cell::{Cell, RefCell};
 
-/// Without a connection for this long after cloudflared has begun to try, QUIC does not come through.
-const REGISTRATION: u64 = 20_000;
-/// Before that it may ask for a name (15 seconds at most) and open its pages.
-const BEGIN: u64 = 25_000;
-/// Until the address of a tunnel that is managed elsewhere has arrived.
-const ROUTES: u64 = 20_000;
-/// What was up and did not come back by itself in this time is started again: its name stays.
-const DOWN: u64 = 300_000;
-/// The same for a quick tunnel, whose name goes with the process. The host, which can see whether there is a network at all,
-/// is quicker where there is one.
-const DOWN_QUICK: u64 = 3_600_000;
-/// cloudflared goes on to try what Cloudflare does not accept; so long it may, if it was accepted once.
-const REJECTED: u64 = 60_000;
-/// Registrations that failed, after which more will.
-const REFUSALS: u64 = 2;
-/// A program whose pages do not answer for this long will not come back.
-const HUNG: u64 = 60_000;
-/// HTTP/2 that connects no later than this shows that there was a network all the time, and QUIC does not come through it.
-const PROMPT: u64 = 10_000;
-/// Up for so long, it was worth its name: the next one may be asked for quickly again.
-const WELL: u64 = 60_000;
-const LOOK: u64 = 250;
-const LOOK_LATER: u64 = 2_000;
-/// How often a cloudflared without a connection is asked whether it was refused.
-const ASK: u64 = 1_000;
-/// Between two looks, each with its questions, at most.
-const GAP: u64 = 30_000;
-/// Pages that do not answer so often in a row mean that nothing is up; once may be a busy machine.
-const SILENT: u32 = 3;
-const MEASURE: u64 = 10_000;
+/// `REGISTRATION_TIMEOUT` is how many milliseconds without a connection, after cloudflared has begun to connect, mean
+/// that QUIC is blocked.
+const REGISTRATION_TIMEOUT: u64 = 20_000;
+/// `START_TIMEOUT` is how many milliseconds cloudflared has before that to request a name (15 seconds at most) and to
+/// open its pages.
+const START_TIMEOUT: u64 = 25_000;
+/// `ROUTES_TIMEOUT` is how many milliseconds the routes of a tunnel that the dashboard manages may take to arrive.
+const ROUTES_TIMEOUT: u64 = 20_000;
+/// `RECONNECT_TIMEOUT` is how many milliseconds a tunnel may take to reconnect before it is restarted; its name stays.
+const RECONNECT_TIMEOUT: u64 = 300_000;
+/// `RECONNECT_TIMEOUT_QUICK` is the same for a quick tunnel, whose name ends with the process. The host, which can
+/// check the network, restarts it sooner if there is one.
+const RECONNECT_TIMEOUT_QUICK: u64 = 3_600_000;
+/// `REJECTION_TIMEOUT` is how many milliseconds cloudflared may retry after a rejection if Cloudflare accepted the
+/// tunnel before.
+const REJECTION_TIMEOUT: u64 = 60_000;
+/// `MAX_REGISTRATION_FAILURES` is the number of failed registrations after which all further ones are expected to fail.
+const MAX_REGISTRATION_FAILURES: u64 = 2;
+/// `METRICS_TIMEOUT` is how many milliseconds the pages may not answer before cloudflared is restarted.
+const METRICS_TIMEOUT: u64 = 60_000;
+/// `PROMPT_CONNECTION` is how many milliseconds HTTP/2 may take to connect to show that the network worked and only
+/// QUIC is blocked.
+const PROMPT_CONNECTION: u64 = 10_000;
+/// `STABLE_AFTER` is how many milliseconds of a connection make a tunnel stable: the next name may be requested quickly
+/// again.
+const STABLE_AFTER: u64 = 60_000;
+const POLL_INTERVAL: u64 = 250;
+const POLL_INTERVAL_CONNECTED: u64 = 2_000;
+/// `FAILURES_INTERVAL` is how often, in milliseconds, the failed registrations of an unconnected tunnel are read.
+const FAILURES_INTERVAL: u64 = 1_000;
+/// `LONGEST_GAP` is the longest time in milliseconds between two iterations with their requests.
+const LONGEST_GAP: u64 = 30_000;
+/// `MAX_UNANSWERED` is how many unanswered requests in a row mean that the tunnel is not connected; one may mean a busy
+/// machine.
+const MAX_UNANSWERED: u32 = 3;
+const STATISTICS_INTERVAL: u64 = 10_000;
 
 thread_local! {
-    /// Names that were asked for since one was worth it. Lives as long as the instance.
-    static ASKED: Cell<u32> = const { Cell::new(0) };
+    /// `NAME_REQUESTS` is how many names were requested since the last stable tunnel. It lives as long as the instance.
+    static NAME_REQUESTS: Cell<u32> = const { Cell::new(0) };
 }
-/// So many names are asked for quickly; then rarely, since asking too often is answered with none at all.
-const QUICKLY: u32 = 3;
+/// `MAX_QUICK_REQUESTS` is how many names are requested quickly; later ones are requested rarely, because the service
+/// gives none to a client that asks too often.
+const MAX_QUICK_REQUESTS: u32 = 3;
 
-/// A process is started that asks for a name.
+/// `count_name_request` counts a process that requests a name.
 pub(crate) fn count_name_request() {
-    ASKED.set(ASKED.get().saturating_add(1));
+    NAME_REQUESTS.set(NAME_REQUESTS.get().saturating_add(1));
 }
 
 pub(crate) fn name_requests() -> u32 {
-    ASKED.get()
+    NAME_REQUESTS.get()
 }
 
-/// What to do after a failure that a new start may help.
-pub(crate) fn again(mode: &Mode) -> FailureKind {
+/// `retry_kind` is the kind of a failure after which a restart may help.
+pub(crate) fn retry_kind(mode: &Mode) -> FailureKind {
     match mode {
-        Mode::Quick if name_requests() >= QUICKLY => FailureKind::RetryLater,
+        Mode::Quick if name_requests() >= MAX_QUICK_REQUESTS => FailureKind::RetryLater,
         Mode::Quick | Mode::Token { .. } | Mode::Credentials { .. } => FailureKind::Retry,
     }
 }
 
-/// Why a process is not followed any more.
-pub(crate) enum End {
-    /// It ended.
+/// `RunEnd` is the reason why a process is no longer followed.
+pub(crate) enum RunEnd {
+    /// `Exited`: the process exited.
     Exited,
-    /// It runs on, to no purpose.
+    /// `Failed`: the process is running, but cannot succeed.
     Failed(Failure),
-    /// No connection came about in time.
+    /// `Unregistered`: no connection was registered in time.
     Unregistered,
-    /// The host does not read; the process stays for the next instance.
-    Gone,
+    /// `HostDisconnected`: the host stopped reading; the process stays for the next instance.
+    HostDisconnected,
 }
 
-/// How the process that is followed was started.
-pub(crate) struct Run<'a> {
+/// `RunContext` is how the followed process was started.
+pub(crate) struct RunContext<'a> {
     pub(crate) mode: &'a Mode,
     pub(crate) origin: &'a Origin,
     pub(crate) protocol: Protocol,
     pub(crate) http2: bool,
-    /// It ran before this instance.
+    /// `adopted`: the process ran before this instance.
     pub(crate) adopted: bool,
-    /// QUIC failed just now.
+    /// `fallback`: QUIC has just failed.
     pub(crate) fallback: bool,
     /// Tells the tunnel's secret from others.
     pub(crate) mark: Option<&'a str>,
 }
 
-/// What was told to the host.
+/// `ReportedState` is what was reported to the host.
 #[derive(Default)]
-struct Told {
+struct ReportedState {
     url: Option<String>,
     connections: Option<u32>,
-    /// Why no request arrives, or what hinders the first connection.
+    /// `trouble` is the reason why no request arrives, or why the first connection is not ready.
     trouble: Option<String>,
     measured: Option<u64>,
-    /// It was up in this process.
+    /// `up`: it was connected in this process.
     up: bool,
 }
 
-/// What is known of the connections, in milliseconds awake.
+/// `ObservedState` is what is known of the connections, with times in milliseconds awake.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Seen {
+struct ObservedState {
     now: u64,
-    /// Its pages were there, since then.
+    /// `pages` is since when its pages have been available.
     pages: Option<u64>,
-    /// It had a connection, since then.
+    /// `ready` is since when it has been connected.
     ready: Option<u64>,
-    /// It has none, since then.
+    /// `down` is since when it has not been connected.
     down: Option<u64>,
-    /// Its pages do not answer any more, since then.
+    /// `silent` is since when its pages have not answered.
     silent: Option<u64>,
-    /// It was up before: in this process, or in the one that was adopted.
+    /// `was_up`: it was connected before: in this process, or in the adopted one.
     was_up: bool,
 }
 
-impl Seen {
+impl ObservedState {
     fn since(&self, time: Option<u64>) -> u64 {
         time.map_or(0, |time| self.now.saturating_sub(time))
     }
 }
 
 /// Asks the running cloudflared again and again, and tells what changes.
-pub(crate) async fn follow(run: &Run<'_>, words: &RefCell<Words>, events: &mut Events<Event>) -> End {
-    let mut awake = Awake::new(GAP);
-    let (mut told, mut seen) = (Told::default(), Seen::default());
+pub(crate) async fn follow(
+    run: &RunContext<'_>,
+    log_reader: &RefCell<LogReader>,
+    events: &mut Events<Event>,
+) -> RunEnd {
+    let mut awake = AwakeClock::new(LONGEST_GAP);
+    let (mut reported, mut observed) = (ReportedState::default(), ObservedState::default());
     let (mut connections, mut unanswered, mut asked) = (None, 0, None);
     loop {
-        seen.now = awake.now();
+        observed.now = awake.elapsed();
         match metrics_endpoint::connections().await {
             Some(count) => {
-                seen.pages.get_or_insert(seen.now);
-                (connections, unanswered, seen.silent) = (Some(count), 0, None);
+                observed.pages.get_or_insert(observed.now);
+                (connections, unanswered, observed.silent) = (Some(count), 0, None);
             }
             None => {
                 unanswered += 1;
-                seen.silent.get_or_insert(seen.now);
-                connections = connections.filter(|_| unanswered < SILENT);
+                observed.silent.get_or_insert(observed.now);
+                connections = connections.filter(|_| unanswered < MAX_UNANSWERED);
             }
         }
-        words.borrow_mut().hangs = seen.pages.is_some() && unanswered >= SILENT;
+        log_reader.borrow_mut().hangs = observed.pages.is_some() && unanswered >= MAX_UNANSWERED;
         let up = connections.filter(|connections| *connections > 0);
         if up.is_some() {
-            if seen.ready.is_none() {
-                connected(run, seen.now).await;
+            if observed.ready.is_none() {
+                connected(run, observed.now).await;
             }
-            seen.ready.get_or_insert(seen.now);
-            (seen.down, seen.was_up) = (None, true);
-            words.borrow_mut().connected();
-            if seen.since(seen.ready) > WELL {
-                ASKED.set(0);
+            observed.ready.get_or_insert(observed.now);
+            (observed.down, observed.was_up) = (None, true);
+            log_reader.borrow_mut().connected();
+            if observed.since(observed.ready) > STABLE_AFTER {
+                NAME_REQUESTS.set(0);
             }
         } else {
-            seen.down.get_or_insert(seen.now);
-            seen.was_up |= run.adopted && words.borrow().registered;
-            if connections.is_some() && asked.is_none_or(|at| seen.now.saturating_sub(at) >= ASK) {
-                asked = Some(seen.now);
-                if let Some(counted) = metrics_endpoint::counted().await {
-                    words.borrow_mut().refused(counted.refused);
+            observed.down.get_or_insert(observed.now);
+            observed.was_up |= run.adopted && log_reader.borrow().registered;
+            if connections.is_some() && asked.is_none_or(|at| observed.now.saturating_sub(at) >= FAILURES_INTERVAL) {
+                asked = Some(observed.now);
+                if let Some(counted) = metrics_endpoint::sample().await {
+                    log_reader
+                        .borrow_mut()
+                        .set_registration_failures(counted.registration_failures);
                 }
             }
-            if let Some(end) = given_up(run, &words.borrow(), &seen) {
+            if let Some(end) = end_of_unconnected(run, &log_reader.borrow(), &observed) {
                 return end;
             }
         }
-        let waited = seen.ready.is_some() && seen.since(seen.ready) > ROUTES;
+        let waited = observed.ready.is_some() && observed.since(observed.ready) > ROUTES_TIMEOUT;
         let address = match run.mode {
             // It does not change while the process lives.
-            Mode::Quick | Mode::Credentials { .. } if told.url.is_some() => Address::Open,
-            _ if connections.is_none() => Address::Open,
+            Mode::Quick | Mode::Credentials { .. } if reported.url.is_some() => Address::Unknown,
+            _ if connections.is_none() => Address::Unknown,
             _ => match (metrics_endpoint::address(run.mode, run.origin).await, run.mode) {
                 // No word from the dashboard: cloudflared takes the address that we gave it.
-                (Address::Open, Mode::Token { hostname: Some(name) }) if waited => {
+                (Address::Unknown, Mode::Token { hostname: Some(name) }) if waited => {
                     Address::Known(format!("https://{name}"))
                 }
                 (address, _) => address,
             },
         };
-        told.up |= seen.was_up;
-        if tell(&mut told, up, address, waited, words, events).await.is_err() {
-            return End::Gone;
+        reported.up |= observed.was_up;
+        if report_changes(&mut reported, up, address, waited, log_reader, events)
+            .await
+            .is_err()
+        {
+            return RunEnd::HostDisconnected;
         }
-        if up.is_some() && told.measured.is_none_or(|at| seen.now.saturating_sub(at) > MEASURE) {
-            told.measured = Some(seen.now);
-            if let Some(counted) = metrics_endpoint::counted().await {
-                words.borrow_mut().refusals_before = counted.refused;
+        if up.is_some()
+            && reported
+                .measured
+                .is_none_or(|at| observed.now.saturating_sub(at) > STATISTICS_INTERVAL)
+        {
+            reported.measured = Some(observed.now);
+            if let Some(counted) = metrics_endpoint::sample().await {
+                log_reader.borrow_mut().registration_failures_before = counted.registration_failures;
                 if events.send(Event::Measured(counted.statistics)).await.is_err() {
-                    return End::Gone;
+                    return RunEnd::HostDisconnected;
                 }
             }
         }
-        let settled = up.is_some() || seen.now > 2 * REGISTRATION;
-        clock::sleep(if settled { LOOK_LATER } else { LOOK }).await;
+        let settled = up.is_some() || observed.now > 2 * REGISTRATION_TIMEOUT;
+        clock::sleep(if settled {
+            POLL_INTERVAL_CONNECTED
+        } else {
+            POLL_INTERVAL
+        })
+        .await;
     }
 }
 
-/// The first connection of a process; `after`: milliseconds since it is followed.
-async fn connected(run: &Run<'_>, after: u64) {
+/// `connected` stores what the first connection of a process shows; `after`: milliseconds since the process is
+/// followed.
+async fn connected(run: &RunContext<'_>, after: u64) {
     stored_state::accepted(run.mark).await;
-    if run.fallback && after <= PROMPT {
+    if run.fallback && after <= PROMPT_CONNECTION {
         stored_state::remember_http2().await;
     }
     if !run.http2 && run.protocol == Protocol::Auto {
@@ -211,70 +237,77 @@ async fn connected(run: &Run<'_>, after: u64) {
     }
 }
 
-/// Whether a tunnel without a connection is past help.
-fn given_up(run: &Run<'_>, words: &Words, seen: &Seen) -> Option<End> {
-    let (mode, down) = (run.mode, seen.since(seen.down));
-    if let Some(failure) = words.hopeless(mode)
-        && (!seen.was_up || down > REJECTED)
+/// `end_of_unconnected` is the end of a tunnel without a connection that cannot recover by itself.
+fn end_of_unconnected(run: &RunContext<'_>, log_reader: &LogReader, observed: &ObservedState) -> Option<RunEnd> {
+    let (mode, down) = (run.mode, observed.since(observed.down));
+    if let Some(failure) = log_reader.rejection_failure(mode)
+        && (!observed.was_up || down > REJECTION_TIMEOUT)
     {
-        return Some(End::Failed(failure));
+        return Some(RunEnd::Failed(failure));
     }
     // Over QUIC nothing says why. With `auto` a tunnel of one's own is tried over HTTP/2 by cloudflared itself, which says it.
-    let unsaid = *mode == Mode::Quick || run.protocol != Protocol::Auto || run.http2 || seen.was_up;
+    let unsaid = *mode == Mode::Quick || run.protocol != Protocol::Auto || run.http2 || observed.was_up;
     if unsaid
-        && words.refusals() >= REFUSALS
-        && (!seen.was_up || down > REJECTED)
-        && let Some(failure) = words.unsaid(mode)
+        && log_reader.registration_failures() >= MAX_REGISTRATION_FAILURES
+        && (!observed.was_up || down > REJECTION_TIMEOUT)
+        && let Some(failure) = log_reader.unexplained_failure(mode)
     {
-        return Some(End::Failed(failure));
+        return Some(RunEnd::Failed(failure));
     }
-    if seen.pages.is_some() && seen.silent.is_some() && seen.since(seen.silent) > HUNG {
-        return Some(End::Failed(started_anew(mode, format!("{}.", words.trouble()))));
+    if observed.pages.is_some() && observed.silent.is_some() && observed.since(observed.silent) > METRICS_TIMEOUT {
+        return Some(RunEnd::Failed(retry_failure(
+            mode,
+            format!("{}.", log_reader.trouble()),
+        )));
     }
     // It reconnects by itself and keeps its name, for a while.
-    if seen.was_up {
-        let patience = if *mode == Mode::Quick { DOWN_QUICK } else { DOWN };
-        return (down > patience).then(|| End::Failed(words.unregistered(FailureKind::Retry)));
+    if observed.was_up {
+        let patience = if *mode == Mode::Quick {
+            RECONNECT_TIMEOUT_QUICK
+        } else {
+            RECONNECT_TIMEOUT
+        };
+        return (down > patience).then(|| RunEnd::Failed(log_reader.unregistered(FailureKind::Retry)));
     }
-    match seen.pages {
-        Some(_) if seen.since(seen.pages) > REGISTRATION => Some(End::Unregistered),
-        None if seen.now > BEGIN => {
+    match observed.pages {
+        Some(_) if observed.since(observed.pages) > REGISTRATION_TIMEOUT => Some(RunEnd::Unregistered),
+        None if observed.now > START_TIMEOUT => {
             let message = format!(
                 "cloudflared did not start to work within {} seconds: {}.",
-                BEGIN / 1000,
-                words.trouble()
+                START_TIMEOUT / 1000,
+                log_reader.trouble()
             );
-            Some(End::Failed(started_anew(mode, message)))
+            Some(RunEnd::Failed(retry_failure(mode, message)))
         }
         _ => None,
     }
 }
 
-fn started_anew(mode: &Mode, message: String) -> Failure {
+fn retry_failure(mode: &Mode, message: String) -> Failure {
     Failure {
-        kind: again(mode),
+        kind: retry_kind(mode),
         message,
         hint: None,
     }
 }
 
 /// `waited`: the address of a tunnel with connections should be known by now.
-async fn tell(
-    told: &mut Told,
+async fn report_changes(
+    reported: &mut ReportedState,
     up: Option<u32>,
     address: Address,
     waited: bool,
-    words: &RefCell<Words>,
+    log_reader: &RefCell<LogReader>,
     events: &mut Events<Event>,
-) -> Result<(), Gone> {
-    let trouble = match (up, &address, &told.url) {
+) -> Result<(), HostDisconnected> {
+    let trouble = match (up, &address, &reported.url) {
         // What never was up is still being opened.
-        (None, _, _) if !told.up => {
-            let hinders = words.borrow().hinders();
-            url(told, address, events).await?;
+        (None, _, _) if !reported.up => {
+            let hinders = log_reader.borrow().known_trouble();
+            report_url(reported, address, events).await?;
             return match hinders {
-                Some(why) if told.trouble.as_ref() != Some(&why) => {
-                    told.trouble = Some(why.clone());
+                Some(why) if reported.trouble.as_ref() != Some(&why) => {
+                    reported.trouble = Some(why.clone());
                     events
                         .send(Event::Starting(format!("Connecting to Cloudflare: {why}")))
                         .await
@@ -282,35 +315,39 @@ async fn tell(
                 Some(_) | None => Ok(()),
             };
         }
-        (None, _, _) => Some(words.borrow().trouble()),
-        (Some(_), Address::Elsewhere(why), _) => Some(why.clone()),
-        (Some(_), Address::Open, None) if waited => {
+        (None, _, _) => Some(log_reader.borrow().trouble()),
+        (Some(_), Address::RoutedElsewhere(why), _) => Some(why.clone()),
+        (Some(_), Address::Unknown, None) if waited => {
             Some("Cloudflare has not reported the routes of this tunnel yet.".to_owned())
         }
-        (Some(_), Address::Open, None) => return Ok(()),
+        (Some(_), Address::Unknown, None) => return Ok(()),
         (Some(_), _, _) => None,
     };
-    url(told, address, events).await?;
+    report_url(reported, address, events).await?;
     match trouble {
-        Some(why) if told.connections.is_some() || told.trouble.as_ref() != Some(&why) => {
-            (told.trouble, told.connections) = (Some(why.clone()), None);
+        Some(why) if reported.connections.is_some() || reported.trouble.as_ref() != Some(&why) => {
+            (reported.trouble, reported.connections) = (Some(why.clone()), None);
             events.send(Event::Reconnecting(why)).await
         }
-        None if told.connections != up => {
-            (told.trouble, told.connections) = (None, up);
+        None if reported.connections != up => {
+            (reported.trouble, reported.connections) = (None, up);
             events.send(Event::Ready(up.unwrap_or_default())).await
         }
         Some(_) | None => Ok(()),
     }
 }
 
-async fn url(told: &mut Told, address: Address, events: &mut Events<Event>) -> Result<(), Gone> {
+async fn report_url(
+    reported: &mut ReportedState,
+    address: Address,
+    events: &mut Events<Event>,
+) -> Result<(), HostDisconnected> {
     match address {
-        Address::Known(url) if told.url.as_ref() != Some(&url) => {
-            told.url = Some(url.clone());
+        Address::Known(url) if reported.url.as_ref() != Some(&url) => {
+            reported.url = Some(url.clone());
             events.send(Event::Url(url)).await
         }
-        Address::Known(_) | Address::Open | Address::Elsewhere(_) => Ok(()),
+        Address::Known(_) | Address::Unknown | Address::RoutedElsewhere(_) => Ok(()),
     }
 }
 

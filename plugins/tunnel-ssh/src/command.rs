@@ -5,20 +5,21 @@ use crate::settings::{HostKeys, IDENTITY, Identity, Mode, Settings, TOKEN};
 use nexus_plugin_api::caps::process::{Signal, Spec, StopStep};
 use nexus_plugin_api::process::Command;
 use nexus_plugin_api::tunnel::Origin;
+use nexus_plugin_api::version::VersionRequirement;
 
 pub(crate) const BINARY: &str = "ssh";
 pub(crate) const SCAN: &str = "ssh-keyscan";
-/// The name the contract asks for.
+/// `PROCESS` is the name that the contract requires.
 pub(crate) const PROCESS: &str = "tunnel";
-/// ssh ends at once when it is told to; this is for a machine under load.
+/// `STOP_TIMEOUT` is in milliseconds. ssh stops at once; the time is for a machine under load.
 const STOP_TIMEOUT: u64 = 3_000;
-/// Until the server answers, in seconds.
-const CONNECT: u16 = 15;
-/// Questions without an answer that end the connection.
-const UNANSWERED: u16 = 3;
-/// Of the debugging output only what says how the login went and that the server listens. All of it (`-v`) has lines for
-/// each connection, which would push those out of the lines that the host keeps.
-const TALK: &str = "LogVerbose=ssh.c:*,sshconnect2.c:*";
+/// `CONNECT_TIMEOUT` is how many seconds the server may take to answer.
+const CONNECT_TIMEOUT: u16 = 15;
+/// `MAX_UNANSWERED` is how many unanswered keep-alive messages end the connection.
+const MAX_UNANSWERED: u16 = 3;
+/// `LOG_VERBOSE` selects the debugging output that reports the login and that the server listens. With all of it
+/// (`-v`), the lines for each connection would displace those among the lines that the host keeps.
+const LOG_VERBOSE: &str = "LogVerbose=ssh.c:*,sshconnect2.c:*";
 
 /// `known`: what takes the place of [`HostKeys::AcceptNew`].
 pub(crate) fn spec(settings: &Settings, known: &HostKeys, origin: &Origin) -> Spec {
@@ -52,12 +53,12 @@ pub(crate) fn spec(settings: &Settings, known: &HostKeys, origin: &Origin) -> Sp
     command = command.args(["-R", &forward]);
     for option in [
         "LogLevel=VERBOSE",
-        TALK,
+        LOG_VERBOSE,
         "BatchMode=yes",
         "ExitOnForwardFailure=yes",
-        &format!("ConnectTimeout={CONNECT}"),
+        &format!("ConnectTimeout={CONNECT_TIMEOUT}"),
         &format!("ServerAliveInterval={}", settings.keep_alive),
-        &format!("ServerAliveCountMax={UNANSWERED}"),
+        &format!("ServerAliveCountMax={MAX_UNANSWERED}"),
         "StrictHostKeyChecking=yes",
         "GlobalKnownHostsFile=/dev/null",
         "UpdateHostKeys=no",
@@ -73,26 +74,30 @@ pub(crate) fn spec(settings: &Settings, known: &HostKeys, origin: &Origin) -> Sp
         command = command.args(["-o", option]);
     }
     command = match known {
-        HostKeys::File(path) => command.args(["-o", &quoted("UserKnownHostsFile", &literal(path))]),
+        HostKeys::File(path) => command.args(["-o", &quoted("UserKnownHostsFile", &escape_braces(path))]),
         HostKeys::Lines(lines) => {
-            let content: String = lines.iter().map(|line| literal(line) + "\n").collect();
+            let content: String = lines.iter().map(|line| escape_braces(line) + "\n").collect();
             command
                 .args(["-o", &quoted("UserKnownHostsFile", "{file:known_hosts}")])
                 .file("known_hosts", content)
         }
         HostKeys::AcceptNew => command.args(["-o", "UserKnownHostsFile=/dev/null"]),
     };
-    command = identified(command, &settings.identity).args([&settings.target.host]);
+    command = with_identity(command, &settings.identity).args([&settings.target.host]);
     // A session whose input ends is ended by some services.
     command.0.stdin = !own;
     command.0
 }
 
-fn identified(command: Command, identity: &Identity) -> Command {
+fn with_identity(command: Command, identity: &Identity) -> Command {
     let (file, agent, only) = match identity {
         Identity::Secret => (Some("{file:identity}".to_owned()), None, true),
-        Identity::File(path) => (Some(literal(path)), None, true),
-        Identity::Agent { socket, key } => (key.as_deref().map(literal), Some(literal(socket)), key.is_some()),
+        Identity::File(path) => (Some(escape_braces(path)), None, true),
+        Identity::Agent { socket, key } => (
+            key.as_deref().map(escape_braces),
+            Some(escape_braces(socket)),
+            key.is_some(),
+        ),
         Identity::Nothing => (None, None, true),
     };
     let command = match identity {
@@ -110,17 +115,17 @@ fn identified(command: Command, identity: &Identity) -> Command {
     command.args(["-o", &file, "-o", &agent, "-o", &only])
 }
 
-/// A folder's name may hold blanks.
+/// `quoted` is an option in quotation marks, because the name of a folder may contain blanks.
 fn quoted(option: &str, path: &str) -> String {
     format!("{option}=\"{path}\"")
 }
 
-/// A brace in a spec begins a reference.
-fn literal(text: &str) -> String {
+/// `escape_braces` doubles each brace, because a single one in a spec starts a reference.
+fn escape_braces(text: &str) -> String {
     text.replace('{', "{{")
 }
 
-/// What asks a server for its host keys.
+/// `scan` is the command that asks a server for its host keys.
 pub(crate) fn scan(settings: &Settings) -> Command {
     let port = settings.target.port.to_string();
     Command::new(SCAN).env("LC_ALL", "C").args([
@@ -134,33 +139,26 @@ pub(crate) fn scan(settings: &Settings) -> Command {
     ])
 }
 
-/// The oldest OpenSSH that can be told which of its lines to write (`LogVerbose`).
-const FLOOR: (u32, u32) = (8, 5);
+/// `VERSION` requires the oldest OpenSSH whose log can be filtered (`LogVerbose`).
+const VERSION: VersionRequirement<'static> = VersionRequirement {
+    program: "OpenSSH",
+    command: "ssh -V",
+    minimum: "8.5",
+    update: "update your system, or set the `path` of a newer ssh in [plugin.tunnel-ssh.grants.process.ssh] in the \
+             configuration",
+    other_program: "install OpenSSH, or if it is installed, set its `path` in [plugin.tunnel-ssh.grants.process.ssh] in \
+                    the configuration",
+};
 
-/// Whether the text of `ssh -V` names a version that will do.
+/// `version` is the version in the output of `ssh -V`.
 ///
 /// # Errors
-/// What was found, what is needed and what to do.
-pub(crate) fn version(text: &str) -> Result<String, String> {
-    let first = text.trim().lines().next().unwrap_or_default();
-    let Some(rest) = first.strip_prefix("OpenSSH_") else {
-        return Err(format!(
-            "`ssh -V` prints `{}`: this is not OpenSSH, which is required. To fix: install OpenSSH; where it is \
-             installed too, set its `path` in [plugin.tunnel-ssh.grants.process.ssh] in the configuration",
-            first.chars().take(80).collect::<String>()
-        ));
-    };
-    let rest = rest.strip_prefix("for_Windows_").unwrap_or(rest);
-    let found = rest.split([' ', ',']).next().unwrap_or_default();
-    let mut numbers = found.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= FLOOR => Ok(found.to_owned()),
-        _ => Err(format!(
-            "OpenSSH {found} is too old: {}.{} or newer is required. To fix: update your system, or set the `path` of a \
-             newer ssh in [plugin.tunnel-ssh.grants.process.ssh] in the configuration",
-            FLOOR.0, FLOOR.1
-        )),
-    }
+/// The version is too old, or the program is not OpenSSH; with the fix.
+pub(crate) fn version(output: &str) -> Result<String, String> {
+    let rest = output.trim_start().strip_prefix("OpenSSH_");
+    let rest = rest.map(|rest| rest.strip_prefix("for_Windows_").unwrap_or(rest));
+    let found = rest.and_then(|rest| rest.split([' ', ',', '\n']).next());
+    VERSION.check(output, found.map(str::trim))
 }
 
 #[cfg(test)]

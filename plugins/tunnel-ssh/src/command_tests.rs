@@ -1,7 +1,7 @@
 use super::*;
-use crate::settings::{Authored, Given};
+use crate::settings::{Authored, Secrets};
 
-fn settings(change: impl FnOnce(&mut Authored), given: &Given) -> Settings {
+fn settings(change: impl FnOnce(&mut Authored), given: &Secrets) -> Settings {
     let mut authored: Authored = serde_json::from_value(serde_json::json!({
         "service": "", "host": "ssh.example.org", "port": 2222, "user": "tunnel", "remote_bind": "*:8080", "public_url": "",
         "client_address_header": "", "url_patterns": [], "host_keys": "pinned", "known_hosts": [], "known_hosts_file": "",
@@ -27,8 +27,8 @@ fn has(spec: &Spec, option: &str) -> bool {
     spec.args.windows(2).any(|pair| pair == ["-o", option])
 }
 
-fn secrets() -> Given {
-    Given {
+fn secrets() -> Secrets {
+    Secrets {
         identity: Some(
             "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUPRIVATE\n-----END OPENSSH PRIVATE KEY-----"
                 .to_owned(),
@@ -39,7 +39,7 @@ fn secrets() -> Given {
 
 #[test]
 fn one_forward_and_nothing_else_is_opened() {
-    let spec = of(&settings(|_| {}, &Given::default()));
+    let spec = of(&settings(|_| {}, &Secrets::default()));
     assert_eq!(spec.args.last().map(String::as_str), Some("ssh.example.org"));
     for pair in [
         ["-R", "*:8080:127.0.0.1:4711"],
@@ -100,10 +100,10 @@ fn secrets_stand_in_private_files_alone() {
 
 #[test]
 fn an_agent_is_named_and_offers_all_or_the_one_that_was_chosen() {
-    let chosen = of(&settings(|a| a.agent = "/run/agent".into(), &Given::default()));
+    let chosen = of(&settings(|a| a.agent = "/run/agent".into(), &Secrets::default()));
     assert!(has(&chosen, "IdentityAgent=\"/run/agent\"") && has(&chosen, "IdentitiesOnly=yes"));
     let all = |a: &mut Authored| (a.agent, a.identity_file) = ("/run/agent".into(), String::new());
-    let all = of(&settings(all, &Given::default()));
+    let all = of(&settings(all, &Secrets::default()));
     assert!(has(&all, "IdentityFile=none") && has(&all, "IdentitiesOnly=no"));
 }
 
@@ -113,7 +113,7 @@ fn a_service_has_a_session_whose_input_stays_open() {
         a.service = "serveo.net".into();
         (a.host, a.remote_bind, a.identity_file) = (String::new(), String::new(), String::new());
     };
-    let spec = of(&settings(service, &Given::default()));
+    let spec = of(&settings(service, &Secrets::default()));
     assert!(!spec.args.iter().any(|argument| argument == "-N") && spec.stdin);
     assert!(has(&spec, "IdentityFile=none") && has(&spec, "PasswordAuthentication=no"));
     assert!(spec.args.iter().any(|argument| argument == "80:127.0.0.1:4711"));
@@ -124,19 +124,19 @@ fn known_hosts_are_a_private_file_or_the_operators() {
     let blob = "AAAAC3NzaC1lZDI1NTE5AAAAIMf3lztukhBKByINHhMhNa4twv0jQbhw+qcFltp7ReP2";
     let pinned = of(&settings(
         |a| a.known_hosts = vec![format!("ssh-ed25519 {blob}")],
-        &Given::default(),
+        &Secrets::default(),
     ));
     let content = &pinned.files[0].content;
     assert_eq!(content, &format!("[ssh.example.org]:2222 ssh-ed25519 {blob}\n"));
     let own = of(&settings(
         |a| a.known_hosts_file = "~/.ssh/known_hosts".into(),
-        &Given::default(),
+        &Secrets::default(),
     ));
     assert!(has(&own, "UserKnownHostsFile=\"~/.ssh/known_hosts\"") && own.files.is_empty());
 }
 
 #[test]
-fn old_and_foreign_versions_are_told_apart() {
+fn old_and_foreign_versions_are_distinguished() {
     let debian = "OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19 27 Jan 2026\n";
     assert_eq!(version(debian), Ok("9.2p1".to_owned()));
     assert_eq!(version("OpenSSH_10.0p2, LibreSSL 3.3.6"), Ok("10.0p2".to_owned()));

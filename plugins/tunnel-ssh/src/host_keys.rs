@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-/// The types that are asked for, the one to write down first.
+/// `TYPES` are the types that are requested; the preferred one is first.
 pub(crate) const TYPES: [&str; 3] = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"];
 
-/// A host key as it is in a file: its type, and the key in base64.
+/// `Key` is a host key as it is in a file: its type, and the key in base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) kind: String,
@@ -20,7 +20,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// None: it is not a key.
+    /// `of` is `None` if the text is not a key.
     pub(crate) fn of(kind: &str, blob: &str) -> Option<Self> {
         let bytes = STANDARD.decode(blob).ok()?;
         // The key begins with its own type: so a line that was cut or mixed up is noticed.
@@ -34,18 +34,18 @@ impl Key {
         })
     }
 
-    /// As ssh-keygen says it.
+    /// `fingerprint` is the fingerprint as ssh-keygen prints it.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The line of a known_hosts file.
+    /// `line` is the line of a known_hosts file.
     pub(crate) fn line(&self, target: &Target) -> String {
         format!("{} {} {}", target.known_as(), self.kind, self.blob)
     }
 }
 
-/// What the operator wrote, as a line of a known_hosts file.
+/// `line` makes a line of a known_hosts file from what the operator wrote.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -73,7 +73,7 @@ fn is_type(word: &str) -> bool {
         .any(|prefix| word.starts_with(prefix))
 }
 
-/// The keys in what `ssh-keyscan` writes, the best first.
+/// `scanned` are the keys in the output of `ssh-keyscan`, the preferred one first.
 pub(crate) fn scanned(output: &str) -> Vec<Key> {
     let mut keys: Vec<Key> = output
         .lines()
@@ -92,7 +92,7 @@ pub(crate) fn scanned(output: &str) -> Vec<Key> {
 mod tests {
     use super::*;
 
-    /// Of a server that was made for these tests; the fingerprint is ssh-keygen's.
+    /// `BLOB` is the key of a server that was made for these tests; [`FINGERPRINT`] is from ssh-keygen.
     const BLOB: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIMf3lztukhBKByINHhMhNa4twv0jQbhw+qcFltp7ReP2";
     const FINGERPRINT: &str = "SHA256:9haN0Vm+YeKK854fu1ZYBASjXiFtHgoEKgeGAJ43jMo";
 

@@ -14,88 +14,97 @@ mod settings;
 
 use command::{BINARY, PROCESS, SCAN};
 use host_keys::Key;
-use log_lines::{Exit, HostKey, Meaning, Words};
-use nexus_plugin_api::awake::Awake;
+use log_lines::{Exit, HostKey, LineEvent, LogReader};
+use nexus_plugin_api::awake_clock::AwakeClock;
 use nexus_plugin_api::caps::process::{self, Outcome, Running};
 use nexus_plugin_api::caps::{clock, secrets, store};
-use nexus_plugin_api::job::{Cancel, Events, Job, permanent, within};
+use nexus_plugin_api::job::{Cancel, Events, Job, permanent, timeout};
 use nexus_plugin_api::tunnel::{
-    self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job, say,
+    self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job,
+    send_event,
 };
-use nexus_plugin_api::{FutureReader, config, log, refusals};
+use nexus_plugin_api::{FutureReader, config, log, refuse_settings};
 use serde::{Deserialize, Serialize};
-use settings::{Authored, Given, HostKeys, IDENTITY, Mode, Settings, TOKEN};
+use settings::{Authored, HostKeys, IDENTITY, Mode, Secrets, Settings, TOKEN};
 
 const INSTALL: &str = "install OpenSSH's client: `apt install openssh-client` (Debian, Ubuntu), `dnf install openssh-clients` \
                        (Fedora, RHEL), `apk add openssh-client` (Alpine), `pacman -S openssh` (Arch), `pkg install \
                        openssh-portable` (FreeBSD); macOS has it";
-/// Until the server listens, or a service has given an address. ssh itself waits for the connection alone.
-const OPEN: u64 = 45_000;
-/// Before it is opened again; doubles while it does not stay up.
+/// `OPEN_TIMEOUT` is how many milliseconds it may take until the server listens, or a service has reported an address.
+/// ssh itself only limits the time for the connection.
+const OPEN_TIMEOUT: u64 = 45_000;
+/// `PAUSE` is the pause in milliseconds before the tunnel is opened again; it doubles while the tunnel does not stay
+/// open.
 const PAUSE: u64 = 1_000;
-const PAUSE_MOST: u64 = 30_000;
-/// Up for so long, it is stable again.
-const WELL: u64 = 30_000;
-/// What was up and did not come back in this time is left to the host's longer pauses.
-const DOWN: u64 = 300_000;
-/// Between two questions for the time, at most: a whole try to open it.
-const GAP: u64 = 60_000;
+const MAX_PAUSE: u64 = 30_000;
+/// `STABLE_AFTER` is how many milliseconds of a connection make a tunnel stable.
+const STABLE_AFTER: u64 = 30_000;
+/// `RECONNECT_TIMEOUT` is how many milliseconds the plugin tries to reconnect; after that, the host retries with longer
+/// pauses.
+const RECONNECT_TIMEOUT: u64 = 300_000;
+/// `LONGEST_GAP` is the longest time in milliseconds between two calls of the clock: one whole attempt to open the
+/// tunnel.
+const LONGEST_GAP: u64 = 60_000;
 const SCAN_TIMEOUT: u64 = 20_000;
-/// What was told about the process that leads to a port: an instance that adopts it may come too late to read it.
-const UP: &str = "up.";
-const TUNNELS: usize = 16;
-/// The keys that `accept-new` took, by the server's name in a known_hosts file.
+/// `STORED_URL` starts the keys that store the address of a running process by the port of its origin: an instance that
+/// adopts it may come too late to read the address.
+const STORED_URL: &str = "up.";
+const MAX_TUNNELS: usize = 16;
+/// `ACCEPTED` starts the keys that store the host keys that `accept-new` accepted, by the server's name in a
+/// known_hosts file.
 const ACCEPTED: &str = "host.";
 
-/// A host function's refusal as the end of the tunnel.
-fn refused(error: Error) -> Failure {
-    tunnel::refused(error, INSTALL)
+/// `host_failure` is an error of a host function as the end of the tunnel.
+fn host_failure(error: Error) -> Failure {
+    tunnel::host_failure(error, INSTALL)
 }
 
-/// A secret that the operator may have given.
-fn given(name: &str) -> Result<Option<String>, Failure> {
+/// `optional_secret` is a secret that the operator may have set.
+fn optional_secret(name: &str) -> Result<Option<String>, Failure> {
     match secrets::get(name) {
         Ok(value) => Ok(Some(value)),
         Err(Error::NotFound(_)) => Ok(None),
-        Err(error) => Err(refused(error)),
+        Err(error) => Err(host_failure(error)),
     }
 }
 
 fn settings() -> Result<Settings, Failure> {
-    let authored = config::<Authored>().map_err(refused)?;
-    let given = Given {
-        identity: given(IDENTITY)?,
-        token: given(TOKEN)?,
+    let authored = config::<Authored>().map_err(host_failure)?;
+    let given = Secrets {
+        identity: optional_secret(IDENTITY)?,
+        token: optional_secret(TOKEN)?,
     };
     Settings::of(authored, &given)
 }
 
-/// The keys that the server shows; none where it cannot be asked.
+/// `scan` are the host keys that the server presents; none if it cannot be asked.
 async fn scan(settings: &Settings) -> Result<Vec<Key>, Error> {
     let output = command::scan(settings).run(SCAN_TIMEOUT).await?;
     Ok(host_keys::scanned(&output.stdout))
 }
 
-/// The keys that count now, with those that `accept-new` remembers in its place.
-async fn known(settings: &Settings) -> Result<HostKeys, Failure> {
+/// `accepted_host_keys` are the host keys that are accepted, with the stored ones in place of `accept-new`.
+async fn accepted_host_keys(settings: &Settings) -> Result<HostKeys, Failure> {
     if settings.host_keys != HostKeys::AcceptNew {
         return Ok(settings.host_keys.clone());
     }
     let name = format!("{ACCEPTED}{}", settings.target.known_as());
-    let kept = store::get(name.clone()).await.map_err(refused)?;
+    let kept = store::get(name.clone()).await.map_err(host_failure)?;
     let kept = kept.and_then(|bytes| String::from_utf8(bytes).ok());
     if let Some(lines) = kept {
         return Ok(HostKeys::Lines(lines.lines().map(str::to_owned).collect()));
     }
     let keys = scan(settings).await.map_err(|error| {
-        let mut failure = refused(error);
+        let mut failure = host_failure(error);
         failure.message = format!("`accept-new` needs {SCAN}: {}", failure.message);
         failure
     })?;
     // Nothing is remembered where it was not reached: ssh says why.
     if !keys.is_empty() {
         let lines: Vec<String> = keys.iter().map(|key| key.line(&settings.target)).collect();
-        store::set(name, lines.join("\n").into_bytes()).await.map_err(refused)?;
+        store::set(name, lines.join("\n").into_bytes())
+            .await
+            .map_err(host_failure)?;
         for key in &keys {
             log::warn(format!(
                 "{} presented the host key {} ({}) at the first connection; Nexus accepts it and rejects other keys \
@@ -110,8 +119,9 @@ async fn known(settings: &Settings) -> Result<HostKeys, Failure> {
     Ok(HostKeys::Lines(Vec::new()))
 }
 
-/// The refusal of a server whose key is not the known one, with the lines that would take it.
-async fn unknown_host(settings: &Settings, why: &HostKey, seen: Option<&str>) -> Failure {
+/// `host_key_failure` is the failure of a server whose host key is not a known one, with the lines that would accept
+/// it.
+async fn host_key_failure(settings: &Settings, why: &HostKey, seen: Option<&str>) -> Failure {
     let target = &settings.target;
     let keys = scan(settings).await.unwrap_or_default();
     // The key that ssh refused, or else the one to write down.
@@ -160,60 +170,61 @@ async fn unknown_host(settings: &Settings, why: &HostKey, seen: Option<&str>) ->
     )
 }
 
-/// What is kept of a process that is up.
+/// `StoredUrl` is what is stored about a process that is connected.
 #[derive(Serialize, Deserialize)]
-struct Up {
+struct StoredUrl {
     started_at: u64,
     url: String,
 }
 
-async fn keep_up(origin: &Origin, up: &Up) {
+async fn store_url(origin: &Origin, stored: &StoredUrl) {
     // Ports of earlier lives of the host mean nothing any more.
-    if let Ok(old) = store::keys(UP.to_owned(), None).await
-        && old.len() >= TUNNELS
+    if let Ok(old) = store::keys(STORED_URL.to_owned(), None).await
+        && old.len() >= MAX_TUNNELS
     {
         for key in old {
             let _ = store::delete(key).await;
         }
     }
-    let value = serde_json::to_vec(up).unwrap_or_default();
+    let value = serde_json::to_vec(stored).unwrap_or_default();
     // It costs an instance that adopts a very talkative process its address.
-    if let Err(error) = store::set(format!("{UP}{}", origin.port), value).await {
+    if let Err(error) = store::set(format!("{STORED_URL}{}", origin.port), value).await {
         log::warn(format!("cannot store the tunnel's address: {error:?}"));
     }
 }
 
-async fn kept_up(origin: &Origin, running: &Running) -> Option<String> {
+async fn stored_url(origin: &Origin, running: &Running) -> Option<String> {
     if running.outcome != Outcome::Adopted {
         return None;
     }
-    let value = store::get(format!("{UP}{}", origin.port)).await.ok()??;
-    let up: Up = serde_json::from_slice(&value).ok()?;
-    (up.started_at == running.started_at).then_some(up.url)
+    let value = store::get(format!("{STORED_URL}{}", origin.port)).await.ok()??;
+    let stored: StoredUrl = serde_json::from_slice(&value).ok()?;
+    (stored.started_at == running.started_at).then_some(stored.url)
 }
 
-/// Why a process is not followed any more.
-enum End {
+/// `RunEnd` is the reason why a process is no longer followed.
+enum RunEnd {
     Exited,
-    /// It runs on, and nothing came of it.
+    /// `Silent`: ssh is running, but reported nothing in time.
     Silent,
-    /// The host does not read; the process stays for the next instance.
-    Gone(Failure),
+    /// `HostDisconnected`: the host stopped reading; the process stays for the next instance.
+    HostDisconnected(Failure),
 }
 
-/// What outlives one process of ssh. Its times are of time awake: what slept had no chance to come back.
-struct Life {
-    awake: Awake,
-    /// What the host was told.
+/// `TunnelState` is what outlives one process of ssh. Its times are of time awake ([`AwakeClock`]): a connection that
+/// slept had no chance to recover.
+struct TunnelState {
+    awake: AwakeClock,
+    /// `url` is the address that was reported to the host.
     url: Option<String>,
-    /// Since when requests arrive.
+    /// `up` is since when requests have been arriving.
     up: Option<u64>,
-    /// Since when they do not, after they did.
+    /// `down` is since when they have not been arriving, after they did.
     down: Option<u64>,
     pause: u64,
 }
 
-impl Life {
+impl TunnelState {
     async fn opened(
         &mut self,
         url: String,
@@ -225,9 +236,9 @@ impl Life {
         if self.up.is_some() && known {
             return Ok(());
         }
-        keep_up(
+        store_url(
             origin,
-            &Up {
+            &StoredUrl {
                 started_at: running.started_at,
                 url: url.clone(),
             },
@@ -235,20 +246,20 @@ impl Life {
         .await;
         if !known {
             self.url = Some(url.clone());
-            say(events, Event::Url(url)).await?;
+            send_event(events, Event::Url(url)).await?;
         }
         if self.up.is_none() {
-            (self.up, self.down) = (Some(self.awake.now()), None);
-            say(events, Event::Ready(1)).await?;
+            (self.up, self.down) = (Some(self.awake.elapsed()), None);
+            send_event(events, Event::Ready(1)).await?;
         }
         Ok(())
     }
 
-    /// How long to wait before it is opened again; or the end, where that is no longer this plugin's to try.
+    /// `closed` is how long to wait before the tunnel is opened again; an error leaves that to the host.
     fn closed(&mut self, failure: Failure) -> Result<u64, Failure> {
-        let now = self.awake.now();
+        let now = self.awake.elapsed();
         if let Some(since) = self.up.take() {
-            let well = now.saturating_sub(since) >= WELL || self.pause == 0;
+            let well = now.saturating_sub(since) >= STABLE_AFTER || self.pause == 0;
             self.pause = if well { PAUSE } else { self.next_pause() };
             self.down = Some(now);
         } else {
@@ -263,71 +274,71 @@ impl Life {
                 kind: FailureKind::RetryLater,
                 ..failure
             }),
-            FailureKind::Retry if now.saturating_sub(down) < DOWN => Ok(self.pause),
+            FailureKind::Retry if now.saturating_sub(down) < RECONNECT_TIMEOUT => Ok(self.pause),
             FailureKind::Retry | FailureKind::RetryLater => Err(failure),
         }
     }
 
     fn next_pause(&self) -> u64 {
-        (self.pause * 2).clamp(PAUSE, PAUSE_MOST)
+        (self.pause * 2).clamp(PAUSE, MAX_PAUSE)
     }
 }
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let settings = settings()?;
-    let hidden = given(TOKEN)?;
-    let mut life = Life {
-        awake: Awake::new(GAP),
+    let hidden = optional_secret(TOKEN)?;
+    let mut state = TunnelState {
+        awake: AwakeClock::new(LONGEST_GAP),
         url: None,
         up: None,
         down: None,
         pause: 0,
     };
-    say(
+    send_event(
         events,
         Event::Starting(format!("Connecting to {}", settings.target.known_as())),
     )
     .await?;
-    let Some(known) = cancel.select(known(&settings)).await else {
+    let Some(known) = cancel.select(accepted_host_keys(&settings)).await else {
         return Ok(());
     };
     let spec = command::spec(&settings, &known?, &origin);
     loop {
         let running = process::ensure(PROCESS.to_owned(), spec.clone())
             .await
-            .map_err(refused)?;
-        let mut words = Words::new(hidden.clone());
-        let follow = follow(&settings, &origin, &running, &mut words, &mut life, events);
+            .map_err(host_failure)?;
+        let mut log_reader = LogReader::new(hidden.clone());
+        let follow = follow(&settings, &origin, &running, &mut log_reader, &mut state, events);
         let Some(end) = cancel.select(follow).await else {
-            process::stop(PROCESS.to_owned()).await.map_err(refused)?;
+            process::stop(PROCESS.to_owned()).await.map_err(host_failure)?;
             return Ok(());
         };
         let failure = match end? {
-            End::Gone(failure) => return Err(failure),
-            End::Silent => {
-                process::stop(PROCESS.to_owned()).await.map_err(refused)?;
-                words.silent(&settings)
+            RunEnd::HostDisconnected(failure) => return Err(failure),
+            RunEnd::Silent => {
+                process::stop(PROCESS.to_owned()).await.map_err(host_failure)?;
+                log_reader.timeout_failure(&settings)
             }
-            End::Exited => {
-                let exit = process::exited(PROCESS.to_owned()).await.map_err(refused)?;
+            RunEnd::Exited => {
+                let exit = process::exited(PROCESS.to_owned()).await.map_err(host_failure)?;
                 let exit = match (exit.code, exit.signal) {
                     (Some(code), _) => Exit::Code(code),
                     (None, signal) => Exit::Signal(signal.unwrap_or_default()),
                 };
-                match words.refused_host() {
+                match log_reader.refused_host() {
                     Some((why, seen)) => {
-                        let Some(failure) = cancel.select(unknown_host(&settings, &why, seen)).await else {
+                        let Some(failure) = cancel.select(host_key_failure(&settings, &why, seen)).await else {
                             return Ok(());
                         };
                         failure
                     }
-                    None => words.failure(&settings, exit),
+                    None => log_reader.failure(&settings, exit),
                 }
             }
         };
         let why = failure.message.clone();
-        let pause = life.closed(failure)?;
-        say(events, Event::Reconnecting(why)).await?;
+        let pause = state.closed(failure)?;
+        send_event(events, Event::Reconnecting(why)).await?;
         if cancel.select(clock::sleep(pause)).await.is_none() {
             return Ok(());
         }
@@ -339,44 +350,44 @@ async fn follow(
     settings: &Settings,
     origin: &Origin,
     running: &Running,
-    words: &mut Words,
-    life: &mut Life,
+    log_reader: &mut LogReader,
+    state: &mut TunnelState,
     events: &mut Events<Event>,
-) -> Result<End, Failure> {
-    if let Some(url) = kept_up(origin, running).await
-        && let Err(gone) = life.opened(url, origin, running, events).await
+) -> Result<RunEnd, Failure> {
+    if let Some(url) = stored_url(origin, running).await
+        && let Err(gone) = state.opened(url, origin, running, events).await
     {
-        return Ok(End::Gone(gone));
+        return Ok(RunEnd::HostDisconnected(gone));
     }
-    let mut output = process::lines(PROCESS).map_err(refused)?;
-    let begun = life.awake.now();
+    let mut output = process::lines(PROCESS).map_err(host_failure)?;
+    let begun = state.awake.elapsed();
     loop {
-        let line = if life.up.is_some() {
+        let line = if state.up.is_some() {
             output.next().await
         } else {
-            let waited = life.awake.now().saturating_sub(begun);
-            match within(OPEN.saturating_sub(waited), output.next()).await {
+            let waited = state.awake.elapsed().saturating_sub(begun);
+            match timeout(OPEN_TIMEOUT.saturating_sub(waited), output.next()).await {
                 Some(line) => line,
-                None => return Ok(End::Silent),
+                None => return Ok(RunEnd::Silent),
             }
         };
         let Some(line) = line else {
-            return Ok(End::Exited);
+            return Ok(RunEnd::Exited);
         };
         let session = line.stream == process::OutputStream::Stdout;
-        match words.read(settings, session, &line.text) {
-            Meaning::Open(url) => {
-                if let Err(gone) = life.opened(url, origin, running, events).await {
-                    return Ok(End::Gone(gone));
+        match log_reader.read(settings, session, &line.text) {
+            LineEvent::Open(url) => {
+                if let Err(gone) = state.opened(url, origin, running, events).await {
+                    return Ok(RunEnd::HostDisconnected(gone));
                 }
             }
-            Meaning::Complaint(text) => log::warn(format!("ssh: {text}")),
-            Meaning::Nothing => {}
+            LineEvent::Warning(text) => log::warn(format!("ssh: {text}")),
+            LineEvent::Ignored => {}
         }
     }
 }
 
-/// The plugin. Public so that a native build, which exports nothing, uses it.
+/// `Plugin` is the plugin. It is public so that a native build, which exports nothing, uses it.
 pub struct Plugin;
 
 impl Guest for Plugin {
@@ -397,7 +408,7 @@ impl Guest for Plugin {
             // A server of one's own passes bytes on; what a service does is not known.
             event_streams: of.is_some_and(|settings| matches!(settings.mode, Mode::Own { .. })),
             client_address_header: of.and_then(|settings| settings.client_address_header.clone()),
-            ext: refusals(settings.err()),
+            ext: refuse_settings(settings.err()),
         }
     }
 
@@ -423,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_waits_for_the_operator() {
-        let failure = refused(Error::NotFound("no ssh".to_owned()));
+        let failure = host_failure(Error::NotFound("no ssh".to_owned()));
         assert_eq!(failure.kind, FailureKind::Permanent);
         assert!(failure.hint.unwrap().contains("openssh-client"));
     }

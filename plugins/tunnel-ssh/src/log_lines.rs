@@ -4,69 +4,69 @@
 //! by line, so that the lines kept by the host say the same to an instance that adopted the process as they did to the one
 //! before.
 
-use crate::public_services::plain;
-use crate::settings::{Identity, Mode, Settings, locked_key};
+use crate::public_services::strip_escapes;
+use crate::settings::{Identity, Mode, Settings, encrypted_key_failure};
 use nexus_plugin_api::job::{permanent, retry};
 use nexus_plugin_api::tunnel::Failure;
 use std::collections::VecDeque;
 
-/// Characters of a line that are shown.
-const LENGTH: usize = 300;
-/// Lines of a service that are shown where it gave no address.
-const SAID: usize = 4;
+/// `MAX_TEXT` is how many characters of a line are shown.
+const MAX_TEXT: usize = 300;
+/// `MAX_OUTPUT_LINES` is how many lines of a service are shown if it reported no address.
+const MAX_OUTPUT_LINES: usize = 4;
 
-/// What a line changes.
+/// `LineEvent` is what a line of the log means for the tunnel.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// Requests arrive at this address.
+pub(crate) enum LineEvent {
+    /// `Open`: requests arrive at this address.
     Open(String),
-    /// Worth the operator's log; the tunnel stands.
-    Complaint(String),
-    Nothing,
+    /// `Warning`: the line is for the operator's log; the tunnel is still open.
+    Warning(String),
+    Ignored,
 }
 
-/// How the process ended, as the host says it.
+/// `Exit` is how the process exited, as the host reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
 }
 
-/// What the server's key has to do with the end.
+/// `HostKey` is why the server's host key was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostKey {
     Unknown,
     Changed,
 }
 
-/// Everything the lines so far have said.
-pub(crate) struct Words {
-    /// What no text may hold.
+/// `LogReader` collects what the log says.
+pub(crate) struct LogReader {
+    /// `hidden` is a secret that no text may contain.
     hidden: Option<String>,
     authenticated: bool,
-    /// The fingerprint of the key that was offered, and whether the server would take it.
+    /// `offered` is the fingerprint of the key that ssh offered; `accepted`: the server would accept it.
     offered: Option<String>,
     accepted: bool,
     signed: bool,
     host_key: Option<HostKey>,
     host_fingerprint: Option<String>,
     awaits_fingerprint: bool,
-    /// What is wrong with the private key.
+    /// `key_trouble` is what is wrong with the private key.
     key_trouble: Option<String>,
-    /// In the brackets of "Permission denied".
+    /// `denied` is what the brackets of "Permission denied" contain.
     denied: Option<String>,
-    taken: bool,
+    forwarding_failed: bool,
     unresolved: bool,
     usage: Option<String>,
     algorithms: Option<String>,
-    /// The last line that tells of trouble.
+    /// `last` is the last line that explains a failure.
     last: Option<String>,
-    /// The last lines of a service before it gave an address.
-    said: VecDeque<String>,
+    /// `output_lines` are the last lines of a service before it reported an address.
+    output_lines: VecDeque<String>,
     opened: bool,
 }
 
-impl Words {
+impl LogReader {
     pub(crate) fn new(hidden: Option<String>) -> Self {
         Self {
             hidden,
@@ -79,20 +79,20 @@ impl Words {
             awaits_fingerprint: false,
             key_trouble: None,
             denied: None,
-            taken: false,
+            forwarding_failed: false,
             unresolved: false,
             usage: None,
             algorithms: None,
             last: None,
-            said: VecDeque::new(),
+            output_lines: VecDeque::new(),
             opened: false,
         }
     }
 
     /// `output`: the line is in what the session writes, and not in ssh's log.
-    pub(crate) fn read(&mut self, settings: &Settings, output: bool, line: &str) -> Meaning {
-        let line = plain(line);
-        let (level, text) = message(line.trim());
+    pub(crate) fn read(&mut self, settings: &Settings, output: bool, line: &str) -> LineEvent {
+        let line = strip_escapes(line);
+        let (level, text) = strip_debug_prefix(line.trim());
         if let Mode::Service { patterns, .. } = &settings.mode
             && level.is_none()
         {
@@ -100,47 +100,49 @@ impl Words {
             if let Some(url) = patterns.iter().find_map(|pattern| pattern.find(text)) {
                 // What follows is about requests.
                 self.opened = true;
-                self.said.clear();
-                return Meaning::Open(url);
+                self.output_lines.clear();
+                return LineEvent::Open(url);
             }
             if output {
-                self.say(text);
-                return Meaning::Nothing;
+                self.keep_output(text);
+                return LineEvent::Ignored;
             }
         }
-        self.of_login(text);
+        self.read_login(text);
         if let Some(rest) = text.strip_prefix("Allocated port ") {
             let port = rest.split(' ').next().and_then(|port| port.parse().ok());
             return port
                 .and_then(|port| settings.url(port))
-                .map_or(Meaning::Nothing, Meaning::Open);
+                .map_or(LineEvent::Ignored, LineEvent::Open);
         }
         if text.starts_with("remote forward success for: listen") && settings.bind.port != 0 {
-            return settings.url(settings.bind.port).map_or(Meaning::Nothing, Meaning::Open);
+            return settings
+                .url(settings.bind.port)
+                .map_or(LineEvent::Ignored, LineEvent::Open);
         }
         if text.contains("remote port forwarding failed for listen") {
-            self.taken = true;
+            self.forwarding_failed = true;
         } else if let Some(rest) = text.strip_prefix("ssh: Could not resolve hostname ") {
             self.unresolved = true;
-            self.last = Some(self.cut(rest));
+            self.last = Some(self.truncated(rest));
         } else if text.contains("no matching ") && text.starts_with("Unable to negotiate") {
-            self.algorithms = Some(self.cut(text));
+            self.algorithms = Some(self.truncated(text));
         } else if text.contains("Bad configuration option")
             || text.contains("unknown option -- ")
             || text.contains("keyword") && text.contains("extra arguments")
             || text.contains("Bad remote forwarding specification")
         {
-            self.usage = Some(self.cut(text));
+            self.usage = Some(self.truncated(text));
         } else if text.starts_with("connect_to ") || text.contains("open failed: ") {
-            return Meaning::Complaint(self.cut(text));
-        } else if is_trouble(text) {
-            self.last = Some(self.cut(text));
+            return LineEvent::Warning(self.truncated(text));
+        } else if explains_failure(text) {
+            self.last = Some(self.truncated(text));
         }
-        Meaning::Nothing
+        LineEvent::Ignored
     }
 
-    /// Who the server is, and whether it lets us in.
-    fn of_login(&mut self, text: &str) {
+    /// `read_login` reads the lines about the server's identity and about the login.
+    fn read_login(&mut self, text: &str) {
         let first = |text: &str| {
             text.split(' ')
                 .find(|word| word.starts_with("SHA256:"))
@@ -164,50 +166,54 @@ impl Words {
         } else if text.starts_with("Host key for ") && text.contains(" has changed") {
             self.host_key = Some(HostKey::Changed);
         } else if text.starts_with("Load key \"") || text.starts_with("Permissions 0") {
-            self.key_trouble.get_or_insert(self.cut(text));
+            self.key_trouble.get_or_insert(self.truncated(text));
         } else if text.starts_with("no such identity: ") {
-            self.key_trouble = Some(self.cut(text.trim_start_matches("no such identity: ")));
+            self.key_trouble = Some(self.truncated(text.trim_start_matches("no such identity: ")));
         } else if let Some((_, methods)) = text.rsplit_once("Permission denied (") {
             self.denied = Some(methods.trim_end_matches([')', '.']).to_owned());
         }
     }
 
-    fn say(&mut self, text: &str) {
+    fn keep_output(&mut self, text: &str) {
         if text.trim().is_empty() || self.opened {
             return;
         }
-        if self.said.len() == SAID {
-            self.said.pop_front();
+        if self.output_lines.len() == MAX_OUTPUT_LINES {
+            self.output_lines.pop_front();
         }
-        let text = self.cut(text);
-        self.said.push_back(text);
+        let text = self.truncated(text);
+        self.output_lines.push_back(text);
     }
 
-    fn all_said(&self) -> String {
-        self.said.iter().map(String::as_str).collect::<Vec<_>>().join(" / ")
+    fn output(&self) -> String {
+        self.output_lines
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" / ")
     }
 
-    /// What is fit to be shown.
-    fn cut(&self, text: &str) -> String {
+    /// `truncated` is a text that is fit to be shown.
+    fn truncated(&self, text: &str) -> String {
         let text = text.trim().trim_end_matches('.');
         let text = match self.hidden.as_deref().filter(|hidden| !hidden.is_empty()) {
             Some(hidden) => text.replace(hidden, "…"),
             None => text.to_owned(),
         };
-        match text.char_indices().nth(LENGTH) {
+        match text.char_indices().nth(MAX_TEXT) {
             Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(&text)),
             None => text,
         }
     }
 
-    /// The server's key was not taken; the fingerprint, where ssh said it.
+    /// `refused_host` is why the server's host key was not accepted, and its fingerprint where ssh reported it.
     pub(crate) fn refused_host(&self) -> Option<(HostKey, Option<&str>)> {
         Some((self.host_key.clone()?, self.host_fingerprint.as_deref()))
     }
 
-    /// It runs, and for a long time nothing came of it.
-    pub(crate) fn silent(&self, settings: &Settings) -> Failure {
-        let (host, said) = (&settings.target.host, self.all_said());
+    /// `timeout_failure` is the failure of an ssh that is running, but did not open the tunnel in time.
+    pub(crate) fn timeout_failure(&self, settings: &Settings) -> Failure {
+        let (host, said) = (&settings.target.host, self.output());
         match &settings.mode {
             Mode::Service { .. } if self.authenticated && !said.is_empty() => {
                 let mut failure = retry(format!(
@@ -227,7 +233,7 @@ impl Words {
         }
     }
 
-    /// Why the process is gone, where the server's key has nothing to do with it.
+    /// `failure` is the reason why ssh exited, if the host key is not the cause.
     pub(crate) fn failure(&self, settings: &Settings, exit: Exit) -> Failure {
         let host = &settings.target.host;
         let why = self.last.as_deref();
@@ -238,7 +244,7 @@ impl Words {
             );
         }
         if let Some(methods) = &self.denied {
-            return self.denied(settings, methods);
+            return self.login_failure(settings, methods);
         }
         if why.is_some_and(|why| why.contains("Too many authentication failures")) {
             return permanent(
@@ -249,8 +255,8 @@ impl Words {
                 "set the public key to use in `identity_file`",
             );
         }
-        if self.taken {
-            return self.taken(settings);
+        if self.forwarding_failed {
+            return self.forwarding_failure(settings);
         }
         if let Some(algorithms) = &self.algorithms {
             return permanent(
@@ -259,7 +265,7 @@ impl Words {
             );
         }
         if self.unresolved {
-            return with(
+            return with_hint(
                 retry(format!("The host name cannot be resolved: {}.", why.unwrap_or(host))),
                 "check `host` and this machine's network",
             );
@@ -269,14 +275,16 @@ impl Words {
             Exit::Code(code) => code,
         };
         match why {
-            _ if !self.said.is_empty() => retry(format!("{host} ended the session. Its output: {}.", self.all_said())),
+            _ if !self.output_lines.is_empty() => {
+                retry(format!("{host} ended the session. Its output: {}.", self.output()))
+            }
             Some(why) if why.contains("verification failed") => permanent(
                 format!("ssh does not accept the host key of {host}: it may be marked as revoked."),
                 "check the lines for that host in `known_hosts` or `known_hosts_file`",
             ),
             Some(why) if why.contains("not responding") => retry(format!("{host} stopped answering: {why}.")),
             Some(why) if self.authenticated => retry(format!("The connection to {host} was lost: {why}.")),
-            Some(why) => with(
+            Some(why) => with_hint(
                 retry(format!("{host} cannot be reached: {why}.")),
                 format!(
                     "check that an ssh server listens there on port {} and that no firewall blocks it",
@@ -288,7 +296,7 @@ impl Words {
         }
     }
 
-    fn denied(&self, settings: &Settings, methods: &str) -> Failure {
+    fn login_failure(&self, settings: &Settings, methods: &str) -> Failure {
         let target = &settings.target;
         let user = target
             .user
@@ -310,7 +318,7 @@ impl Words {
             );
         }
         if self.accepted && !self.signed && !matches!(settings.identity, Identity::Agent { .. }) {
-            return locked_key("The private key that the server expects");
+            return encrypted_key_failure("The private key that the server expects");
         }
         let Some(fingerprint) = &self.offered else {
             return permanent(
@@ -328,11 +336,11 @@ impl Words {
         )
     }
 
-    /// The protocol does not say why a server does not listen.
-    fn taken(&self, settings: &Settings) -> Failure {
+    /// `forwarding_failure` is the failure of a server that does not listen. The protocol does not report why.
+    fn forwarding_failure(&self, settings: &Settings) -> Failure {
         let (host, bind) = (&settings.target.host, &settings.bind);
         if matches!(settings.mode, Mode::Service { .. }) {
-            return with(
+            return with_hint(
                 retry(format!(
                     "{host} did not provide {}: someone else may be using that name, or your key may not be registered \
                      there.",
@@ -348,7 +356,7 @@ impl Words {
                  authorized_keys add `port-forwarding` to `restrict`",
             );
         }
-        with(
+        with_hint(
             retry(format!(
                 "{host} does not listen on {}: remote port forwarding failed. Port {} may be used by another program \
                  there, or by an earlier connection that has not timed out yet.",
@@ -367,14 +375,14 @@ impl Words {
     }
 }
 
-fn with(mut failure: Failure, hint: impl Into<String>) -> Failure {
+fn with_hint(mut failure: Failure, hint: impl Into<String>) -> Failure {
     failure.hint = Some(hint.into());
     failure
 }
 
-/// Without the level and the place in the source that `LogVerbose` writes before a line:
-/// `debug1: ssh.c:main():1598 (pid=27561): text`. The level, where it is one of debugging.
-fn message(line: &str) -> (Option<&str>, &str) {
+/// `strip_debug_prefix` removes the level and the source location that `LogVerbose` writes before a line: `debug1:
+/// ssh.c:main():1598 (pid=27561): text`. It returns the level if it is one of debugging.
+fn strip_debug_prefix(line: &str) -> (Option<&str>, &str) {
     let (level, rest) = match line.split_once(": ") {
         Some((level @ ("debug1" | "debug2" | "debug3"), rest)) => (Some(level), rest),
         _ => (None, line),
@@ -388,8 +396,8 @@ fn message(line: &str) -> (Option<&str>, &str) {
     (level, text)
 }
 
-/// Of what ssh says in the end, what explains it.
-fn is_trouble(text: &str) -> bool {
+/// `explains_failure` tells whether a line of ssh explains why it failed.
+fn explains_failure(text: &str) -> bool {
     [
         "ssh: ",
         "Connection ",

@@ -1,7 +1,7 @@
 //! The lines are recorded from OpenSSH 9.2p1, client and server.
 
 use super::*;
-use crate::settings::{Authored, Given};
+use crate::settings::{Authored, Secrets};
 use nexus_plugin_api::tunnel::FailureKind;
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ fn own(bind: &str) -> Settings {
         remote_bind: bind.to_owned(),
         ..authored()
     };
-    Settings::of(authored, &Given::default()).unwrap()
+    Settings::of(authored, &Secrets::default()).unwrap()
 }
 
 fn service() -> Settings {
@@ -31,17 +31,17 @@ fn service() -> Settings {
         identity_file: String::new(),
         ..authored()
     };
-    Settings::of(authored, &Given::default()).unwrap()
+    Settings::of(authored, &Secrets::default()).unwrap()
 }
 
-fn read(settings: &Settings, text: &str) -> (Words, Vec<Meaning>) {
-    let mut words = Words::new(None);
+fn read(settings: &Settings, text: &str) -> (LogReader, Vec<LineEvent>) {
+    let mut log_reader = LogReader::new(None);
     let meanings = text
         .lines()
-        .map(|line| words.read(settings, false, line))
-        .filter(|meaning| *meaning != Meaning::Nothing)
+        .map(|line| log_reader.read(settings, false, line))
+        .filter(|meaning| *meaning != LineEvent::Ignored)
         .collect();
-    (words, meanings)
+    (log_reader, meanings)
 }
 
 fn failure(settings: &Settings, text: &str) -> Failure {
@@ -86,17 +86,17 @@ Host key for [127.0.0.1]:2299 has changed and you have requested strict checking
 sshconnect2.c:verify_host_key_callback():109 (pid=27602): Host key verification failed.";
 
 #[test]
-fn it_is_open_when_the_server_has_said_that_it_listens() {
+fn it_is_open_when_the_server_has_answered_that_it_listens() {
     let any = own("*:0");
     assert!(read(&any, LOGIN).1.is_empty(), "a login is no tunnel");
     let (_, meanings) = read(&any, &format!("{LOGIN}{ALLOCATED}"));
     assert_eq!(
         meanings,
-        [Meaning::Open("http://ssh.example.org:44153".to_owned())],
+        [LineEvent::Open("http://ssh.example.org:44153".to_owned())],
         "the port, and once"
     );
     let (_, meanings) = read(&own("2299"), &format!("{LOGIN}{FIXED}"));
-    assert_eq!(meanings, [Meaning::Open("http://ssh.example.org:2299".to_owned())]);
+    assert_eq!(meanings, [LineEvent::Open("http://ssh.example.org:2299".to_owned())]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_key_that_is_not_accepted_waits_for_the_operator_with_its_fingerprint() {
 }
 
 #[test]
-fn a_private_key_that_cannot_be_used_is_said() {
+fn a_private_key_that_cannot_be_used_is_reported() {
     let settings = own("*:0");
     let open = failure(&settings, OPEN_KEY);
     assert!(open.message.contains("0644") && open.hint.unwrap().contains("chmod 600"));
@@ -125,13 +125,13 @@ fn a_private_key_that_cannot_be_used_is_said() {
 }
 
 #[test]
-fn a_servers_key_that_is_not_the_known_one_is_told_apart() {
+fn a_servers_key_that_is_not_the_known_one_is_distinguished() {
     let settings = own("*:0");
-    let (words, _) = read(&settings, UNKNOWN);
-    assert_eq!(words.refused_host(), Some((HostKey::Unknown, None)));
-    let (words, _) = read(&settings, CHANGED);
+    let (log_reader, _) = read(&settings, UNKNOWN);
+    assert_eq!(log_reader.refused_host(), Some((HostKey::Unknown, None)));
+    let (log_reader, _) = read(&settings, CHANGED);
     let fingerprint = "SHA256:9haN0Vm+YeKK854fu1ZYBASjXiFtHgoEKgeGAJ43jMo";
-    assert_eq!(words.refused_host(), Some((HostKey::Changed, Some(fingerprint))));
+    assert_eq!(log_reader.refused_host(), Some((HostKey::Changed, Some(fingerprint))));
     assert_eq!(read(&settings, LOGIN).0.refused_host(), None);
     let revoked = "sshconnect2.c:verify_host_key_callback():109 (pid=1): Host key verification failed.";
     assert_eq!(failure(&settings, revoked).kind, FailureKind::Permanent);
@@ -204,34 +204,34 @@ fn an_ssh_that_does_not_understand_us_and_one_without_an_algorithm_wait_for_the_
 #[test]
 fn a_service_is_open_at_the_address_it_prints_and_at_each_later_one() {
     let settings = service();
-    let mut words = Words::new(None);
+    let mut log_reader = LogReader::new(None);
     assert_eq!(
-        words.read(&settings, true, "** your connection id is x **"),
-        Meaning::Nothing
+        log_reader.read(&settings, true, "** your connection id is x **"),
+        LineEvent::Ignored
     );
     for name in ["8beaa541ba3dc2", "9239ab27cc1ba2"] {
         let line = format!("{name}.lhr.life tunneled with tls termination, https://{name}.lhr.life");
         assert_eq!(
-            words.read(&settings, true, &line),
-            Meaning::Open(format!("https://{name}.lhr.life"))
+            log_reader.read(&settings, true, &line),
+            LineEvent::Open(format!("https://{name}.lhr.life"))
         );
     }
-    let lost = words.failure(&settings, Exit::Code(0));
+    let lost = log_reader.failure(&settings, Exit::Code(0));
     assert!(!lost.message.contains("connection id"), "{lost:?}");
 }
 
 #[test]
 fn a_service_without_a_known_address_is_quoted() {
     let settings = service();
-    let mut words = Words::new(None);
+    let mut log_reader = LogReader::new(None);
     for line in LOGIN.lines() {
-        words.read(&settings, false, line);
+        log_reader.read(&settings, false, line);
     }
-    words.read(&settings, true, "Your address: https://a.example.org");
-    let failure = words.silent(&settings);
+    log_reader.read(&settings, true, "Your address: https://a.example.org");
+    let failure = log_reader.timeout_failure(&settings);
     assert!(failure.message.contains("https://a.example.org") && failure.hint.unwrap().contains("url_patterns"));
     assert!(
-        words
+        log_reader
             .failure(&settings, Exit::Code(1))
             .message
             .contains("https://a.example.org")
@@ -240,18 +240,18 @@ fn a_service_without_a_known_address_is_quoted() {
 
 #[test]
 fn a_complaint_is_passed_on_and_nothing_holds_the_token() {
-    let mut words = Words::new(Some("T0KEN".to_owned()));
+    let mut log_reader = LogReader::new(Some("T0KEN".to_owned()));
     let settings = own("*:0");
     assert_eq!(
-        words.read(&settings, false, "connect_to 127.0.0.1 port 1234: failed."),
-        Meaning::Complaint("connect_to 127.0.0.1 port 1234: failed".to_owned())
+        log_reader.read(&settings, false, "connect_to 127.0.0.1 port 1234: failed."),
+        LineEvent::Warning("connect_to 127.0.0.1 port 1234: failed".to_owned())
     );
-    words.read(
+    log_reader.read(
         &settings,
         false,
         "Connection closed by authenticating user T0KEN 127.0.0.1 port 22",
     );
-    let failure = words.failure(&settings, Exit::Code(255));
+    let failure = log_reader.failure(&settings, Exit::Code(255));
     assert!(
         !failure.message.contains("T0KEN") && failure.message.contains('…'),
         "{failure:?}"
@@ -262,12 +262,12 @@ proptest! {
     #[test]
     fn no_line_upsets_it(lines in proptest::collection::vec("(debug[123]: )?([a-z]{1,5}\\.c:\\(\\):)?( \\(pid=[0-9)]{0,3})?.{0,60}", 0..20)) {
         for settings in [own("*:0"), service()] {
-            let mut words = Words::new(Some("x".to_owned()));
+            let mut log_reader = LogReader::new(Some("x".to_owned()));
             for line in &lines {
-                words.read(&settings, true, line);
+                log_reader.read(&settings, true, line);
             }
-            prop_assert!(!words.failure(&settings, Exit::Code(255)).message.is_empty());
-            prop_assert!(!words.silent(&settings).message.is_empty());
+            prop_assert!(!log_reader.failure(&settings, Exit::Code(255)).message.is_empty());
+            prop_assert!(!log_reader.timeout_failure(&settings).message.is_empty());
         }
     }
 }

@@ -4,12 +4,12 @@
 //! of that text. Regular expressions were rejected: an operator who has to write one for an unknown service should need
 //! no more than a copy of the line.
 
-/// What is known of a service by its name.
+/// `Preset` are the settings of a known service.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Preset {
     pub(crate) host: &'static str,
     pub(crate) port: u16,
-    /// For who has no key.
+    /// `user` is the user name without a key.
     pub(crate) user: Option<&'static str>,
     pub(crate) bind: &'static str,
     pub(crate) patterns: &'static [&'static str],
@@ -50,7 +50,7 @@ pub(crate) fn preset(name: &str) -> Option<Preset> {
     })
 }
 
-/// A text with `*` for one or more characters of a host name.
+/// `Pattern` is a text with `*` for one or more characters of a host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern(String);
 
@@ -71,7 +71,7 @@ impl Pattern {
         Ok(Self(text.to_owned()))
     }
 
-    /// The address in a line.
+    /// `find` is the address in a line.
     pub(crate) fn find(&self, line: &str) -> Option<String> {
         let found = line.char_indices().find_map(|(at, _)| {
             let rest = line.get(at..)?;
@@ -79,38 +79,51 @@ impl Pattern {
         })?;
         let begin = found.find("https://").or_else(|| found.find("http://"))?;
         let url = found.get(begin..)?;
-        let host = begin_of_host(url)?;
+        let host = host_start(url)?;
         // A port may follow; the rest of the pattern only says where to look.
-        let length = url.get(host..)?.find(|c| !of_host(c) && c != ':');
+        let length = url.get(host..)?.find(|c| !is_host_char(c) && c != ':');
         let end = length.map_or(url.len(), |length| host + length);
         Some(url.get(..end)?.trim_end_matches(['.', '-', ':']).to_owned())
     }
 }
 
-/// How many bytes at the beginning of `text` are as the pattern says, and end where a host name does.
+/// `matched` is how many bytes at the start of `text` match the pattern and end where a host name does. There is only one
+/// such number: a `*` stays within a host name, so the pattern decides how many of them the match has. After a mismatch
+/// the last `*` takes one more character; an earlier one never has to. So the time is at most the product of the lengths.
 fn matched(pattern: &str, text: &str) -> Option<usize> {
-    let Some((literal, rest)) = pattern.split_once('*') else {
-        let end = text.strip_prefix(pattern)?;
-        return (!end.starts_with(of_host)).then_some(pattern.len());
-    };
-    let after = text.strip_prefix(literal)?;
-    let most = after.find(|c| !of_host(c)).unwrap_or(after.len());
-    // Characters of host names are of one byte. The longest first.
-    (1..=most)
-        .rev()
-        .find_map(|length| Some(literal.len() + length + matched(rest, after.get(length..)?)?))
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    // Characters of host names are one byte.
+    let host_at = |at: usize| text.get(at).is_some_and(|byte| is_host_char(char::from(*byte)));
+    let (mut p, mut t) = (0, 0);
+    // The place after the last `*`, and the end of what it has taken.
+    let mut star = None;
+    loop {
+        match pattern.get(p) {
+            None if !host_at(t) => return Some(t),
+            Some(b'*') if host_at(t) => {
+                (p, t) = (p + 1, t + 1);
+                star = Some((p, t));
+            }
+            Some(byte) if *byte != b'*' && text.get(t) == Some(byte) => (p, t) = (p + 1, t + 1),
+            _ => {
+                let (after, taken) = star.filter(|(_, taken)| host_at(*taken))?;
+                star = Some((after, taken + 1));
+                (p, t) = (after, taken + 1);
+            }
+        }
+    }
 }
 
-fn begin_of_host(url: &str) -> Option<usize> {
+fn host_start(url: &str) -> Option<usize> {
     url.find("://").map(|at| at + "://".len())
 }
 
-fn of_host(c: char) -> bool {
+fn is_host_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '.' || c == '-'
 }
 
-/// Without the sequences that colour a terminal.
-pub(crate) fn plain(line: &str) -> String {
+/// `strip_escapes` removes the escape sequences that color a terminal.
+pub(crate) fn strip_escapes(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
@@ -138,7 +151,7 @@ mod tests {
         let patterns = preset(service).unwrap().patterns;
         patterns
             .iter()
-            .find_map(|pattern| Pattern::parse(pattern).unwrap().find(&plain(line)))
+            .find_map(|pattern| Pattern::parse(pattern).unwrap().find(&strip_escapes(line)))
     }
 
     #[test]
@@ -206,13 +219,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_pattern_with_many_stars_ends_soon() {
+        let started = std::time::Instant::now();
+        let pattern = Pattern::parse(&("https://".to_owned() + &"*a".repeat(200) + ".example")).unwrap();
+        assert_eq!(pattern.find(&("https://".to_owned() + &"a".repeat(4_000))), None);
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    }
+
+    /// `defined` is the definition of a match.
+    fn defined(pattern: &str, text: &str) -> Option<usize> {
+        let Some((literal, rest)) = pattern.split_once('*') else {
+            let end = text.strip_prefix(pattern)?;
+            return (!end.starts_with(is_host_char)).then_some(pattern.len());
+        };
+        let after = text.strip_prefix(literal)?;
+        let most = after.find(|c| !is_host_char(c)).unwrap_or(after.len());
+        (1..=most)
+            .rev()
+            .find_map(|length| Some(literal.len() + length + defined(rest, after.get(length..)?)?))
+    }
+
     proptest! {
+        #[test]
+        fn the_loop_matches_what_is_defined(pattern in "[ab.* é]{0,8}", text in "[ab. é]{0,10}") {
+            prop_assert_eq!(matched(&pattern, &text), defined(&pattern, &text));
+        }
+
         #[test]
         fn whatever_is_written_an_address_is_one(line in "[ -~é]{0,40}(https://)?[a-z0-9.*/-]{0,40}") {
             let pattern = Pattern::parse("https://*").unwrap();
             if let Some(url) = pattern.find(&line) {
                 let host = url.strip_prefix("https://").unwrap();
-                prop_assert!(host.chars().all(of_host), "{url}");
+                prop_assert!(host.chars().all(is_host_char), "{url}");
                 prop_assert!(line.contains(&url));
             }
         }

@@ -1,17 +1,17 @@
 //! The ssh server.
 
-/// Which server.
+/// `Target` is the ssh server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// A name or an address, safe as an argument.
+    /// `host` is a host name or an address that is safe as an argument.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// None: ssh's own choice, or the secret `token`.
+    /// `user` is `None` if ssh chooses, or if the secret `token` is the user name.
     pub(crate) user: Option<String>,
 }
 
 impl Target {
-    /// As a known_hosts file names it.
+    /// `known_as` is its name in a known_hosts file.
     pub(crate) fn known_as(&self) -> String {
         match self.port {
             22 => self.host.clone(),

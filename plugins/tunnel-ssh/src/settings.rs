@@ -8,11 +8,11 @@ use nexus_plugin_api::tunnel::{Encryption, Failure};
 use serde::Deserialize;
 use std::net::Ipv6Addr;
 
-/// The names of the secrets in the manifest.
+/// `IDENTITY` is the name of a secret in the manifest, as [`TOKEN`] is.
 pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const TOKEN: &str = "token";
 
-/// As it is written.
+/// `Authored` are the settings as they are written.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Authored {
     pub(crate) service: String,
@@ -31,19 +31,19 @@ pub(crate) struct Authored {
     pub(crate) keep_alive: i64,
 }
 
-/// The secrets that the operator gave. They are looked at, and filled in by the host.
+/// `Secrets` are the secrets that the operator set. This plugin checks them; the host inserts them.
 #[derive(Default)]
-pub(crate) struct Given {
+pub(crate) struct Secrets {
     pub(crate) identity: Option<String>,
     pub(crate) token: Option<String>,
 }
 
-/// Where the server listens: as it is in `-R`, and its port.
+/// `Bind` is where the server listens: the value of `-R`, and its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bind {
     pub(crate) text: String,
     address: Option<String>,
-    /// 0: the server chooses.
+    /// `port` is 0 if the server may choose.
     pub(crate) port: u16,
 }
 
@@ -65,7 +65,7 @@ impl Bind {
         })
     }
 
-    /// Nobody but the server itself gets there.
+    /// `is_loopback` tells whether only the server itself can reach the address.
     fn is_loopback(&self) -> bool {
         self.address
             .as_deref()
@@ -75,20 +75,20 @@ impl Bind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// One's own server. The address is known, or it is the server's with the port.
+    /// `Own`: the server is the operator's own. The address is configured, or it is the server's name with the port.
     Own { public_url: Option<String> },
-    /// A service that prints the address.
+    /// `Service`: a service prints the address.
     Service { name: String, patterns: Vec<Pattern> },
 }
 
-/// What the server is shown of us.
+/// `Identity` is what the login uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// The secret of that name.
+    /// `Secret`: the key is the secret of that name.
     Secret,
-    /// A path as ssh reads it.
+    /// `File`: the key is in a file; the path is written as ssh reads it.
     File(String),
-    /// The socket; the public key that chooses one of its keys.
+    /// `Agent`: the keys are in an agent behind this socket; the public key selects one of them.
     Agent {
         socket: String,
         key: Option<String>,
@@ -96,13 +96,13 @@ pub(crate) enum Identity {
     Nothing,
 }
 
-/// Which keys of the server are taken.
+/// `HostKeys` are the host keys that are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostKeys {
-    /// Lines of a known_hosts file; none: no key is known yet.
+    /// `Lines`: the keys are lines of a known_hosts file; without lines, no key is accepted yet.
     Lines(Vec<String>),
     File(String),
-    /// What was remembered, or else what the server shows first.
+    /// `AcceptNew`: the keys are the stored ones, or else those that the server presents first.
     AcceptNew,
 }
 
@@ -121,7 +121,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// # Errors
     /// What is missing, is not what it should be, or does not go together.
-    pub(crate) fn of(authored: Authored, given: &Given) -> Result<Self, Failure> {
+    pub(crate) fn of(authored: Authored, given: &Secrets) -> Result<Self, Failure> {
         let a = &authored;
         let preset = public_services::preset(&a.service);
         let mut patterns = patterns(&a.url_patterns)?;
@@ -129,14 +129,14 @@ impl Settings {
             patterns = preset.patterns.iter().filter_map(|p| Pattern::parse(p).ok()).collect();
         }
         let identity = identity(a, given)?;
-        let user = match (some(&a.user), &preset) {
+        let user = match (non_empty(&a.user), &preset) {
             (None, Some(preset)) if identity == Identity::Nothing && given.token.is_none() => {
                 preset.user.map(str::to_owned)
             }
             (user, _) => user,
         };
         let target = Target {
-            host: match (some(&a.host), &preset) {
+            host: match (non_empty(&a.host), &preset) {
                 (Some(host), _) => host_name(host)?,
                 (None, Some(preset)) => preset.host.to_owned(),
                 (None, None) => {
@@ -161,10 +161,10 @@ impl Settings {
             if identity == Identity::Nothing {
                 return Err(no_identity());
             }
-            let public_url = some(&a.public_url).map(|url| public_url(&url)).transpose()?;
+            let public_url = non_empty(&a.public_url).map(|url| public_url(&url)).transpose()?;
             Mode::Own { public_url }
         } else if a.public_url.is_empty() {
-            let name = some(&a.service).unwrap_or_else(|| target.host.clone());
+            let name = non_empty(&a.service).unwrap_or_else(|| target.host.clone());
             Mode::Service { name, patterns }
         } else {
             return Err(permanent(
@@ -184,11 +184,11 @@ impl Settings {
             identity,
             token: given.token.is_some(),
             keep_alive: keep_alive(a.keep_alive)?,
-            client_address_header: some(&a.client_address_header).map(header).transpose()?,
+            client_address_header: non_empty(&a.client_address_header).map(header).transpose()?,
         })
     }
 
-    /// The address once the server listens on `port`. None: a service prints it.
+    /// `url` is the address once the server listens on `port`. `None`: a service prints it.
     pub(crate) fn url(&self, port: u16) -> Option<String> {
         match &self.mode {
             Mode::Own { public_url: Some(url) } => Some(url.clone()),
@@ -200,7 +200,7 @@ impl Settings {
         }
     }
 
-    /// The same address at every start.
+    /// `is_stable` tells whether the address is the same at every start.
     pub(crate) fn is_stable(&self) -> bool {
         matches!(self.mode, Mode::Own { .. }) && self.bind.port != 0
     }
@@ -214,7 +214,7 @@ impl Settings {
     }
 }
 
-fn some(text: &str) -> Option<String> {
+fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
@@ -305,7 +305,7 @@ fn bind(a: &Authored, usual: Option<&str>, mode: &Mode, target: &Target) -> Resu
         Mode::Own { public_url } => (true, public_url.as_deref()),
         Mode::Service { .. } => (false, None),
     };
-    let text = match (some(&a.remote_bind), usual) {
+    let text = match (non_empty(&a.remote_bind), usual) {
         (Some(text), _) => text,
         (None, Some(usual)) => usual.to_owned(),
         (None, None) if own => "*:0".to_owned(),
@@ -342,7 +342,7 @@ fn bind(a: &Authored, usual: Option<&str>, mode: &Mode, target: &Target) -> Resu
     Ok(bind)
 }
 
-/// A path as an option of ssh takes it: it would fill in `%h` and `${HOME}`.
+/// `path` is a path as an option of ssh takes it: ssh would expand `%h` and `${HOME}`.
 fn path(key: &str, path: &str) -> Result<String, Failure> {
     let whole = path.starts_with('/') || path.starts_with("~/");
     if whole && !path.contains("${") && !path.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
@@ -354,11 +354,11 @@ fn path(key: &str, path: &str) -> Result<String, Failure> {
     ))
 }
 
-fn identity(a: &Authored, given: &Given) -> Result<Identity, Failure> {
-    let file = some(&a.identity_file)
+fn identity(a: &Authored, given: &Secrets) -> Result<Identity, Failure> {
+    let file = non_empty(&a.identity_file)
         .map(|file| path("identity_file", &file))
         .transpose()?;
-    let agent = some(&a.agent).map(|socket| path("agent", &socket)).transpose()?;
+    let agent = non_empty(&a.agent).map(|socket| path("agent", &socket)).transpose()?;
     match (&given.identity, file, agent) {
         (Some(key), None, None) => check_identity(key).map(|()| Identity::Secret),
         (Some(_), _, _) => Err(permanent(
@@ -380,11 +380,11 @@ fn no_identity() -> Failure {
     )
 }
 
-/// In base64 "openssh-key-v1", and that the cipher is "none".
-const UNLOCKED: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
-const HEAD: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+/// `UNENCRYPTED_KEY` is the base64 of "openssh-key-v1" with the cipher "none".
+const UNENCRYPTED_KEY: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
+const OPENSSH_HEADER: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 
-/// The words never hold any of the key.
+/// `check_identity` checks a private key. Its errors never contain any part of the key.
 fn check_identity(key: &str) -> Result<(), Failure> {
     let key = key.trim_start();
     let Some(body) = key.strip_prefix("-----BEGIN ") else {
@@ -394,19 +394,19 @@ fn check_identity(key: &str) -> Result<(), Failure> {
              \"nexus_tunnel\" }",
         ));
     };
-    let openssh = key.strip_prefix(HEAD);
+    let openssh = key.strip_prefix(OPENSSH_HEADER);
     let locked = match openssh {
-        Some(body) => !body.trim_start().starts_with(UNLOCKED),
+        Some(body) => !body.trim_start().starts_with(UNENCRYPTED_KEY),
         None => body.contains("ENCRYPTED"),
     };
     if locked {
-        return Err(locked_key("The secret `identity`"));
+        return Err(encrypted_key_failure("The secret `identity`"));
     }
     Ok(())
 }
 
-/// A key that asks for its passphrase.
-pub(crate) fn locked_key(what: &str) -> Failure {
+/// `encrypted_key_failure` is the failure of a key that is protected with a passphrase.
+pub(crate) fn encrypted_key_failure(what: &str) -> Failure {
     permanent(
         format!("{what} is protected with a passphrase, which nobody can enter here."),
         "create a key without a passphrase for this purpose only (`ssh-keygen -t ed25519 -N \"\" -f nexus_tunnel`), \
@@ -444,7 +444,7 @@ fn host_keys(a: &Authored, target: &Target) -> Result<HostKeys, Failure> {
             )
         })
     };
-    match (a.known_hosts.is_empty(), some(&a.known_hosts_file)) {
+    match (a.known_hosts.is_empty(), non_empty(&a.known_hosts_file)) {
         (false, Some(_)) => Err(permanent(
             "Both `known_hosts` and `known_hosts_file` are set.",
             "remove one of them",

@@ -13,10 +13,10 @@ fn authored() -> Authored {
 }
 
 fn settings(change: impl FnOnce(&mut Authored)) -> Result<Settings, Failure> {
-    given(&Given::default(), change)
+    settings_with(&Secrets::default(), change)
 }
 
-fn given(given: &Given, change: impl FnOnce(&mut Authored)) -> Result<Settings, Failure> {
+fn settings_with(given: &Secrets, change: impl FnOnce(&mut Authored)) -> Result<Settings, Failure> {
     let mut authored = authored();
     change(&mut authored);
     Settings::of(authored, given)
@@ -80,7 +80,7 @@ fn a_port_that_only_the_server_reaches_needs_an_address() {
 }
 
 #[test]
-fn a_service_brings_its_own_and_ones_own_word_counts_more() {
+fn a_service_has_defaults_and_the_configuration_overrides_them() {
     let service = settings(|a| {
         a.service = "localhost.run".into();
         (a.host, a.identity_file) = (String::new(), String::new());
@@ -110,7 +110,7 @@ fn a_service_brings_its_own_and_ones_own_word_counts_more() {
 }
 
 #[test]
-fn what_would_be_something_else_to_ssh_is_refused_in_words() {
+fn what_would_be_something_else_to_ssh_is_refused_with_a_message() {
     for host in [
         "-oProxyCommand=x",
         "a b",
@@ -188,8 +188,8 @@ fn host_keys_are_pinned_unless_one_says_otherwise() {
     assert_eq!(file.host_keys, HostKeys::File("/etc/100%%/known".into()));
 }
 
-fn key(text: &str) -> Given {
-    Given {
+fn key(text: &str) -> Secrets {
+    Secrets {
         identity: Some(text.to_owned()),
         token: None,
     }
@@ -198,11 +198,11 @@ fn key(text: &str) -> Given {
 #[test]
 fn a_key_as_a_secret_has_to_be_one_without_a_passphrase_and_is_never_shown() {
     let open = key(&format!(
-        "{HEAD}\n{UNLOCKED}AAAAEbm9uZQ\n-----END OPENSSH PRIVATE KEY-----"
+        "{OPENSSH_HEADER}\n{UNENCRYPTED_KEY}AAAAEbm9uZQ\n-----END OPENSSH PRIVATE KEY-----"
     ));
-    let settings = given(&open, |a| a.identity_file = String::new()).unwrap();
+    let settings = settings_with(&open, |a| a.identity_file = String::new()).unwrap();
     assert_eq!(settings.identity, Identity::Secret);
-    let locked = format!("{HEAD}\nb3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0\n");
+    let locked = format!("{OPENSSH_HEADER}\nb3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0\n");
     for (text, word) in [
         (locked.as_str(), "passphrase"),
         (
@@ -211,13 +211,18 @@ fn a_key_as_a_secret_has_to_be_one_without_a_passphrase_and_is_never_shown() {
         ),
         ("b3Blbn", "not a private key"),
     ] {
-        let failure = given(&key(text), |a| a.identity_file = String::new()).unwrap_err();
+        let failure = settings_with(&key(text), |a| a.identity_file = String::new()).unwrap_err();
         assert!(
             failure.message.contains(word) && !format!("{failure:?}").contains("b3Blbn"),
             "{failure:?}"
         );
     }
-    assert!(given(&open, |_| {}).unwrap_err().message.contains("only one key"));
+    assert!(
+        settings_with(&open, |_| {})
+            .unwrap_err()
+            .message
+            .contains("only one key")
+    );
 }
 
 #[test]
@@ -230,16 +235,16 @@ fn an_agent_is_asked_only_where_its_socket_is_named() {
 
 #[test]
 fn a_token_takes_the_place_of_the_user() {
-    let token = |text: &str| Given {
+    let token = |text: &str| Secrets {
         identity: None,
         token: Some(text.to_owned()),
     };
     let pinggy = |a: &mut Authored| (a.service, a.host) = ("pinggy".into(), String::new());
-    let settings = given(&token("aB3+force"), pinggy).unwrap();
+    let settings = settings_with(&token("aB3+force"), pinggy).unwrap();
     assert!(settings.token && settings.target.user.is_none() && settings.target.port == 443);
     for bad in ["a b", "a\"\nProxyCommand x", "$HOME", "-x"] {
-        let failure = given(&token(bad), pinggy).unwrap_err();
+        let failure = settings_with(&token(bad), pinggy).unwrap_err();
         assert!(!format!("{failure:?}").contains("ProxyCommand"), "{failure:?}");
     }
-    assert!(given(&token("x"), |a| a.user = "me".into()).is_err());
+    assert!(settings_with(&token("x"), |a| a.user = "me".into()).is_err());
 }

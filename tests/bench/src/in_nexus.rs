@@ -2,11 +2,12 @@
 
 use crate::guests::{EVENTS, VERSION};
 use anyhow::{Context as _, anyhow, ensure};
+use nexus_config::grants::StoreGrant;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
 use nexus_model::limits;
 use nexus_model::plugin::{Availability, Kind, PluginState};
 use nexus_model::time::SystemClock;
-use nexus_plugin_host::{Loaded, Runtime, RuntimeOptions};
+use nexus_plugin_host::{HostServices, Loaded, Runtime, RuntimeOptions};
 use nexus_plugin_traits::{BackendEvent, CallError, ChatBackend, TunnelProvider};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,10 +24,12 @@ impl Host {
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: dir.path().to_owned(),
             cache_in: dir.path().to_owned(),
-            clock: Arc::new(SystemClock),
-            processes: Arc::new(nexus_process::Refusing::new("there are none here")),
-            outgoing: Arc::new(nexus_egress::Client::new()),
-            kv: nexus_store::Store::open(dir.path())?.into(),
+            services: HostServices {
+                clock: Arc::new(SystemClock),
+                processes: Arc::new(nexus_process::Refusing::new("there are none here")),
+                outgoing: Arc::new(nexus_egress::Client::new()),
+                kv: nexus_store::Store::open(dir.path())?.into(),
+            },
         })?;
         Ok(Self { runtime, _dir: dir })
     }
@@ -40,13 +43,18 @@ impl Host {
             digest: None,
             component: Default::default(),
             config: serde_json::Map::new(),
-            grants: Grants::default(),
+            grants: Grants {
+                store: StoreGrant {
+                    writes: u64::MAX,
+                    ..StoreGrant::default()
+                },
+                ..Grants::default()
+            },
             missing: Vec::new(),
             limits: Limits {
                 memory: 64 << 20,
                 cpu: limits::GUEST_CPU,
                 cpu_share: limits::PLUGIN_CPU_SHARE_MOST,
-                store_writes: u64::MAX,
                 call: limits::PLUGIN_CALL,
                 streams: 64,
                 processes: 1,

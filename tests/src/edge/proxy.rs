@@ -3,7 +3,6 @@
 use super::quic;
 use super::shared::{Shared, Tls, Towards, lock, nothing_at_all};
 use crate::cloudflared::public::HEADERS;
-use base64::Engine as _;
 use bytes::Bytes;
 use futures::stream;
 use h2::{RecvStream, SendStream};
@@ -240,7 +239,7 @@ fn user_headers(headers: &HeaderMap) -> HeaderMap {
         .get(USER_HEADERS)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let decode = |text: &str| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text).ok();
+    let decode = |text: &str| data_encoding::BASE64_NOPAD.decode(text.as_bytes()).ok();
     let mut all = HeaderMap::new();
     for (name, value) in packed.split(';').filter_map(|pair| pair.split_once(':')) {
         let name = decode(name).and_then(|name| HeaderName::from_bytes(&name).ok());

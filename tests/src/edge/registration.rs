@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_told_apart_and_the_rest_is_passed_over() {
+    fn calls_are_distinguished_and_the_rest_is_skipped() {
         const FINISH: u64 = 4;
         let mut arrived = frame(&[to_struct(0, 1, 1), BOOTSTRAP, to_struct(0, 1, 1), 0, 0]);
         arrived.extend(call(1, 0));

@@ -35,7 +35,7 @@ async fn work_without_an_end_makes_only_itself_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_asks_for_too_much_is_refused_in_words() {
+async fn a_process_that_requests_too_much_is_refused_with_the_limit() {
     let (nexus, browser) = hostile_chat("").await;
     let refused = answer(&nexus, &browser, "greedy").await;
     let answers: Vec<&str> = refused.split("\n---\n").collect();

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
+async fn a_chat_that_crashes_reports_why_is_restarted_and_finds_its_process() {
     let (nexus, browser) = hostile_chat("").await;
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
     let process = answer(&nexus, &browser, "process").await;
@@ -37,7 +37,7 @@ async fn a_chat_that_falls_says_why_starts_again_and_finds_its_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_that_falls_too_often_waits_for_the_operator() {
+async fn a_chat_that_crashes_too_often_waits_for_the_operator() {
     let (nexus, browser) = hostile_chat("").await;
     for fall in 1..=6 {
         until_health(&nexus, CHAT, "it runs", |p| p["state"] == "running").await;
@@ -60,7 +60,7 @@ async fn a_chat_that_falls_too_often_waits_for_the_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
+async fn a_prompt_that_crashes_the_plugin_is_not_sent_for_ever() {
     let (nexus, browser) = hostile_chat("").await;
     let mut chat = Conversation::create(&browser, &nexus).await;
     chat.socket
@@ -84,7 +84,7 @@ async fn a_prompt_that_fells_the_plugin_is_not_sent_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_denied_is_said_with_what_would_allow_it() {
+async fn a_denial_is_reported_with_what_would_allow_it() {
     let (nexus, browser) = hostile_chat("").await;
     let said = answer(&nexus, &browser, "denied").await;
     for toml in [
@@ -100,7 +100,7 @@ async fn what_is_denied_is_said_with_what_would_allow_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_is_held_back_and_can_be_stopped() {
+async fn a_flood_is_limited_and_can_be_stopped() {
     let (nexus, browser) = hostile_chat("").await;
     let mut chat = Conversation::create(&browser, &nexus).await;
     let before = resident(nexus.pid());
@@ -120,7 +120,7 @@ async fn a_flood_is_held_back_and_can_be_stopped() {
     println!("flood: {before} KiB before, {most} KiB at most");
     assert!(most < before + 64 * 1024, "{before} KiB before, {most} KiB at most");
     let mut other = browser.socket("/live").await.unwrap();
-    other.send(&json!({"type": "hello", "protocol": 2})).await;
+    other.send(&json!({"type": "hello", "protocol": 3})).await;
     other
         .send(&json!({"type": "cancel", "id": "x", "session": chat.session}))
         .await;
@@ -139,7 +139,7 @@ async fn a_flood_of_log_lines_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_grows_without_an_end_is_given_up_and_can_be_stopped() {
+async fn an_answer_that_grows_without_an_end_is_limited_and_can_be_stopped() {
     let (nexus, browser) = hostile_chat("").await;
     let mut chat = Conversation::create(&browser, &nexus).await;
     let work = async {
@@ -206,7 +206,7 @@ async fn a_store_over_its_quota_is_refused_and_the_rest_of_it_stays() {
             && said.contains("its quota is 1048576"),
         "{said}"
     );
-    // It made room again; its conversations are still there, and the accounts of Nexus never knew.
+    // It made room again; its chats are still there, and the accounts of Nexus never knew.
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
     assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
 }

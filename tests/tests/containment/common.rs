@@ -141,7 +141,7 @@ pub(super) async fn hostile_chat(more: &str) -> (Nexus, Browser) {
     (nexus, browser)
 }
 
-/// A new conversation's answer to one prompt.
+/// A new chat's answer to one prompt.
 pub(super) async fn answer(nexus: &Nexus, browser: &Browser, prompt: &str) -> String {
     let mut chat = Conversation::create(browser, nexus).await;
     chat.prompt(prompt).await;

@@ -3,12 +3,12 @@
 //! How much others notice is measured: the time from the sending of an event to its arrival at a client, before and
 //! while somebody misbehaves, in the same run. The bounds leave room for two busy cores; the measurements are printed.
 
-mod beside;
 mod bounds;
 mod chat;
 mod common;
-mod garbage;
+mod control_characters;
+mod invalid_events;
 mod opencode;
 mod processes;
 mod start;
-mod words;
+mod tunnel_and_login;

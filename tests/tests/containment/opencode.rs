@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// A stream of the real opencode while the tunnel and the login misbehave.
-async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
+async fn others_crash_while_a_chat_streams(attack: &str, words: &str) {
     let world = World::up(&format!(
         "[auth]\nplugin = \"hostile-auth\"\n[tunnel.hostile]\nplugin = \"hostile-tunnel\"\nallow_plaintext = true\n\
          [plugin.hostile-tunnel]\nsource = {:?}\nconfig.attack = \"{attack}\"\nlimits.cpu = \"300ms\"\nlimits.memory = \"32 MiB\"\n\
@@ -79,17 +79,17 @@ async fn others_fall_while_a_chat_streams(attack: &str, words: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
 async fn a_tunnel_and_a_login_that_trap_do_not_touch_the_chat() {
-    others_fall_while_a_chat_streams(ATTACKS[0].0, ATTACKS[0].1).await;
+    others_crash_while_a_chat_streams(ATTACKS[0].0, ATTACKS[0].1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
 async fn a_tunnel_and_a_login_that_spin_do_not_touch_the_chat() {
-    others_fall_while_a_chat_streams(ATTACKS[1].0, ATTACKS[1].1).await;
+    others_crash_while_a_chat_streams(ATTACKS[1].0, ATTACKS[1].1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]
 async fn a_tunnel_and_a_login_that_take_memory_do_not_touch_the_chat() {
-    others_fall_while_a_chat_streams(ATTACKS[2].0, ATTACKS[2].1).await;
+    others_crash_while_a_chat_streams(ATTACKS[2].0, ATTACKS[2].1).await;
 }

@@ -21,7 +21,7 @@ fn running(nexus: &mut Nexus) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_chat_abandons_counts_against_its_limit_and_ends_with_nexus() {
+async fn what_a_chat_abandons_is_part_of_its_limit_and_ends_with_nexus() {
     let (mut nexus, browser) = hostile_chat("limits.processes = 4\n").await;
     // Started, then it crashed; the next instance never asks for it.
     let mut chat = Conversation::create(&browser, &nexus).await;
@@ -46,7 +46,7 @@ async fn what_a_chat_abandons_counts_against_its_limit_and_ends_with_nexus() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_tunnel_abandons_ends_when_the_tunnel_is_given_up() {
+async fn what_a_tunnel_abandons_ends_when_the_restart_limit_is_reached() {
     let nexus = hostile(
         &[(CHAT, ""), (TUNNEL, "config.attack = \"abandon\"\n")],
         &format!("{MAIN}{WAY}"),

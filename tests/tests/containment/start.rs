@@ -9,7 +9,7 @@ use nexus_tests::tunnels::action;
 use nexus_tests::world::ready;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tunnel_that_falls_at_every_start_waits_for_the_operator_who_can_start_it_again() {
+async fn a_tunnel_that_crashes_at_every_start_waits_for_the_operator_who_can_start_it_again() {
     let nexus = hostile(
         &[(CHAT, ""), (TUNNEL, "config.start = \"trap\"\n")],
         &format!("{MAIN}{WAY}"),
@@ -31,7 +31,7 @@ async fn a_tunnel_that_falls_at_every_start_waits_for_the_operator_who_can_start
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_that_falls_at_every_start_leaves_the_page_and_the_tunnels() {
+async fn a_chat_that_crashes_at_every_start_leaves_the_page_and_the_tunnels() {
     let nexus = hostile(
         &[(CHAT, "config.start = \"trap\"\n"), (TUNNEL, "")],
         &format!("{MAIN}{WAY}"),
@@ -48,7 +48,7 @@ async fn a_chat_that_falls_at_every_start_leaves_the_page_and_the_tunnels() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_login_that_falls_at_every_start_is_said_and_who_is_in_stays_in() {
+async fn a_login_that_crashes_at_every_start_is_reported_and_who_is_logged_in_stays_so() {
     let nexus = hostile(
         &[(CHAT, ""), (AUTH, "config.start = \"trap\"\n")],
         &format!("{LOGIN}{MAIN}"),

@@ -1,4 +1,4 @@
-//! Who can come in now, for the page: all accounts, logins and known devices, and the end of any of them. Every account is
+//! Applicant can come in now, for the page: all accounts, logins and known devices, and the end of any of them. Every account is
 //! a full owner, so each of them sees and ends all.
 
 use crate::client::Client;
@@ -6,7 +6,7 @@ use crate::error::AuthError;
 use crate::operator::Listed;
 use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::limits;
 use nexus_store::logins::{Device, Login, LoginId, Which};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl AuthService {
                 End::Device(_) => "a known device was forgotten".to_owned(),
                 End::Account(account) => format!("the account {account} was removed"),
             };
-            auth.note(&client, Tone::Good, &done);
+            auth.note(&client, Severity::Ok, &done);
             Ok(())
         })
         .await

@@ -4,6 +4,7 @@
 use super::testing::{Fake, reopen};
 use super::tests::{attempt, client, input, owner, state};
 use super::*;
+use nexus_testkit::wait;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ async fn nothing_is_written_before_a_password_is_checked() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _, fake, _) = owner(dir.path()).await;
     let stranger = at("tunnel main", "s", None);
-    let busy = super::hash_queue::Who {
+    let busy = super::hash_queue::Applicant {
         place: "tunnel main".into(),
         network: "n".into(),
         known: false,
@@ -81,7 +82,7 @@ async fn nothing_is_written_before_a_password_is_checked() {
     let known = attempt(&auth, "owner", "right one", &here);
     drop(running);
     let device = known.await.unwrap().device;
-    let busy = super::hash_queue::Who {
+    let busy = super::hash_queue::Applicant {
         place: "tunnel main".into(),
         network: "n".into(),
         known: false,
@@ -90,10 +91,7 @@ async fn nothing_is_written_before_a_password_is_checked() {
     for place in ["loopback", "tunnel main"] {
         let known = at(place, "k", Some(&device));
         let known = attempt(&auth, "owner", "right one", &known);
-        tokio::time::timeout(Duration::from_secs(30), known)
-            .await
-            .expect("it waits")
-            .unwrap();
+        wait::within("the login from the known device", known).await.unwrap();
     }
 }
 
@@ -175,7 +173,7 @@ async fn every_login_device_and_account_is_listed_and_can_be_ended() {
         .await
         .unwrap_err();
     assert!(
-        matches!(last, AuthError::Rejected { ref why, .. } if why.contains("--force")),
+        matches!(last, AuthError::Rejected { ref cause, .. } if cause.contains("--force")),
         "{last:?}"
     );
     assert!(auth.remove_account("owner", false).await.is_err());

@@ -16,7 +16,7 @@ impl Account {
     /// [`AuthError::Rejected`] for `field`, which says what a name looks like.
     pub fn parse(typed: &str, field: &str) -> Result<Self, AuthError> {
         let name = typed.trim().to_ascii_lowercase();
-        let why = if name.is_empty() {
+        let cause = if name.is_empty() {
             "Type an account name.".to_owned()
         } else if name.len() > LONGEST {
             format!("An account name can have at most {LONGEST} characters.")
@@ -30,7 +30,7 @@ impl Account {
         };
         Err(AuthError::Rejected {
             field: field.to_owned(),
-            why,
+            cause,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Who asks, as far as that can be known before a login.
+//! Applicant asks, as far as that can be known before a login.
 
 /// `place_in_words` is where a login was made, for people. `place` is empty, `loopback` or `tunnel NAME`.
 pub fn place_in_words(place: &str) -> String {

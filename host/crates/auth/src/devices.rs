@@ -14,25 +14,25 @@ const PURPOSE: &str = "device";
 /// `AGENT` bounds what a browser calls itself, in characters.
 pub(super) const AGENT: usize = 200;
 
-/// `Counter` says whose wrong attempts are counted together.
-pub(super) struct Counter {
+/// `AttemptCounter` says whose wrong attempts are counted together.
+pub(super) struct AttemptCounter {
     pub(super) key: String,
     /// `device` is the device, where it is one that `account` has logged in from.
     pub(super) device: Option<String>,
 }
 
 impl AuthService {
-    pub(super) async fn counter(&self, account: &Account, client: &Client) -> Result<Counter, AuthError> {
+    pub(super) async fn counter(&self, account: &Account, client: &Client) -> Result<AttemptCounter, AuthError> {
         if let Some(id) = client.device.as_deref().and_then(|cookie| self.device_id(cookie)) {
             let owner = self.store.device_owner(&id).await?;
             if owner.is_some_and(|owner| owner.account == account.as_str()) {
-                return Ok(Counter {
+                return Ok(AttemptCounter {
                     key: format!("device:{id}"),
                     device: Some(id),
                 });
             }
         }
-        Ok(Counter {
+        Ok(AttemptCounter {
             // A lock at one place locks no other.
             key: format!("account:{}:{}", client.place, account.as_str()),
             device: None,
@@ -50,7 +50,7 @@ impl AuthService {
         let now = self.clock.now();
         let id = match known {
             Some(id) => id,
-            None => nexus_model::time::random_token()?,
+            None => nexus_model::random::random_token()?,
         };
         let device = Device {
             id: id.clone(),

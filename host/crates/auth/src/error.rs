@@ -25,12 +25,12 @@ pub enum AuthError {
     #[error("{0}")]
     Denied(String),
     /// `Rejected`: what was typed does not meet the rules.
-    #[error("{why}")]
+    #[error("{cause}")]
     Rejected {
         /// `field` is the name of the field that it was typed into.
         field: String,
-        /// `why` is the rule, in a sentence.
-        why: String,
+        /// `cause` is the rule, in a sentence.
+        cause: String,
     },
     /// `Expired`: a login step is too old, was used already, or belongs to another browser.
     #[error("This page has expired. Start again.")]

@@ -4,15 +4,15 @@
 use crate::account_name::Account;
 use crate::client::Client;
 use crate::error::AuthError;
-use crate::hash_queue::Who;
+use crate::hash_queue::Applicant;
 use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
 use crate::sessions::NewLogin;
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::limits::SETUP_LINK;
 use nexus_model::time::millis;
 use nexus_plugin_traits::auth::{Field, Input, Outcome};
-use nexus_store::accounts::{Taken, User};
+use nexus_store::accounts::{NameTaken, User};
 use std::sync::Arc;
 
 /// `FirstAccount` says whether the first account was made, so that somebody can log in at all.
@@ -46,7 +46,7 @@ impl AuthService {
         if self.provider.broken().is_some() || !self.setup_open().await? {
             return Ok(None);
         }
-        let token = nexus_model::time::random_token()?;
+        let token = nexus_model::random::random_token()?;
         let expires = self.clock.now().saturating_add(millis(SETUP_LINK));
         self.setup_link.set(&token, expires);
         Ok(Some(token))
@@ -121,10 +121,10 @@ impl AuthService {
         let account = Account::parse(account, "account")?;
         let _one = self.enrollment.lock().await;
         self.setup_check(token).await?; // somebody else may have been first
-        let who = Who {
+        let who = Applicant {
             place: client.place.clone(),
             network: nexus_logging::audit::network(&client.peer),
-            // Who has the link has read the terminal.
+            // Applicant has the link has read the terminal.
             known: true,
         };
         let _permit = self.hashing.permit(who).await?;
@@ -132,7 +132,7 @@ impl AuthService {
         self.setup_link.clear();
         tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
         self.has_account.send_replace(true);
-        self.note(client, Tone::Good, "the owner account was created");
+        self.note(client, Severity::Ok, "the owner account was created");
         self.new_login(user, None, client).await
     }
 
@@ -140,7 +140,7 @@ impl AuthService {
     pub(super) async fn enroll(&self, account: &Account, input: Input, first: bool) -> Result<User, AuthError> {
         let subject = match self.provider.enroll(account.as_str(), input).await? {
             Outcome::Done { subject } => subject,
-            Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
+            Outcome::Rejected { field, cause } => return Err(AuthError::Rejected { field, cause }),
             Outcome::BadCredential => return Err(AuthError::BadCredential),
         };
         let plugin = self.provider.name();
@@ -158,7 +158,7 @@ impl AuthService {
                     tracing::warn!(error = %e, "a credential without a user remains in the auth plugin's store");
                 }
                 match refused? {
-                    Err(Taken::SetUp) => Err(AuthError::SetUpClosed),
+                    Err(NameTaken::SetUp) => Err(AuthError::SetUpClosed),
                     _ => Err(taken()),
                 }
             }
@@ -169,6 +169,6 @@ impl AuthService {
 pub(super) fn taken() -> AuthError {
     AuthError::Rejected {
         field: "account".into(),
-        why: "This account already exists.".into(),
+        cause: "This account already exists.".into(),
     }
 }

@@ -8,8 +8,7 @@
 //! to be checked, so no stranger fills this faster than passwords are checked.
 
 use crate::error::AuthError;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use nexus_model::digest::sha256;
 use nexus_model::limits::{LOGIN_STEP, LOGIN_STEPS_USED};
 use nexus_model::time::{Millis, millis};
@@ -55,7 +54,7 @@ impl StepState {
     pub(super) fn new(plugin: &str, state: &[u8], account: Option<String>, fields: &[Field], now: Millis) -> Self {
         Self {
             plugin: plugin.to_owned(),
-            state: URL_SAFE_NO_PAD.encode(state),
+            state: BASE64URL_NOPAD.encode(state),
             account,
             account_field: fields
                 .iter()
@@ -68,7 +67,9 @@ impl StepState {
     }
 
     pub(super) fn state(&self) -> Result<Vec<u8>, AuthError> {
-        URL_SAFE_NO_PAD.decode(&self.state).map_err(|_| AuthError::Expired)
+        BASE64URL_NOPAD
+            .decode(self.state.as_bytes())
+            .map_err(|_| AuthError::Expired)
     }
 }
 
@@ -80,7 +81,7 @@ pub(super) struct FormTokens {
 
 impl FormTokens {
     pub(super) fn new() -> Result<Self, AuthError> {
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &nexus_model::time::random::<32>()?)
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &nexus_model::random::random::<32>()?)
             .map_err(|_| AuthError::Unavailable("there is no key for login steps".into()))?;
         Ok(Self {
             key: LessSafeKey::new(key),
@@ -90,7 +91,7 @@ impl FormTokens {
 
     pub(super) fn encrypt(&self, mut step: StepState, browser: &str, place: &str) -> Result<String, AuthError> {
         let broken = |_| AuthError::Unavailable("cannot sign the login step".into());
-        let nonce = nexus_model::time::random::<NONCE_LEN>()?;
+        let nonce = nexus_model::random::random::<NONCE_LEN>()?;
         step.generation = self.used().get(place).map_or(0, |used| used.generation);
         let mut text = serde_json::to_vec(&step).map_err(|e| AuthError::Unavailable(e.to_string()))?;
         self.key
@@ -98,12 +99,14 @@ impl FormTokens {
             .map_err(broken)?;
         let mut whole = nonce.to_vec();
         whole.append(&mut text);
-        Ok(URL_SAFE_NO_PAD.encode(whole))
+        Ok(BASE64URL_NOPAD.encode(&whole))
     }
 
     /// Opens a step. It is used up by [`Self::use_up`] alone.
     pub(super) fn open(&self, text: &str, browser: &str, place: &str, now: Millis) -> Result<Opened, AuthError> {
-        let mut whole = URL_SAFE_NO_PAD.decode(text).map_err(|_| AuthError::Expired)?;
+        let mut whole = BASE64URL_NOPAD
+            .decode(text.as_bytes())
+            .map_err(|_| AuthError::Expired)?;
         let (nonce, text) = whole.split_first_chunk_mut::<NONCE_LEN>().ok_or(AuthError::Expired)?;
         let plain = self
             .key
@@ -184,7 +187,13 @@ mod tests {
         let tokens = FormTokens::new().unwrap();
         let open = |text: &str, browser: &str, now: Millis| open_once(&tokens, text, browser, PLACE, now);
         let text = tokens.encrypt(step(1000), "browser", PLACE).unwrap();
-        assert!(!URL_SAFE_NO_PAD.decode(&text).unwrap().windows(4).any(|w| w == b"pkce"));
+        assert!(
+            !BASE64URL_NOPAD
+                .decode(text.as_bytes())
+                .unwrap()
+                .windows(4)
+                .any(|w| w == b"pkce")
+        );
         assert_eq!(open(&text, "another browser", 1000), Err(AuthError::Expired));
         assert_eq!(
             open_once(&tokens, &text, "browser", "tunnel main", 1000),

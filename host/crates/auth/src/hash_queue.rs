@@ -35,13 +35,13 @@ struct State {
 }
 
 struct Waiter {
-    who: Who,
+    who: Applicant,
     wake: oneshot::Sender<Permit>,
 }
 
-/// `Who` says whose password is to be checked.
+/// `Applicant` says whose password is to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Who {
+pub(super) struct Applicant {
     pub(super) place: String,
     pub(super) network: String,
     /// `known`: it is a known device of the account, or has a valid login.
@@ -128,8 +128,8 @@ impl State {
     }
 
     /// Makes room for one more. `Err`: there is none.
-    fn room(&mut self, who: &Who) -> Result<(), AuthError> {
-        let same = |other: &Who| other.place == who.place && other.known == who.known;
+    fn room(&mut self, who: &Applicant) -> Result<(), AuthError> {
+        let same = |other: &Applicant| other.place == who.place && other.known == who.known;
         let here = self.waiting.iter().filter(|waiter| same(&waiter.who));
         let mut networks: HashMap<&str, usize> = HashMap::new();
         here.for_each(|waiter| *networks.entry(&waiter.who.network).or_default() += 1);
@@ -156,7 +156,7 @@ impl HashQueue {
     ///
     /// # Errors
     /// [`AuthError::Busy`] where too many wait at the same place.
-    pub(super) async fn permit(&self, who: Who) -> Result<Permit, AuthError> {
+    pub(super) async fn permit(&self, who: Applicant) -> Result<Permit, AuthError> {
         let (wake, woken) = oneshot::channel();
         {
             let mut state = self.0.state();
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use futures::FutureExt as _;
 
-    fn who(place: &str, network: &str, known: bool) -> Who {
-        Who {
+    fn who(place: &str, network: &str, known: bool) -> Applicant {
+        Applicant {
             place: place.into(),
             network: network.into(),
             known,

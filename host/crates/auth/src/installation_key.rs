@@ -1,8 +1,7 @@
 //! The key of this installation, from which everything that is signed is derived.
 
 use crate::error::AuthError;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE64URL_NOPAD;
 use nexus_store::Store;
 use ring::hmac::{self, HMAC_SHA256, Key};
 
@@ -12,7 +11,7 @@ pub(super) struct Keys(Vec<u8>);
 
 impl Keys {
     pub(super) async fn load(store: &Store) -> Result<Self, AuthError> {
-        let fresh = nexus_model::time::random::<32>()?.to_vec();
+        let fresh = nexus_model::random::random::<32>()?.to_vec();
         let key = store.setting_or(SETTING, fresh.clone()).await?;
         if key.len() == fresh.len() {
             return Ok(Self(key));
@@ -25,13 +24,13 @@ impl Keys {
 
     /// Signs a text; `purpose` keeps a signature of one use from being good for another.
     pub(super) fn sign(&self, purpose: &str, text: &str) -> String {
-        URL_SAFE_NO_PAD.encode(hmac::sign(&self.key(), &message(purpose, text)))
+        BASE64URL_NOPAD.encode(hmac::sign(&self.key(), &message(purpose, text)).as_ref())
     }
 
     pub(super) fn signed(&self, purpose: &str, text: &str, signature: &str) -> bool {
         // The comparison takes the same time wherever the first difference is.
-        URL_SAFE_NO_PAD
-            .decode(signature)
+        BASE64URL_NOPAD
+            .decode(signature.as_bytes())
             .is_ok_and(|signature| hmac::verify(&self.key(), &message(purpose, text), &signature).is_ok())
     }
 

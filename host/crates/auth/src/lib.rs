@@ -1,4 +1,4 @@
-//! Who may come in. Users, login sessions, lockout, rate limits and the audit trail are the host's; a plugin only turns
+//! Applicant may come in. Users, login sessions, lockout, rate limits and the audit trail are the host's; a plugin only turns
 //! what was shown into a subject, so that swapping it can drop none of them.
 //!
 //! Everything is read from the database at each check and nothing is cached: `nexus user passwd` works while the host
@@ -41,6 +41,7 @@ mod first_account;
 mod form_token;
 mod hash_queue;
 mod installation_key;
+mod lockout;
 mod login;
 mod no_login;
 mod operator;

@@ -3,7 +3,7 @@
 //!
 //! [`or_nobody`] decides it.
 //!
-//! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
+//! Not taken: another login plugin in its place. Applicant may come in is decided by the one that the operator chose.
 
 use nexus_model::plugin::{Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::Millis;
@@ -28,11 +28,11 @@ struct NoLogin(PluginStatus, Trouble);
 
 impl NoLogin {
     fn new(name: &str, trouble: Trouble, now: Millis) -> Self {
-        let cause = trouble.why.clone();
+        let cause = trouble.cause.clone();
         let failure = Failure {
             at: now,
-            message: trouble.why.clone(),
-            hint: trouble.fix.clone(),
+            cause: trouble.cause.clone(),
+            fix: trouble.fix.clone(),
             permanent: true,
         };
         let status = PluginStatus {

@@ -86,7 +86,7 @@ impl AuthService {
                     self.store.add_identity(user.id, plugin, &new).await?;
                 }
             }
-            Outcome::Rejected { field, why } => return Err(AuthError::Rejected { field, why }),
+            Outcome::Rejected { field, cause } => return Err(AuthError::Rejected { field, cause }),
             Outcome::BadCredential => return Err(AuthError::BadCredential),
         }
         self.store.unlock(&user.account, self.clock.now()).await?;
@@ -127,7 +127,7 @@ impl AuthService {
         let Some(gone) = self.store.remove_user(user.id, force).await? else {
             return Err(AuthError::Rejected {
                 field: "account".into(),
-                why: format!(
+                cause: format!(
                     "{} is the last account: without it nobody can log in. To fix: add another one first (nexus user \
                      add NAME), or remove this one on the machine with: nexus user remove {} --force",
                     user.account, user.account
@@ -174,7 +174,7 @@ impl AuthService {
             .await?
             .ok_or_else(|| AuthError::Rejected {
                 field: "account".into(),
-                why: format!(
+                cause: format!(
                     "There is no account {}. To fix: run `nexus user list`, which shows all accounts, or `nexus user add` to \
                      add one",
                     account.as_str()

@@ -7,7 +7,7 @@ use crate::hash_queue::HashQueue;
 use crate::installation_key::Keys;
 use crate::setup_link::SetupLink;
 use nexus_config::resolved;
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::time::{Clock, Millis, millis};
 use nexus_plugin_traits::AuthProvider;
 use nexus_plugin_traits::auth::Method;
@@ -111,9 +111,9 @@ impl AuthService {
     }
 
     /// Notes what the owner wants to find on the page; the audit log has all of it.
-    pub(super) fn note(&self, client: &Client, tone: Tone, what: &str) {
+    pub(super) fn note(&self, client: &Client, severity: Severity, what: &str) {
         let text = format!("{what}, from {} ({})", client.peer, place_in_words(&client.place));
-        self.activity.note("login", tone, &text);
+        self.activity.note("login", severity, &text);
     }
 
     /// How many wrong passwords lock an account.

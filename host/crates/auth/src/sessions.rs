@@ -6,7 +6,7 @@ use crate::devices::AGENT;
 use crate::error::AuthError;
 use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::digest::sha256;
 use nexus_model::limits::KNOWN_DEVICE;
 use nexus_model::time::millis;
@@ -19,9 +19,9 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// `TOUCH` is the time within which another use of a session is not written down.
 const TOUCH: Duration = Duration::from_secs(60);
-/// `LOOK` is how often an open connection's login is looked up: for what another process (`nexus user passwd`) or the
+/// `POLL_INTERVAL` is how often an open connection's login is looked up: for what another process (`nexus user passwd`) or the
 /// time did.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const CSRF: &str = "csrf";
 
 /// `NewLogin` is what a browser gets after a login. `Debug` shows the login only.
@@ -85,10 +85,10 @@ impl AuthService {
         client: &Client,
     ) -> Result<NewLogin, AuthError> {
         let now = self.clock.now();
-        let token = nexus_model::time::random_token()?;
+        let token = nexus_model::random::random_token()?;
         let (id, device) = self.device(&user, device, client).await?;
         let login = Login {
-            id: nexus_model::time::random_token()?,
+            id: nexus_model::random::random_token()?,
             user,
             created_at: now,
             used_at: now,
@@ -228,7 +228,7 @@ impl AuthService {
             {
                 return;
             }
-            let look = tokio::time::sleep(LOOK);
+            let look = tokio::time::sleep(POLL_INTERVAL);
             tokio::pin!(look);
             loop {
                 tokio::select! {
@@ -289,7 +289,7 @@ impl AuthService {
         let (auth, login, client) = (Arc::clone(self), login.clone(), client.clone());
         run_to_end(async move {
             auth.change_credential(&login, input, &client).await?;
-            auth.note(&client, Tone::Good, "the password was changed");
+            auth.note(&client, Severity::Ok, "the password was changed");
             Ok(())
         })
         .await
@@ -327,9 +327,9 @@ impl AuthService {
                 self.revoke(login, Which::AllBut(login.id.clone())).await
             }
             Ok(Outcome::BadCredential) => Err(self.wrong(&key, left, &user.account, client).await),
-            Ok(Outcome::Rejected { field, why }) => {
+            Ok(Outcome::Rejected { field, cause }) => {
                 self.store.refund(&key).await?;
-                Err(AuthError::Rejected { field, why })
+                Err(AuthError::Rejected { field, cause })
             }
             Err(e) => {
                 self.store.refund(&key).await?;

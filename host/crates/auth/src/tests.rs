@@ -204,7 +204,7 @@ async fn strangers_and_known_devices_do_not_lock_each_other() {
 }
 
 #[tokio::test]
-async fn unknown_accounts_count_as_known_ones() {
+async fn unknown_accounts_are_limited_as_known_ones_are() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _clock, _fake, _) = owner(dir.path()).await;
     let stranger = client("s", None);
@@ -230,7 +230,7 @@ async fn guesses_at_the_same_time_get_no_more_than_the_limit() {
 }
 
 #[tokio::test]
-async fn only_wrong_credentials_count() {
+async fn only_wrong_credentials_are_charged() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, _clock, fake, _) = owner(dir.path()).await;
     let who = client("b", None);

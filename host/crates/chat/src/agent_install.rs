@@ -34,25 +34,25 @@ impl Installer {
     /// Tells whether the program of a plugin can be installed on this machine.
     pub(crate) fn offered(&self, plugin: &str) -> Install {
         if plugin == INSTALLABLE && nexus_install::find_npm(self.path.as_deref()).is_some() {
-            Install::Offered { label: label() }
+            Install::Available { label: label() }
         } else {
-            Install::No
+            Install::Unsupported
         }
     }
 
     /// Begins to install the missing program. An installation that runs already goes on.
     pub(crate) fn begin(&self, shared: &Arc<Shared>) -> Result<(), ChatError> {
         match shared.install() {
-            Install::No => {
+            Install::Unsupported => {
                 return Err(ChatError::Refused(
                     "Nexus cannot install this backend. Its details say how to install it.".to_owned(),
                 ));
             }
             Install::Running { .. } => return Ok(()),
-            Install::Offered { .. } | Install::Failed { .. } => {}
+            Install::Available { .. } | Install::Failed { .. } => {}
         }
-        let what = "starting npm".to_owned();
-        shared.set_install(Install::Running { what });
+        let progress = "starting npm".to_owned();
+        shared.set_install(Install::Running { progress });
         tokio::spawn(run(Arc::clone(shared), self.clone()));
         Ok(())
     }
@@ -61,8 +61,8 @@ impl Installer {
 async fn run(shared: Arc<Shared>, installer: Installer) {
     let mut show = |progress: Progress| {
         // npm's own lines are for a terminal: a 404 of a package for another machine is no failure.
-        if let Progress::Step(what) = progress {
-            shared.set_install(Install::Running { what });
+        if let Progress::Step(progress) = progress {
+            shared.set_install(Install::Running { progress });
         }
     };
     let label = label();
@@ -71,22 +71,22 @@ async fn run(shared: Arc<Shared>, installer: Installer) {
         Ok(program) => program,
         Err(error) => {
             tracing::warn!(%error, "cannot install opencode");
-            let why = error.to_string();
-            return shared.set_install(Install::Failed { why, label });
+            let cause = error.to_string();
+            return shared.set_install(Install::Failed { cause, label });
         }
     };
     tracing::info!(program = %program.display(), "opencode is installed");
     // Not to be offered again while it is looked for.
-    let what = "installed; starting opencode".to_owned();
-    shared.set_install(Install::Running { what });
+    let progress = "installed; starting opencode".to_owned();
+    shared.set_install(Install::Running { progress });
     shared.look_again();
     let mut status = shared.status.subscribe();
     let found = status.wait_for(|status| status.missing.is_none());
     let found = tokio::time::timeout(FOUND, found).await.is_ok();
     shared.set_install(if found {
-        Install::Offered { label }
+        Install::Available { label }
     } else {
-        let why = "opencode was installed but still cannot be found. See the details.".to_owned();
-        Install::Failed { why, label }
+        let cause = "opencode was installed but still cannot be found. See the details.".to_owned();
+        Install::Failed { cause, label }
     });
 }

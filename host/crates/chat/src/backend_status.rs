@@ -3,120 +3,123 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The backend of the chat is described as the page shows it.
+/// `Backend` describes the chat backend and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Backend)]
 pub struct BackendStatus {
-    /// `plugin` is the name of its plugin: the sessions of this one can be continued.
+    /// `plugin` is the name of the active chat plugin. Its sessions can be continued.
     #[schema(examples("chat-opencode"))]
     pub plugin: String,
-    /// `title` is its name, for people.
+    /// `title` is the name of the backend, for people.
     #[schema(examples("opencode"))]
     pub title: String,
-    /// `version` is the one of its program. Null: it is not known yet.
+    /// `version` is the version of the backend's program. Null: it is not known yet.
     #[schema(required)]
     pub version: Option<String>,
-    /// `rules` are what the owner should know of how it runs: which of the agent's actions wait for a permission, and
-    /// which do not.
+    /// `rules` says in a sentence which actions of the agent need a permission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub rules: Option<String>,
-    /// `example`: it is an example in which no model answers.
+    /// `example` is true for an example backend without a model.
     pub example: bool,
-    /// `phase` says whether it answers.
+    /// The state of the backend; its keys are in the same object.
     #[serde(flatten)]
     pub phase: Phase,
-    /// `pending` is what the operator has ordered, while answers that run have time to finish.
+    /// `pending_action` describes a requested stop, restart or swap that waits until running turns have ended. Null:
+    /// there is none.
     #[serde(default)]
     #[schema(required)]
-    pub pending: Option<String>,
-    /// `missing` is the backend that was wanted, where it is not there or not usable.
+    pub pending_action: Option<String>,
+    /// `missing` is the configured backend if it cannot be used. Null: it can be used.
     #[schema(required)]
     pub missing: Option<Missing>,
-    /// `unsaved` is why no message can be saved now, where that is so: a sentence.
+    /// `storage_error` says why messages cannot be saved. Null: they are saved.
     #[serde(default)]
     #[schema(required)]
-    pub unsaved: Option<String>,
+    pub storage_error: Option<String>,
 }
 
-/// The phase says whether the chat backend answers.
+/// `BackendState` is the state of the chat backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = BackendPhase)]
-#[serde(tag = "phase", rename_all = "snake_case")]
+#[schema(as = BackendState)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum Phase {
-    /// It is coming up.
+    /// `starting`: the backend is starting.
     Starting {
-        /// `what` is what takes the time.
-        what: String,
+        /// `progress` describes the current step.
+        progress: String,
     },
-    /// It answers.
+    /// `up`: the backend is ready.
     Up,
-    /// The operator stopped it.
+    /// `stopped`: the backend was stopped on request.
     Stopped,
-    /// It is unavailable, and comes back by itself.
+    /// `reconnecting`: the backend is unavailable. Nexus reconnects by itself.
     Reconnecting {
-        /// `why` is a sentence.
-        why: String,
+        /// `cause` says why the backend is unavailable.
+        cause: String,
     },
-    /// It stays unavailable until someone does something.
+    /// `failed`: the backend is unavailable, and Nexus does not start it again until it is told to.
     Failed {
-        /// `why` is a sentence.
-        why: String,
-        /// `hint` is what to do.
+        /// `cause` says why the backend failed.
+        cause: String,
+        /// `fix` says how to fix it. Null: no fix is known.
         #[schema(required)]
-        hint: Option<String>,
+        fix: Option<String>,
     },
 }
 
 impl Phase {
     pub(crate) fn checking_for(title: &str) -> Self {
         Self::Starting {
-            what: format!("Checking for {title}"),
+            progress: format!("Checking for {title}"),
         }
     }
 
     /// Shows that a plugin is being compiled, which takes seconds, and happens once for each version of a plugin.
     pub(crate) fn compiling(plugin: &str) -> Self {
         Self::Starting {
-            what: format!("Compiling {plugin}, because this version starts for the first time"),
+            progress: format!("Compiling {plugin}, because this version starts for the first time"),
         }
     }
 }
 
-/// A missing backend is one that was wanted, and is not there or not usable.
+/// `MissingBackend` is a configured backend that cannot be used, because its program is not installed, for example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = MissingBackend)]
 pub struct Missing {
-    /// `title` is its name, for people.
+    /// `title` is the name of the backend, for people.
     #[schema(examples("opencode"))]
     pub title: String,
-    /// `hint` is what was found and how to install it.
-    pub hint: String,
-    /// `install` says whether Nexus can install it, and how that goes.
+    /// `cause` says why the backend cannot be used.
+    pub cause: String,
+    /// `fix` says how to fix it. Null: no fix is known.
+    #[schema(required)]
+    pub fix: Option<String>,
+    /// `install` says whether Nexus can install the program.
     pub install: Install,
 }
 
-/// `Install` says whether Nexus can install the missing program itself.
+/// `Install` is the state of the installation of a missing program by Nexus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "install", rename_all = "snake_case")]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum Install {
-    /// It cannot.
-    No,
-    /// It can.
-    Offered {
-        /// `label` is what the button says: `Install opencode 1.18.33`.
+    /// `unsupported`: Nexus cannot install the program.
+    Unsupported,
+    /// `available`: Nexus can install the program.
+    Available {
+        /// `label` is the label of the button: `Install opencode 1.18.33`.
         label: String,
     },
-    /// It does.
+    /// `running`: Nexus is installing the program.
     Running {
-        /// `what` is what takes the time.
-        what: String,
+        /// `progress` describes the current step.
+        progress: String,
     },
-    /// It tried, and can try again.
+    /// `failed`: the installation failed. It can be tried again.
     Failed {
-        /// `why` is a sentence.
-        why: String,
-        /// `label` is what the button says.
+        /// `cause` says why the installation failed.
+        cause: String,
+        /// `label` is the label of the button.
         label: String,
     },
 }

@@ -1,7 +1,7 @@
 //! Which backend is shown: the configured one where its program is there, otherwise the example, until it is.
 
 use crate::backend_status::{Missing, Phase};
-use crate::commands::{self, Commanded, Pause};
+use crate::commands::{self, Pause, QueuedCommand};
 use crate::event_pump::EventPump;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
@@ -27,7 +27,7 @@ pub(crate) struct BackendTask {
 
 impl BackendTask {
     /// Serves and carries out commands until the service is gone.
-    pub(crate) async fn run(self, mut commands: mpsc::Receiver<Commanded>) {
+    pub(crate) async fn run(self, mut commands: mpsc::Receiver<QueuedCommand>) {
         let shared = &*self.shared;
         loop {
             let (command, done, pause) = {
@@ -62,13 +62,13 @@ impl BackendTask {
                 Ok(unavailable) => self.run_fallback(self.problem(unavailable)).await,
                 Err(failure) if failure.permanent => {
                     self.shared.phase(Phase::Failed {
-                        why: failure.message,
-                        hint: failure.hint,
+                        cause: failure.cause,
+                        fix: failure.fix,
                     });
                     self.changed(FAILED_LOOK).await;
                 }
                 Err(failure) => {
-                    self.shared.phase(Phase::Reconnecting { why: failure.message });
+                    self.shared.phase(Phase::Reconnecting { cause: failure.cause });
                     self.changed(limits::BACKEND_CHECK).await;
                 }
             }
@@ -90,14 +90,14 @@ impl BackendTask {
         drop(pump);
         let Some(failure) = failure else {
             self.shared.phase(Phase::Reconnecting {
-                why: "the plugin ended its connection".to_owned(),
+                cause: "the plugin ended its connection".to_owned(),
             });
             self.changed(limits::BACKEND_CHECK).await;
             return;
         };
         self.shared.phase(Phase::Failed {
-            why: failure.message,
-            hint: failure.hint,
+            cause: failure.cause,
+            fix: failure.fix,
         });
         // Trying again helps only once something is another than it was.
         loop {
@@ -125,8 +125,8 @@ impl BackendTask {
             loop {
                 if let Err(failure) = fallback.running().await {
                     self.shared.phase(Phase::Failed {
-                        why: failure.message,
-                        hint: failure.hint,
+                        cause: failure.cause,
+                        fix: failure.fix,
                     });
                 } else {
                     // Only a running instance has said that it is an example.
@@ -134,8 +134,8 @@ impl BackendTask {
                     let mut pump = EventPump::new(Arc::clone(&self.shared), fallback.clone());
                     if let Some(failure) = pump.run().await {
                         self.shared.phase(Phase::Failed {
-                            why: failure.message,
-                            hint: failure.hint,
+                            cause: failure.cause,
+                            fix: failure.fix,
                         });
                     }
                 }
@@ -154,24 +154,25 @@ impl BackendTask {
     fn miss(&self, problem: &Problem) {
         let shared = &self.shared;
         let title = shared.primary().backend.title();
-        let fix = problem.fix.as_deref().map(|fix| shared.with_file(fix));
-        let mut why = sentence(&problem.why, None);
-        let hint = sentence(&why, fix.as_deref());
+        let fix = problem.fix.as_deref().map(|fix| shared.complete(fix));
+        let mut cause = sentence(&problem.cause, None);
+        let found = cause.clone();
         if let Some(fallback) = &self.fallback {
-            let until = if why.contains("is not installed") {
+            let until = if cause.contains("is not installed") {
                 "it is installed"
             } else {
                 "it can be used"
             };
-            why.push_str(&format!(" Until {until}, {} answers.", fallback.plugin));
+            cause.push_str(&format!(" Until {until}, {} answers.", fallback.plugin));
         }
-        let said = sentence(&why, fix.as_deref());
+        let said = sentence(&cause, fix.as_deref());
         let changed = shared.status.send_if_modified(|status| {
             let known = status.missing.as_ref();
-            let changed = known.is_none_or(|known| known.title != title || known.hint != hint);
+            let changed = known.is_none_or(|known| known.title != title || known.cause != found || known.fix != fix);
             status.missing = Some(Missing {
                 title,
-                hint,
+                cause: found,
+                fix,
                 install: shared.install(),
             });
             changed
@@ -184,15 +185,15 @@ impl BackendTask {
     /// Shows that there is nothing to run: neither the program nor a fallback.
     fn absent(&self, problem: Problem) {
         self.shared.phase(Phase::Failed {
-            why: problem.why,
-            hint: problem.fix,
+            cause: problem.cause,
+            fix: problem.fix,
         });
     }
 
     fn problem(&self, unavailable: Availability) -> Problem {
         let title = self.shared.primary().backend.title();
         Problem::of(unavailable, &title).unwrap_or_else(|| Problem {
-            why: format!("{title} cannot be used."),
+            cause: format!("{title} cannot be used."),
             fix: None,
         })
     }
@@ -205,8 +206,8 @@ impl BackendTask {
                 Ok(Availability::Ready(_)) => return,
                 Ok(unavailable) => self.problem(unavailable),
                 Err(failure) => Problem {
-                    why: failure.message,
-                    fix: failure.hint,
+                    cause: failure.cause,
+                    fix: failure.fix,
                 },
             };
             self.miss(&problem);
@@ -219,10 +220,10 @@ impl BackendTask {
     async fn check_availability(&self) -> Result<Availability, Failure> {
         let primary = self.shared.primary();
         primary.running().await?;
-        let temporary = |message| Failure {
+        let temporary = |cause| Failure {
             at: self.shared.clock.now(),
-            message,
-            hint: None,
+            cause,
+            fix: None,
             permanent: false,
         };
         primary

@@ -8,7 +8,7 @@ use crate::error::ChatError;
 use crate::journal_writes::settle_all;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::chat::SessionId;
 use nexus_model::limits;
 use nexus_model::trouble::{Problem, sentence};
@@ -23,15 +23,15 @@ pub(crate) enum Command {
     Swap(NamedBackend),
 }
 
-/// `Commanded` is a command, and who waits for it to be done.
-pub(crate) type Commanded = (Command, oneshot::Sender<Result<(), ChatError>>);
+/// `QueuedCommand` is a command, and who waits for it to be done.
+pub(crate) type QueuedCommand = (Command, oneshot::Sender<Result<(), ChatError>>);
 
-/// `Commander` gives commands to the backend's task.
+/// `CommandSender` gives commands to the backend's task.
 #[derive(Clone)]
-pub(crate) struct Commander(mpsc::Sender<Commanded>);
+pub(crate) struct CommandSender(mpsc::Sender<QueuedCommand>);
 
-impl Commander {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Commanded>) {
+impl CommandSender {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<QueuedCommand>) {
         let (sender, receiver) = mpsc::channel(1);
         (Self(sender), receiver)
     }
@@ -45,8 +45,8 @@ impl Commander {
     }
 }
 
-/// `LOOK` is the pause between two looks whether turns still run.
-const LOOK: Duration = Duration::from_millis(100);
+/// `POLL_INTERVAL` is the pause between two looks whether turns still run.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// `Pause` pauses prompts for as long as it lives.
 pub(crate) struct Pause<'a>(&'a Shared);
@@ -61,14 +61,16 @@ impl<'a> Pause<'a> {
         };
         let limit = limits::CHAT_DRAIN.as_secs();
         let pending = format!("The backend {what} when no answer is running, in {limit} s at the latest.");
-        shared.status.send_modify(|status| status.pending = Some(pending));
+        shared
+            .status
+            .send_modify(|status| status.pending_action = Some(pending));
         Self(shared)
     }
 }
 
 impl Drop for Pause<'_> {
     fn drop(&mut self) {
-        self.0.status.send_modify(|status| status.pending = None);
+        self.0.status.send_modify(|status| status.pending_action = None);
         self.0.paused.send_replace(false);
     }
 }
@@ -78,7 +80,7 @@ pub(crate) async fn quiet(shared: &Shared) {
     let running = || running(shared).next().is_some();
     let _ = tokio::time::timeout(limits::CHAT_DRAIN, async {
         while running() {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     })
     .await;
@@ -113,7 +115,7 @@ pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, c
     }
     match command {
         Command::Start | Command::Restart => {
-            shared.note(Tone::Busy, &format!("{title} is restarting"));
+            shared.note(Severity::Warning, &format!("{title} is restarting"));
             false
         }
         Command::Swap(next) => {
@@ -124,11 +126,11 @@ pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, c
             };
             let plugin = next.plugin.clone();
             shared.set_primary(next);
-            shared.note_of(&plugin, Tone::Good, &format!("{plugin} {what}"));
+            shared.note_of(&plugin, Severity::Ok, &format!("{plugin} {what}"));
             false
         }
         Command::Stop => {
-            shared.note(Tone::Off, &format!("{title} was stopped"));
+            shared.note(Severity::Inactive, &format!("{title} was stopped"));
             shared.phase(Phase::Stopped);
             true
         }
@@ -137,24 +139,24 @@ pub(crate) async fn carry_out(shared: &Shared, stop_processes: &StopProcesses, c
 
 /// Checks that the program of the next backend is there: none is stopped for one that cannot run.
 async fn check_available(shared: &Shared, next: &NamedBackend) -> Result<(), ChatError> {
-    let refused = |why: &str, fix: Option<String>| {
+    let refused = |cause: &str, fix: Option<String>| {
         let (plugin, current) = (&next.plugin, shared.primary().plugin);
         let cannot = if *plugin == current {
             "cannot run with its new settings".to_owned()
         } else {
             format!("cannot replace {current}")
         };
-        let why = format!("{plugin} {cannot}: {} Nothing has changed.", sentence(why, None));
-        let fix = fix.map(|fix| shared.with_file(&fix));
-        ChatError::Refused(sentence(&why, fix.as_deref()))
+        let cause = format!("{plugin} {cannot}: {} Nothing has changed.", sentence(cause, None));
+        let fix = fix.map(|fix| shared.complete(&fix));
+        ChatError::Refused(sentence(&cause, fix.as_deref()))
     };
     next.running()
         .await
-        .map_err(|failure| refused(&failure.message, failure.hint))?;
+        .map_err(|failure| refused(&failure.cause, failure.fix))?;
     let refusal = match next.backend.check_availability().await {
         Ok(availability) => match Problem::of(availability, &next.backend.title()) {
             None => return Ok(()),
-            Some(problem) => refused(&problem.why, problem.fix),
+            Some(problem) => refused(&problem.cause, problem.fix),
         },
         Err(error) => refused(&error.to_string(), None),
     };
@@ -163,7 +165,7 @@ async fn check_available(shared: &Shared, next: &NamedBackend) -> Result<(), Cha
 }
 
 /// Waits, while the backend is stopped, for a command that starts one: a start, or a swap to another plugin.
-pub(crate) async fn wait_for_start(shared: &Shared, commands: &mut mpsc::Receiver<Commanded>) {
+pub(crate) async fn wait_for_start(shared: &Shared, commands: &mut mpsc::Receiver<QueuedCommand>) {
     while let Some((command, done)) = commands.recv().await {
         let answer = match command {
             Command::Stop => Ok(()),

@@ -26,7 +26,7 @@ pub struct Dependencies {
     pub config: resolved::Chat,
     /// `config_file` is the configuration's file, where there is one: hints with lines to paste name it.
     pub config_file: Option<PathBuf>,
-    /// `data_dir` is where the backend's program is installed to, on request.
+    /// `data_dir` is where the backend's program is installed to, on request, and what commands in texts name.
     pub data_dir: PathBuf,
     /// `path` is `PATH`: where the program that installs it, npm, is looked for.
     pub path: Option<OsString>,

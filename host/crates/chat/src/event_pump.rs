@@ -170,7 +170,7 @@ impl EventPump {
             self.write(std::mem::take(&mut ready)).await;
             match event {
                 BackendEvent::Event(_) => {}
-                BackendEvent::Starting(what) => self.shared.phase(Phase::Starting { what }),
+                BackendEvent::Starting(progress) => self.shared.phase(Phase::Starting { progress }),
                 BackendEvent::Opened(connection) => self.opened(connection).await,
                 BackendEvent::Closed(failure) => {
                     self.closed().await;
@@ -178,7 +178,7 @@ impl EventPump {
                         settle_all(&self.shared, &self.journal, &self.plugin).await;
                         return Some(failure);
                     }
-                    self.shared.phase(Phase::Reconnecting { why: failure.message });
+                    self.shared.phase(Phase::Reconnecting { cause: failure.cause });
                 }
             }
         }
@@ -209,7 +209,7 @@ impl EventPump {
                 session = event.session,
                 owner = listed.backend,
                 plugin = self.plugin,
-                "dropped an event for a conversation of another plugin"
+                "dropped an event for a session of another plugin"
             );
             return None;
         }
@@ -313,7 +313,7 @@ impl EventPump {
         self.jobs.spawn(async move {
             let listed = backend.sessions(limits::LISTED_SESSIONS).await;
             Done::Listed(listed.unwrap_or_else(|error| {
-                tracing::warn!(%error, "cannot list the conversations of the backend");
+                tracing::warn!(%error, "cannot list the sessions of the backend");
                 Vec::new()
             }))
         });
@@ -400,7 +400,7 @@ impl EventPump {
             // It was deleted, here or elsewhere: what was still said of it is of no use to anybody.
             Err(NoSnapshot::Backend(CallError::NotFound(_))) => self.settle(&session).await,
             Err(NoSnapshot::Backend(error)) => {
-                tracing::warn!(session, %error, "cannot read a conversation from the backend");
+                tracing::warn!(session, %error, "cannot read a session from the backend");
                 if known {
                     self.live(&session);
                     self.settle(&session).await;
@@ -450,7 +450,7 @@ impl EventPump {
             tracing::warn!(
                 session,
                 got = snapshot.info.id,
-                "the backend answered with another conversation"
+                "the backend answered with another session"
             );
             return self.settle(session).await;
         }
@@ -553,7 +553,7 @@ impl EventPump {
     /// Takes nothing more of a session whose record cannot be read or written.
     fn damaged(&mut self, session: &str, error: &StoreError) {
         if *error != StoreError::Closed && self.damaged.insert(session.to_owned()) {
-            tracing::error!(session, %error, "cannot keep a conversation up to date");
+            tracing::error!(session, %error, "cannot keep a session up to date");
         }
         if let Some(SyncState::Pending(events, _)) = self.sessions.remove(session) {
             self.waiting -= events.iter().map(weight).sum::<usize>();

@@ -11,13 +11,14 @@ use futures::future::BoxFuture;
 use nexus_model::chat::{Event, Turn};
 use nexus_model::plugin::Availability;
 use nexus_model::time::ManualClock;
-use nexus_plugin_traits::{BackendEvent, ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
+use nexus_plugin_traits::{BackendEvent, ChatBackend, NotLoaded, PluginLoader, StatusSender, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
 use nexus_store::activity_log::ActivityLog;
 use nexus_store::{Durability, Store, StoreError};
 use nexus_testkit::FakeChat;
 use nexus_testkit::fake_chat::{EventStreams, event, opened, session_info, session_snapshot};
+use nexus_testkit::wait;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,7 +77,7 @@ impl TestJournal {
         self.disk_is_full(true);
         let turn = Turn::Retrying {
             attempt: 9,
-            message: String::new(),
+            cause: String::new(),
             next_at: None,
         };
         at_once(self.journal.append(session, vec![Event::Turn { turn }])).unwrap_err();
@@ -106,13 +107,17 @@ impl TestJournal {
 
 /// The chat backends that can be loaded, by the name of their plugin.
 #[derive(Default)]
-pub(crate) struct Shelf {
+pub(crate) struct FakeLoader {
     pub(crate) backends: Mutex<BTreeMap<String, Arc<FakeChat>>>,
     pub(crate) compiling: watch::Sender<Vec<String>>,
 }
 
-impl PluginLoader for Shelf {
-    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
+impl PluginLoader for FakeLoader {
+    fn load_chat<'a>(
+        &'a self,
+        plugin: &'a str,
+        _: StatusSender,
+    ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         let found = self.backends.lock().unwrap().get(plugin).cloned();
         let loaded = found.ok_or_else(|| NotLoaded::Unavailable(format!("{plugin} cannot be loaded")));
         Box::pin(async move { loaded.map(|backend| backend as Arc<dyn ChatBackend>) })
@@ -121,7 +126,7 @@ impl PluginLoader for Shelf {
         &'a self,
         _: &'a str,
         _: &'a str,
-        _: ShownIn,
+        _: StatusSender,
     ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         unreachable!("the chat loads no tunnel")
     }
@@ -138,7 +143,7 @@ pub(crate) struct Rig {
     pub(crate) journal: TestJournal,
     pub(crate) echo: Arc<FakeChat>,
     pub(crate) echo_streams: EventStreams,
-    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) shelf: Arc<FakeLoader>,
     pub(crate) plugins: Plugins,
     /// Plugins whose processes were stopped.
     pub(crate) stopped: Arc<Mutex<Vec<String>>>,
@@ -156,7 +161,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
     };
     let dir = tempfile::tempdir().unwrap();
     let config = nexus_testkit::config(dir.path(), "");
-    let shelf = Arc::<Shelf>::default();
+    let shelf = Arc::<FakeLoader>::default();
     let plugins = Plugins {
         catalog: Arc::new(Catalog::new(&config)),
         statuses: Arc::new(PluginStatuses::new(
@@ -166,7 +171,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
         )),
         overrides: Arc::new(PluginOverrides::new(journal.store.clone(), &config)),
         progress: Arc::new(LoadProgress::new(shelf.compiling())),
-        loader: Arc::<Shelf>::clone(&shelf),
+        loader: Arc::<FakeLoader>::clone(&shelf),
     };
     let service = ChatService::spawn(
         named("chat-opencode", &backend),
@@ -212,12 +217,16 @@ pub(crate) async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// The stream that the service opens next at a backend.
+pub(crate) async fn next_stream(streams: &mut EventStreams) -> mpsc::Sender<BackendEvent> {
+    wait::within("the events of the backend are asked for", streams.recv())
+        .await
+        .unwrap()
+}
+
 impl Rig {
     pub(crate) async fn stream(&mut self) -> mpsc::Sender<BackendEvent> {
-        tokio::time::timeout(Duration::from_secs(60), self.streams.recv())
-            .await
-            .expect("a stream")
-            .unwrap()
+        next_stream(&mut self.streams).await
     }
     /// Up, with session `s`.
     pub(crate) async fn up(&mut self) -> mpsc::Sender<BackendEvent> {

@@ -3,7 +3,7 @@
 
 use crate::journal::Journal;
 use crate::pending_prompts;
-use crate::prompt_messages::leave_all;
+use crate::prompt_messages::return_all;
 use crate::shared::Shared;
 use nexus_model::chat::{BackendConnection, Event, SessionEvent};
 use nexus_model::limits;
@@ -59,7 +59,7 @@ async fn settle_each(shared: &Shared, journal: &Journal, plugin: &str) {
             if let Err(error) = insist(|| journal.settle(&session, &nothing)).await {
                 tracing::error!(session, %error, "cannot mark an interrupted answer");
             }
-            leave_all(shared, &session, "The previous answer was interrupted.").await;
+            return_all(shared, &session, "The previous answer was interrupted.").await;
         }
     }
 }
@@ -70,9 +70,9 @@ pub(crate) async fn insist<T, F: Future<Output = Result<T, StoreError>>>(job: im
     let mut said = false;
     loop {
         match job().await {
-            Err(StoreError::ReadOnly(why)) => {
+            Err(StoreError::ReadOnly(cause)) => {
                 if !std::mem::replace(&mut said, true) {
-                    tracing::error!(why, "the conversation is paused until it can be saved again");
+                    tracing::error!(cause, "the session is paused until it can be saved again");
                 }
                 tokio::time::sleep(JOURNAL_RETRY).await;
             }

@@ -1,6 +1,6 @@
 //! Chat: one backend, its events in the journal, and what people ask of it.
 //!
-//! [`journal::Journal`] is the host's own record of every conversation. [`ChatService`] keeps it up to date with one chat
+//! [`journal::Journal`] is the host's own record of every session. [`ChatService`] keeps it up to date with one chat
 //! backend, and does what the page, the API and the operator ask for. Sessions of a backend that is not running stay in the
 //! journal: they can be read and deleted, and are continued when their backend is back.
 //!
@@ -41,7 +41,7 @@ pub use service::ChatService;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod hello {
+mod smoke_test {
     use crate::fakes::{rig, settle};
     use nexus_model::chat::{Admission, Event, Turn};
     use nexus_testkit::fake_chat::event;

@@ -27,10 +27,10 @@ impl NamedBackend {
             .wait_for(|s| matches!(s.state, PluginState::Running | PluginState::Failed { .. }))
             .await
             .map(|status| status.clone());
-        let gone = |message: String| Failure {
+        let gone = |cause: String| Failure {
             at: 0,
-            message,
-            hint: None,
+            cause,
+            fix: None,
             permanent: true,
         };
         match settled {

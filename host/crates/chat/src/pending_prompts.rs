@@ -99,7 +99,8 @@ pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut 
         let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
         if !pending.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
             message.waiting = Some(Waiting::Owner {
-                reason: "Nexus stopped before this message was sent.".to_owned(),
+                cause: "Nexus stopped before this message was sent.".to_owned(),
+                fix: None,
             });
         }
         let at = snapshot

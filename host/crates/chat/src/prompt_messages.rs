@@ -5,6 +5,7 @@ use crate::pending_prompts::{self, is_pending};
 use crate::shared::Shared;
 use nexus_model::chat::{Event, Message, Waiting};
 use nexus_model::time::Millis;
+use nexus_model::trouble::cause_and_fix;
 use nexus_plugin_traits::Prompt;
 use nexus_store::StoreError;
 
@@ -57,31 +58,32 @@ fn first_words(text: &str) -> String {
 }
 
 /// Says on the message whether the backend has the prompt.
-pub(crate) async fn mark(shared: &Shared, session: &str, prompt: &Prompt, arrived: Result<(), String>) {
+pub(crate) async fn set_delivery(shared: &Shared, session: &str, prompt: &Prompt, arrived: Result<(), String>) {
     let now = shared.clock.now();
     change(shared, session, &prompt.client_id, |message| {
         message.waiting = None;
         match arrived {
             Ok(()) => (message.completed_at, message.error) = (Some(now), None),
-            Err(why) => message.error = Some(format!("It is unknown whether the backend has this message. {why}")),
+            Err(cause) => message.error = Some(format!("It is unknown whether the backend has this message. {cause}")),
         }
     })
     .await;
 }
 
 /// Leaves a prompt to its owner, who sends it again or takes it back.
-pub(crate) async fn leave(shared: &Shared, session: &str, client_id: &str, reason: &str) {
-    let reason = reason.to_owned();
+pub(crate) async fn return_to_owner(shared: &Shared, session: &str, client_id: &str, text: &str) {
+    let (cause, fix) = cause_and_fix(text);
+    let (cause, fix) = (cause.to_owned(), fix.map(str::to_owned));
     change(shared, session, client_id, |message| {
-        message.waiting = Some(Waiting::Owner { reason });
+        message.waiting = Some(Waiting::Owner { cause, fix });
     })
     .await;
 }
 
 /// Leaves all prompts that wait for a turn to their owner.
-pub(crate) async fn leave_all(shared: &Shared, session: &str, reason: &str) {
+pub(crate) async fn return_all(shared: &Shared, session: &str, cause: &str) {
     for waiting in shared.queue.drain(session) {
-        leave(shared, session, &waiting.client_id, reason).await;
+        return_to_owner(shared, session, &waiting.client_id, cause).await;
     }
 }
 

@@ -9,13 +9,13 @@ use crate::backend_status::Phase;
 use crate::error::ChatError;
 use crate::journal::SessionState;
 use crate::pending_prompts::{is_pending, message_id};
-use crate::prompt_messages::{leave, leave_all, log, mark, show, waiting, withdraw};
+use crate::prompt_messages::{log, return_all, return_to_owner, set_delivery, show, waiting, withdraw};
 use crate::shared::Shared;
 use futures::future::BoxFuture;
 use nexus_model::chat::{Admission, Content, Event, MessageId, Role, SessionId, Turn, Waiting, is_client_id};
 use nexus_model::digest::{hex, sha256};
-use nexus_model::limits;
 use nexus_model::time::Millis;
+use nexus_model::{backoff, limits};
 use nexus_plugin_traits::{CallError, Prompt};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ pub(crate) async fn run(
     }
     if let Err(error) = shared.target(&session) {
         if context.kept {
-            leave(&shared, &session, &prompt.client_id, &error.to_string()).await;
+            return_to_owner(&shared, &session, &prompt.client_id, &error.to_string()).await;
         }
         return Err(error);
     }
@@ -150,7 +150,7 @@ async fn hand_over(
 ) -> Result<Admission, ChatError> {
     let token = shared.queue.expect(session);
     if let Err(error) = show(shared, session, prompt, context.earliest, Waiting::Backend).await {
-        shared.queue.met(session, Some(token));
+        shared.queue.turn_started(session, Some(token));
         return Err(error);
     }
     let admission = ask(shared, session, prompt).await;
@@ -162,24 +162,24 @@ async fn hand_over(
             context.answers,
         ));
     } else {
-        shared.queue.met(session, Some(token));
+        shared.queue.turn_started(session, Some(token));
     }
-    let reason = match &admission {
+    let cause = match &admission {
         Ok(Admission::Admitted | Admission::Duplicate) => {
-            mark(shared, session, prompt, Ok(())).await;
+            set_delivery(shared, session, prompt, Ok(())).await;
             return admission;
         }
-        Ok(Admission::Unknown(why)) | Err(ChatError::Unconfirmed(why)) => {
-            mark(shared, session, prompt, Err(why.clone())).await;
+        Ok(Admission::Unknown(cause)) | Err(ChatError::Unconfirmed(cause)) => {
+            set_delivery(shared, session, prompt, Err(cause.clone())).await;
             return admission;
         }
-        Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => why.clone(),
+        Ok(Admission::Refused(cause) | Admission::ConsentNeeded { text: cause, .. }) => cause.clone(),
         Err(error) => error.to_string(),
     };
     if context.kept {
-        leave(shared, session, &prompt.client_id, &reason).await;
-        let reason = "The previous message was not sent.";
-        leave_all(shared, session, reason).await;
+        return_to_owner(shared, session, &prompt.client_id, &cause).await;
+        let cause = "The previous message was not sent.";
+        return_all(shared, session, cause).await;
     } else {
         withdraw(shared, session, &prompt.client_id).await;
     }
@@ -220,7 +220,7 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
             Err(error) => return Err(error),
         };
         let lost = match backend.prompt(&info, prompt.clone()).await {
-            Ok(Admission::Unknown(why)) => why,
+            Ok(Admission::Unknown(cause)) => cause,
             Ok(admission) => return Ok(admission),
             Err(error @ CallError::Crashed(_)) => {
                 crashes += 1;
@@ -239,8 +239,12 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
         if tries >= TRIES {
             return Ok(Admission::Unknown(lost));
         }
-        tracing::info!(session, why = lost, "checking again whether the backend has the prompt");
-        tokio::time::sleep(FIRST_PAUSE * 2u32.pow(tries - 1)).await;
+        tracing::info!(
+            session,
+            cause = lost,
+            "checking again whether the backend has the prompt"
+        );
+        tokio::time::sleep(backoff::pause(FIRST_PAUSE, limits::RESTART_MAX, tries)).await;
         wait_until_open(shared).await;
     }
 }
@@ -266,7 +270,7 @@ async fn wait_until_open(shared: &Shared) {
 pub(crate) fn turned(shared: &Arc<Shared>, session: &str, turn: &Turn) {
     match turn {
         Turn::Running | Turn::Retrying { .. } => {
-            shared.queue.met(session, None);
+            shared.queue.turn_started(session, None);
         }
         Turn::Idle | Turn::Interrupted if shared.queue.busy(session) => {
             tokio::spawn(advance(Arc::clone(shared), session.to_owned()));
@@ -284,8 +288,8 @@ fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'static, ()> {
         match turn {
             Turn::Running | Turn::Retrying { .. } => {}
             Turn::Interrupted => {
-                let reason = "The previous answer was interrupted.";
-                leave_all(&shared, &session, reason).await;
+                let cause = "The previous answer was interrupted.";
+                return_all(&shared, &session, cause).await;
             }
             Turn::Idle => {
                 if let Some(prompt) = shared.queue.next(&session) {
@@ -300,7 +304,7 @@ fn advance(shared: Arc<Shared>, session: SessionId) -> BoxFuture<'static, ()> {
 /// Says so where the turn of a prompt that was handed over does not begin. `before` are the answers that were there.
 async fn expect_turn(shared: Arc<Shared>, session: String, token: u64, before: HashSet<MessageId>) {
     tokio::time::sleep(limits::UNANSWERED).await;
-    if !shared.queue.met(&session, Some(token)) {
+    if !shared.queue.turn_started(&session, Some(token)) {
         return;
     }
     let begun = |state: &SessionState| {
@@ -321,8 +325,8 @@ async fn expect_turn(shared: Arc<Shared>, session: String, token: u64, before: H
     tracing::warn!(session, "{text}");
     let error = Event::Error { message: None, text };
     log(shared.journal.append(&session, vec![error]).await);
-    let reason = "The previous message was not answered.";
-    leave_all(&shared, &session, reason).await;
+    let cause = "The previous message was not answered.";
+    return_all(&shared, &session, cause).await;
 }
 
 /// `continue_id` is the client id of the prompt that continues a message: the same for the same interrupted message.

@@ -86,13 +86,13 @@ impl Queue {
     }
 
     /// Notes that the turn began, or will not. True: it was still expected.
-    pub(crate) fn met(&self, session: &str, token: Option<u64>) -> bool {
+    pub(crate) fn turn_started(&self, session: &str, token: Option<u64>) -> bool {
         self.change(session, |line| {
-            let met = line.expected.is_some() && (token.is_none() || line.expected == token);
-            if met {
+            let turn_started = line.expected.is_some() && (token.is_none() || line.expected == token);
+            if turn_started {
                 line.expected = None;
             }
-            met
+            turn_started
         })
         .unwrap_or(false)
     }

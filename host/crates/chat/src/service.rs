@@ -3,7 +3,7 @@
 use crate::agent_install::Installer;
 use crate::backend_status::{BackendStatus, Phase};
 use crate::backend_task::BackendTask;
-use crate::commands::{Command, Commander};
+use crate::commands::{Command, CommandSender};
 use crate::dependencies::Dependencies;
 use crate::error::ChatError;
 use crate::named_backend::NamedBackend;
@@ -23,7 +23,7 @@ const EXAMPLE: &str = "chat-echo";
 pub struct ChatService {
     pub(crate) shared: Arc<Shared>,
     plugins: Plugins,
-    commander: Commander,
+    commander: CommandSender,
     swaps: Swaps,
     config: resolved::Chat,
     installer: Installer,
@@ -50,7 +50,7 @@ impl ChatService {
         let primary = late(&plugin);
         let fallback = match parts.config.fallback.as_deref() {
             Some(name) if name == plugin => {
-                plugins.progress.one_less();
+                plugins.progress.mark_skipped();
                 None
             }
             fallback => fallback.map(late),
@@ -70,7 +70,7 @@ impl ChatService {
         let stop_processes = Arc::clone(&parts.stop_processes);
         let install = installer.offered(&primary.plugin);
         let shared = Arc::new(Shared::new(primary, parts, install));
-        let (commander, commands) = Commander::new();
+        let (commander, commands) = CommandSender::new();
         let task = BackendTask {
             shared: Arc::clone(&shared),
             fallback: fallback.clone(),

@@ -1,9 +1,9 @@
-//! What people do with conversations.
+//! What people do with sessions.
 
 use crate::backend_status::Phase;
 use crate::error::ChatError;
 use crate::journal::{SessionState, Subscription};
-use crate::prompt_messages::leave_all;
+use crate::prompt_messages::return_all;
 use crate::prompts;
 use crate::service::ChatService;
 use crate::shared::Wake;
@@ -44,14 +44,14 @@ impl ChatService {
                 let backend = self.shared.status.borrow();
                 return Err(match &backend.phase {
                     Phase::Starting { .. } | Phase::Reconnecting { .. } => ChatError::Unavailable(format!(
-                        "{} is not ready yet, so it is unknown whether it has this conversation.",
+                        "{} is not ready yet, so it is unknown whether it has this chat.",
                         backend.title
                     )),
                     _ => no_such(),
                 });
             }
         } else if journal.look(session, |state| state.messages.is_empty()).await == Ok(true) {
-            // Nobody has opened it before: an empty conversation would be a wrong answer.
+            // Nobody has opened it before: an empty session would be a wrong answer.
             let _ = tokio::time::timeout(limits::FIRST_READING, read).await;
         }
         Ok(journal.subscribe(session, from).await?)
@@ -103,9 +103,9 @@ impl ChatService {
             Ok(match admission {
                 Admission::ConsentNeeded { id, text } => Admission::ConsentNeeded {
                     id,
-                    text: shared.with_file(&text),
+                    text: shared.complete(&text),
                 },
-                Admission::Refused(why) => Admission::Refused(shared.with_file(&why)),
+                Admission::Refused(cause) => Admission::Refused(shared.complete(&cause)),
                 other => other,
             })
         }
@@ -132,9 +132,7 @@ impl ChatService {
             return Ok(Admission::Duplicate);
         }
         if !interrupted {
-            return Err(ChatError::Refused(
-                "No answer of this conversation was interrupted.".to_owned(),
-            ));
+            return Err(ChatError::Refused("No answer of this chat was interrupted.".to_owned()));
         }
         let prompt = Prompt {
             client_id: prompts::continue_id(&last.unwrap_or_default()),
@@ -151,8 +149,8 @@ impl ChatService {
     /// As [`Self::prompt`].
     pub async fn cancel(&self, session: &str) -> Result<(), ChatError> {
         let (backend, info) = self.shared.target(session)?;
-        let reason = "The previous answer was stopped.";
-        leave_all(&self.shared, session, reason).await;
+        let cause = "The previous answer was stopped.";
+        return_all(&self.shared, session, cause).await;
         Ok(backend.cancel(&info).await?)
     }
 
@@ -275,5 +273,5 @@ impl ChatService {
 }
 
 fn no_such() -> ChatError {
-    ChatError::NotFound("There is no such conversation.".to_owned())
+    ChatError::NotFound("This chat does not exist.".to_owned())
 }

@@ -7,8 +7,8 @@ use crate::journal::{Journal, Listed};
 use crate::named_backend::NamedBackend;
 use crate::pending_prompts::PendingPrompts;
 use crate::queue::Queue;
-use nexus_config::with_file;
-use nexus_model::activity::Tone;
+use nexus_config::{with_file, with_place};
+use nexus_model::activity::Severity;
 use nexus_model::chat::{SessionId, SessionInfo};
 use nexus_model::limits;
 use nexus_model::plugin::PluginState;
@@ -69,6 +69,7 @@ pub(crate) struct Shared {
     /// `compiling` are the names of the plugins that are being compiled.
     compiling: watch::Receiver<Vec<String>>,
     config_file: Option<PathBuf>,
+    data_dir: PathBuf,
     /// `install` says whether the backend's program can be installed, and how that goes.
     install: Mutex<Install>,
 }
@@ -86,9 +87,9 @@ impl Shared {
             rules: None,
             example: primary.backend.is_example(),
             phase: Phase::checking_for(&primary.backend.title()),
-            pending: None,
+            pending_action: None,
             missing: None,
-            unsaved: None,
+            storage_error: None,
         };
         let shared = Self {
             primary: Mutex::new(primary),
@@ -106,6 +107,7 @@ impl Shared {
             prompt_locks: Mutex::default(),
             compiling: parts.plugins.loader.compiling(),
             config_file: parts.config_file,
+            data_dir: parts.data_dir,
             install: Mutex::new(install),
         };
         shared.look_around();
@@ -126,9 +128,9 @@ impl Shared {
     }
 
     fn look_around(&self) {
-        let unsaved = match &*self.journal.health().borrow() {
+        let storage_error = match &*self.journal.health().borrow() {
             Health::Writable => None,
-            Health::ReadOnly { why } => Some(sentence(why, None)),
+            Health::ReadOnly { cause } => Some(sentence(cause, None)),
         };
         self.status.send_if_modified(|status| {
             let compiling = Phase::compiling(&status.plugin);
@@ -138,8 +140,8 @@ impl Shared {
                 phase => phase.clone(),
             };
             let phase = self.described(&status.plugin, phase);
-            let changed = status.phase != phase || status.unsaved != unsaved;
-            (status.phase, status.unsaved) = (phase, unsaved);
+            let changed = status.phase != phase || status.storage_error != storage_error;
+            (status.phase, status.storage_error) = (phase, storage_error);
             changed
         });
     }
@@ -151,17 +153,19 @@ impl Shared {
             Phase::Starting { .. } if self.compiling.borrow().iter().any(|name| name == plugin) => {
                 Phase::compiling(plugin)
             }
-            Phase::Failed { why, hint } => Phase::Failed {
-                why: sentence(&why, None),
-                hint: hint.map(|hint| self.with_file(&hint)),
+            Phase::Failed { cause, fix } => Phase::Failed {
+                cause: sentence(&cause, None),
+                fix: fix.map(|fix| self.complete(&fix)),
             },
             phase => phase,
         }
     }
 
-    /// `with_file` is the text, with the configuration's file where it has lines to paste.
-    pub(crate) fn with_file(&self, text: &str) -> String {
-        with_file(text, self.config_file.as_deref())
+    /// `complete` is the text, with the configuration's file where it has lines to paste, and with commands that reach this
+    /// Nexus.
+    pub(crate) fn complete(&self, text: &str) -> String {
+        let file = self.config_file.as_deref();
+        with_place(&with_file(text, file), file, Some(&self.data_dir))
     }
 
     /// `prompt_lock` lets the same prompt, sent twice at once, be asked for one after the other.
@@ -238,15 +242,15 @@ impl Shared {
     }
 
     /// What happens to the backend that is shown: the primary, or its fallback.
-    pub(crate) fn note(&self, tone: Tone, text: &str) {
+    pub(crate) fn note(&self, severity: Severity, text: &str) {
         let plugin = self.status.borrow().plugin.clone();
-        self.note_of(&plugin, tone, text);
+        self.note_of(&plugin, severity, text);
     }
 
     /// What happens to a backend.
-    pub(crate) fn note_of(&self, plugin: &str, tone: Tone, text: &str) {
+    pub(crate) fn note_of(&self, plugin: &str, severity: Severity, text: &str) {
         tracing::info!(plugin, "{text}");
-        self.activity.note("chat", tone, text);
+        self.activity.note("chat", severity, text);
     }
 
     pub(crate) fn listed(&self, session: &str) -> Option<Listed> {
@@ -291,15 +295,15 @@ impl Shared {
             changed
         });
         match happened {
-            Some((title, Phase::Reconnecting { why })) => {
-                self.note(Tone::Busy, &format!("{title} is unavailable: {why}"))
+            Some((title, Phase::Reconnecting { cause })) => {
+                self.note(Severity::Warning, &format!("{title} is unavailable: {cause}"))
             }
-            Some((title, Phase::Up)) => self.note(Tone::Good, &format!("{title} is ready")),
-            Some((title, Phase::Failed { why, hint })) => {
-                let text = format!("{title} is not running: {why}");
+            Some((title, Phase::Up)) => self.note(Severity::Ok, &format!("{title} is ready")),
+            Some((title, Phase::Failed { cause, fix })) => {
+                let text = format!("{title} is not running: {cause}");
                 let plugin = self.status.borrow().plugin.clone();
-                tracing::warn!(plugin, "{}", sentence(&text, hint.as_deref()));
-                self.activity.note("chat", Tone::Bad, &text);
+                tracing::warn!(plugin, "{}", sentence(&text, fix.as_deref()));
+                self.activity.note("chat", Severity::Error, &text);
             }
             _ => {}
         }
@@ -308,7 +312,7 @@ impl Shared {
     /// `target` is the open backend of a session, and the session as that backend knows it.
     pub(crate) fn target(&self, session: &str) -> Result<(Arc<dyn ChatBackend>, SessionInfo), ChatError> {
         let Some(listed) = self.listed(session) else {
-            return Err(ChatError::NotFound("There is no such conversation.".to_owned()));
+            return Err(ChatError::NotFound("This chat does not exist.".to_owned()));
         };
         Ok((self.backend(Some(&listed.backend))?.1, listed.info))
     }
@@ -318,7 +322,7 @@ impl Shared {
         let active = self.active.borrow().clone();
         match (active, owner) {
             (Some(active), Some(owner)) if active.plugin != owner => Err(ChatError::Refused(format!(
-                "This conversation belongs to {owner}, but {} is active. It can be read but not continued.",
+                "This chat belongs to {owner}, but {} is active. It can be read but not continued.",
                 active.plugin
             ))),
             (Some(active), _) if active.open => Ok((active.plugin, active.backend)),
@@ -330,11 +334,11 @@ impl Shared {
         let status = self.status.borrow();
         let title = &status.title;
         match &status.phase {
-            Phase::Starting { what } => format!("{title} is not ready yet: {what}"),
+            Phase::Starting { progress } => format!("{title} is not ready yet: {progress}"),
             Phase::Up => format!("{title} is not ready yet."),
             Phase::Stopped => format!("{title} is stopped. You can start it on the status page."),
-            Phase::Reconnecting { why } => format!("{title} is unavailable and reconnecting: {why}"),
-            Phase::Failed { why, hint } => sentence(&format!("{title} is not running: {why}"), hint.as_deref()),
+            Phase::Reconnecting { cause } => format!("{title} is unavailable and reconnecting: {cause}"),
+            Phase::Failed { cause, fix } => sentence(&format!("{title} is not running: {cause}"), fix.as_deref()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a session from the backend.
 
 use nexus_model::chat::{SessionInfo, Snapshot};
-use nexus_model::limits;
+use nexus_model::{backoff, limits};
 use nexus_plugin_traits::{CallError, ChatBackend};
 
 const TRIES: u32 = 4;
@@ -31,7 +31,7 @@ pub(crate) async fn read_session(
         if !passes || tries >= TRIES {
             return Err(error);
         }
-        tokio::time::sleep(limits::RESTART_FIRST * 2u32.pow(tries)).await;
+        tokio::time::sleep(backoff::pause(limits::RESTART_FIRST * 2, limits::RESTART_MAX, tries)).await;
     };
     if whole {
         for _ in 0..PAGES {

@@ -1,6 +1,6 @@
 //! Another plugin becomes the backend.
 
-use crate::commands::{Command, Commander};
+use crate::commands::{Command, CommandSender};
 use crate::error::ChatError;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
@@ -20,7 +20,7 @@ struct Registrations {
 /// `Swaps` swaps the backend, one swap at a time.
 pub(crate) struct Swaps {
     shared: Arc<Shared>,
-    commander: Commander,
+    commander: CommandSender,
     plugins: Plugins,
     /// `place` is the chat's place in the database: `chat.main`.
     place: String,
@@ -31,7 +31,7 @@ impl Swaps {
     /// Takes `now`, the backend's place in the list of plugins.
     pub(crate) fn new(
         shared: Arc<Shared>,
-        commander: Commander,
+        commander: CommandSender,
         plugins: Plugins,
         place: String,
         now: RegistrationId,
@@ -68,7 +68,7 @@ impl Swaps {
 
 struct Swap {
     shared: Arc<Shared>,
-    commander: Commander,
+    commander: CommandSender,
     plugins: Plugins,
     place: String,
     plugin: String,
@@ -79,9 +79,9 @@ impl Swap {
     async fn run(mut self) -> Result<(), ChatError> {
         let plugin = self.plugin.as_str();
         let known = self.plugins.catalog.check(plugin, Kind::Chat);
-        known.map_err(|why| ChatError::Refused(format!("{plugin} cannot become the chat backend: {why}")))?;
+        known.map_err(|cause| ChatError::Refused(format!("{plugin} cannot become the chat backend: {cause}")))?;
         let loaded = self.plugins.loader.load_chat(plugin, None).await;
-        let backend = loaded.map_err(|why| ChatError::Refused(why.to_string()))?;
+        let backend = loaded.map_err(|cause| ChatError::Refused(cause.to_string()))?;
         let registration = self.plugins.statuses.add(Registered::of(&backend));
         let next = NamedBackend {
             plugin: plugin.to_owned(),

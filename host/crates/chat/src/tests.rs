@@ -2,7 +2,7 @@
 
 use crate::backend_status::{Install, Missing, Phase};
 use crate::error::ChatError;
-use crate::fakes::{Rig, TestJournal, rig, rig_with, settle};
+use crate::fakes::{Rig, TestJournal, next_stream, rig, rig_with, settle};
 use crate::pending_prompts;
 use nexus_model::chat::{Admission, AgentRequest, Answer, Content, Event, Message, Role, SessionInfo, Turn, Waiting};
 use nexus_model::limits;
@@ -106,7 +106,12 @@ async fn a_lost_connection_loses_no_event_and_all_sessions_in_use_are_read_again
     rig.journal.watch("s");
     stream.send(closed(false)).await.unwrap();
     settle().await;
-    assert_eq!(rig.phase(), Phase::Reconnecting { why: "gone".to_owned() });
+    assert_eq!(
+        rig.phase(),
+        Phase::Reconnecting {
+            cause: "gone".to_owned()
+        }
+    );
     assert!(rig.journal.events("t").is_empty(), "nobody introduced it");
     let refused = rig.service.prompt("s", prompt("c"), false).await;
     assert!(matches!(refused, Err(ChatError::Unavailable(text)) if text.contains("gone")));
@@ -184,11 +189,11 @@ async fn a_full_disk_holds_events_back_and_loses_none() {
     stream.send(event("s", delta(1, "a"))).await.unwrap();
     stream.send(event("s", delta(2, "b"))).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(rig.service.backend().borrow().unsaved.is_some());
+    assert!(rig.service.backend().borrow().storage_error.is_some());
     rig.journal.disk_is_full(false);
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(rig.text("s"), "ab");
-    assert_eq!(rig.service.backend().borrow().unsaved, None);
+    assert_eq!(rig.service.backend().borrow().storage_error, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -277,10 +282,13 @@ async fn a_prompt_during_which_the_plugin_crashed_is_sent_twice_and_no_more() {
     let _feed = rig.up().await;
     let crashed = || Err(CallError::Crashed("trap".to_owned()));
     *rig.backend.admissions.lock().unwrap() = std::iter::repeat_with(crashed).take(20).collect();
-    let Err(ChatError::Unconfirmed(why)) = rig.service.prompt("s", prompt("c"), false).await else {
+    let Err(ChatError::Unconfirmed(cause)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("it is not to be sent again");
     };
-    assert!(why.contains("trap") && why.contains("does not send it again"), "{why}");
+    assert!(
+        cause.contains("trap") && cause.contains("does not send it again"),
+        "{cause}"
+    );
     assert_eq!(rig.backend.prompts.lock().unwrap().len(), 2);
     assert!(rig.last_message().error.is_some());
 }
@@ -374,7 +382,7 @@ async fn an_interrupted_answer_is_continued_once() {
 #[tokio::test(start_paused = true)]
 async fn the_fallback_is_active_until_the_program_is_there() {
     let mut rig = rig_with(TestJournal::new(), Availability::Missing("npm install".to_owned()));
-    let echo = rig.echo_streams.recv().await.unwrap();
+    let echo = next_stream(&mut rig.echo_streams).await;
     rig.echo.has(session_snapshot("s", Turn::Idle));
     echo.send(opened("x", &[])).await.unwrap();
     echo.send(event(
@@ -390,11 +398,12 @@ async fn the_fallback_is_active_until_the_program_is_there() {
     assert!(status.example && status.phase == Phase::Up && status.plugin == "chat-echo");
     let missing = Missing {
         title: "opencode".to_owned(),
-        hint: "opencode is not installed. To fix: npm install".to_owned(),
+        cause: "opencode is not installed.".to_owned(),
+        fix: Some("npm install".to_owned()),
         install: status
             .missing
             .as_ref()
-            .map_or(Install::No, |missing| missing.install.clone()),
+            .map_or(Install::Unsupported, |missing| missing.install.clone()),
     };
     assert_eq!(status.missing, Some(missing));
     assert_eq!(

@@ -1,15 +1,14 @@
 //! Stage one: what was written, each value with its place, already parsed into its type. Nothing is filled in.
 
 use crate::diagnostic::{Diagnostic, Place};
+use crate::grants::{AuthoredGrants, PluginTables};
 use crate::log_filter;
 use crate::metrics::AuthoredMetrics;
 use crate::notify::AuthoredNotify;
-use crate::resolved::HttpGrant;
-use crate::secret::{self, SecretSource};
 use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer};
-use crate::units;
-use crate::value_readers::{self, address, duration, hosts, http_grant, path, path_or_none, plugin, size};
+use crate::value_readers::{self, address, duration, hosts, path, path_or_none, plugin, size};
 use crate::version::CONFIG_VERSION;
+use crate::written_url::origin;
 use nexus_model::limits;
 use nexus_plugin_api::renamed_keys::Renamed;
 use std::net::SocketAddr;
@@ -76,22 +75,7 @@ pub(super) struct AuthoredPlugin {
     pub source: Option<Located<String>>,
     pub config: Vec<(String, Located<toml::Value>)>,
     pub grants: AuthoredGrants,
-    pub secrets: Vec<(String, Located<SecretSource>)>,
     pub limits: AuthoredLimits,
-}
-
-/// `AuthoredGrants` tells absent from empty: a built-in plugin has what it asks for until the operator names less.
-#[derive(Debug, Default)]
-pub(super) struct AuthoredGrants {
-    pub http: Option<Vec<Located<HttpGrant>>>,
-    pub store_quota: Option<Located<u64>>,
-    pub processes: Vec<(Located<String>, AuthoredProcess)>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct AuthoredProcess {
-    pub path: Option<Located<String>>,
-    pub inherit_env: Option<Located<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +83,6 @@ pub(super) struct AuthoredLimits {
     pub memory: Option<Located<u64>>,
     pub cpu: Option<Located<Duration>>,
     pub cpu_share: Option<Located<u32>>,
-    pub store_writes: Option<Located<u64>>,
     pub call: Option<Located<Duration>>,
     pub streams: Option<Located<u32>>,
     pub processes: Option<Located<u32>>,
@@ -211,8 +194,8 @@ impl AuthoredWeb {
                 "a scheme and host, such as \"https://chat.example.org\"",
                 findings,
                 |v| {
-                    units::origin(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|why| InvalidValue {
-                        found: Some(format!("{}: {why}", describe(v))),
+                    origin(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|cause| InvalidValue {
+                        found: Some(format!("{}: {cause}", describe(v))),
                         fix: None,
                     })
                 },
@@ -280,45 +263,26 @@ impl AuthoredTunnel {
 
 impl AuthoredPlugin {
     fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
-        let read = Self {
-            source: path(&mut t, "source", findings),
-            config: t.values("config", findings),
-            grants: t
-                .table("grants", findings)
-                .map(|g| AuthoredGrants::read(g, findings))
-                .unwrap_or_default(),
-            secrets: secret::sources(&mut t, findings),
-            limits: t
-                .table("limits", findings)
-                .map(|l| AuthoredLimits::read(l, findings))
-                .unwrap_or_default(),
+        let source = path(&mut t, "source", findings);
+        let config = t.values("config", findings);
+        let (grants, limits) = (t.table("grants", findings), t.table("limits", findings));
+        let mut tables = PluginTables {
+            plugin: &mut t,
+            grants,
+            limits,
         };
+        let grants = AuthoredGrants::read(&mut tables, findings);
+        let limits = tables.limits.take();
+        if let Some(rest) = tables.grants.take() {
+            rest.finish(findings);
+        }
         t.finish(findings);
-        read
-    }
-}
-
-impl AuthoredGrants {
-    fn read(mut t: Table<'_, '_>, findings: &mut Findings) -> Self {
-        let expected = "\"https://api.example.org\", or { url = \"http://10.0.0.5:8080\", private = true }";
-        let grants = Self {
-            http: t.list("http", expected, findings, http_grant),
-            store_quota: size(&mut t, "store_quota", findings),
-            processes: t
-                .named("process", findings)
-                .into_iter()
-                .map(|(name, mut p)| {
-                    let process = AuthoredProcess {
-                        path: path(&mut p, "path", findings),
-                        inherit_env: p.boolean("inherit_env", findings),
-                    };
-                    p.finish(findings);
-                    (name, process)
-                })
-                .collect(),
-        };
-        t.finish(findings);
-        grants
+        Self {
+            source,
+            config,
+            grants,
+            limits: limits.map(|l| AuthoredLimits::read(l, findings)).unwrap_or_default(),
+        }
     }
 }
 
@@ -328,7 +292,6 @@ impl AuthoredLimits {
             memory: size(&mut t, "memory", findings),
             cpu: duration(&mut t, "cpu", findings),
             cpu_share: t.whole("cpu_share", 1..=limits::PLUGIN_CPU_SHARE_MOST, findings),
-            store_writes: size(&mut t, "store_writes", findings),
             call: duration(&mut t, "call", findings),
             streams: t.whole("streams", 1..=limits::PLUGIN_STREAMS_MOST, findings),
             processes: t.whole("processes", 0..=limits::PLUGIN_PROCESSES_MOST, findings),

@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_counts_characters_and_survives_a_bad_offset() {
+    fn a_position_is_in_characters_and_survives_a_bad_offset() {
         let report = Report::new(None, "a = 1\nä = 2".to_owned(), Vec::new());
         assert_eq!(report.locate(6), LineColumn { line: 2, column: 1 });
         assert_eq!(report.locate(7), LineColumn { line: 2, column: 1 }, "within ä");

@@ -9,11 +9,11 @@
 //! nothing. Only [`resolved::Config`] leaves this crate.
 //!
 //! ```
-//! use nexus_config::{Found, Machine, Overrides, PluginSource, load, resolved::Source};
+//! use nexus_config::{LoadedManifest, HostEnvironment, Overrides, PluginSource, load, resolved::Source};
 //!
 //! struct NoPlugins;
 //! impl PluginSource for NoPlugins {
-//!     fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
+//!     fn manifest(&self, name: &str, _: &Source) -> Result<LoadedManifest, String> {
 //!         Err(format!("there is no {name} here"))
 //!     }
 //!     fn builtins(&self) -> Vec<String> {
@@ -21,7 +21,7 @@
 //!     }
 //! }
 //!
-//! let machine = Machine { cwd: "/".into(), data_home: Some("/data".into()), env: &|_| None, plugins: &NoPlugins };
+//! let machine = HostEnvironment { cwd: "/".into(), data_home: Some("/data".into()), env: &|_| None, plugins: &NoPlugins };
 //! let report = load(None, &Overrides::default(), &machine).unwrap_err();
 //! assert!(report.to_string().contains("there is no plugin `auth-local`"));
 //! ```
@@ -29,18 +29,21 @@
 #![warn(missing_docs)]
 
 mod authored;
+mod changed_component;
 pub mod changes;
+mod command;
 mod component_info;
 pub mod diagnostic;
-mod grants;
+pub mod grants;
+mod host_environment;
 mod load;
 mod locations;
 mod log_filter;
-mod machine;
 mod metrics;
 mod notify;
 pub mod ownership;
 mod permission;
+mod plugin_settings;
 mod plugin_source;
 mod plugins;
 mod prepared;
@@ -53,14 +56,17 @@ pub mod toml_text;
 mod units;
 mod value_readers;
 mod version;
+mod written_url;
 
+pub use changed_component::ChangedComponent;
+pub use command::{command, shell_word, with_place};
 pub use diagnostic::{Diagnostic, Report};
 pub use grants::{MissingPermissions, Request, lines_granting, missing_permissions, requested_http};
+pub use host_environment::{HostEnvironment, Overrides, data_dir};
 pub use load::{again, load};
 pub use locations::{THEN_APPLY, adding, default_file, default_place, in_table, with_file};
-pub use machine::{Machine, Overrides, data_dir};
 pub use permission::Permission;
-pub use plugin_source::{Found, PluginSource};
+pub use plugin_source::{LoadedManifest, PluginSource};
 pub use plugins::old_manifest_keys;
 pub use prepared::AUTH_PLUGIN;
 pub use refused_settings::refused;

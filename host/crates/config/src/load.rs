@@ -1,7 +1,7 @@
 //! The way into a configuration: from a file, from nothing, or once more from a text that was good.
 
 use crate::diagnostic::{Diagnostic, Place, Report};
-use crate::machine::{Machine, Overrides};
+use crate::host_environment::{HostEnvironment, Overrides};
 use crate::resolve::resolve;
 use crate::resolved::Config;
 use nexus_files::bounded;
@@ -12,7 +12,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Every problem, each with its place.
-pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
+pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &HostEnvironment<'_>) -> Result<Config, Report> {
     let Some(file) = file else {
         return resolve("config_version = 1\n", None, overrides, machine);
     };
@@ -39,6 +39,6 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &Machine<'_>) -
 ///
 /// # Errors
 /// As [`load`].
-pub fn again(config: &Config, overrides: &Overrides, machine: &Machine<'_>) -> Result<Config, Report> {
+pub fn again(config: &Config, overrides: &Overrides, machine: &HostEnvironment<'_>) -> Result<Config, Report> {
     resolve(&config.text, config.file.as_deref(), overrides, machine)
 }

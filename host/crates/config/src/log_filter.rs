@@ -114,9 +114,9 @@ const TARGETS: &[(&str, &[&str])] = &[
 /// What of it is no filter, and what to write.
 pub(super) fn read(value: &DeValue<'_>) -> Result<String, InvalidValue> {
     let text = value.as_str().ok_or(InvalidValue::PLAIN)?;
-    if let Err(why) = tracing_subscriber::EnvFilter::try_new(text) {
+    if let Err(cause) = tracing_subscriber::EnvFilter::try_new(text) {
         return Err(InvalidValue {
-            found: Some(format!("{}: {why}", describe(value))),
+            found: Some(format!("{}: {cause}", describe(value))),
             fix: None,
         });
     }

@@ -1,9 +1,10 @@
 //! `[notify]`: how an owner who is away hears of something. All three stages of it, since nothing else needs them.
 
 use crate::diagnostic::Diagnostic;
-use crate::resolved::{Notify, Secret};
-use crate::secret::{self, SecretSource};
+use crate::resolved::Notify;
+use crate::secret::{self, Secret, SecretSource};
 use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe};
+use nexus_model::address::is_loopback_host;
 use nexus_model::notice::NoticeKind;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -209,15 +210,11 @@ fn address_of(
         }
     };
     let url = url::Url::parse(written.reveal());
-    let loopback = |host: &str| {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    };
     let problem = match &url {
         Err(_) => Some("text that is no URL"),
         Ok(url) => match (url.scheme(), url.host_str()) {
             ("https", Some(_)) => None,
-            ("http", Some(host)) if loopback(host) => None,
+            ("http", Some(host)) if is_loopback_host(host) => None,
             ("http", _) => Some("http:// to another machine, where anyone on the network path could read it"),
             _ => Some("neither https:// nor http://"),
         },
@@ -255,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_without_a_way_and_two_kinds_unless_others_are_named() {
+    fn nothing_is_sent_without_a_channel_and_two_kinds_unless_others_are_named() {
         assert!(read("").0.is_none() && read("[notify]\nevents = [\"tunnel-url\"]").0.is_none());
         let (notify, _) = read("[notify]\nwebhook = { env = \"HOOK\" }");
         let notify = notify.unwrap();

@@ -1,6 +1,8 @@
 //! Whether others of this machine can write what is obeyed or run: a configuration, a component, a program that a plugin may
 //! start. As OpenSSH asks of its keys, and for the same reason: what it says would be theirs.
 
+use crate::diagnostic::Diagnostic;
+use crate::toml_reader::Located;
 use std::fs::Metadata;
 use std::path::Path;
 
@@ -23,9 +25,14 @@ fn writers(_: &Metadata) -> Option<&'static str> {
     None
 }
 
-/// `can_write` says the same of a file; one that is not there is nobody's.
-pub(super) fn can_write(file: &Path) -> Option<&'static str> {
-    writers(&file.metadata().ok()?)
+/// `problem` is that others can write the file that the configuration names `at` this place, and `does` what it is used for.
+/// One that is not there is nobody's.
+pub(super) fn problem(at: &Located<String>, file: &Path, does: &str) -> Option<Diagnostic> {
+    let who = writers(&file.metadata().ok()?)?;
+    Some(
+        at.problem(format!("{who} can change {}, and {does}", file.display()))
+            .fix(format!("run `chmod go-w {}`", file.display())),
+    )
 }
 
 /// Tells whether a file of `owner` is another user's to one who runs as `me`. What is root's can be changed by root

@@ -3,9 +3,9 @@
 use crate::resolved::Source;
 use nexus_plugin_api::manifest::Manifest;
 
-/// `Found` is what a component says of itself.
+/// `LoadedManifest` is what a component says of itself.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct LoadedManifest {
     /// `manifest` is the one in the component.
     pub manifest: Manifest,
     /// `digest` is the SHA-256, in hexadecimal, of the bytes of a component in a file; `None` for a built-in one.
@@ -18,7 +18,7 @@ pub trait PluginSource {
     ///
     /// # Errors
     /// A sentence for the operator: no such file, no component, no manifest.
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String>;
+    fn manifest(&self, name: &str, source: &Source) -> Result<LoadedManifest, String>;
     /// `builtins` are the names of the built-in plugins.
     fn builtins(&self) -> Vec<String>;
 }

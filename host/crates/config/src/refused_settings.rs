@@ -15,7 +15,7 @@ pub fn refused(config: &Config, plugin: &str, refusals: &[Refusal]) -> Report {
     let diagnostics = refusals.iter().map(|refusal| {
         let written = refusal.key.as_ref().zip(table).and_then(|(key, (_, table))| {
             let value = table.config.iter().find(|(name, _)| name == key);
-            let secret = table.secrets.iter().find(|(name, _)| name == key);
+            let secret = table.grants.secrets.iter().find(|(name, _)| name == key);
             value
                 .map(|(_, value)| (Place::At(value.span.clone()), value.key.clone()))
                 .or_else(|| secret.map(|(_, source)| (Place::At(source.span.clone()), source.key.clone())))
@@ -30,11 +30,11 @@ pub fn refused(config: &Config, plugin: &str, refusals: &[Refusal]) -> Report {
         });
         let problem = format!(
             "the plugin `{plugin}` cannot use this setting: {}",
-            refusal.why.trim_end_matches('.')
+            refusal.cause.trim_end_matches('.')
         );
         let told = Diagnostic::new(place, key, problem);
-        match &refusal.hint {
-            Some(hint) => told.fix(hint),
+        match &refusal.fix {
+            Some(fix) => told.fix(fix),
             None => told,
         }
     });

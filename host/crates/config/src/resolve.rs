@@ -2,16 +2,17 @@
 
 use crate::authored::{Authored, RENAMED};
 use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::host_environment::{HostEnvironment, NO_DATA_DIR, Overrides, place_for_data};
 use crate::locations::absolute;
-use crate::machine::{Machine, NO_DATA_DIR, Overrides, place_for_data};
 use crate::plugins;
-use crate::prepared::{Listen, Prepared};
-use crate::resolved::{Broken, Chat, Config, Log, LogFile, Tunnel, Web};
+use crate::prepared::{Listen, Prepared, PreparedLog, PreparedTunnel};
+use crate::resolved::{Chat, Config, Log, LogFile, Tunnel, UnavailablePlugin, Web};
 use crate::secret::SecretSource;
 use crate::toml_reader::{Findings, Located};
 use nexus_model::trouble::Trouble;
 use nexus_plugin_api::renamed_keys::{self, Current};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Resolves a text: all three stages.
 ///
@@ -21,7 +22,7 @@ pub(super) fn resolve(
     text: &str,
     file: Option<&Path>,
     overrides: &Overrides,
-    machine: &Machine<'_>,
+    machine: &HostEnvironment<'_>,
 ) -> Result<Config, Report> {
     let mut findings = Findings::default();
     let current = renamed_keys::current(text, &RENAMED);
@@ -74,7 +75,7 @@ pub(super) fn resolve_noting(
     current: &Current<'_>,
     file: Option<&Path>,
     overrides: &Overrides,
-    machine: &Machine<'_>,
+    machine: &HostEnvironment<'_>,
     findings: &mut Findings,
 ) -> Option<Config> {
     let text = current.text.as_ref();
@@ -95,118 +96,128 @@ pub(super) fn resolve_noting(
         _ => Ok(workspace.as_path()),
     };
     let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, &usable, findings);
-    let in_file = file.clone();
-    let report = |found: Vec<Diagnostic>| {
-        let found = as_written(current, found);
-        Report::new(in_file.clone(), current.written.to_owned(), found).to_string()
-    };
     let broken = broken.into_iter().map(|(name, (digest, found))| {
-        let trouble = trouble(format!("plugin {name}"), &found);
-        let report = report(found);
-        (
-            name,
-            Broken {
-                digest,
-                trouble,
-                report,
-            },
-        )
+        let broken = unavailable(&name, digest, found, current, file.as_deref());
+        (name, broken)
     });
     let broken = broken.collect();
-    let secret_variables: std::collections::BTreeSet<String> = prepared
-        .plugins
-        .iter()
-        .flat_map(|(_, plugin)| &plugin.secrets)
-        .filter_map(|(_, source)| match &source.value {
-            SecretSource::Env(name) => Some(name.clone()),
-            SecretSource::File(_) => None,
-        })
-        .chain(prepared.notify.variable().map(str::to_owned))
-        .collect();
     let Some(data_dir) = place_for_data(overrides, machine) else {
         let nowhere = Diagnostic::new(Place::Default, "", NO_DATA_DIR);
         findings.push(nowhere.fix("give one with --data-dir DIR"));
         return None;
     };
-    let written = prepared.plugins.iter().flat_map(|(_, plugin)| {
-        let secrets = plugin.secrets.iter().filter_map(|(_, source)| match &source.value {
-            SecretSource::File(path) => Some(path.as_str()),
-            SecretSource::Env(_) => None,
-        });
-        plugin.source.iter().map(|source| source.value.as_str()).chain(secrets)
-    });
-    let files = written.map(from_folder).collect();
-    let Prepared {
-        listen,
-        hosts,
-        public_url,
-        auth,
-        chat,
-        tunnels,
-        log,
-        metrics,
-        notify,
-        ..
-    } = prepared;
+    let secret_variables = secret_variables(&prepared);
+    let files = files(&prepared).into_iter().map(from_folder).collect();
     let mut untold = Vec::new();
-    let notify = notify.resolve(&from_folder, machine.env, &mut untold, findings);
+    let notify = prepared
+        .notify
+        .resolve(&from_folder, machine.env, &mut untold, findings);
     let troubles = (!untold.is_empty()).then(|| trouble("notify".to_owned(), &untold));
-    let secret_variables = secret_variables.into_iter().collect();
-    let log_path = match log.file.as_deref() {
-        None => Some(data_dir.join("logs/nexus.log")),
-        Some("") => None,
-        Some(written) => Some(from_folder(written)),
-    };
-    let log = Log {
-        filter: log.filter,
-        json: log.json,
-        file: log_path.map(|path| LogFile {
-            path,
-            max_size: log.max_size,
-            max_files: log.max_files,
-        }),
-    };
     Some(Config {
         secret_variables,
+        log: log(prepared.log, &data_dir, &from_folder),
         data_dir,
         file,
         text: text.to_owned(),
         notices: Vec::new(),
         files,
         web: Web {
-            listen,
-            hosts,
-            public_url,
+            listen: prepared.listen,
+            hosts: prepared.hosts,
+            public_url: prepared.public_url,
         },
-        auth,
+        auth: prepared.auth,
         chat: Chat {
-            name: chat.name,
-            plugin: chat.plugin,
-            fallback: chat.fallback,
+            name: prepared.chat.name,
+            plugin: prepared.chat.plugin,
+            fallback: prepared.chat.fallback,
             workspace,
         },
-        tunnels: tunnels
-            .into_iter()
-            .map(|t| {
-                let tunnel = Tunnel {
-                    name: t.name.clone(),
-                    plugin: t.plugin,
-                    autostart: t.autostart,
-                    allow_plaintext: t.allow_plaintext,
-                    listen: t.listen,
-                    hosts: t.hosts,
-                    public_check: t.public_check,
-                };
-                (t.name, tunnel)
-            })
-            .collect(),
+        tunnels: prepared.tunnels.into_iter().map(tunnel).collect(),
         plugins,
         broken,
         troubles: troubles.into_iter().collect(),
-        log,
-        metrics,
+        metrics: prepared.metrics,
         notify,
     })
+}
+
+/// `unavailable` is a plugin with what this machine does not give it.
+fn unavailable(
+    name: &str,
+    digest: Option<String>,
+    found: Vec<Diagnostic>,
+    current: &Current<'_>,
+    file: Option<&Path>,
+) -> UnavailablePlugin {
+    let trouble = trouble(format!("plugin {name}"), &found);
+    let found = as_written(current, found);
+    let report = Report::new(file.map(Path::to_owned), current.written.to_owned(), found);
+    UnavailablePlugin {
+        digest,
+        trouble,
+        report: report.to_string(),
+    }
+}
+
+/// `secret_variables` are the variables of the environment that hold secrets.
+fn secret_variables(prepared: &Prepared) -> Vec<String> {
+    let sources = prepared.plugins.iter().flat_map(|(_, plugin)| &plugin.grants.secrets);
+    let variables: BTreeSet<String> = sources
+        .filter_map(|(_, source)| match &source.value {
+            SecretSource::Env(name) => Some(name.clone()),
+            SecretSource::File(_) => None,
+        })
+        .chain(prepared.notify.variable().map(str::to_owned))
+        .collect();
+    variables.into_iter().collect()
+}
+
+/// `files` are the paths of components and secrets, as they are written.
+fn files(prepared: &Prepared) -> Vec<&str> {
+    let written = prepared.plugins.iter().flat_map(|(_, plugin)| {
+        let secrets = plugin
+            .grants
+            .secrets
+            .iter()
+            .filter_map(|(_, source)| match &source.value {
+                SecretSource::File(path) => Some(path.as_str()),
+                SecretSource::Env(_) => None,
+            });
+        plugin.source.iter().map(|source| source.value.as_str()).chain(secrets)
+    });
+    written.collect()
+}
+
+fn log(log: PreparedLog, data_dir: &Path, from_folder: &dyn Fn(&str) -> PathBuf) -> Log {
+    let path = match log.file.as_deref() {
+        None => Some(data_dir.join("logs/nexus.log")),
+        Some("") => None,
+        Some(written) => Some(from_folder(written)),
+    };
+    Log {
+        filter: log.filter,
+        json: log.json,
+        file: path.map(|path| LogFile {
+            path,
+            max_size: log.max_size,
+            max_files: log.max_files,
+        }),
+    }
+}
+
+fn tunnel(tunnel: PreparedTunnel) -> (String, Tunnel) {
+    let name = tunnel.name.clone();
+    let tunnel = Tunnel {
+        name: tunnel.name,
+        plugin: tunnel.plugin,
+        autostart: tunnel.autostart,
+        allow_plaintext: tunnel.allow_plaintext,
+        listen: tunnel.listen,
+        hosts: tunnel.hosts,
+        public_check: tunnel.public_check,
+    };
+    (name, tunnel)
 }
 
 fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
@@ -234,7 +245,7 @@ fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
         .collect();
     Trouble {
         part,
-        why: sentences.collect::<Vec<_>>().join(" "),
+        cause: sentences.collect::<Vec<_>>().join(" "),
         fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
     }
 }

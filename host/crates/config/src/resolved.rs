@@ -1,6 +1,8 @@
 //! The configuration as the rest of the host sees it: complete, checked, with absolute paths.
 
+pub use crate::grants::Grants;
 use crate::permission::Permission;
+pub use crate::secret::Secret;
 use nexus_model::notice::NoticeKind;
 use nexus_model::plugin;
 use nexus_model::trouble::Trouble;
@@ -34,7 +36,7 @@ pub struct Config {
     /// `plugins` are by name: every plugin that is named in `[plugin.*]` or selected, the built-in ones among them.
     pub plugins: BTreeMap<String, Plugin>,
     /// `broken` are those that are named and that this machine does not give: only what they are for fails.
-    pub broken: BTreeMap<String, Broken>,
+    pub broken: BTreeMap<String, UnavailablePlugin>,
     /// `troubles` are what else this machine does not give. The rest takes effect all the same.
     pub troubles: Vec<Trouble>,
     /// `secret_variables` are the environment variables that hold secrets of plugins and of `[notify]`; no child
@@ -180,10 +182,10 @@ pub struct ComponentInfo {
     pub permissions: BTreeSet<String>,
 }
 
-/// `Broken` is a plugin whose component, secret or workspace is not there or not usable. That is no mistake of the file,
+/// `UnavailablePlugin` is a plugin whose component, secret or workspace is not there or not usable. That is no mistake of the file,
 /// which may be right again in a moment: a disk that is not mounted yet, a component that is being built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct UnavailablePlugin {
     /// `digest` is the SHA-256 of the component as it was then, where it could be read: another one was not granted
     /// anything.
     pub digest: Option<String>,
@@ -202,65 +204,6 @@ pub enum Source {
     File(PathBuf),
 }
 
-/// `Grants` are what a plugin may do.
-#[derive(Debug, Clone, Default)]
-pub struct Grants {
-    /// `processes` are by the binary's name in the manifest.
-    pub processes: BTreeMap<String, ProcessGrant>,
-    /// `http` are the servers that it may send requests to.
-    pub http: Vec<HttpGrant>,
-    /// `store_quota` is in bytes; 0: no store.
-    pub store_quota: u64,
-    /// `secrets` are by the secret's name in the manifest.
-    pub secrets: BTreeMap<String, Secret>,
-}
-
-/// `ProcessGrant` allows one program.
-#[derive(Debug, Clone)]
-pub struct ProcessGrant {
-    /// `path` is absolute; `None`: the program is looked for in `data_dir/tools`, on the PATH of the host, and where
-    /// the system installs programs.
-    pub path: Option<PathBuf>,
-    /// `inherit_env`: the program may start with the operator's environment.
-    pub inherit_env: bool,
-    /// `cwd` is where it is run: the workspace of the chat that uses the plugin.
-    pub cwd: Option<PathBuf>,
-}
-
-/// `HttpGrant` is a server: `https://api.example.org`, `https://*.example.org`, `http://192.0.2.1:8080`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpGrant {
-    /// `scheme` is `http` or `https`.
-    pub scheme: String,
-    /// `host` is in lower case; a leading `*.` stands for any number of labels.
-    pub host: String,
-    /// `port` is `None` for the scheme's own.
-    pub port: Option<u16>,
-    /// `private`: addresses that are not global (loopback, private) are refused unless this is set.
-    pub private: bool,
-}
-
-/// `Secret` is a value that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// `new` hides a value.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-    /// `reveal` is the value, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
 /// `Limits` are what a plugin may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -270,8 +213,6 @@ pub struct Limits {
     pub cpu: Duration,
     /// `cpu_share` is the CPU over time, in percent of one core.
     pub cpu_share: u32,
-    /// `store_writes` is in bytes a minute into its store.
-    pub store_writes: u64,
     /// `call` is how long one call may take.
     pub call: Duration,
     /// `streams` is how many of the plugin's calls into the host may wait at once.

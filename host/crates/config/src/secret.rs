@@ -1,12 +1,32 @@
 //! Secrets: where a key says that one lies, and reading it from there. No message here holds a secret, or a part of one.
 
 use crate::diagnostic::Diagnostic;
-use crate::resolved::Secret;
 use crate::toml_reader::{Findings, Located, Table};
 use nexus_files::bounded;
 use nexus_model::limits;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+/// `Secret` is a value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// `new` hides a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+    /// `reveal` is the value, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
 
 /// `SecretSource` is where a secret lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +99,8 @@ pub(super) fn read(
         },
         SecretSource::File(written) => {
             let path = absolute(written);
-            from_file(&path).map_err(|Unusable { why, found, fix }| {
-                let refused = source.problem(format!("the secret file {} {why}", path.display()));
+            from_file(&path).map_err(|Unusable { cause, found, fix }| {
+                let refused = source.problem(format!("the secret file {} {cause}", path.display()));
                 let expected = "a regular file that only its owner can read, containing the secret";
                 let refused = refused.expected(expected).fix(fix);
                 Box::new(match found {
@@ -95,15 +115,15 @@ pub(super) fn read(
 /// Why a file gives no secret.
 struct Unusable {
     /// What follows the path.
-    why: String,
+    cause: String,
     found: Option<String>,
     fix: String,
 }
 
 fn from_file(path: &Path) -> Result<Secret, Unusable> {
     let name = path.display();
-    let because = |why: String| Unusable {
-        why,
+    let because = |cause: String| Unusable {
+        cause,
         found: None,
         fix: format!("write the secret into it, then run `chmod 600 {name}`"),
     };
@@ -113,7 +133,7 @@ fn from_file(path: &Path) -> Result<Secret, Unusable> {
             return because(format!("cannot be opened: {e}"));
         }
         Unusable {
-            why: "does not exist".to_owned(),
+            cause: "does not exist".to_owned(),
             found: None,
             fix: format!("create it with the secret as its content, then run `chmod 600 {name}`"),
         }
@@ -130,7 +150,7 @@ fn from_file(path: &Path) -> Result<Secret, Unusable> {
                 "its whole group"
             };
             return Err(Unusable {
-                why: format!("can be read by {who} (mode {mode:03o})"),
+                cause: format!("can be read by {who} (mode {mode:03o})"),
                 found: None,
                 fix: format!("run `chmod 600 {name}`, and change the secret if another user may have read it"),
             });
@@ -142,7 +162,7 @@ fn from_file(path: &Path) -> Result<Secret, Unusable> {
         .map_err(|e| because(format!("cannot be read as text: {e}")))?;
     if text.len() as u64 > limits::SECRET_BYTES {
         return Err(Unusable {
-            why: "is too long".to_owned(),
+            cause: "is too long".to_owned(),
             found: Some(format!("more than {} bytes", limits::SECRET_BYTES)),
             fix: "use a file that contains only the secret".to_owned(),
         });

@@ -4,8 +4,9 @@
 
 use crate::authored::Authored;
 use crate::diagnostic::Place;
+use crate::grants::HttpGrant;
 use crate::resolve::resolve;
-use crate::resolved::{Config, HttpGrant, Source};
+use crate::resolved::{Config, Source};
 use crate::toml_reader::Findings;
 use crate::*;
 use nexus_plugin_api::manifest::Manifest;
@@ -64,7 +65,7 @@ memory = 1000000
 "#;
 
 impl PluginSource for Fake {
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+    fn manifest(&self, name: &str, source: &Source) -> Result<LoadedManifest, String> {
         let manifest = match source {
             Source::File(path) if !path.to_string_lossy().contains("there") => return Err("no such file".to_owned()),
             Source::File(_) => manifest("tunnel-file", BORE),
@@ -74,7 +75,7 @@ impl PluginSource for Fake {
                 "[capabilities.process.opencode]\nreason = \"it is the agent\"\ninherit_env = true\n",
             ),
         };
-        Ok(Found { manifest, digest: None })
+        Ok(LoadedManifest { manifest, digest: None })
     }
     fn builtins(&self) -> Vec<String> {
         ["auth-local", "chat-echo", "chat-opencode", "tunnel-bore"]
@@ -83,8 +84,8 @@ impl PluginSource for Fake {
     }
 }
 
-fn machine(env: &dyn Fn(&str) -> Option<String>) -> Machine<'_> {
-    Machine {
+fn machine(env: &dyn Fn(&str) -> Option<String>) -> HostEnvironment<'_> {
+    HostEnvironment {
         cwd: std::env::temp_dir(),
         data_home: Some("/data-home".into()),
         env,
@@ -112,19 +113,19 @@ fn read(text: &str) -> Result<Config, Report> {
 
 fn good(text: &str) -> Config {
     let config = read(text).unwrap_or_else(|report| panic!("{report}"));
-    assert_eq!(said_of_parts(&config), "");
+    assert_eq!(reports_of_parts(&config), "");
     config
 }
 
-/// What is said of parts that this machine does not give; the rest of such a configuration counts.
-fn said_of_parts(config: &Config) -> String {
+/// The reports of parts that this machine does not give; the rest of such a configuration is used.
+fn reports_of_parts(config: &Config) -> String {
     let reports = config.broken.values().map(|broken| broken.report.clone());
     reports.chain(config.troubles.iter().map(ToString::to_string)).collect()
 }
 
-fn said(text: &str) -> String {
+fn report(text: &str) -> String {
     match read(text) {
-        Ok(config) => said_of_parts(&config),
+        Ok(config) => reports_of_parts(&config),
         Err(report) => report.to_string(),
     }
 }
@@ -171,15 +172,15 @@ fn the_command_line_wins_over_the_file() {
         listen: Some("0.0.0.0:1".parse().unwrap()),
         ..Overrides::default()
     };
-    let said = load(None, &open, &machine(&no_env)).unwrap_err().to_string();
+    let report = load(None, &open, &machine(&no_env)).unwrap_err().to_string();
     assert!(
-        said.contains("--listen on the command line") && said.contains("open to the network"),
-        "{said}"
+        report.contains("--listen on the command line") && report.contains("open to the network"),
+        "{report}"
     );
 }
 
 #[test]
-fn the_log_lies_where_it_is_said() {
+fn the_log_lies_where_the_file_says() {
     let file = |text: &str| good(&format!("[log]\n{text}")).log.file;
     let there = file("file = \"logs/own.log\"\nmax_size = \"1 MiB\"\nmax_files = 3").unwrap();
     assert_eq!(there.path, std::env::temp_dir().join("logs/own.log"));
@@ -201,7 +202,7 @@ fn a_builtin_plugin_has_what_it_asks_for_until_the_operator_names_less() {
         "the key `api` has no value, so it asks for nothing there"
     );
     assert!(all.grants.processes["bore"].inherit_env && all.grants.processes["bore"].cwd.is_none());
-    assert_eq!((all.grants.store_quota, all.limits.memory), (4096, 1_000_000));
+    assert_eq!((all.grants.store.quota, all.limits.memory), (4096, 1_000_000));
     let less = grants(
         "[plugin.tunnel-bore.grants]\nhttp = []\nstore_quota = 100\n[plugin.tunnel-bore.grants.process.bore]\ninherit_env = false\npath = \"x/../bin/bore\"",
     );
@@ -210,11 +211,11 @@ fn a_builtin_plugin_has_what_it_asks_for_until_the_operator_names_less() {
         less.grants.processes["bore"].path,
         Some(std::env::temp_dir().join("bin/bore"))
     );
-    assert_eq!(less.grants.store_quota, 100);
+    assert_eq!(less.grants.store.quota, 100);
     let more =
         grants("[plugin.tunnel-bore.grants]\nstore_quota = \"1 GiB\"\n[plugin.tunnel-bore.limits]\nmemory = \"2 MiB\"");
     assert_eq!(
-        (more.grants.store_quota, more.limits.memory),
+        (more.grants.store.quota, more.limits.memory),
         (4096, 2 << 20),
         "never more than the manifest asks for"
     );
@@ -224,7 +225,7 @@ fn a_builtin_plugin_has_what_it_asks_for_until_the_operator_names_less() {
 fn a_plugin_from_a_file_has_only_what_is_granted() {
     let none = good("[plugin.mine]\nsource = \"there.wasm\"").plugins["mine"].clone();
     assert_eq!(none.source, Source::File(std::env::temp_dir().join("there.wasm")));
-    assert!(none.grants.http.is_empty() && none.grants.processes.is_empty() && none.grants.store_quota == 0);
+    assert!(none.grants.http.is_empty() && none.grants.processes.is_empty() && none.grants.store.quota == 0);
     let some = good(
         "[plugin.mine]\nsource = \"there.wasm\"\nconfig.api = \"https://own.example.net/v1\"\n[plugin.mine.grants]\nstore_quota = \"1 KiB\"\n\
          http = [\"https://*.example.net\", { url = \"http://192.168.1.5:8080\", private = true }]\n[plugin.mine.grants.process.bore]",
@@ -232,11 +233,8 @@ fn a_plugin_from_a_file_has_only_what_is_granted() {
     .plugins["mine"]
         .clone();
     assert!(!some.grants.processes["bore"].inherit_env, "asked for, not granted");
-    assert_eq!(some.grants.store_quota, 1024);
-    let appliance = HttpGrant {
-        private: true,
-        ..HttpGrant::parse("http://192.168.1.5:8080").unwrap()
-    };
+    assert_eq!(some.grants.store.quota, 1024);
+    let appliance = HttpGrant::parse("http://192.168.1.5:8080").unwrap().with_private(true);
     assert_eq!(
         some.grants.http,
         [HttpGrant::parse("https://own.example.net").unwrap(), appliance]
@@ -259,13 +257,13 @@ fn secrets_come_from_the_environment_or_a_private_file() {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         mode(0o644);
-        let said = said(&text);
+        let report = report(&text);
         assert!(
-            said.contains("can be read by every user of this machine (mode ")
-                && said.contains(&format!("chmod 600 {}", file.display())),
-            "{said}"
+            report.contains("can be read by every user of this machine (mode ")
+                && report.contains(&format!("chmod 600 {}", file.display())),
+            "{report}"
         );
-        assert!(!said.contains("from-a-file"), "{said}");
+        assert!(!report.contains("from-a-file"), "{report}");
         mode(0o600);
     }
     assert_eq!(
@@ -273,13 +271,13 @@ fn secrets_come_from_the_environment_or_a_private_file() {
         "from-a-file"
     );
     fs::write(&file, "\n").unwrap();
-    assert!(said(&text).contains("is empty"));
+    assert!(report(&text).contains("is empty"));
     fs::remove_file(&file).unwrap();
-    let said = said(&text);
+    let report = report(&text);
     assert!(
-        said.contains(&format!("the secret file {} does not exist", file.display()))
-            && said.contains("fix: create it with the secret as its content, then run `chmod 600 "),
-        "{said}"
+        report.contains(&format!("the secret file {} does not exist", file.display()))
+            && report.contains("fix: create it with the secret as its content, then run `chmod 600 "),
+        "{report}"
     );
 }
 
@@ -453,17 +451,17 @@ const BROKEN: &[(&str, &[&str])] = &[
 fn a_broken_file_says_where_and_how_to_fix_it() {
     let mut missing = Vec::new();
     for (text, expected) in BROKEN {
-        let said = said(text);
-        for part in expected.iter().filter(|part| !said.contains(**part)) {
-            missing.push(format!("not reported: {part}\n--- of\n{text}\n--- reported\n{said}"));
+        let report = report(text);
+        for part in expected.iter().filter(|part| !report.contains(**part)) {
+            missing.push(format!("not reported: {part}\n--- of\n{text}\n--- reported\n{report}"));
         }
-        assert!(!said.contains("hush"), "a secret is shown: {said}");
+        assert!(!report.contains("hush"), "a secret is shown: {report}");
     }
     assert!(missing.is_empty(), "{}", missing.join("\n\n"));
 }
 
 #[test]
-fn every_problem_is_said_in_the_order_of_the_file() {
+fn every_problem_is_reported_in_the_order_of_the_file() {
     let report = read("[web]\nlistn = 1\n[auth]\nlockout = 3\nplugin = \"no\"\n[plugin.x9]\n[nope]").unwrap_err();
     let lines: Vec<_> = report
         .diagnostics
@@ -485,14 +483,14 @@ fn the_version_is_asked_for() {
         ("config_version = 0", "does not exist"),
         ("config_version = \"1\"", "invalid value"),
     ] {
-        let said = resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
-        assert_eq!(said.diagnostics.len(), 1, "{said}");
-        assert!(said.to_string().contains(part), "{said}");
+        let report = resolve(text, None, &Overrides::default(), &machine(&no_env)).unwrap_err();
+        assert_eq!(report.diagnostics.len(), 1, "{report}");
+        assert!(report.to_string().contains(part), "{report}");
     }
 }
 
 #[test]
-fn a_file_that_is_missing_or_not_text_is_said_with_its_name() {
+fn a_file_that_is_missing_or_not_text_is_reported_with_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n.toml");
     let load = || {

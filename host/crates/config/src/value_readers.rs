@@ -1,8 +1,8 @@
 //! Readers of the values that several tables have: names, paths, addresses, durations, sizes.
 
-use crate::resolved::HttpGrant;
 use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer};
 use crate::units;
+use crate::written_url::host_name;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -74,10 +74,11 @@ pub(super) fn hosts(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<Locat
         "a host name without scheme and port, such as \"chat.example.org\"",
         findings,
         |v| {
-            units::host_name(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|why| InvalidValue {
-                found: Some(format!("{}: {why}", describe(v))),
+            let host = host_name(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|cause| InvalidValue {
+                found: Some(format!("{}: {cause}", describe(v))),
                 fix: None,
-            })
+            })?;
+            Ok(host.to_string())
         },
     )
     .unwrap_or_default()
@@ -118,33 +119,4 @@ pub(super) fn size(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Find
                 .ok_or_else(|| InvalidValue::fix("units are B, KiB, MiB and GiB"))
         },
     )
-}
-
-pub(super) fn http_grant(v: &DeValue<'_>) -> Result<HttpGrant, InvalidValue> {
-    let parse = |text: &str| {
-        HttpGrant::parse(text).map_err(|why| InvalidValue {
-            found: Some(format!("{text:?}: {why}")),
-            fix: None,
-        })
-    };
-    let Some(table) = v.as_table() else {
-        return parse(v.as_str().ok_or(InvalidValue::PLAIN)?);
-    };
-    let (mut url, mut private) = (None, false);
-    for (name, value) in table {
-        match (name.get_ref().as_ref(), value.get_ref()) {
-            ("url", DeValue::String(text)) => url = Some(text.to_string()),
-            ("private", DeValue::Boolean(b)) => private = *b,
-            (other, value) => {
-                return Err(InvalidValue {
-                    found: Some(format!("{other:?} = {}", describe(value))),
-                    fix: None,
-                });
-            }
-        }
-    }
-    Ok(HttpGrant {
-        private,
-        ..parse(&url.ok_or(InvalidValue::PLAIN)?)?
-    })
 }

@@ -6,7 +6,6 @@
 //! differently. Each pool is made at its first request; reading the machine's certificates takes longer than the start
 //! of the host may.
 
-use crate::allowed_hosts::{literal, matches};
 use crate::error::OutgoingError;
 use crate::failure_cause::chain;
 use crate::outgoing::Outgoing;
@@ -14,7 +13,7 @@ use crate::tls::{install_provider, no_tls};
 use crate::types::{Request, Response, Target};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use nexus_model::address::is_global;
+use nexus_model::address::{is_global, literal};
 use nexus_model::limits;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -127,10 +126,10 @@ fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
         Target::Granted(grant) => {
             let url = Url::parse(&request.url)
                 .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))?;
-            if !matches(grant, &url) {
+            if !grant.admits(&url) {
                 return Err(OutgoingError::Denied(format!("{} is not a granted host", shown(&url))));
             }
-            match literal(&url) {
+            match url.host_str().and_then(literal) {
                 Some(address) if !grant.private && !is_global(address) => Err(not_global(&address.to_string())),
                 _ => Ok(url),
             }

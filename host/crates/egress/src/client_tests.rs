@@ -2,7 +2,8 @@
 
 use super::*;
 use http::{HeaderMap, HeaderValue, Method};
-use nexus_config::resolved::HttpGrant;
+use nexus_config::grants::HttpGrant;
+use nexus_test_wait as wait;
 use std::net::IpAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,14 +25,8 @@ fn request(target: Target, url: &str) -> Request {
 
 /// A grant of exactly the origin of `url`, as the client reads it.
 fn granted(url: &str, private: bool) -> Target {
-    let url = Url::parse(url).unwrap();
-    let (scheme, host) = (url.scheme().to_owned(), url.host_str().unwrap().to_owned());
-    Target::Granted(HttpGrant {
-        scheme,
-        host,
-        port: url.port(),
-        private,
-    })
+    let origin = Url::parse(url).unwrap().origin().ascii_serialization();
+    Target::Granted(HttpGrant::parse(&origin).unwrap().with_private(private))
 }
 
 async fn listener() -> (TcpListener, u16) {
@@ -62,9 +57,13 @@ async fn answering(answer: &'static str) -> (u16, oneshot::Receiver<String>) {
     (port, receiver)
 }
 
+async fn chunk(response: &mut Response) -> Option<Result<Bytes, OutgoingError>> {
+    wait::within("the next part of the body", response.body.recv()).await
+}
+
 async fn text(mut response: Response) -> Result<String, OutgoingError> {
     let mut all = Vec::new();
-    while let Some(chunk) = response.body.recv().await {
+    while let Some(chunk) = chunk(&mut response).await {
         all.extend(chunk?);
     }
     Ok(String::from_utf8(all).unwrap())
@@ -80,7 +79,7 @@ async fn an_own_process_is_asked_at_its_port_by_path_and_query() {
     let response = Client::new().fetch(wanted).await.unwrap();
     assert_eq!((response.status, response.headers["x-a"].to_str().unwrap()), (201, "b"));
     assert_eq!(text(response).await.unwrap(), "hi");
-    let head = head.await.unwrap();
+    let head = wait::within("the request has come", head).await.unwrap();
     assert!(head.starts_with("GET /a/b?c=d&e HTTP/1.1\r\n"), "{head}");
     assert!(
         head.contains("authorization: Basic x") && head.contains(&format!("host: 127.0.0.1:{port}")),
@@ -215,9 +214,10 @@ async fn a_body_streams_and_dropping_it_closes_the_connection() {
         .fetch(request(Target::OwnProcess(port), "/"))
         .await
         .unwrap();
-    assert_eq!(response.body.recv().await.unwrap().unwrap(), "one");
+    assert_eq!(chunk(&mut response).await.unwrap().unwrap(), "one");
     drop(response);
-    assert!(matches!(server.await.unwrap(), Ok(0) | Err(_)));
+    let end = wait::within("the connection is closed", server).await.unwrap();
+    assert!(matches!(end, Ok(0) | Err(_)));
 }
 
 #[tokio::test]
@@ -227,12 +227,12 @@ async fn a_body_that_breaks_off_ends_with_an_error() {
         .fetch(request(Target::OwnProcess(port), "/"))
         .await
         .unwrap();
-    assert_eq!(response.body.recv().await.unwrap().unwrap(), "half");
+    assert_eq!(chunk(&mut response).await.unwrap().unwrap(), "half");
     assert!(matches!(
-        response.body.recv().await,
+        chunk(&mut response).await,
         Some(Err(OutgoingError::Unavailable(_)))
     ));
-    assert!(response.body.recv().await.is_none());
+    assert!(chunk(&mut response).await.is_none());
 }
 
 #[tokio::test]
@@ -265,17 +265,17 @@ async fn silence_ends_a_wait_for_the_head_and_a_body() {
         ..request(Target::OwnProcess(port), "/")
     };
     let mut response = client.fetch(wanted).await.unwrap();
-    assert_eq!(response.body.recv().await.unwrap().unwrap(), "half");
+    assert_eq!(chunk(&mut response).await.unwrap().unwrap(), "half");
     assert!(matches!(
-        response.body.recv().await,
+        chunk(&mut response).await,
         Some(Err(OutgoingError::Timeout(_)))
     ));
-    assert!(response.body.recv().await.is_none());
-    server.await.unwrap();
+    assert!(chunk(&mut response).await.is_none());
+    wait::within("the connection is closed", server).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_takes_is_held_back_at_its_sender() {
+async fn a_body_that_nobody_takes_stops_its_sender() {
     let (listener, port) = listener().await;
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -298,7 +298,7 @@ async fn a_body_that_nobody_takes_is_held_back_at_its_sender() {
         .fetch(request(Target::OwnProcess(port), "/"))
         .await
         .unwrap();
-    let sent = server.await.unwrap();
+    let sent = wait::within("the sender has to wait", server).await.unwrap();
     assert!(sent < 64 << 20, "{sent} bytes were taken");
     drop(response);
 }

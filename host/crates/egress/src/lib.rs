@@ -3,11 +3,11 @@
 //!
 //! Problem: a name that the operator allowed may lead to an address of this machine or its network (the cloud's metadata
 //! service, a router), at the first look-up or at a second one. Mechanism: a URL is read by the parser of the client that
-//! sends it ([`allowed_hosts`]), and the addresses that are checked are those that are connected to.
+//! sends it ([`nexus_config::grants::HttpGrant::admits`]), and the addresses that are checked are those that are connected to.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use nexus_config::resolved::HttpGrant;
+//! use nexus_config::grants::HttpGrant;
 //! use nexus_egress::{Client, Outgoing as _, OutgoingError, Request, Target};
 //!
 //! let request = Request {
@@ -27,7 +27,6 @@
 
 #![warn(missing_docs)]
 
-pub mod allowed_hosts;
 mod client;
 mod error;
 mod failure_cause;

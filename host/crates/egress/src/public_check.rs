@@ -6,13 +6,12 @@
 //! or on this machine; those of the link, where a cloud answers questions about the machine itself, never are. HTTP/1.1
 //! alone, because a WebSocket is tried too.
 
-use crate::allowed_hosts::literal;
 use crate::failure_cause::chain;
 use crate::tls::{install_provider, no_tls};
 use futures::{SinkExt as _, StreamExt as _};
-use nexus_model::address::is_of_the_link;
+use nexus_model::address::{is_of_the_link, literal};
 use nexus_model::limits;
-use nexus_model::tunnel::{Network, Unreached};
+use nexus_model::tunnel::{Network, PublicCheckFailure};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
 use reqwest::{Method, Url};
@@ -61,17 +60,21 @@ pub struct PublicCheck {
 }
 
 impl PublicCheck {
-    /// `plain` makes a plain request, and says how long it took.
+    /// `check_http` makes one request, and says how long it took.
     ///
     /// # Errors
     /// A sentence for the operator: what did not answer, or what answered instead.
-    pub async fn plain(&self, target: CheckTarget<'_>, challenges: Challenges<'_>) -> Result<Duration, Unreached> {
-        let unknown = |why| Unreached {
-            why,
+    pub async fn check_http(
+        &self,
+        target: CheckTarget<'_>,
+        challenges: Challenges<'_>,
+    ) -> Result<Duration, PublicCheckFailure> {
+        let unknown = |cause| PublicCheckFailure {
+            cause,
             network: Network::Unknown,
         };
-        let answered = |why| Unreached {
-            why,
+        let answered = |cause| PublicCheckFailure {
+            cause,
             network: Network::Answered,
         };
         let Challenge { nonce, answer } = challenges().map_err(unknown)?;
@@ -82,8 +85,8 @@ impl PublicCheck {
         let response = timeout(limits::PUBLIC_CHECK, request.send()).await;
         // A connection takes less than that: it was taken, and nothing came.
         let response = response.map_err(|_| answered(late()))?;
-        let response = response.map_err(|error| Unreached {
-            why: chain(&error),
+        let response = response.map_err(|error| PublicCheckFailure {
+            cause: chain(&error),
             network: proved(&error),
         })?;
         let left = limits::PUBLIC_CHECK.saturating_sub(begun.elapsed());
@@ -105,7 +108,7 @@ impl PublicCheck {
         let body = timeout(limits::PUBLIC_CHECK / 2, async { first(request.send().await).await })
             .await
             .map_err(|_| "a proxy buffers streamed responses".to_owned())?
-            .map_err(|why| format!("a streamed response does not arrive: {why}"))?;
+            .map_err(|cause| format!("a streamed response does not arrive: {cause}"))?;
         same(&body, &answer)
     }
 
@@ -142,13 +145,17 @@ impl PublicCheck {
         };
         within(talk)
             .await
-            .map_err(|why| format!("WebSockets do not work: {why}"))
+            .map_err(|cause| format!("WebSockets do not work: {cause}"))
     }
 
     fn request(&self, method: Method, target: CheckTarget<'_>, path: &str) -> Result<reqwest::RequestBuilder, String> {
         let parse = |url: &str| Url::parse(url).map_err(|error| format!("`{url}` is not an address: {error}"));
         let public = parse(target.url)?;
-        if let Some(address) = literal(&public).filter(|address| is_of_the_link(*address)) {
+        if let Some(address) = public
+            .host_str()
+            .and_then(literal)
+            .filter(|address| is_of_the_link(*address))
+        {
             return Err(no_public_side(address));
         }
         let mut url = public.clone();
@@ -188,7 +195,7 @@ fn build(
     let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .dns_resolver(Arc::new(BeyondTheLink))
+        .dns_resolver(Arc::new(NonLinkLocalResolver))
         .referer(false)
         .http1_only()
         // Each check is one of the whole way.
@@ -204,10 +211,10 @@ fn build(
     more(builder).build().map_err(|error| chain(&error))
 }
 
-/// `BeyondTheLink` finds a name's addresses, without those of the link.
-struct BeyondTheLink;
+/// `NonLinkLocalResolver` finds a name's addresses, without those of the link.
+struct NonLinkLocalResolver;
 
-impl Resolve for BeyondTheLink {
+impl Resolve for NonLinkLocalResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
@@ -328,10 +335,10 @@ mod tests {
             "http://0.0.0.0/",
         ] {
             let unreached = check
-                .plain(CheckTarget { url, at: None }, &challenge)
+                .check_http(CheckTarget { url, at: None }, &challenge)
                 .await
                 .unwrap_err();
-            assert!(unreached.why.contains("link-local"), "{url}: {}", unreached.why);
+            assert!(unreached.cause.contains("link-local"), "{url}: {}", unreached.cause);
         }
         let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
         let mixed = vec![at("169.254.169.254"), at("192.0.2.1"), at("fe80::1")];
@@ -360,10 +367,10 @@ mod tests {
             sent
         });
         let unreached = PublicCheck::default()
-            .plain(CheckTarget { url: &url, at: None }, &challenge)
+            .check_http(CheckTarget { url: &url, at: None }, &challenge)
             .await
             .unwrap_err();
-        assert!(unreached.why.contains("something other"), "{}", unreached.why);
+        assert!(unreached.cause.contains("something other"), "{}", unreached.cause);
         // What the buffers of the system took, and not all of it.
         let sent = server.await.unwrap();
         assert!(sent < 64 << 20, "{sent}");

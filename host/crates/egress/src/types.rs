@@ -1,7 +1,7 @@
 //! What is asked of the client, and what it answers.
 
 use crate::error::OutgoingError;
-use nexus_config::resolved::HttpGrant;
+use nexus_config::grants::HttpGrant;
 use std::time::Duration;
 
 /// `Target` says where a request may go. The gate decided which; the client keeps to it.

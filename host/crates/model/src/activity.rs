@@ -4,30 +4,43 @@ use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `Tone` is how good or bad a note is. It is never the only sign: the text says it too.
+/// `Severity` is the severity of a note: `ok`, `warning` (something is not available now, and recovers by itself or is
+/// under way), `error`, or `inactive` (something was stopped on purpose).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Tone {
-    /// `Good`: it went well.
-    Good,
-    /// `Busy`: something is under way, or comes back by itself.
-    Busy,
-    /// `Bad`: it went wrong.
-    Bad,
-    /// `Off`: it was ended on purpose.
-    Off,
+pub enum Severity {
+    /// `Ok`: it went well.
+    Ok,
+    /// `Warning`: something is under way, or recovers by itself.
+    Warning,
+    /// `Error`: it went wrong.
+    Error,
+    /// `Inactive`: it was stopped on purpose.
+    Inactive,
 }
 
-/// A note tells what happened, in words for people.
+impl Severity {
+    /// `as_str` is as in JSON, in the database and in the classes of the pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
+/// `Note` describes an event of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Note {
-    /// `at` is when it happened, in milliseconds since the Unix epoch.
+    /// `at` is the time of the event.
     pub at: Millis,
-    /// `subject` is what it happened to: `tunnel main`, `plugin chat-opencode`, `chat`, `login`.
+    /// `subject` is the part of Nexus that the note is about: `tunnel main`, `plugin chat-opencode`, `chat`, `login`.
     #[schema(examples("tunnel main"))]
     pub subject: String,
-    /// `tone` is how good or bad it is.
-    pub tone: Tone,
-    /// `text` is a sentence.
+    /// `severity` is the severity of the event.
+    pub severity: Severity,
+    /// `text` describes the event in a sentence.
     pub text: String,
 }

@@ -2,8 +2,11 @@
 //!
 //! Written as what is known to be global, with everything else refused: a range that somebody forgot is then closed.
 //! (`IpAddr::is_global` of the standard library is not stable.)
+//!
+//! Beside it is what the host of a URL or of a Host header says of this, read as `url` reads it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use url::Host;
 
 /// Tells whether packets to `address` leave for the internet: not loopback, private, link-local (and with it the
 /// cloud's metadata service), multicast, reserved, or an IPv6 wrapping of such an IPv4 address.
@@ -60,10 +63,65 @@ pub fn is_of_the_link(address: IpAddr) -> bool {
     }
 }
 
+/// `literal` is the IP address, where the host of a URL or of a Host header is one: `127.0.0.1`, `[::1]`.
+pub fn literal(host: &str) -> Option<IpAddr> {
+    match Host::parse(host).ok()? {
+        Host::Ipv4(v4) => Some(v4.into()),
+        Host::Ipv6(v6) => Some(v6.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+/// Tells whether the host of a URL or of a Host header is `localhost` or a loopback address. What else may lead to this
+/// machine is not looked up.
+pub fn is_loopback_host(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || literal(host).is_some_and(|ip| ip.is_loopback())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_an_address_in_each_spelling_that_is_one() {
+        for (host, ip) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("0177.0.0.1", "127.0.0.1"),
+            ("[::1]", "::1"),
+            ("[0:0::0:1]", "::1"),
+            ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+        ] {
+            assert_eq!(literal(host), Some(ip.parse().unwrap()), "{host}");
+        }
+        for name in [
+            "::1",
+            "[::1",
+            "::1]",
+            "[127.0.0.1]",
+            "[fe80::1%25eth0]",
+            "a.example",
+            "",
+            "[]",
+        ] {
+            assert_eq!(literal(name), None, "{name}");
+        }
+        for here in ["localhost", "LOCALHOST", "127.0.0.1", "127.8.8.8", "[::1]"] {
+            assert!(is_loopback_host(here), "{here}");
+        }
+        for elsewhere in [
+            "localhost.example",
+            "a.localhost",
+            "10.0.0.1",
+            "[::2]",
+            "0.0.0.0",
+            "[::]",
+            "",
+        ] {
+            assert!(!is_loopback_host(elsewhere), "{elsewhere}");
+        }
+    }
 
     #[test]
     fn only_addresses_of_the_internet_are_global() {

@@ -1,4 +1,4 @@
-//! A conversation as the host stores and shows it. JSON: `snake_case` names, variants tagged by `type`.
+//! A session as the host stores and shows it. JSON: `snake_case` names, variants tagged by `type`.
 
 mod answer;
 
@@ -17,40 +17,41 @@ pub type PartId = String;
 /// `RequestId` is the id of a request of the agent, as the backend gave it.
 pub type RequestId = String;
 
-/// `SessionInfo` describes a session: a conversation with the agent.
+/// `SessionInfo` describes a session: one thread of messages with the agent. The pages call it a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionInfo {
-    /// `id` is the one that the backend gave it.
+    /// `id` is assigned by the backend.
     pub id: SessionId,
-    /// `workspace` is the absolute path of the project directory.
+    /// `workspace` is the absolute path of the project folder.
     pub workspace: String,
-    /// `parent` is the session whose sub-agent this one is of.
+    /// `parent` is the id of the session that started this one, if this is the session of a sub-agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub parent: Option<SessionId>,
-    /// `title` is what the agent or the owner calls it; it may be empty.
+    /// `title` is set by the agent or the user. It may be empty.
     pub title: String,
-    /// `created_at` is in milliseconds since the Unix epoch.
+    /// `created_at` is the time at which the session was created.
     pub created_at: Millis,
-    /// `updated_at` is in milliseconds since the Unix epoch.
+    /// `updated_at` is the time of the last change.
     pub updated_at: Millis,
-    /// `archived`: its owner put it away; it can still be read and continued. Absent: it is not.
+    /// `archived` is true if the user archived the session. It can still be read and continued. Absent: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
 }
 
-/// A listed session is a root session: those of sub-agents are not in the list.
+/// `ListedSession` is a session in the list. The list has no sessions of sub-agents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ListedSession)]
 pub struct Root {
-    /// `info` describes it.
+    /// `info` describes the session.
     #[serde(flatten)]
     pub info: SessionInfo,
-    /// `backend` is the name of the chat plugin it is of. While another one runs it can be read, not continued.
+    /// `backend` is the name of the chat plugin that the session belongs to. While another backend is active, the
+    /// session can be read but not continued.
     pub backend: String,
 }
 
-/// `Role` says who a message is from.
+/// `Role` is the author of a message: `user` (a prompt) or `assistant` (the agent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -65,30 +66,31 @@ pub enum Role {
 pub struct Message {
     /// `id` is unique in its session.
     pub id: MessageId,
-    /// `role` says who wrote it.
+    /// `role` is the author of the message.
     pub role: Role,
-    /// `created_at` is in milliseconds since the Unix epoch.
+    /// `created_at` is the time at which the message was created.
     pub created_at: Millis,
-    /// `completed_at` is in milliseconds since the Unix epoch. Absent: it is not complete.
+    /// `completed_at` is the time at which the message was completed. Absent: it is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub completed_at: Option<Millis>,
-    /// `error` is what went wrong, for people.
+    /// `error` is the error message that the backend reported for this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub error: Option<String>,
-    /// `model` is the one that wrote it, as the backend names it.
+    /// `model` is the model that wrote the message, as the backend names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub model: Option<String>,
-    /// `client_id` is the one that the prompt was sent with.
+    /// `client_id` is the id with which the client sent the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub client_id: Option<String>,
-    /// `interrupted`: the backend ended while it wrote this message, which can be continued.
+    /// `interrupted` is true if the backend stopped before the message was complete. The message can be continued.
+    /// Absent: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
-    /// `waiting` says what a prompt waits for that the backend was not given yet.
+    /// `waiting` says what a prompt waits for that the backend does not have yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waiting: Option<Waiting>,
@@ -99,33 +101,38 @@ pub fn is_client_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// `Waiting` is what a prompt that the host keeps waits for.
+/// `Waiting` is what a prompt waits for that the backend does not have yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "for", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Waiting {
-    /// It waits for the backend, which is asked to take it just now.
+    /// `backend`: the prompt is being sent to the backend.
     Backend,
-    /// It waits for the end of the turn that runs, and is sent then. It can be taken back.
+    /// `turn`: the prompt is sent when the running turn has ended. It can be taken back.
     Turn,
-    /// It waits for its owner, who sends it or takes it back.
+    /// `owner`: the prompt could not be sent. The user sends it again or takes it back.
     Owner {
-        /// `reason` is why it was not sent.
-        reason: String,
+        /// `cause` says why the prompt was not sent.
+        cause: String,
+        /// `fix` says how to fix it. Absent: no fix is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        fix: Option<String>,
     },
 }
 
-/// `LastError` is what went wrong in a session, and the message it was about.
+/// `LastError` is the last error in a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastError {
-    /// `text` is what the backend said.
+    /// `text` is the error message that the backend reported.
     pub text: String,
-    /// `message` is the id of the message.
+    /// `message` is the id of the message that the error belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<MessageId>,
 }
 
-/// `ToolState` is how far a tool call is. `rejected`: the owner did not allow it.
+/// `ToolState` is the state of a tool call: `pending` (its input is not complete, or it waits for a permission),
+/// `running`, `completed`, `failed` (the tool reported an error) or `rejected` (the user did not allow it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolState {
@@ -137,73 +144,73 @@ pub enum ToolState {
     Completed,
     /// `Failed`: the tool has given an error.
     Failed,
-    /// `Rejected`: the owner did not allow it; `error` holds the owner's words, if there were any.
+    /// `Rejected`: the user did not allow it; `error` holds the user's text, if there was any.
     Rejected,
 }
 
 /// `Tool` is a tool call of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tool {
-    /// `name` is the tool: `bash`, `edit`.
+    /// `name` is the name of the tool, such as `bash` or `edit`.
     pub name: String,
-    /// `title` is what it does, in the words of the backend.
+    /// `title` is a short description of the call, as the backend gives it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub title: Option<String>,
-    /// `state` is how far the call is.
+    /// `state` is the state of the call.
     pub state: ToolState,
-    /// `input` is JSON text, as the backend has it.
+    /// `input` is the input of the tool as JSON text.
     pub input: String,
-    /// `output` is what the tool gave, as text.
+    /// `output` is the output of the tool as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub output: Option<String>,
-    /// `error` is why it failed. Of one that was rejected: what the owner wrote.
+    /// `error` is the error message that the tool reported. In the state `rejected` it is the text that the user wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub error: Option<String>,
-    /// `started_at` is in milliseconds since the Unix epoch.
+    /// `started_at` is the time at which the tool started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub started_at: Option<Millis>,
-    /// `ended_at` is in milliseconds since the Unix epoch.
+    /// `ended_at` is the time at which the tool ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub ended_at: Option<Millis>,
 }
 
-/// `Content` is what a part holds.
+/// `Content` is the content of a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    /// It is text of the message.
+    /// `text` is text of the message.
     Text {
         /// `text` is Markdown.
         text: String,
     },
-    /// It is what the model thought before it answered.
+    /// `reasoning` is the text that the model produced before its answer.
     Reasoning {
         /// `text` is Markdown.
         text: String,
     },
-    /// It is a tool call.
+    /// `tool` is a tool call.
     Tool(Tool),
-    /// It is a file.
+    /// `attachment` is a file.
     Attachment {
-        /// `mime` is its media type.
+        /// `mime` is the media type of the file.
         #[schema(examples("image/png"))]
         mime: String,
-        /// `name` is that of the file. Null: it has none.
+        /// `name` is the name of the file. Null: it has none.
         #[schema(required)]
         name: Option<String>,
-        /// `url` is where it is, as the backend has it.
+        /// `url` is the address of the file, as the backend has it.
         url: String,
     },
-    /// It is what only the backend knows.
+    /// `other` is content of a kind that only the backend knows.
     Other {
-        /// `name` is what the backend calls it.
+        /// `name` is the kind, as the backend names it.
         name: String,
-        /// `value` is text, as the backend has it.
+        /// `value` is the content as text, as the backend has it.
         value: String,
     },
 }
@@ -213,65 +220,67 @@ pub enum Content {
 pub struct Part {
     /// `id` is unique in its message.
     pub id: PartId,
-    /// `message` is the id of the message it is of.
+    /// `message` is the id of the message that the part belongs to.
     pub message: MessageId,
-    /// `revision` grows with each change.
+    /// `revision` increases with each change.
     pub revision: u64,
-    /// `closed`: it does not change any more.
+    /// `closed` is true if the part does not change any more.
     pub closed: bool,
-    /// `content` is what it holds now.
+    /// `content` is the content of the part as of this revision.
     pub content: Content,
 }
 
-/// `AgentRequest` is a request of the agent, which waits for the answer: a permission request (answered by `once`,
-/// `always` or `reject`), or questions (by `answers` or `reject`).
+/// `AgentRequest` is an open request of the agent: a permission request (answered by `once`, `always` or `reject`) or
+/// questions (answered by `answers` or `reject`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct AgentRequest {
-    /// `id` is what an answer names.
+    /// `id` is the id with which the request is answered.
     pub id: RequestId,
-    /// `requested_by` is the session that made the request: a sub-agent's is not the one in which it is shown.
+    /// `requested_by` is the id of the session that made the request. A request of a sub-agent is shown in the session
+    /// that started the sub-agent.
     pub requested_by: SessionId,
-    /// `permission`: it is a permission request, and not questions.
+    /// `permission` is true for a permission request and false for questions.
     pub permission: bool,
-    /// `subject` is the tool, or what it is about.
+    /// `subject` is the tool that the agent wants to use, or the subject of the questions.
     #[schema(examples("bash"))]
     pub subject: String,
-    /// `detail` is the command or the path. Characters that hide, reorder or imitate are shown as marks.
+    /// `detail` is the command or the path. Characters that are invisible, change the order of the text or imitate
+    /// others are replaced by visible marks.
     pub detail: String,
-    /// `always` is what the answer `always` would allow from then on.
+    /// `always` lists the patterns that the answer `always` allows from then on.
     pub always: Vec<String>,
-    /// `details` are what belongs to it beside its detail and its change: the folder a command runs in, where a file is
-    /// moved to, where a path really leads. A text that ends in `not shown here⟩` says that something was not seen.
+    /// `details` has more facts about the request: the folder in which a command runs, the path to which a file is
+    /// moved, the path to which a link leads. A text that ends with `not shown here⟩` is incomplete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
-    /// `change` is what an edit would do, as a unified diff.
+    /// `change` is the change that an edit makes, as a unified diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub change: Option<String>,
-    /// `questions` are empty for a permission, and for what no page of this version can ask.
+    /// `questions` is absent for a permission request, and for questions of a kind that this version does not support.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
-    /// `message` is the id of the message that it belongs to.
+    /// `message` is the id of the message that the request belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub message: Option<String>,
-    /// `part` is the id of the tool call that waits.
+    /// `part` is the id of the part with the tool call that waits for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub part: Option<PartId>,
-    /// `created_at` is in milliseconds since the Unix epoch.
+    /// `created_at` is the time at which the agent made the request.
     pub created_at: Millis,
 }
 
-/// A detail is what belongs to a request of the agent: a name and a text.
+/// `RequestDetail` is a fact about a request of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[schema(as = RequestDetail)]
 #[serde(default)]
 pub struct Detail {
-    /// `name` says what the text is: `In the folder`.
+    /// `name` is the name of the fact, such as `In the folder`.
     #[schema(required)]
     pub name: String,
-    /// `text` is a path, or another text of one line.
+    /// `text` is a path or another text of one line.
     #[schema(required)]
     pub text: String,
 }
@@ -280,123 +289,125 @@ pub struct Detail {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Question {
-    /// `header` is a few words.
+    /// `header` is a short title.
     #[schema(required)]
     pub header: String,
-    /// `text` is the question itself.
+    /// `text` is the question.
     #[schema(required)]
     pub text: String,
     /// `choices` are the answers that the agent offers.
     #[schema(required)]
     pub choices: Vec<Choice>,
-    /// `multiple`: several of the choices may be taken.
+    /// `multiple` is true if several choices may be selected.
     #[schema(required)]
     pub multiple: bool,
-    /// `own`: the owner may answer in words of their own as well.
+    /// `allow_custom` is true if the user may also answer with text of their own.
+    // The contract has `own`.
+    #[serde(alias = "own")]
     #[schema(required)]
-    pub own: bool,
+    pub allow_custom: bool,
 }
 
 /// `Choice` is an answer that the agent offers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Choice {
-    /// `label` is the answer; it is what is sent back.
+    /// `label` is the text of the answer, and the value that is sent back.
     #[schema(required)]
     pub label: String,
-    /// `description` says what it means; it may be empty.
+    /// `description` explains the answer. It may be empty.
     #[schema(required)]
     pub description: String,
 }
 
 /// `Turn` is what the agent does in a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum Turn {
-    /// It waits for a prompt.
+    /// `idle`: no turn is running, and the agent waits for a prompt.
     #[default]
     Idle,
-    /// It works.
+    /// `running`: the agent is working.
     Running,
-    /// The model did not answer, and is asked again.
+    /// `retrying`: the model did not answer, and the agent asks it again.
     Retrying {
-        /// `attempt` counts from 1.
+        /// `attempt` is the number of the next attempt, counted from 1.
         attempt: u32,
-        /// `message` is why the model did not answer.
-        message: String,
-        /// `next_at` is when it is asked again, in milliseconds since the Unix epoch.
+        /// `cause` says why the model did not answer.
+        cause: String,
+        /// `next_at` is the time of the next attempt. Null: it is not known.
         #[schema(required)]
         next_at: Option<Millis>,
     },
-    /// The backend went away in the middle of the turn.
+    /// `interrupted`: the backend stopped during the turn.
     Interrupted,
 }
 
-/// `Event` is what can happen in one session; it is what the journal numbers, stores and sends.
+/// `Event` is an event of one session. Nexus numbers, stores and sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// The session is new, or has another title.
+    /// `session`: the session is new or has another title.
     Session {
         /// `info` is the session as it is now.
         info: SessionInfo,
     },
-    /// The session was deleted.
+    /// `session_removed`: the session was deleted.
     SessionRemoved,
-    /// The message is new, or changed.
+    /// `message`: the message is new or has changed.
     Message {
         /// `message` is the message as it is now, without its parts.
         message: Message,
     },
-    /// The message was removed.
+    /// `message_removed`: the message was removed.
     MessageRemoved {
-        /// `message` is its id.
+        /// `message` is the id of the message.
         message: MessageId,
     },
-    /// The part is new, or changed: all of it.
+    /// `part`: the part is new or has changed. It replaces the part of the same id.
     Part {
         /// `part` is the part as it is now.
         part: Part,
     },
-    /// Text was appended to a part.
+    /// `delta`: text was appended to a part.
     Delta {
         /// `part` is the id of the part.
         part: PartId,
-        /// `message` is the id of its message.
+        /// `message` is the id of the message.
         message: MessageId,
-        /// `revision` is the one of the part from now on.
+        /// `revision` is the new revision of the part.
         revision: u64,
-        /// `text` is what was appended.
+        /// `text` is the text that was appended.
         text: String,
     },
-    /// The part was removed.
+    /// `part_removed`: the part was removed.
     PartRemoved {
-        /// `message` is the id of its message.
+        /// `message` is the id of the message.
         message: MessageId,
-        /// `part` is its id.
+        /// `part` is the id of the part.
         part: PartId,
     },
-    /// The agent waits for an answer.
+    /// `request`: the agent made a request and waits for the answer.
     Request {
-        /// `request` is what the agent asks for.
+        /// `request` is the request.
         request: AgentRequest,
     },
-    /// The agent does not wait for this answer any more.
+    /// `request_closed`: the agent does not wait for the answer any more.
     RequestClosed {
-        /// `request` is its id.
+        /// `request` is the id of the request.
         request: RequestId,
     },
-    /// The turn began, changed or ended.
+    /// `turn`: the turn began, changed or ended.
     Turn {
-        /// `turn` is what the agent does from now on.
+        /// `turn` is what the agent does now.
         turn: Turn,
     },
-    /// Something went wrong.
+    /// `error`: the backend reported an error.
     Error {
-        /// `message` is the id of the message that it is about.
+        /// `message` is the id of the message that the error belongs to. Null: it belongs to the session.
         #[schema(required)]
         message: Option<MessageId>,
-        /// `text` is what the backend said.
+        /// `text` is the error message that the backend reported.
         text: String,
     },
 }
@@ -443,8 +454,8 @@ impl Event {
             Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
             Self::Request { request } => request.size(),
             Self::Turn {
-                turn: Turn::Retrying { message, .. },
-            } => message.len(),
+                turn: Turn::Retrying { cause, .. },
+            } => cause.len(),
             Self::SessionRemoved
             | Self::MessageRemoved { .. }
             | Self::PartRemoved { .. }

@@ -15,7 +15,7 @@
 
 pub mod activity;
 pub mod address;
-pub mod allowance;
+pub mod backoff;
 pub mod chat;
 pub mod digest;
 pub mod limits;
@@ -23,8 +23,10 @@ pub mod log;
 pub mod notice;
 pub mod plugin;
 pub mod plural;
+pub mod random;
 pub mod reload;
 pub mod time;
+pub mod token_bucket;
 pub mod trouble;
 pub mod tunnel;
 pub mod units;

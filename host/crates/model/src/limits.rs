@@ -214,26 +214,26 @@ pub const LISTED_SESSIONS: u32 = 5_000;
 pub const QUEUED_PROMPTS: usize = 32;
 /// `CREATE_REQUESTS` is how many creations of sessions are remembered by their request, so that asking twice makes one.
 pub const CREATE_REQUESTS: usize = 64;
-/// `SESSION_BYTES` is how many bytes of one conversation are kept, each message and each part counted with
+/// `SESSION_BYTES` is how many bytes of one session are kept, each message and each part counted with
 /// [`SESSION_ROW`] on top.
 pub const SESSION_BYTES: usize = 256 << 20;
 /// `SESSION_ROW` is what each message, each part and each event counts in bytes, on top of its text.
 pub const SESSION_ROW: usize = 512;
-/// `JOURNAL_CACHE_BYTES` bounds the conversations that are held in memory though nobody looks at them.
+/// `JOURNAL_CACHE_BYTES` bounds the sessions that are held in memory though nobody looks at them.
 pub const JOURNAL_CACHE_BYTES: usize = 256 << 20;
-/// `AGENT_REQUESTS` is how many requests of one conversation may wait for an answer.
+/// `AGENT_REQUESTS` is how many requests of one session may wait for an answer.
 pub const AGENT_REQUESTS: usize = 64;
 /// `AGENT_REQUESTS_BYTES` bounds the text of all of these.
 pub const AGENT_REQUESTS_BYTES: usize = 4 << 20;
-/// `AGENT_REQUESTS_FRAME` bounds the waiting requests in the first frame of a conversation, which has at least one of
+/// `AGENT_REQUESTS_FRAME` bounds the waiting requests in the first frame of a session, which has at least one of
 /// them; the others follow, one a frame.
 pub const AGENT_REQUESTS_FRAME: usize = 64 * 1024;
-/// `JOURNAL_BYTES` is the size of the database in bytes from which on no more of conversations is taken.
+/// `JOURNAL_BYTES` is the size of the database in bytes from which on no more of sessions is taken.
 pub const JOURNAL_BYTES: u64 = 8 << 30;
 /// `EVENT_BYTES` is how many bytes a chat backend may say within [`EVENTS_WINDOW`], each event counted with
 /// [`SESSION_ROW`] on top. What is more is held back.
 pub const EVENT_BYTES: u64 = 128 << 20;
-/// `HISTORY_FRAME` bounds, nearly, the bytes of a conversation in one frame: the newest messages first, at least one.
+/// `HISTORY_FRAME` bounds, nearly, the bytes of a session in one frame: the newest messages first, at least one.
 /// Older ones are asked for.
 pub const HISTORY_FRAME: usize = 48 * 1024;
 /// `TOOL_SHOWN` is how many bytes of one tool's input, output or error, and of an attachment's address, are sent
@@ -268,8 +268,10 @@ pub const PLUGIN_CPU_SHARE_MOST: u32 = 400;
 pub const PLUGIN_LOG_LINES: u32 = 100;
 /// `PLUGIN_LOG_LINES_MOST` is the most that `limits.log_lines` may say.
 pub const PLUGIN_LOG_LINES_MOST: u32 = 100_000;
-/// `PLUGIN_LINE_BYTES` bounds a line that a plugin logs or writes to a standard stream.
+/// `PLUGIN_LINE_BYTES` bounds a message that a plugin logs, and a line that it writes to a standard stream.
 pub const PLUGIN_LINE_BYTES: usize = 8 << 10;
+/// `PLUGIN_MESSAGE_LINES` bounds the lines of a message that a plugin logs: those of the longest fix, and some more.
+pub const PLUGIN_MESSAGE_LINES: usize = 40;
 /// `PLUGIN_LAST_LINES` is how many lines of standard error are kept for the cause of a trap.
 pub const PLUGIN_LAST_LINES: usize = 6;
 /// `TRACE_FRAMES` is how many functions of a plugin the cause of a trap names.

@@ -17,14 +17,14 @@ pub struct About {
 /// `LogLine` is a line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
-    /// `at` is when the line was written, as RFC 3339 in UTC. Null: the line is damaged, as one may be after a power
-    /// cut.
+    /// `timestamp` is the time at which the line was written, as RFC 3339 in UTC. Null: the line is damaged, for example
+    /// by a power failure.
     #[schema(required, format = DateTime)]
-    pub at: Option<String>,
+    pub timestamp: Option<String>,
     /// `level` is one of [`level`]. None: the line is damaged.
     #[schema(required, schema_with = level)]
     pub level: Option<String>,
-    /// `text` is the message with its fields.
+    /// `text` is the message and its fields. Further lines are indented by four spaces.
     pub text: String,
 }
 
@@ -33,7 +33,7 @@ fn level() -> Object {
     let levels = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"].map(|level| Some(level.to_owned()));
     Object::builder()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .description(Some("`level` is how much the line matters. Null: the line is damaged."))
+        .description(Some("`level` is the level of the line. Null: the line is damaged."))
         .enum_values(Some(levels.into_iter().chain([None])))
         .build()
 }

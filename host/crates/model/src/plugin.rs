@@ -5,7 +5,7 @@ use nexus_plugin_api::manifest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The kind of a plugin is what it serves.
+/// `PluginKind` says what a plugin provides: `auth` (a login), `chat` (a chat backend) or `tunnel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginKind)]
 #[serde(rename_all = "snake_case")]
@@ -45,52 +45,52 @@ impl Kind {
     }
 }
 
-/// The state of a plugin says whether its own instance runs; what its program does is another question.
+/// `PluginState` is the state of the instance of a plugin. The program that the plugin runs may be in another state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum PluginState {
-    /// It is loaded, and not wanted now.
+    /// `stopped`: the plugin is loaded and not in use.
     Stopped,
-    /// It was started, and has not said yet what it is.
+    /// `starting`: the instance was started and does not take calls yet.
     Starting,
-    /// It takes calls.
+    /// `running`: the instance takes calls.
     Running,
-    /// It crashed, and is started again at `at`.
+    /// `restarting`: the instance crashed. Nexus starts it again at `at`.
     Restarting {
-        /// `cause` is why it crashed.
+        /// `cause` says why it crashed.
         cause: String,
-        /// `at` is when it is started again, in milliseconds since the Unix epoch.
+        /// `at` is the time of the next start.
         at: Millis,
     },
-    /// It reached its restart limit, or refuses its settings. Only the operator starts it again.
+    /// `failed`: the plugin has reached its restart limit or cannot use its settings. Nexus does not start it again until
+    /// it is told to.
     Failed {
-        /// `cause` is why it crashed last, or what it refuses.
+        /// `cause` says why it crashed last, or which setting it cannot use.
         cause: String,
     },
 }
 
-/// The status of a plugin says how it runs, for the status page, `/healthz` and `nexus plugin list`.
+/// `PluginStatus` describes a plugin and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-
 pub struct PluginStatus {
-    /// `name` is the `NAME` of `[plugin.NAME]`.
+    /// `name` is the `NAME` of `[plugin.NAME]` in the configuration.
     #[schema(examples("chat-opencode"))]
     pub name: String,
-    /// `kind` says what it serves.
+    /// `kind` says what the plugin provides.
     pub kind: Kind,
-    /// `version` is the plugin's own.
+    /// `version` is the version of the plugin.
     #[schema(examples("0.1.0"))]
     pub version: String,
-    /// `tunnel` is the name of the tunnel that it serves; null for another kind.
+    /// `tunnel` is the name of the tunnel that the plugin provides. Null: it is no tunnel plugin.
     #[schema(required)]
     #[serde(default)]
     pub tunnel: Option<String>,
-    /// `state` says whether its instance runs.
+    /// The state of the plugin; its keys are in the same object.
     #[serde(flatten)]
     pub state: PluginState,
-    /// `restarts` counts since the host started.
+    /// `restarts` is the number of restarts since Nexus started.
     pub restarts: u32,
-    /// `last_failure` is null while there was none.
+    /// `last_failure` is the last failure. Null: there was none.
     #[schema(required)]
     pub last_failure: Option<Failure>,
 }
@@ -115,142 +115,137 @@ impl PluginStatus {
 pub struct Refusal {
     /// `key` is the key, where it is one key's fault.
     pub key: Option<String>,
-    /// `why` is a sentence.
-    pub why: String,
-    /// `hint` is what to write instead, where the plugin says it.
-    pub hint: Option<String>,
+    /// `cause` is a sentence.
+    pub cause: String,
+    /// `fix` is what to write instead, where the plugin says it.
+    pub fix: Option<String>,
 }
 
-/// A failure says how a plugin failed last.
+/// `PluginFailure` describes how a plugin failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginFailure)]
 pub struct Failure {
-    /// `at` is when it failed, in milliseconds since the Unix epoch.
+    /// `at` is the time of the failure.
     pub at: Millis,
-    /// `message` is what failed and why: `trap: out of bounds memory access`.
-    pub message: String,
-    /// `hint` is what to do.
+    /// `cause` says what failed: `trap: out of bounds memory access`.
+    pub cause: String,
+    /// `fix` says how to fix it. Null: no fix is known.
     #[schema(required)]
-    pub hint: Option<String>,
-    /// `permanent`: trying again cannot help until someone changes something.
+    pub fix: Option<String>,
+    /// `permanent` is true if a restart cannot help before something is changed.
     pub permanent: bool,
 }
 
-/// The statistics are what the runtime counted since the host started, over all restarts of the plugin. They are only
-/// numbers: nothing of what was said is in them.
+/// `PluginStatistics` are the counts of a plugin since Nexus started, over all its restarts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-
 pub struct PluginStatistics {
-    /// `at` is when they were read, in milliseconds since the Unix epoch.
+    /// `at` is the time at which the values were read.
     pub at: Millis,
-    /// `calls` counts the calls of the host into the plugin, the first one of each instance among them. A run of a
-    /// tunnel, or a connection of a chat backend with all its events, is one.
+    /// `calls` is the number of calls from Nexus to the plugin, including the first call of each instance. A run of a
+    /// tunnel, or a connection of a chat backend with all its events, is one call.
     pub calls: u64,
-    /// `errors` counts those of the calls that ended in a trap, in no answer within the time, or in an error that the
-    /// plugin gave. A wrong password is an answer and no error.
+    /// `errors` is the number of calls that ended with a crash, a timeout or an error of the plugin. A wrong password is
+    /// not an error.
     pub errors: u64,
-    /// `traps` counts the instances that ended by a trap: a panic, a limit, an exit. One takes all calls with it that
-    /// run in its instance.
-    pub traps: u64,
-    /// `events` counts what a chat backend or a tunnel reported.
+    /// `crashes` is the number of instances that ended by a trap: a panic, a limit or an exit. A crash ends all calls
+    /// that run in the instance.
+    pub crashes: u64,
+    /// `events` is the number of events that a chat backend or a tunnel reported.
     pub events: u64,
-    /// `memory_peak` is the most linear memory that one instance ever had, in bytes.
-    pub memory_peak: u64,
-    /// `cpu_ms` is the CPU time in milliseconds of the threads of the host while they ran the plugin's instances: its
-    /// own code, and what the host does for it in between (passing values, writing its log). Not its compilation, not
-    /// its processes.
+    /// `memory_peak_bytes` is the largest linear memory that an instance has had, in bytes.
+    pub memory_peak_bytes: u64,
+    /// `cpu_ms` is the CPU time of the plugin's instances, in milliseconds, including the work of Nexus for their calls.
+    /// Compilation and child processes are not included.
     pub cpu_ms: u64,
-    /// `cpu_paused_ms` is how long it was paused, in milliseconds, because it had used its share of CPU
-    /// (`limits.cpu_share`).
+    /// `cpu_paused_ms` is the time for which the plugin was paused because it had used its share of CPU
+    /// (`limits.cpu_share`), in milliseconds.
     pub cpu_paused_ms: u64,
-    /// `denied` counts the calls of the plugin that the gate refused: what was not granted, and limits that were
-    /// reached.
+    /// `denied` is the number of calls from the plugin to Nexus that were denied because a permission was missing or a
+    /// limit was reached.
     pub denied: u64,
-    /// `log_dropped` counts the log lines that were dropped because they exceeded the rate limit.
+    /// `log_dropped` is the number of log lines that were dropped because they exceeded the rate limit.
     pub log_dropped: u64,
 }
 
-/// The facts of a plugin do not change while it is loaded. They are in words for people.
+/// `PluginFacts` describe a loaded plugin. They do not change while it is loaded; the texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginFacts)]
 pub struct Facts {
-    /// `digest` is the SHA-256 of the component in hex.
+    /// `digest` is the SHA-256 digest of the component in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub digest: String,
-    /// `description` is the plugin's own, one sentence.
+    /// `description` is the description in the manifest.
     pub description: String,
-    /// `authors` are those of its manifest.
+    /// `authors` are the authors in the manifest.
     pub authors: Vec<String>,
-    /// `license` is an SPDX expression.
+    /// `license` is the license in the manifest, an SPDX expression.
     #[schema(examples("MIT OR Apache-2.0"))]
     pub license: String,
-    /// `source` is where the component came from.
+    /// `source` is the origin of the component.
     pub source: Source,
-    /// `grants` are what it may do: `run opencode (/usr/bin/opencode) with your environment`. Empty: it may do nothing
-    /// but answer.
+    /// `grants` are the permissions that the plugin has: `run opencode (/usr/bin/opencode) with your environment`.
     pub grants: Vec<String>,
-    /// `missing_permissions` are what it asks for and was not granted: `store up to 1 MiB`.
+    /// `missing_permissions` are the permissions that the plugin requests and does not have: `store up to 1 MiB`.
     pub missing_permissions: Vec<String>,
-    /// `limits` are what it may use at most: `64 MiB of memory`.
+    /// `limits` are the limits of the plugin: `64 MiB of memory`.
     pub limits: Vec<String>,
 }
 
-/// The source of a plugin is where its component came from.
+/// `PluginSource` is the origin of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginSource)]
-#[serde(tag = "source", content = "path", rename_all = "snake_case")]
+#[serde(tag = "type", content = "path", rename_all = "snake_case")]
 pub enum Source {
-    /// It is part of Nexus.
+    /// `builtin`: the component is part of Nexus.
     Builtin,
-    /// It is a file, at `path`.
+    /// `file`: the component is a file; `path` is its path.
     File(String),
 }
 
-/// A process is one of a plugin that runs now, together with all that descends from it.
+/// `PluginProcess` is a running process of a plugin, together with its descendants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginProcess)]
 pub struct Process {
-    /// `name` is what the plugin calls it.
+    /// `name` is the name that the plugin gave the process.
     pub name: String,
-    /// `pid` is the number of the process itself.
+    /// `pid` is the process id.
     pub pid: u32,
-    /// `started_at` is in milliseconds since the Unix epoch.
+    /// `started_at` is the time at which the process started.
     pub started_at: Millis,
-    /// `cpu_ms` is the CPU time in milliseconds of it and its descendants, those that ended and were waited for
-    /// included. Null: this system does not tell.
+    /// `cpu_ms` is the CPU time of the process and its descendants, in milliseconds. Descendants that have ended are
+    /// included. Null: this system does not report it.
     #[schema(required)]
     pub cpu_ms: Option<u64>,
-    /// `resident_bytes` is the memory of all of them, each with the pages that it shares: an upper bound. Null: this
-    /// system does not tell.
+    /// `resident_bytes` is the memory of the process and its descendants, in bytes. Shared pages are counted for each of
+    /// them. Null: this system does not report it.
     #[schema(required)]
     pub resident_bytes: Option<u64>,
-    /// `restarts` counts since the host started.
+    /// `restarts` is the number of restarts since Nexus started.
     pub restarts: u32,
 }
 
-/// The details tell of a plugin at its place. One that serves two tunnels has an instance for each, and stands here
-/// twice.
+/// `PluginDetails` describe a plugin that is in use. A plugin that provides two tunnels is listed twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PluginDetails)]
 pub struct Details {
-    /// `name` is the `NAME` of `[plugin.NAME]`.
+    /// `name` is the `NAME` of `[plugin.NAME]` in the configuration.
     pub name: String,
-    /// `kind` says what it serves.
+    /// `kind` says what the plugin provides.
     pub kind: Kind,
-    /// `tunnel` is the name of the tunnel that it serves; null for another kind.
+    /// `tunnel` is the name of the tunnel that the plugin provides. Null: it is no tunnel plugin.
     #[schema(required)]
     pub tunnel: Option<String>,
-    /// `facts` are what does not change while it is loaded.
+    /// `facts` describe the loaded component.
     pub facts: Facts,
-    /// `statistics` are what was counted of it.
+    /// `statistics` are the counts of the plugin.
     pub statistics: PluginStatistics,
-    /// `processes` are those of its processes that run.
+    /// `processes` are the running processes of the plugin.
     pub processes: Vec<Process>,
 }
 
 /// `Availability` says whether the program behind a plugin is there and usable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "availability", content = "text", rename_all = "snake_case")]
+#[serde(tag = "state", content = "text", rename_all = "snake_case")]
 pub enum Availability {
     /// `Ready` has the program's version.
     Ready(String),

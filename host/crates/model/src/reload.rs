@@ -5,46 +5,47 @@ use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// `Pending` is what the configuration's file says and is not active.
+/// `Pending` describes changes in the configuration file that are not active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
-    /// `id` names what was read: what is confirmed must be what was shown.
+    /// `id` identifies this version of the file. A request to apply it names the id, so that nothing is applied that was
+    /// not shown.
     pub id: String,
-    /// `seen_at` is when the file was read, in milliseconds since the Unix epoch.
+    /// `seen_at` is the time at which the file was read.
     pub seen_at: Millis,
-    /// `what` says whether the file can be used, and what of it waits.
+    /// The state of the file; its keys are in the same object.
     #[serde(flatten)]
-    pub what: What,
+    pub what: PendingState,
 }
 
-/// The state says whether the file can be used, and what of it waits.
+/// `PendingState` is the state of a changed configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PendingState)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum What {
-    /// The file cannot be used, and none of it takes effect.
+pub enum PendingState {
+    /// `invalid`: the file has errors, and nothing of it is applied.
     Invalid {
-        /// `why` is the errors, as `nexus config check` prints them.
-        why: String,
+        /// `cause` is the report of the errors, as `nexus config check` prints it.
+        cause: String,
     },
-    /// The file says something else than what is active.
+    /// `changed`: the file differs from the active configuration.
     Changed {
-        /// `confirm` are the changes that can be applied while Nexus runs, and wait for a confirmation.
+        /// `confirm` are the changes that can be applied while Nexus is running, after a confirmation.
         confirm: Vec<Change>,
-        /// `effects` are what a confirmation does.
+        /// `effects` are the effects of applying the changes.
         effects: Vec<Effect>,
-        /// `new_permissions` are what plugins may do then that they may not do now: a sentence each.
+        /// `new_permissions` are the permissions that plugins get when the changes are applied, a sentence each.
         new_permissions: Vec<String>,
-        /// `components` are what the components in files say of themselves that are others than the active ones.
+        /// `components` are the component files that differ from the loaded components.
         components: Vec<Component>,
-        /// `restart` are the changes that take effect at the next start of Nexus.
+        /// `restart` are the changes that take effect when Nexus is restarted.
         restart: Vec<Change>,
-        /// `applying`: what is in `confirm` is being applied.
+        /// `applying` is true while the changes in `confirm` are being applied.
         applying: bool,
     },
 }
 
-impl What {
+impl PendingState {
     /// Tells whether it says something of this part of the configuration, as `tunnel.main`.
     pub fn names(&self, part: &str) -> bool {
         let of = |change: &Change| {
@@ -60,52 +61,52 @@ impl What {
     }
 }
 
-/// A component is listed where the one in a file is another one than the active one, or new.
+/// `ConfigComponent` is a component file that is new or differs from the loaded component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigComponent)]
 pub struct Component {
-    /// `plugin` is the `NAME` of `[plugin.NAME]`.
+    /// `plugin` is the `NAME` of `[plugin.NAME]` in the configuration.
     pub plugin: String,
-    /// `was` is the active component. Null: there is none.
+    /// `old` is the loaded component. Null: there is none.
     #[schema(required)]
-    pub was: Option<ComponentIdentity>,
-    /// `now` is the component in the file.
-    pub now: ComponentIdentity,
-    /// `new_permissions` are those that it requests and did not request before.
+    pub old: Option<ComponentIdentity>,
+    /// `new` is the component in the file.
+    pub new: ComponentIdentity,
+    /// `new_permissions` are the permissions that only the new component requests.
     pub new_permissions: Vec<String>,
-    /// `removed_permissions` are those that it requested before and does not request any more.
+    /// `removed_permissions` are the permissions that only the old component requests.
     pub removed_permissions: Vec<String>,
-    /// `mismatches` says where it calls itself otherwise, or is of another kind: sentences.
+    /// `mismatches` are sentences that say where the name or the kind of the new component differs from what is expected.
     pub mismatches: Vec<String>,
-    /// `load_error` is why it would not load, so that it cannot be confirmed.
+    /// `cause` says why the new component cannot be loaded, and so not applied. Null: it can be loaded.
     #[schema(required)]
-    pub load_error: Option<String>,
+    pub cause: Option<String>,
 }
 
 impl Component {
     /// `sentence` is a line for people: `[plugin.x] becomes tunnel-x 0.2.0 (…), from tunnel-x 0.1.0 (…)`.
     pub fn sentence(&self) -> String {
-        let was = self.was.as_ref();
-        let was = was.map_or_else(|| "is new".to_owned(), |was| format!("was {was}"));
-        format!("The component of {} is {} and {was}", self.plugin, self.now)
+        let old = self.old.as_ref();
+        let old = old.map_or_else(|| "is new".to_owned(), |old| format!("was {old}"));
+        format!("The component of {} is {} and {old}", self.plugin, self.new)
     }
 
     /// `details` are what a person has to know besides; the worst first.
     pub fn details(&self) -> Vec<String> {
         let list = |what: &str, of: &[String]| (!of.is_empty()).then(|| format!("{what}: {}", of.join(", ")));
-        let load_error = self
-            .load_error
+        let cause = self
+            .cause
             .iter()
-            .map(|why| format!("This component cannot be loaded, so it cannot be applied: {why}"));
+            .map(|cause| format!("This component cannot be loaded, so it cannot be applied: {cause}"));
         let requested = list(
-            if self.was.is_some() {
+            if self.old.is_some() {
                 "New permission requests"
             } else {
                 "Permission requests"
             },
             &self.new_permissions,
         );
-        load_error
+        cause
             .chain(self.mismatches.iter().cloned())
             .chain(requested)
             .chain(list("Dropped permission requests", &self.removed_permissions))
@@ -123,52 +124,56 @@ impl std::fmt::Display for ComponentIdentity {
     }
 }
 
-/// These are the words of a component about itself.
+/// `ComponentIdentity` is the identity of a component, as its manifest has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ComponentIdentity {
-    /// `name` is the one in its manifest.
+    /// `name` is the name in the manifest.
     pub name: String,
-    /// `kind` says what it can serve.
+    /// `kind` says what the component provides.
     pub kind: Kind,
-    /// `version` is that of its manifest.
+    /// `version` is the version in the manifest.
     pub version: String,
-    /// `api` is the range of nexus:plugin versions that it was written for.
+    /// `api` is the range of versions of the contract (`nexus:plugin`) that the component was written for.
     #[schema(examples("^0.1"))]
     pub api: String,
 }
 
-/// A change is a key of the file with another value than the active one.
+/// `ConfigChange` is a key of the configuration file whose value differs from the active value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigChange)]
 pub struct Change {
-    /// `key` is the key with the tables it is in.
+    /// `key` is the full name of the key, with its tables.
     #[schema(examples("tunnel.main.plugin"))]
     pub key: String,
-    /// `was` is the active value as TOML; `…` where it must not be shown, or cannot be shown whole. Null: there is
-    /// none.
+    /// `old_value` is the active value as TOML. A value that is secret or too long is replaced by `…`. Null: the key has
+    /// no active value.
     #[schema(required)]
-    pub was: Option<String>,
-    /// `now` is the value in the file, as `was`. Null: the key is gone.
+    pub old_value: Option<String>,
+    /// `new_value` is the value in the file, in the same form. Null: the file does not have the key.
     #[schema(required)]
-    pub now: Option<String>,
-    /// `note` says in a sentence what changed where no value can be shown: the content of a secret.
+    pub new_value: Option<String>,
+    /// `note` describes the change in a sentence if the values cannot be shown, as for a secret.
     #[schema(required)]
     #[serde(default)]
     pub note: Option<String>,
-    /// `error` is why it could not be applied.
+    /// `cause` says why the change could not be applied. Null: it was not tried, or there was no error.
     #[schema(required)]
-    pub error: Option<String>,
+    pub cause: Option<String>,
+    /// `fix` says how to fix it. Null: no fix is known.
+    #[schema(required)]
+    #[serde(default)]
+    pub fix: Option<String>,
 }
 
-/// An effect is one thing that a confirmation does.
+/// `ConfigEffect` is an effect of applying the changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ConfigEffect)]
 pub struct Effect {
-    /// `what` is a sentence.
-    pub what: String,
-    /// `tunnel` is the name of the tunnel that it happens to, if any.
+    /// `description` describes the effect in a sentence.
+    pub description: String,
+    /// `tunnel` is the name of the tunnel that is affected. Null: none.
     #[schema(required)]
     pub tunnel: Option<String>,
-    /// `closes`: a client that came through that tunnel is cut off.
-    pub closes: bool,
+    /// `disconnects` is true if clients of the tunnel are disconnected.
+    pub disconnects: bool,
 }

@@ -49,22 +49,3 @@ impl Clock for ManualClock {
         self.0.load(Ordering::SeqCst)
     }
 }
-
-/// `random` is `N` bytes from the operating system.
-///
-/// # Errors
-/// Where the operating system has no randomness to give; nothing may go on without it.
-pub fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// `random_token` is 256 random bits as 43 URL-safe characters.
-///
-/// # Errors
-/// As [`random`].
-pub fn random_token() -> Result<String, getrandom::Error> {
-    use base64::Engine as _;
-    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random::<32>()?))
-}

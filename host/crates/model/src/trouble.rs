@@ -1,31 +1,9 @@
 //! What does not work: why, and what to do about it.
 
 use crate::plugin::Availability;
+pub use nexus_plugin_api::error_text::{cause_and_fix, sentence};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// `sentence` is a cause and the fix behind it, in the one form in which people read both.
-pub fn sentence(why: &str, fix: Option<&str>) -> String {
-    let why = why.trim_end();
-    // Lines of a report are no sentence.
-    let stop = if why.contains('\n') || why.ends_with(['.', '!', '?', '…', ':']) {
-        ""
-    } else {
-        "."
-    };
-    match fix.map(str::trim).filter(|fix| !fix.is_empty()) {
-        Some(fix) => format!("{why}{stop} To fix: {fix}"),
-        None => format!("{why}{stop}"),
-    }
-}
-
-/// `parted` undoes [`sentence`]: the cause, and the fix where the text has one.
-pub fn parted(text: &str) -> (&str, Option<&str>) {
-    match text.split_once("To fix: ") {
-        Some((why, fix)) => (why.trim_end(), Some(fix.trim_end())),
-        None => (text.trim_end(), None),
-    }
-}
 
 /// `uncapitalized` is a sentence that goes on behind other words: `error: `, say.
 pub fn uncapitalized(text: &str) -> String {
@@ -38,8 +16,8 @@ pub fn uncapitalized(text: &str) -> String {
 /// `Problem` is a cause, and what to do about it where something can be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// `why` is a sentence.
-    pub why: String,
+    /// `cause` is a sentence.
+    pub cause: String,
     /// `fix` is what follows "To fix: ": a command, or lines for the configuration.
     pub fix: Option<String>,
 }
@@ -52,23 +30,20 @@ impl Problem {
             Availability::Missing(text) => (text, true),
             Availability::Unsuitable(text) => (text, false),
         };
-        // What the host says of a permission begins with the plugin.
+        // A denial is a cause by itself, also where no line of the configuration would allow it.
         let denied = text.starts_with("The plugin ") && text.contains(" permission");
-        let parts = match text.split_once(" To allow it, ") {
-            Some((why, fix)) if denied => (why, Some(fix.trim_end())),
-            None if denied => (text.trim_end(), Some("")),
-            _ => parted(&text),
+        let (cause, fix) = match cause_and_fix(&text) {
+            (cause, fix) if denied => (cause.to_owned(), fix),
+            (cause, fix @ Some(_)) if missing => {
+                let missing = || format!("{title} is not installed: {cause}");
+                (not_found(cause).unwrap_or_else(missing), fix)
+            }
+            (cause, fix @ Some(_)) => (cause.to_owned(), fix),
+            (fix, None) if missing => (format!("{title} is not installed."), Some(fix)),
+            (fix, None) => (format!("This version of {title} cannot be used."), Some(fix)),
         };
-        let (why, fix) = match parts {
-            (found, Some(fix)) if denied => (found.to_owned(), fix),
-            (found, Some(fix)) if missing && not_found(found).is_some() => (not_found(found).unwrap_or_default(), fix),
-            (found, Some(fix)) if missing => (format!("{title} is not installed: {found}"), fix),
-            (found, Some(fix)) => (found.to_owned(), fix),
-            (fix, None) if missing => (format!("{title} is not installed."), fix),
-            (fix, None) => (format!("This version of {title} cannot be used."), fix),
-        };
-        let fix = Some(fix.to_owned()).filter(|fix| !fix.is_empty());
-        Some(Self { why, fix })
+        let fix = fix.map(str::to_owned);
+        Some(Self { cause, fix })
     }
 }
 
@@ -81,29 +56,30 @@ fn not_found(found: &str) -> Option<String> {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&sentence(&self.why, self.fix.as_deref()))
+        f.write_str(&sentence(&self.cause, self.fix.as_deref()))
     }
 }
 
-/// `Trouble` is a part of the host that does not work while the rest does.
+/// `Trouble` is a part of Nexus that does not work while the rest does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HostProblem)]
 pub struct Trouble {
-    /// `part` is what does not work: `metrics`, `notify`, `plugin tunnel-mine`.
+    /// `part` is the part that does not work: `metrics`, `notify`, `plugin tunnel-mine`.
     #[schema(examples("metrics"))]
     pub part: String,
-    /// `why` is a sentence.
-    pub why: String,
-    /// `fix` is what to do: a command, or lines for the configuration.
+    /// `cause` says why it does not work.
+    pub cause: String,
+    /// `fix` says how to fix it: a command, or lines for the configuration. Null: no fix is known.
     #[schema(required)]
     pub fix: Option<String>,
 }
 
 impl Trouble {
     /// Makes one whose fix is known: a command, or lines for the configuration.
-    pub fn new(part: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn new(part: impl Into<String>, cause: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             part: part.into(),
-            why: why.into(),
+            cause: cause.into(),
             fix: Some(fix.into()),
         }
     }
@@ -117,29 +93,18 @@ impl std::fmt::Display for Trouble {
             "metrics" => "do not work",
             _ => "does not work",
         };
-        write!(f, "{} {fails}: {}", self.part, sentence(&self.why, self.fix.as_deref()))
+        write!(
+            f,
+            "{} {fails}: {}",
+            self.part,
+            sentence(&self.cause, self.fix.as_deref())
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cause_ends_with_a_full_stop_and_the_fix_follows_it() {
-        assert_eq!(sentence("bore has no TLS", None), "bore has no TLS.");
-        assert_eq!(
-            sentence("bore has no TLS.", Some("run this")),
-            "bore has no TLS. To fix: run this"
-        );
-        assert_eq!(
-            sentence("error: a\n 1 | b", Some("run this")),
-            "error: a\n 1 | b To fix: run this"
-        );
-        let both = sentence("bore has no TLS", Some("run this"));
-        assert_eq!(parted(&both), ("bore has no TLS.", Some("run this")));
-        assert_eq!(parted("no more"), ("no more", None));
-    }
 
     #[test]
     fn the_program_of_a_provider_is_not_installed_or_not_fit_and_the_fix_is_apart() {
@@ -165,9 +130,7 @@ mod tests {
         );
         let denied = "The plugin x has no permission to run bore.";
         assert_eq!(
-            problem(Availability::Unsuitable(format!(
-                "{denied} To allow it, add this:\n[x]\n"
-            ))),
+            problem(Availability::Unsuitable(format!("{denied} To fix: add this:\n[x]\n"))),
             Some(format!("{denied} To fix: add this:\n[x]"))
         );
         let never = format!("{denied} Its manifest does not request this permission, so it cannot be granted.");

@@ -4,7 +4,8 @@ use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The encryption of a tunnel ends at the provider's `edge`, at Nexus (`passthrough`), or there is `none`.
+/// `TunnelEncryption` says where the TLS encryption of a tunnel ends: at the provider (`edge`; the provider can read the
+/// requests), at Nexus (`passthrough`; it cannot), or `none` (there is no TLS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelEncryption)]
 #[serde(rename_all = "snake_case")]
@@ -71,149 +72,157 @@ pub enum TunnelEvent {
     Measured(TunnelStatistics),
 }
 
-/// The statistics are what a provider's program counts since its start. Null: it does not count that.
+/// `TunnelStatistics` are the counts of a tunnel's program since it started. Null: the program does not report the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-
 pub struct TunnelStatistics {
-    /// `requests` counts the requests that came through the tunnel.
+    /// `requests` is the number of requests that came through the tunnel.
     #[schema(required)]
     pub requests: Option<u64>,
-    /// `errors` counts the requests that did not reach this machine.
+    /// `errors` is the number of requests that did not reach this machine.
     #[schema(required)]
     pub errors: Option<u64>,
-    /// `locations` are the data centers that it is connected to.
+    /// `locations` are the data centers that the tunnel is connected to.
     pub locations: Vec<String>,
 }
 
-/// The state says whether a tunnel is open.
+/// `TunnelMeasurement` is the statistics of a tunnel and the time at which its program reported them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelMeasurement)]
+pub struct Measurement {
+    /// `at` is the time at which the program reported the values.
+    pub at: Millis,
+    /// `statistics` are the values.
+    #[serde(flatten)]
+    pub statistics: TunnelStatistics,
+}
+
+/// `TunnelState` is the state of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TunnelState {
-    /// It is closed.
+    /// `off`: the tunnel is closed.
     Off,
-    /// It opens as soon as an owner account exists.
+    /// `waiting_for_account`: the tunnel opens when an account has been created.
     WaitingForAccount,
-    /// It is opening.
+    /// `starting`: the tunnel is opening.
     Starting {
-        /// `what` is what takes the time.
-        what: String,
+        /// `progress` describes the current step.
+        progress: String,
     },
-    /// It is open.
+    /// `up`: the tunnel is open.
     Up {
-        /// `connections` counts those of the provider's program to its servers.
+        /// `connections` is the number of connections from the tunnel's program to the servers of the provider.
         connections: u32,
     },
-    /// It is open, and something is wrong with it.
+    /// `degraded`: the tunnel is open, but it does not work as it should.
     Degraded {
-        /// `why` is a sentence.
-        why: String,
+        /// `cause` says what is wrong.
+        cause: String,
     },
-    /// It was open, and comes back by itself.
+    /// `reconnecting`: the tunnel was open and lost its connection. It recovers by itself.
     Reconnecting {
-        /// `why` is a sentence.
-        why: String,
+        /// `cause` says why the connection was lost.
+        cause: String,
     },
-    /// It did not open, and is tried again at `at`.
+    /// `waiting`: the tunnel did not open. Nexus tries again at `at`.
     Waiting {
-        /// `why` is a sentence.
-        why: String,
-        /// `hint` is what to do.
+        /// `cause` says why the tunnel did not open.
+        cause: String,
+        /// `fix` says how to fix it. Null: no fix is known.
         #[schema(required)]
-        hint: Option<String>,
-        /// `at` is when it is tried again, in milliseconds since the Unix epoch.
+        fix: Option<String>,
+        /// `at` is the time of the next attempt.
         at: Millis,
     },
-    /// It did not open, and is not tried again before someone does something.
+    /// `failed`: the tunnel did not open, and Nexus does not try again until it is told to.
     Failed {
-        /// `why` is a sentence.
-        why: String,
-        /// `hint` is what to do.
+        /// `cause` says why the tunnel did not open.
+        cause: String,
+        /// `fix` says how to fix it. Null: no fix is known.
         #[schema(required)]
-        hint: Option<String>,
+        fix: Option<String>,
     },
-    /// It is closing.
+    /// `stopping`: the tunnel is closing.
     Stopping,
 }
 
-/// The status of a tunnel says how it is, for the status page and programs.
+/// `TunnelStatus` describes a tunnel and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-
 pub struct TunnelStatus {
-    /// `name` is the `NAME` of `[tunnel.NAME]`.
+    /// `name` is the `NAME` of `[tunnel.NAME]` in the configuration.
     #[schema(examples("main"))]
     pub name: String,
-    /// `plugin` is the name of the plugin that serves it.
+    /// `plugin` is the name of the plugin that provides the tunnel.
     #[schema(examples("tunnel-cloudflared"))]
     pub plugin: String,
-    /// `title` is the provider's name, for people.
+    /// `title` is the name of the provider, for people.
     pub title: String,
-    /// `encryption` is null while the plugin has not said it yet.
+    /// `encryption` says where TLS ends. Null: the plugin has not reported it yet.
     #[schema(required)]
     pub encryption: Option<Encryption>,
-    /// `state` says whether it is open.
+    /// The state of the tunnel; its keys are in the same object.
     #[serde(flatten)]
     pub state: TunnelState,
-    /// `url` is the public address: scheme, host, and the port where it is not the scheme's own. Null: there is none
-    /// yet.
+    /// `url` is the public address: scheme, host, and the port if it is not the default port of the scheme. Null: there
+    /// is none yet.
     #[schema(required, format = "uri", examples("https://a.example.org"))]
     pub url: Option<String>,
-    /// `fresh`: the address was made just now and may not be known everywhere. A client that asks for it too early makes
-    /// resolvers keep that there is no such name: do not open it, and do not give it out, before this is false.
-    pub fresh: bool,
-    /// `fixed_listen`: `listen` has a fixed port, so that one plugin has to close before another can open the tunnel. A
-    /// swap cuts off a client that came through it.
+    /// `url_propagating` is true while the address is so new that DNS servers may not know it yet. Do not open or share
+    /// the address before this is false: a resolver that is asked too early remembers that the name does not exist.
+    pub url_propagating: bool,
+    /// `fixed_listen` is true if `listen` has a fixed port. During a swap, one plugin then has to close the port before
+    /// the other can open it, which disconnects clients of the tunnel.
     pub fixed_listen: bool,
-    /// `since` is when `state` began, in milliseconds since the Unix epoch.
+    /// `since` is the time at which the state began.
     pub since: Millis,
-    /// `statistics` are the last ones of the present run, behind the time they were taken at, in milliseconds since the
-    /// Unix epoch.
+    /// `statistics` are the last statistics since the tunnel was opened. Null: there are none.
     #[schema(required)]
-    pub statistics: Option<(Millis, TunnelStatistics)>,
-    /// `reconnects` counts how often it was open again after it had been lost, since it was opened.
+    pub statistics: Option<Measurement>,
+    /// `reconnects` is the number of times that the tunnel recovered from a lost connection since it was opened.
     pub reconnects: u32,
-    /// `public_check` is the last check of it by its public address.
+    /// `public_check` is the result of the last public check. Null: there was none.
     #[schema(required)]
     pub public_check: Option<PublicCheck>,
-    /// `swap` is another plugin that is taking its place, or the last one that could not.
+    /// `swap` is the swap that is in progress, or the last one if it failed. Null: there is none.
     #[schema(required)]
     pub swap: Option<Swap>,
 }
 
-/// `PublicCheck` is a request of this host to itself, by the tunnel's public address.
+/// `PublicCheck` is a request of Nexus to itself through the public address of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PublicCheck {
-    /// `at` is when it was made, in milliseconds since the Unix epoch.
+    /// `at` is the time of the check.
     pub at: Millis,
-    /// `result` is what came of it.
+    /// The result of the check; its keys are in the same object.
     #[serde(flatten)]
     pub result: PublicCheckResult,
 }
 
-/// `PublicCheckResult` is what came of a public check.
+/// `PublicCheckResult` is the result of a public check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "result", rename_all = "snake_case")]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum PublicCheckResult {
-    /// The request arrived.
+    /// `passed`: the request reached Nexus.
     Passed {
-        /// `latency` is the time there and back, in milliseconds.
-        latency: u64,
+        /// `latency_ms` is the time between the request and its answer, in milliseconds.
+        latency_ms: u64,
     },
-    /// The request did not arrive.
+    /// `failed`: the request did not reach Nexus.
     Failed {
-        /// `why` is a sentence.
-        why: String,
+        /// `cause` says why the request did not reach Nexus.
+        cause: String,
     },
 }
 
-/// A swap is a plugin that is replacing the provider of a tunnel.
+/// `TunnelSwap` is the replacement of the plugin of a tunnel by another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelSwap)]
 pub struct Swap {
-    /// `plugin` is the name of the plugin that replaces it.
+    /// `plugin` is the name of the new plugin.
     pub plugin: String,
-    /// `since` is when it began, in milliseconds since the Unix epoch.
+    /// `since` is the time at which the swap began.
     pub since: Millis,
-    /// `step` is how far it is.
+    /// The state of the swap; its keys are in the same object.
     #[serde(flatten)]
     pub step: Step,
 }
@@ -225,42 +234,42 @@ impl Swap {
     }
 }
 
-/// The step is how far a swap is.
+/// `TunnelSwapState` is the state of a swap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TunnelSwapStep)]
-#[serde(tag = "step", rename_all = "snake_case")]
+#[schema(as = TunnelSwapState)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum Step {
-    /// The new one is opening, and the old one still serves.
+    /// `opening`: the new plugin is opening its tunnel. The old one is still in use.
     Opening {
-        /// `what` is what takes the time.
-        what: String,
+        /// `progress` describes the current step.
+        progress: String,
     },
-    /// The new one is open; whether it really leads here is being checked, by its public address.
+    /// `checking`: the new tunnel is open, and Nexus checks that its public address leads to Nexus.
     Checking {
-        /// `url` is the address of the new one.
+        /// `url` is the address of the new tunnel.
         url: String,
     },
-    /// The new one serves; clients of the old one are told, and it closes.
+    /// `draining`: the new tunnel is in use. Clients of the old one are told the new address, and the old one closes.
     Draining {
-        /// `url` is the address of the new one.
+        /// `url` is the address of the new tunnel. Null: it is not known yet.
         #[schema(required)]
         url: Option<String>,
     },
-    /// The new one could not replace it, and everything is as it was before.
+    /// `failed`: the swap failed, and the old plugin is still in use.
     Failed {
-        /// `why` is a sentence.
-        why: String,
-        /// `hint` is what to do.
+        /// `cause` says why the swap failed.
+        cause: String,
+        /// `fix` says how to fix it. Null: no fix is known.
         #[schema(required)]
-        hint: Option<String>,
+        fix: Option<String>,
     },
 }
 
-/// `Unreached` is a public check that failed.
+/// `PublicCheckFailure` is a public check that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreached {
-    /// `why` is a sentence for the operator.
-    pub why: String,
+pub struct PublicCheckFailure {
+    /// `cause` is a sentence for the operator.
+    pub cause: String,
     /// `network` is what the failure proves of the network.
     pub network: Network,
 }
@@ -291,7 +300,7 @@ mod tests {
         ] {
             assert_eq!(public_address(reported).as_deref(), Ok(shown));
         }
-        for (reported, why) in [
+        for (reported, cause) in [
             ("no address at all", "http"),
             ("javascript:alert(1)", "http"),
             ("file:///etc/passwd", "http"),
@@ -303,7 +312,7 @@ mod tests {
             ("https://a.example.org/#f", "nothing after it"),
         ] {
             assert!(
-                public_address(reported).is_err_and(|said| said.contains(why)),
+                public_address(reported).is_err_and(|said| said.contains(cause)),
                 "{reported}"
             );
         }

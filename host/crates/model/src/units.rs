@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_measured_is_said_as_people_say_it() {
+    fn what_was_measured_is_rounded_for_people() {
         let times = [0, 999, 59_999, 61_000, 3_660_000, 90_000_000].map(about_time);
         assert_eq!(times, ["0 ms", "999 ms", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
         let sizes = [1023, 1 << 10, 64 << 20, (3 << 30) + (1 << 29)].map(about_size);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_said_as_it_is_written() {
+    fn what_was_set_is_shown_as_it_is_written() {
         let sizes = [1023, 1 << 10, 1536 << 10, 64 << 20, 2 << 30].map(exact_size);
         assert_eq!(sizes, ["1023 B", "1 KiB", "1536 KiB", "64 MiB", "2 GiB"]);
         let times = [250, 90_000, 5_400_000, 86_400_000].map(|ms| exact_duration(Duration::from_millis(ms)));

@@ -2,7 +2,7 @@
 
 use crate::engine::{digest, manifest};
 use nexus_config::resolved::Source;
-use nexus_config::{Found, PluginSource};
+use nexus_config::{LoadedManifest, PluginSource};
 use nexus_files::bounded;
 use nexus_model::limits;
 
@@ -21,7 +21,7 @@ impl Components {
 }
 
 impl PluginSource for Components {
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+    fn manifest(&self, name: &str, source: &Source) -> Result<LoadedManifest, String> {
         match source {
             Source::Builtin => {
                 let (_, bytes) = self
@@ -29,15 +29,15 @@ impl PluginSource for Components {
                     .iter()
                     .find(|(builtin, _)| *builtin == name)
                     .ok_or_else(|| format!("there is no built-in plugin `{name}`"))?;
-                let manifest = manifest(bytes).map_err(|why| why.to_string())?;
-                Ok(Found { manifest, digest: None })
+                let manifest = manifest(bytes).map_err(|cause| cause.to_string())?;
+                Ok(LoadedManifest { manifest, digest: None })
             }
             Source::File(path) => {
                 let bytes = bounded::read(path, limits::COMPONENT_BYTES);
                 let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-                let manifest = manifest(&bytes).map_err(|why| format!("{}: {why}", path.display()))?;
+                let manifest = manifest(&bytes).map_err(|cause| format!("{}: {cause}", path.display()))?;
                 let digest = Some(digest(&bytes));
-                Ok(Found { manifest, digest })
+                Ok(LoadedManifest { manifest, digest })
             }
         }
     }

@@ -6,8 +6,9 @@
 //! fault, and a restart is more of it.
 
 use crate::plugin_stats::Counters;
-use nexus_model::allowance::Allowance;
 use nexus_model::limits;
+use nexus_model::token_bucket::TokenBucket;
+use nexus_model::trouble::sentence;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ pub(crate) struct CpuShare {
     /// `share` is in percent of one core.
     share: u32,
     /// `allowance` is in seconds of CPU.
-    allowance: Allowance,
+    allowance: TokenBucket,
     counters: Arc<Counters>,
     said: Mutex<Option<Instant>>,
 }
@@ -28,7 +29,7 @@ impl CpuShare {
         Self {
             plugin: plugin.to_owned(),
             share,
-            allowance: Allowance::new(window.as_secs_f64() * f64::from(share) / 100.0, window),
+            allowance: TokenBucket::new(window.as_secs_f64() * f64::from(share) / 100.0, window),
             counters,
             said: Mutex::default(),
         }
@@ -62,14 +63,14 @@ impl CpuShare {
         let more = if share < limits::PLUGIN_CPU_SHARE_MOST {
             let more = share.saturating_mul(2).min(limits::PLUGIN_CPU_SHARE_MOST);
             let lines = format!("[plugin.{plugin}.limits]\ncpu_share = {more}");
-            format!(" To allow more, {}", nexus_config::adding(&lines))
+            Some(nexus_config::adding(&lines))
         } else {
-            String::new()
+            None
         };
-        tracing::warn!(
-            plugin,
-            "the plugin used more than its share of CPU, {share} % of a core over {window} s, and is throttled.{more}"
+        let cause = format!(
+            "the plugin used more than its share of CPU, {share} % of a core over {window} s, and is throttled."
         );
+        tracing::warn!(plugin, "{}", sentence(&cause, more.as_deref()));
     }
 }
 

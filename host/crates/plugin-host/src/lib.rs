@@ -28,7 +28,7 @@ mod test_runtime;
 mod truncate;
 mod worlds;
 
-pub use capabilities::find_binary;
+pub use capabilities::{HostServices, find_binary};
 pub use component_source::Components;
 pub use engine::{CacheState, Inspection, LoadError, cache_state, check, digest, inspect, manifest};
 pub use runtime::{Loaded, Runtime, RuntimeOptions};

@@ -13,9 +13,9 @@ use std::time::Duration;
 pub(crate) struct Counters {
     calls: AtomicU64,
     errors: AtomicU64,
-    traps: AtomicU64,
+    crashes: AtomicU64,
     events: AtomicU64,
-    memory_peak: AtomicU64,
+    memory_peak_bytes: AtomicU64,
     cpu_nanoseconds: AtomicU64,
     paused_ms: AtomicU64,
     denied: AtomicU64,
@@ -33,7 +33,7 @@ impl Counters {
         self.errors.fetch_add(1, ORDER);
     }
     pub(crate) fn trap(&self) {
-        self.traps.fetch_add(1, ORDER);
+        self.crashes.fetch_add(1, ORDER);
     }
     pub(crate) fn events(&self, count: usize) {
         self.events.fetch_add(count as u64, ORDER);
@@ -46,7 +46,7 @@ impl Counters {
     }
     /// Notes that an instance has this many bytes now.
     pub(crate) fn memory(&self, bytes: usize) {
-        self.memory_peak.fetch_max(bytes as u64, ORDER);
+        self.memory_peak_bytes.fetch_max(bytes as u64, ORDER);
     }
     pub(crate) fn cpu(&self, used: Duration) {
         // 2^64 ns are 584 years.
@@ -64,9 +64,9 @@ impl Counters {
             at,
             calls: self.calls.load(ORDER),
             errors: self.errors.load(ORDER),
-            traps: self.traps.load(ORDER),
+            crashes: self.crashes.load(ORDER),
             events: self.events.load(ORDER),
-            memory_peak: self.memory_peak.load(ORDER),
+            memory_peak_bytes: self.memory_peak_bytes.load(ORDER),
             cpu_ms: self.cpu_nanoseconds.load(ORDER) / 1_000_000,
             cpu_paused_ms: self.paused_ms.load(ORDER),
             denied: self.denied.load(ORDER),

@@ -1,7 +1,7 @@
 //! The plugin runtime: loads components, checks them, runs each under a supervisor, and offers them to the services
 //! as the traits in [`nexus_plugin_traits`].
 
-use crate::capabilities::{Context, Gate, GeneratedSecrets, LogSink, Mask, Ports};
+use crate::capabilities::{Context, Gate, GeneratedSecrets, HostServices, LogSink, States};
 use crate::cpu_share::CpuShare;
 use crate::engine::instance_state::InstanceState;
 use crate::engine::{
@@ -10,17 +10,14 @@ use crate::engine::{
 use crate::instance::{InstanceTemplate, Supervisor, identify};
 use crate::plugin_stats::Counters;
 use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
+use nexus_config::ChangedComponent;
 use nexus_config::resolved::{Plugin, Source};
-use nexus_egress::Outgoing;
 use nexus_files::bounded;
-use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::plugin::{Kind, PluginState, PluginStatus};
-use nexus_model::time::Clock;
+use nexus_model::token_bucket::TokenBucket;
 use nexus_plugin_api::manifest::Manifest;
-use nexus_plugin_traits::{AuthProvider, ChatBackend, ShownIn, TunnelProvider};
-use nexus_process::Processes;
-use nexus_store::KeyValue;
+use nexus_plugin_traits::{AuthProvider, ChatBackend, StatusSender, TunnelProvider};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,14 +32,8 @@ pub struct RuntimeOptions {
     /// `cache_in` is the folder in whose `cache` compiled code is kept: the data folder, but for a caller that must
     /// not make one.
     pub cache_in: PathBuf,
-    /// `clock` is the one of `nexus:plugin/clock`, of failures and of statistics.
-    pub clock: Arc<dyn Clock>,
-    /// `processes` is the table of child processes.
-    pub processes: Arc<dyn Processes>,
-    /// `outgoing` is the HTTP client.
-    pub outgoing: Arc<dyn Outgoing>,
-    /// `kv` has the stores of all plugins.
-    pub kv: KeyValue,
+    /// `services` are what capabilities reach.
+    pub services: HostServices,
 }
 
 /// `Runtime` compiles plugins and starts them. There is one for the whole host, whose engine, linker, compiled code and
@@ -52,7 +43,9 @@ pub struct Runtime {
     linker: Linker<InstanceState>,
     cache: CodeCache,
     data_dir: PathBuf,
-    ports: Ports,
+    services: HostServices,
+    /// `generated` are the secrets that the host made for plugins.
+    generated: Arc<GeneratedSecrets>,
     threads: Arc<AuthThreads>,
     compiling: Compilations,
     /// `counters` are by owner: a plugin that comes back to its place goes on counting.
@@ -97,23 +90,15 @@ impl Runtime {
         let RuntimeOptions {
             data_dir,
             cache_in,
-            clock,
-            processes,
-            outgoing,
-            kv,
+            services,
         } = options;
         Ok(Arc::new(Self {
             engine,
             linker,
             cache: CodeCache::new(&cache_in),
             data_dir,
-            ports: Ports {
-                clock,
-                processes,
-                outgoing,
-                kv,
-                generated: Arc::new(GeneratedSecrets::default()),
-            },
+            services,
+            generated: Arc::default(),
             threads: Arc::default(),
             compiling: Compilations::default(),
             counters: Mutex::default(),
@@ -149,17 +134,7 @@ impl Runtime {
         };
         let inspection = engine::read(bytes)?;
         enough_memory(&inspection, &plugin.name, plugin.limits.memory)?;
-        if plugin
-            .digest
-            .as_ref()
-            .is_some_and(|confirmed| *confirmed != inspection.digest)
-        {
-            return Err(LoadError::Unsupported(format!(
-                "The component of {} has changed since the configuration was read, so its grants do not apply. \
-                 Confirm the component on the status page, or restart Nexus.",
-                plugin.name
-            )));
-        }
+        ChangedComponent::check(&plugin.name, plugin.digest.as_deref(), Some(&inspection.digest))?;
         // Two tunnels with one plugin: the second one finds the first one's work in the cache.
         let turn = self.compiling.turn(&inspection.digest);
         let alone = turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,7 +186,12 @@ impl Runtime {
     ///
     /// # Errors
     /// It is of another kind.
-    pub fn chat(&self, loaded: Loaded, workspace: PathBuf, shown: ShownIn) -> Result<Arc<dyn ChatBackend>, LoadError> {
+    pub fn chat(
+        &self,
+        loaded: Loaded,
+        workspace: PathBuf,
+        shown: StatusSender,
+    ) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
         let status = identified(&loaded, shown);
         let owner = loaded.plugin.name.clone();
@@ -224,7 +204,12 @@ impl Runtime {
     ///
     /// # Errors
     /// It is of another kind.
-    pub fn tunnel(&self, loaded: Loaded, owner: String, shown: ShownIn) -> Result<Arc<dyn TunnelProvider>, LoadError> {
+    pub fn tunnel(
+        &self,
+        loaded: Loaded,
+        owner: String,
+        shown: StatusSender,
+    ) -> Result<Arc<dyn TunnelProvider>, LoadError> {
         of_kind(&loaded, Kind::Tunnel)?;
         let status = identified(&loaded, shown);
         let template = self.template(loaded, owner, None);
@@ -248,15 +233,10 @@ impl Runtime {
 
     fn template(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> InstanceTemplate {
         let plugin = &loaded.plugin;
-        let (clock, counters) = (&self.ports.clock, self.counters(&owner));
-        let mask = Arc::new(Mask::of(&plugin.grants.secrets, &self.ports.generated, &plugin.name));
-        let log = LogSink::new(
-            &plugin.name,
-            Arc::clone(clock),
-            plugin.limits.log_lines,
-            Arc::clone(&counters),
-        )
-        .hiding(Arc::clone(&mask));
+        let (clock, counters) = (&self.services.clock, self.counters(&owner));
+        let states = States::new(&self.services, &self.generated, plugin);
+        let mask = Arc::clone(&states.secrets.mask);
+        let log = LogSink::new(&plugin.name, plugin.limits.log_lines, Arc::clone(&counters)).hiding(Arc::clone(&mask));
         let gate = Gate::new(plugin, loaded.manifest(), &self.data_dir).counting(Arc::clone(&counters));
         let gate = Arc::new(gate);
         let record = PluginInfo::new(
@@ -270,20 +250,17 @@ impl Runtime {
         let context = Context {
             gate,
             owner,
-            ports: self.ports.clone(),
-            config: serde_json::Value::Object(plugin.config.clone()).to_string(),
+            clock: Arc::clone(clock),
             workspace,
             log: Arc::new(log),
             mask,
-            starts: Mutex::default(),
+            states,
             cpu: Arc::new(CpuShare::new(
                 &plugin.name,
                 plugin.limits.cpu_share,
                 Arc::clone(&counters),
             )),
-            store_writes: Allowance::new(plugin.limits.store_writes as f64, limits::STORE_WRITES_WINDOW),
-            event_bytes: Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW),
-            process_starts: Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW),
+            event_bytes: TokenBucket::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW),
             counters,
         };
         InstanceTemplate {
@@ -301,7 +278,7 @@ impl Runtime {
 }
 
 /// The place that shows the state of a loaded plugin.
-fn identified(loaded: &Loaded, shown: ShownIn) -> watch::Sender<PluginStatus> {
+fn identified(loaded: &Loaded, shown: StatusSender) -> watch::Sender<PluginStatus> {
     let stopped = || PluginStatus::unloaded(&loaded.plugin.name, loaded.kind(), PluginState::Stopped);
     let status = shown.unwrap_or_else(|| watch::Sender::new(stopped()));
     identify(&status, loaded.manifest().version.to_string());

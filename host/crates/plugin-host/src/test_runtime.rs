@@ -2,7 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-use crate::RuntimeOptions;
+use crate::{HostServices, RuntimeOptions};
 use futures::future::BoxFuture;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
 use nexus_egress::{Outgoing, OutgoingError, Request, Response};
@@ -18,10 +18,12 @@ pub(crate) fn options(dir: &Path) -> RuntimeOptions {
     RuntimeOptions {
         data_dir: dir.to_path_buf(),
         cache_in: dir.to_path_buf(),
-        clock: Arc::new(SystemClock),
-        processes: closed.clone(),
-        outgoing: closed,
-        kv: Store::in_memory().unwrap().into(),
+        services: HostServices {
+            clock: Arc::new(SystemClock),
+            processes: closed.clone(),
+            outgoing: closed,
+            kv: Store::in_memory().unwrap().into(),
+        },
     }
 }
 
@@ -39,7 +41,6 @@ pub(crate) fn plugin(source: Source) -> Plugin {
             memory: 8 << 20,
             cpu: Duration::from_millis(200),
             cpu_share: 100,
-            store_writes: 1 << 20,
             call: Duration::from_secs(30),
             streams: 4,
             processes: 1,

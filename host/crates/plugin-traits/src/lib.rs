@@ -92,26 +92,26 @@ pub enum NotLoaded {
     #[error("{0}")]
     Unavailable(String),
     /// `Component`: its component is not one that this host can run.
-    #[error("plugin {plugin}: {why}")]
+    #[error("plugin {plugin}: {cause}")]
     Component {
         /// `plugin` is its name.
         plugin: String,
-        /// `why` is the cause.
-        why: String,
+        /// `cause` is the cause.
+        cause: String,
     },
 }
 
 impl NotLoaded {
-    /// `why` is the cause, for a reader who knows which plugin it is.
-    pub fn why(&self) -> &str {
+    /// `cause` is the cause, for a reader who knows which plugin it is.
+    pub fn cause(&self) -> &str {
         match self {
-            Self::Unavailable(why) | Self::Component { why, .. } => why,
+            Self::Unavailable(cause) | Self::Component { cause, .. } => cause,
         }
     }
 }
 
-/// `ShownIn` is where a plugin shows its state; `None`: in a place of its own.
-pub type ShownIn = Option<watch::Sender<PluginStatus>>;
+/// `StatusSender` is where a plugin shows its state; `None`: in a place of its own.
+pub type StatusSender = Option<watch::Sender<PluginStatus>>;
 
 /// `PluginLoader` loads plugins of the configuration by name, whatever runs them. A plugin that was not used before is compiled, which takes
 /// seconds.
@@ -120,7 +120,7 @@ pub trait PluginLoader: Send + Sync + 'static {
     fn load_chat<'a>(
         &'a self,
         plugin: &'a str,
-        status: ShownIn,
+        status: StatusSender,
     ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>>;
     /// Makes an instance of a tunnel plugin, which is not started yet. `process_owner` owns its processes in the
     /// process table.
@@ -128,7 +128,7 @@ pub trait PluginLoader: Send + Sync + 'static {
         &'a self,
         plugin: &'a str,
         process_owner: &'a str,
-        status: ShownIn,
+        status: StatusSender,
     ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>>;
     /// `compiling` are the names of the plugins that are being compiled; changes are seen at once.
     fn compiling(&self) -> watch::Receiver<Vec<String>>;
@@ -243,10 +243,10 @@ pub struct TunnelRun {
 pub struct RunFailure {
     /// `kind` says when it is tried again.
     pub kind: FailureKind,
-    /// `message` is what happened.
-    pub message: String,
-    /// `hint` is what to do about it, where that is known.
-    pub hint: Option<String>,
+    /// `cause` is what happened.
+    pub cause: String,
+    /// `fix` is what to do about it, where that is known.
+    pub fix: Option<String>,
 }
 
 /// `FailureKind` says when a run is tried again.
@@ -434,8 +434,8 @@ pub mod auth {
         Rejected {
             /// `field` is the name of the field.
             field: String,
-            /// `why` is the rule, in a sentence.
-            why: String,
+            /// `cause` is the rule, in a sentence.
+            cause: String,
         },
         /// `BadCredential`: the present credential was wrong. The host adds it to the lockout.
         BadCredential,

@@ -77,25 +77,25 @@ mod linux {
     /// another one.
     const TRIES: usize = 3;
 
-    /// `Sign` is what a look at one process tells.
+    /// `NexusMarker` is what a look at one process tells.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(super) enum Sign {
+    pub(super) enum NexusMarker {
         None,
         Instance,
         Shim,
         Host,
     }
 
-    fn sign(pid: u32, hosts: &Hosts) -> Sign {
+    fn sign(pid: u32, hosts: &Hosts) -> NexusMarker {
         let number = i32::try_from(pid).unwrap_or_default();
         if hosts.0.contains(&pid) {
-            Sign::Host
+            NexusMarker::Host
         } else if process_tree::is_shim(number) {
-            Sign::Shim
+            NexusMarker::Shim
         } else if process_tree::instance_id(number).is_some() {
-            Sign::Instance
+            NexusMarker::Instance
         } else {
-            Sign::None
+            NexusMarker::None
         }
     }
 
@@ -108,7 +108,7 @@ mod linux {
             }
         }
         Some(match found? {
-            Found::Below(above, Sign::Host) => {
+            Found::Below(above, NexusMarker::Host) => {
                 format!("process {pid} was started by the Nexus that runs as process {above}")
             }
             Found::Below(above, _) => {
@@ -120,17 +120,21 @@ mod linux {
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) enum Found {
-        Below(u32, Sign),
+        Below(u32, NexusMarker),
         Lost,
     }
 
-    pub(super) fn descends(pid: u32, sign: impl Fn(u32) -> Sign, parent: impl Fn(u32) -> Parent) -> Option<Found> {
+    pub(super) fn descends(
+        pid: u32,
+        sign: impl Fn(u32) -> NexusMarker,
+        parent: impl Fn(u32) -> Parent,
+    ) -> Option<Found> {
         let mut at = pid;
         for generation in 0..GENERATIONS {
             // A host is not below itself; but one that carries another's mark is.
             match sign(at) {
-                Sign::None => {}
-                Sign::Host if generation == 0 => {}
+                NexusMarker::None => {}
+                NexusMarker::Host if generation == 0 => {}
                 sign => return Some(Found::Below(at, sign)),
             }
             match parent(at) {
@@ -181,7 +185,7 @@ mod linux {
 #[cfg(all(test, target_os = "linux"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use super::linux::{Found, Sign, descends};
+    use super::linux::{Found, NexusMarker, descends};
     use super::*;
     use crate::process_tree::{Parent, parent};
 
@@ -261,22 +265,25 @@ mod tests {
             _ => Parent::Gone,
         };
         let sign = |pid| match pid {
-            10 => Sign::Host,
-            11 => Sign::Shim,
-            13 => Sign::Instance,
-            _ => Sign::None,
+            10 => NexusMarker::Host,
+            11 => NexusMarker::Shim,
+            13 => NexusMarker::Instance,
+            _ => NexusMarker::None,
         };
-        assert_eq!(descends(12, sign, parent), Some(Found::Below(11, Sign::Shim)));
-        assert_eq!(descends(13, sign, parent), Some(Found::Below(13, Sign::Instance)));
+        assert_eq!(descends(12, sign, parent), Some(Found::Below(11, NexusMarker::Shim)));
+        assert_eq!(
+            descends(13, sign, parent),
+            Some(Found::Below(13, NexusMarker::Instance))
+        );
         assert_eq!(descends(21, sign, parent), None);
         assert_eq!(descends(20, sign, parent), None, "root itself");
         assert_eq!(descends(10, sign, parent), None, "the host is not below itself");
         assert_eq!(descends(40, sign, parent), Some(Found::Lost), "gone");
         assert_eq!(descends(31, sign, parent), Some(Found::Lost), "no end to it");
         // In a container the host is the first process: an orphan is its child, what the operator runs in it is not.
-        let first = |pid| if pid == 1 { Sign::Host } else { Sign::None };
+        let first = |pid| if pid == 1 { NexusMarker::Host } else { NexusMarker::None };
         let contained = |pid| Parent::Known(u32::from(pid == 52));
-        assert_eq!(descends(52, first, contained), Some(Found::Below(1, Sign::Host)));
+        assert_eq!(descends(52, first, contained), Some(Found::Below(1, NexusMarker::Host)));
         assert_eq!(descends(53, first, contained), None);
     }
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn inherited_lacks_what_is_the_hosts() {
+    fn what_is_the_hosts_is_not_inherited() {
         let expected = [
             "PATH",
             "HOME",

@@ -15,8 +15,8 @@ pub struct Refusing(String);
 
 impl Refusing {
     /// `new` takes the sentence that every call is answered with.
-    pub fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+    pub fn new(cause: impl Into<String>) -> Self {
+        Self(cause.into())
     }
 
     fn refused<T>(&self) -> Result<T, ProcessError> {

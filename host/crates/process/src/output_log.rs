@@ -192,13 +192,17 @@ mod tests {
         }
     }
 
+    async fn next(reader: &mut mpsc::Receiver<Line>) -> Option<Line> {
+        nexus_testkit::wait::within("the next line", reader.recv()).await
+    }
+
     #[tokio::test]
     async fn a_reader_gets_what_is_kept_then_what_comes_then_the_end() {
         let log = OutputLog::new();
         log.push(false, "one".into());
         let mut reader = log.read();
         assert_eq!(
-            reader.recv().await.unwrap(),
+            next(&mut reader).await.unwrap(),
             Line {
                 stderr: false,
                 text: "one".into(),
@@ -207,7 +211,7 @@ mod tests {
         );
         log.push(true, "two".into());
         assert_eq!(
-            reader.recv().await.unwrap(),
+            next(&mut reader).await.unwrap(),
             Line {
                 stderr: true,
                 text: "two".into(),
@@ -216,8 +220,8 @@ mod tests {
         );
         log.push(false, "three".into());
         log.close();
-        assert_eq!(reader.recv().await.unwrap().text, "three");
-        assert!(reader.recv().await.is_none());
+        assert_eq!(next(&mut reader).await.unwrap().text, "three");
+        assert!(next(&mut reader).await.is_none());
     }
 
     #[test]
@@ -237,17 +241,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_reader_loses_the_oldest_and_is_told() {
+    async fn a_slow_reader_loses_the_oldest_and_learns_how_many() {
         let log = OutputLog::new();
         for n in 0..limits::PROCESS_LINES + 5 {
             log.push(false, n.to_string());
         }
         log.close();
         let mut reader = log.read();
-        let first = reader.recv().await.unwrap();
+        let first = next(&mut reader).await.unwrap();
         assert_eq!((first.text.as_str(), first.dropped), ("5", 5));
         let mut count = 1;
-        while let Some(line) = reader.recv().await {
+        while let Some(line) = next(&mut reader).await {
             assert_eq!(line.dropped, 0);
             count += 1;
         }

@@ -120,7 +120,9 @@ mod tests {
         let pipe = Pipe::new(endless(1 << 40));
         let mut chunks = pipe.read().unwrap();
         for _ in 0..100 {
-            let chunk = chunks.recv().await.unwrap();
+            let chunk = nexus_testkit::wait::within("the next chunk", chunks.recv())
+                .await
+                .unwrap();
             assert!(chunk.len() <= limits::PROCESS_CHUNK, "{}", chunk.len());
         }
         // Were it read ahead of its reader, all of it would be here by and by.

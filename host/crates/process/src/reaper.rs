@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 /// `SLACK` comes on top of what a shim gives its tree, before the shim itself counts as stuck.
 const SLACK: Duration = Duration::from_secs(2);
-const AGAIN: Duration = Duration::from_millis(20);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) fn main(instance_id: &str) -> ExitCode {
     if instance_id.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn main(instance_id: &str) -> ExitCode {
         } else {
             empty + 1
         };
-        std::thread::sleep(AGAIN);
+        std::thread::sleep(RETRY_INTERVAL);
     }
     ExitCode::SUCCESS
 }

@@ -5,7 +5,6 @@
 //! A template is parsed once, for one [`Place`]; what the place forbids does not parse. What is filled in is never
 //! looked at again, so a secret that contains braces stays as it is.
 
-use base64::Engine as _;
 use std::fmt::Write as _;
 
 /// `References` knows what `{secret:…}` and `{generated:…}` stand for, for one plugin.
@@ -185,7 +184,7 @@ impl Template {
                 Piece::Reference(Reference::Basic { user, password }) => {
                     let pair = format!("{user}:{}", password.reveal(refs)?);
                     filled.push_str("Basic ");
-                    filled.push_str(&base64::engine::general_purpose::STANDARD.encode(pair));
+                    filled.push_str(&data_encoding::BASE64.encode(pair.as_bytes()));
                 }
             }
         }

@@ -53,8 +53,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// `AGAIN` is the pause between two rounds of SIGKILL, in case something forked in between.
-const AGAIN: Duration = Duration::from_millis(20);
+/// `RETRY_INTERVAL` is the pause between two rounds of SIGKILL, in case something forked in between.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(crate) fn main(fd: &str) -> ExitCode {
     let Some(control) = fd.parse().ok().and_then(adopt) else {
@@ -252,7 +252,7 @@ impl Shim {
             return Some(left);
         }
         signal_all(Signal::KILL);
-        Some(AGAIN)
+        Some(RETRY_INTERVAL)
     }
 
     fn listen(&mut self) {

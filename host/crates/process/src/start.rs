@@ -28,8 +28,8 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
-/// `Manner` is how a child is started, as far as a specification does not say it.
-pub(super) struct Manner {
+/// `SpawnMode` is how a child is started, as far as a specification does not say it.
+pub(super) struct SpawnMode {
     /// `capture`: both outputs are kept for the caller, whatever their modes.
     pub(super) capture: bool,
     /// `hold_ports`: the ports stay bound while the child starts; see [`ReservedPorts`].
@@ -42,7 +42,7 @@ pub(super) async fn start(
     key: Key,
     spec: Spec,
     refs: Arc<dyn References>,
-    manner: Manner,
+    manner: SpawnMode,
 ) -> Result<Arc<Child>, ProcessError> {
     let (of, named, wanted, given) = (options.clone(), key.clone(), Arc::new(spec), Arc::clone(&refs));
     let spec = Arc::clone(&wanted);
@@ -113,7 +113,7 @@ fn prepare(
     key: &Key,
     spec: &Spec,
     refs: &dyn References,
-    manner: &Manner,
+    manner: &SpawnMode,
 ) -> Result<Prepared, ProcessError> {
     let dir = options.run_dir().join(&key.plugin).join(&key.name);
     let unavailable = |e: io::Error| ProcessError::Unavailable(format!("cannot prepare process `{}`: {e}", key.name));

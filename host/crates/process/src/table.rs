@@ -10,7 +10,7 @@ use crate::options::TableOptions;
 use crate::orphans::DirectChild;
 use crate::processes::Processes;
 use crate::references::References;
-use crate::start::{self, Manner};
+use crate::start::{self, SpawnMode};
 use crate::this_process::become_subreaper;
 use crate::time::Millis;
 use crate::types::{Exit, Info, Key, Line, RunOutput, Running, Spec, Usage};
@@ -163,7 +163,7 @@ impl Inner {
             }
         }
         self.ensure_reaper().await?;
-        let manner = Manner {
+        let manner = SpawnMode {
             capture: false,
             hold_ports: !slot.release_ports.load(Ordering::SeqCst),
             grace: PROCESS_GRACE,
@@ -204,7 +204,7 @@ impl Inner {
             name: format!(".run-{number}"),
         };
         let shown = spec.binary.display().to_string();
-        let manner = Manner {
+        let manner = SpawnMode {
             capture: true,
             hold_ports: true,
             grace: Duration::ZERO,

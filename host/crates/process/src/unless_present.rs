@@ -118,7 +118,7 @@ fn in_folder(path: &Path, at: &Path) -> Option<String> {
     match end_of(path, at) {
         Ok(Some(metadata)) if metadata.is_dir() => {}
         Ok(_) => return None,
-        Err(why) => return Some(why),
+        Err(cause) => return Some(cause),
     }
     let first = fs::read_dir(path).and_then(|mut entries| entries.next().transpose());
     match first {
@@ -135,7 +135,7 @@ fn in_file(path: &Path, at: &Path, keys: &[String]) -> Option<String> {
         // A pipe or a device would keep its reader waiting.
         Ok(Some(_)) => return Some(format!("{} is not a regular file", shown(path))),
         Ok(None) => return None,
-        Err(why) => return Some(why),
+        Err(cause) => return Some(cause),
     }
     let what = match read(path) {
         Ok(bytes) if bytes.len() as u64 > limits::PRESENT_FILE => format!(
@@ -269,7 +269,7 @@ mod tests {
 
     /// Hostile: what would block, lead out, or take for ever.
     #[test]
-    fn what_cannot_be_looked_through_counts_as_there() {
+    fn what_cannot_be_searched_is_taken_for_present() {
         let outside = tempfile::tempdir().unwrap();
         write(&outside.path().join("x.json"), "{}");
         let to = outside.path().to_owned();

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn all_below_the_shim_counts_and_the_shim_does_not() {
+    fn all_below_the_shim_is_measured_and_the_shim_is_not() {
         let all = HashMap::from([
             sample(10, 1, 1_000, 40, 9_000), // the shim
             sample(11, 10, 100, 20, 5),      // the child

@@ -1,13 +1,14 @@
 //! The plugins that can be loaded: those of the active configuration.
 
-use nexus_config::resolved::{Broken, Config, Plugin, Source};
+use nexus_config::ChangedComponent;
+use nexus_config::resolved::{Config, Plugin, Source, UnavailablePlugin};
 use nexus_model::plugin::Kind;
-use nexus_model::trouble::{Trouble, parted, sentence};
+use nexus_model::trouble::{Trouble, cause_and_fix, sentence};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// `Again` is what this machine makes now of the configuration that is active. Blocks. `Err`: a sentence for the operator.
-pub type Again = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+/// `RereadConfig` is what this machine makes now of the configuration that is active. Blocks. `Err`: a sentence for the operator.
+pub type RereadConfig = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 /// `CatalogError` says why a plugin of the configuration cannot be loaded now: a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,21 +16,18 @@ pub enum CatalogError {
     /// `Unknown`: it is not in the configuration.
     #[error("the configuration has no plugin `{0}`")]
     Unknown(String),
-    /// `Broken`: what it needs is not there.
+    /// `UnavailablePlugin`: what it needs is not there.
     #[error("{0}")]
-    Broken(String),
+    UnavailablePlugin(String),
     /// `Changed`: its component is another one than that which got the grants.
-    #[error(
-        "The component of {0} has changed since the configuration was read, so its grants do not apply. Confirm the \
-         component on the status page, or restart Nexus."
-    )]
-    Changed(String),
+    #[error(transparent)]
+    Changed(#[from] ChangedComponent),
 }
 
 impl CatalogError {
-    fn broken(broken: &Broken) -> Self {
-        let Trouble { why, fix, .. } = &broken.trouble;
-        Self::Broken(sentence(why, fix.as_deref()))
+    fn broken(broken: &UnavailablePlugin) -> Self {
+        let Trouble { cause, fix, .. } = &broken.trouble;
+        Self::UnavailablePlugin(sentence(cause, fix.as_deref()))
     }
 }
 
@@ -67,9 +65,9 @@ pub enum UnknownPlugin {
 pub struct Catalog {
     plugins: Mutex<BTreeMap<String, Plugin>>,
     /// `broken` are named, and were not fit at the start: each says why when it is loaded.
-    broken: BTreeMap<String, Broken>,
+    broken: BTreeMap<String, UnavailablePlugin>,
     /// `again` is `None` where what was not fit when the configuration was read stays so.
-    again: Option<Again>,
+    again: Option<RereadConfig>,
 }
 
 impl Catalog {
@@ -84,7 +82,7 @@ impl Catalog {
 
     /// Looks again for what was not fit, when it is to be loaded.
     #[must_use]
-    pub fn looking(self, again: Option<Again>) -> Self {
+    pub fn with_reread(self, again: Option<RereadConfig>) -> Self {
         Self { again, ..self }
     }
 
@@ -93,7 +91,7 @@ impl Catalog {
     }
 
     /// `broken` says why a plugin was not fit at the start.
-    pub fn broken(&self, name: &str) -> Option<&Broken> {
+    pub fn broken(&self, name: &str) -> Option<&UnavailablePlugin> {
         self.broken.get(name)
     }
 
@@ -113,7 +111,7 @@ impl Catalog {
     }
 
     /// Finds a plugin that can be loaded, and that a configuration which was read since does not find fit.
-    pub fn lost<'a>(&self, config: &'a Config) -> Option<&'a Broken> {
+    pub fn lost<'a>(&self, config: &'a Config) -> Option<&'a UnavailablePlugin> {
         let plugins = self.plugins();
         let mut broken = config.broken.iter();
         broken
@@ -173,15 +171,13 @@ impl Catalog {
         let Some(again) = &self.again else {
             return Err(CatalogError::broken(broken));
         };
-        let config = again().map_err(CatalogError::Broken)?;
+        let config = again().map_err(CatalogError::UnavailablePlugin)?;
         if let Some(still) = config.broken.get(name) {
             return Err(CatalogError::broken(still));
         }
         let plugin = config.plugins.get(name);
         let plugin = plugin.ok_or_else(|| CatalogError::broken(broken))?;
-        if broken.digest.is_some() && broken.digest != plugin.digest {
-            return Err(CatalogError::Changed(name.to_owned()));
-        }
+        ChangedComponent::check(name, broken.digest.as_deref(), plugin.digest.as_deref())?;
         tracing::info!(
             target: "audit",
             event = "plugin-found",
@@ -194,10 +190,10 @@ impl Catalog {
     }
 
     /// `unloadable` says why a plugin cannot be loaded, and what to do. `order`: what starts it then.
-    pub fn unloadable(&self, name: &str, order: &str, why: &str) -> Trouble {
+    pub fn unloadable(&self, name: &str, order: &str, cause: &str) -> Trouble {
         let known = self.get(name);
         let broken = self.broken.get(name).filter(|_| known.is_none());
-        let (why, named) = parted(why);
+        let (cause, named) = cause_and_fix(cause);
         let fix = broken.and_then(|broken| broken.trouble.fix.clone());
         let fix = fix.or_else(|| named.map(str::to_owned)).unwrap_or_else(|| match known.map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
@@ -210,7 +206,7 @@ impl Catalog {
         Trouble {
             part: format!("plugin {name}"),
             // The part is named beside it.
-            why: sentence(why, None),
+            cause: sentence(cause, None),
             fix: Some(then(&fix, order)),
         }
     }
@@ -235,16 +231,16 @@ mod tests {
     use super::*;
 
     /// A catalog of a configuration in which the plugin of the tunnel `main` is not fit.
-    fn catalog(dir: &std::path::Path, again: Option<Again>) -> Catalog {
+    fn catalog(dir: &std::path::Path, again: Option<RereadConfig>) -> Catalog {
         let mut config = nexus_testkit::config(dir, "[tunnel.main]\nplugin = \"tunnel-bore\"\n");
         config.plugins.remove("tunnel-bore").unwrap();
-        let broken = Broken {
+        let broken = UnavailablePlugin {
             digest: Some("one".to_owned()),
             trouble: Trouble::new("plugin tunnel-bore", "It is gone.", "put it back"),
             report: String::new(),
         };
         config.broken.insert("tunnel-bore".to_owned(), broken);
-        Catalog::new(&config).looking(again)
+        Catalog::new(&config).with_reread(again)
     }
 
     #[test]
@@ -253,7 +249,7 @@ mod tests {
         let gone = catalog(dir.path(), None);
         assert_eq!(
             gone.find("tunnel-bore").unwrap_err(),
-            CatalogError::Broken("It is gone. To fix: put it back".to_owned())
+            CatalogError::UnavailablePlugin("It is gone. To fix: put it back".to_owned())
         );
         assert_eq!(
             gone.find("nobody").unwrap_err(),
@@ -285,7 +281,7 @@ mod tests {
             assert_eq!(super::then(fix, "x"), whole);
         }
         assert_eq!(
-            catalog.unloadable("chat-opencode", "x", "it is gone").why,
+            catalog.unloadable("chat-opencode", "x", "it is gone").cause,
             "it is gone."
         );
     }

@@ -32,19 +32,19 @@ impl LoadProgress {
     }
 
     /// Notes that one of them is not needed.
-    pub fn one_less(&self) {
+    pub fn mark_skipped(&self) {
         self.total.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Notes that one of them is loaded.
-    pub fn one_more(&self) {
+    pub fn mark_loaded(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns what is to be called when one is loaded, or has failed.
     pub fn begin(self: &Arc<Self>) -> impl FnOnce() + Send + use<> {
         let progress = Arc::clone(self);
-        move || progress.one_more()
+        move || progress.mark_loaded()
     }
 
     /// `text` says what is compiled, where something is: `compiling chat-opencode (2 of 3)`.

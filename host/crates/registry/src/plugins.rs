@@ -1,6 +1,6 @@
 //! All that a service needs to let another plugin serve.
 
-use crate::{Catalog, Late, LoadProgress, PluginOverrides, PluginStatuses};
+use crate::{Catalog, LazyPlugin, LoadProgress, PluginOverrides, PluginStatuses};
 use futures::FutureExt as _;
 use nexus_config::resolved::Tunnel;
 use nexus_model::plugin::Kind;
@@ -32,11 +32,11 @@ impl Plugins {
             let (plugins, plugin) = (plugins.clone(), plugin.clone());
             async move {
                 let loaded = plugins.loader.load_chat(&plugin, Some(status)).await;
-                loaded.map_err(|error| plugins.catalog.unloadable(&plugin, "nexus chat start", error.why()))
+                loaded.map_err(|error| plugins.catalog.unloadable(&plugin, "nexus chat start", error.cause()))
             }
             .boxed()
         };
-        let late = Late::<dyn ChatBackend>::new(name, Kind::Chat, Arc::clone(clock), Box::new(load));
+        let late = LazyPlugin::<dyn ChatBackend>::new(name, Kind::Chat, Arc::clone(clock), Box::new(load));
         late.prepare(self.progress.begin());
         Arc::new(late)
     }
@@ -53,10 +53,10 @@ impl Plugins {
             let (plugins, tunnel, barred) = (plugins.clone(), tunnel.clone(), barred.clone());
             async move {
                 let plugin = &tunnel.plugin;
-                if let Some(why) = barred {
+                if let Some(cause) = barred {
                     return Err(Trouble {
                         part: format!("plugin {plugin}"),
-                        why,
+                        cause,
                         // It is no matter of this plugin.
                         fix: None,
                     });
@@ -64,11 +64,11 @@ impl Plugins {
                 let order = format!("nexus tunnel start {}", tunnel.name);
                 let owner = tunnel.process_owner();
                 let loaded = plugins.loader.load_tunnel(plugin, &owner, Some(status)).await;
-                loaded.map_err(|error| plugins.catalog.unloadable(plugin, &order, error.why()))
+                loaded.map_err(|error| plugins.catalog.unloadable(plugin, &order, error.cause()))
             }
             .boxed()
         };
-        let late = Late::<dyn TunnelProvider>::new(&name, Kind::Tunnel, Arc::clone(clock), Box::new(load));
+        let late = LazyPlugin::<dyn TunnelProvider>::new(&name, Kind::Tunnel, Arc::clone(clock), Box::new(load));
         late.prepare(self.progress.begin());
         Arc::new(late)
     }

@@ -1,6 +1,6 @@
 //! The state of each plugin that serves somewhere, as one list, with what is worth a line of the activity.
 
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::plugin::{Details, Kind, PluginState, PluginStatus, Process};
 use nexus_model::time::millis;
 use nexus_model::trouble::Trouble;
@@ -103,7 +103,7 @@ impl PluginStatuses {
     /// Notes that a part does not work, while the rest does.
     pub fn trouble(&self, trouble: Trouble) {
         self.activity
-            .note(&trouble.part, Tone::Bad, &format!("failed: {}", trouble.why));
+            .note(&trouble.part, Severity::Error, &format!("failed: {}", trouble.cause));
         self.troubles_now().push(trouble);
         self.publish(&self.sources());
     }
@@ -129,9 +129,9 @@ impl PluginStatuses {
                 let Some(statuses) = statuses.upgrade() else { return };
                 let now = changes.borrow_and_update().clone();
                 if now.state != before
-                    && let Some((tone, text)) = event(&now.state)
+                    && let Some((severity, text)) = event(&now.state)
                 {
-                    statuses.activity.note(&format!("plugin {}", now.name), tone, &text);
+                    statuses.activity.note(&format!("plugin {}", now.name), severity, &text);
                 }
                 before = now.state;
                 statuses.publish(&statuses.sources());
@@ -193,10 +193,12 @@ fn listed(sources: &[Source]) -> impl Iterator<Item = &Source> {
 }
 
 /// `event` is what is worth a line.
-fn event(state: &PluginState) -> Option<(Tone, String)> {
+fn event(state: &PluginState) -> Option<(Severity, String)> {
     match state {
-        PluginState::Restarting { cause, .. } => Some((Tone::Busy, format!("crashed and is being restarted: {cause}"))),
-        PluginState::Failed { cause } => Some((Tone::Bad, format!("failed and is not restarted: {cause}"))),
+        PluginState::Restarting { cause, .. } => {
+            Some((Severity::Warning, format!("crashed and is being restarted: {cause}")))
+        }
+        PluginState::Failed { cause } => Some((Severity::Error, format!("failed and is not restarted: {cause}"))),
         PluginState::Stopped | PluginState::Starting | PluginState::Running => None,
     }
 }

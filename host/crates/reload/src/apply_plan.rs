@@ -158,7 +158,7 @@ impl ApplyPlan {
             Part::Filter => None,
             Part::Tunnel(name) => {
                 let (now, then) = (serving.tunnels.get(name), self.tunnels.get(name));
-                let (what, closes) = match (now, then) {
+                let (what, disconnects) = match (now, then) {
                     (_, None) => ("is closed and removed".to_owned(), true),
                     (None, Some(_)) if config.tunnels.get(name).is_some_and(|tunnel| tunnel.autostart) => {
                         ("is new and opens".to_owned(), false)
@@ -174,8 +174,8 @@ impl ApplyPlan {
                 };
                 Some(Effect {
                     tunnel: Some(name.clone()),
-                    what: format!("Tunnel {name} {what}."),
-                    closes,
+                    description: format!("Tunnel {name} {what}."),
+                    disconnects,
                 })
             }
             Part::Chat => {
@@ -187,8 +187,10 @@ impl ApplyPlan {
                 };
                 Some(Effect {
                     tunnel: None,
-                    what: format!("The chat backend {what} when no answer is running, in {limit} s at the latest."),
-                    closes: false,
+                    description: format!(
+                        "The chat backend {what} when no answer is running, in {limit} s at the latest."
+                    ),
+                    disconnects: false,
                 })
             }
         });

@@ -3,6 +3,7 @@
 use crate::apply_plan::path;
 use nexus_config::changes::{Change, Values, show};
 use nexus_model::reload;
+use nexus_model::trouble::cause_and_fix;
 use std::path::Path;
 
 const NOT_SHOWN: &str = "…";
@@ -36,12 +37,17 @@ pub(super) fn shown(change: &Change, file: &Values, error: Option<String>) -> re
         Some(whole.unwrap_or_else(|| NOT_SHOWN.to_owned()))
     };
     let name = change.name();
+    let (cause, fix) = match error.as_deref().map(cause_and_fix) {
+        Some((cause, fix)) => (Some(cause.to_owned()), fix.map(str::to_owned)),
+        None => (None, None),
+    };
     reload::Change {
         note: name.as_ref().and_then(|_| of_secret(change, file)),
         key: name.unwrap_or_else(|| NOT_SHOWN.to_owned()),
-        was: value(&change.was),
-        now: value(&change.now),
-        error,
+        old_value: value(&change.was),
+        new_value: value(&change.now),
+        cause,
+        fix,
     }
 }
 
@@ -121,7 +127,7 @@ mod tests {
             Some("The file of the secret `identity` of tunnel-ssh (/k/id) has new content.")
         );
         assert_eq!(
-            (of_file.was.as_deref(), of_file.now.as_deref()),
+            (of_file.old_value.as_deref(), of_file.new_value.as_deref()),
             (Some(NOT_SHOWN), Some(NOT_SHOWN))
         );
         let elsewhere = shown(&change, &Values::default(), None);

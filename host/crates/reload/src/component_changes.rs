@@ -45,12 +45,12 @@ pub(super) fn components(
         }
         Component {
             plugin: plugin.name.clone(),
-            was: before.map(identity),
-            now: identity(plugin),
+            old: before.map(identity),
+            new: identity(plugin),
             new_permissions: plugin.component.permissions.difference(&asked).cloned().collect(),
             removed_permissions: asked.difference(&plugin.component.permissions).cloned().collect(),
             mismatches,
-            load_error: load_errors.get(&plugin.name).cloned(),
+            cause: load_errors.get(&plugin.name).cloned(),
         }
     });
     all.collect()

@@ -19,14 +19,14 @@ mod component_changes;
 mod error;
 mod file_fingerprints;
 mod new_permissions;
-mod outside;
-mod rooms;
+mod reload_host;
+mod reload_targets;
 mod service;
 #[cfg(test)]
 mod tests;
 mod verbosity;
 
 pub use error::NotApplied;
-pub use outside::{Outside, Refused};
-pub use rooms::Rooms;
+pub use reload_host::{Refused, ReloadHost};
+pub use reload_targets::ReloadTargets;
 pub use service::ReloadService;

@@ -7,16 +7,16 @@ use crate::component_changes::{self, LoadErrors};
 use crate::error::NotApplied;
 use crate::file_fingerprints::{Fingerprint, Seen};
 use crate::new_permissions;
-use crate::outside::Outside;
-use crate::rooms::Rooms;
+use crate::reload_host::ReloadHost;
+use crate::reload_targets::ReloadTargets;
 use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values};
 use nexus_config::resolved::{Config, Plugin};
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::plural;
-use nexus_model::reload::{Pending, What};
+use nexus_model::reload::{Pending, PendingState};
 use nexus_model::time::{Clock, Millis};
 use nexus_store::activity_log::ActivityLog;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,8 +56,8 @@ impl ReloadService {
     pub fn start(
         file: Option<PathBuf>,
         running: &Config,
-        outside: Arc<dyn Outside>,
-        rooms: Rooms,
+        outside: Arc<dyn ReloadHost>,
+        rooms: ReloadTargets,
         activity: Arc<ActivityLog>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, getrandom::Error> {
@@ -65,7 +65,7 @@ impl ReloadService {
         let (orders, ordered) = mpsc::channel(1);
         let mut watcher = Watcher {
             counts: Values::default(),
-            salt: nexus_model::time::random_token()?,
+            salt: nexus_model::random::random_token()?,
             files: running.files.clone(),
             notices: running.notices.clone(),
             mixed: BTreeSet::new(),
@@ -75,7 +75,7 @@ impl ReloadService {
             file,
             outside,
             chat_name: running.chat.name.clone(),
-            fixed: Rooms::fixed(running),
+            fixed: ReloadTargets::fixed(running),
             rooms,
             activity,
             clock,
@@ -123,8 +123,8 @@ struct Watcher {
     files: BTreeSet<PathBuf>,
     /// `notices` are those of what was read last, or of the start: they were logged.
     notices: Vec<String>,
-    outside: Arc<dyn Outside>,
-    rooms: Rooms,
+    outside: Arc<dyn ReloadHost>,
+    rooms: ReloadTargets,
     /// `main` of `[chat.main]`.
     chat_name: String,
     /// See [`ActivePlugins::fixed`].
@@ -232,7 +232,7 @@ impl Watcher {
         });
         let outside = Arc::clone(&self.outside);
         let read = if there || !self.existed {
-            let read = tokio::task::spawn_blocking(move || outside.read().map_err(|why| why.to_string()));
+            let read = tokio::task::spawn_blocking(move || outside.read().map_err(|cause| cause.to_string()));
             let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
             let read = read.map_or_else(
                 |_| Err("the file could not be read in time".to_owned()),
@@ -284,22 +284,22 @@ impl Watcher {
                     self.tell();
                 }
             }
-            Err(why) => {
+            Err(cause) => {
                 self.latest = None;
                 self.errors.clear();
-                let why: String = why.chars().take(WHY).collect();
-                let id = id([why.as_str()]);
+                let cause: String = cause.chars().take(WHY).collect();
+                let id = id([cause.as_str()]);
                 if before.as_ref() != Some(&id) {
                     tracing::warn!(
                         "the configuration changed but is invalid, so none of its changes take effect: {}",
-                        invalid(&why, self.file.as_deref())
+                        invalid(&cause, self.file.as_deref())
                     );
                     self.note(
-                        Tone::Bad,
+                        Severity::Error,
                         "the file changed but is invalid, so none of its changes take effect",
                     );
                 }
-                let what = What::Invalid { why };
+                let what = PendingState::Invalid { cause };
                 self.pending.send_replace(Some(Pending { id, seen_at, what }));
             }
         }
@@ -318,10 +318,10 @@ impl Watcher {
         match self.outside.log_filter(new) {
             Ok(()) => {
                 self.counts.take(change);
-                self.note(Tone::Good, "the log filter has changed");
+                self.note(Severity::Ok, "the log filter has changed");
             }
-            Err(why) => {
-                self.errors.insert(Part::Filter, why.to_string());
+            Err(cause) => {
+                self.errors.insert(Part::Filter, cause.to_string());
             }
         }
     }
@@ -353,15 +353,16 @@ impl Watcher {
                 continue;
             }
             let (outside, one) = (Arc::clone(&self.outside), plugin.clone());
-            let looked = tokio::task::spawn_blocking(move || outside.would_load(&one).err().map(|why| why.to_string()));
+            let looked =
+                tokio::task::spawn_blocking(move || outside.would_load(&one).err().map(|cause| cause.to_string()));
             // One that takes too long to compile is found out when it is applied; what serves then goes on.
-            if let Ok(Ok(why)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
-                self.looked_at.insert(key(plugin), why);
+            if let Ok(Ok(cause)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
+                self.looked_at.insert(key(plugin), cause);
             }
         }
         let looked_at = self.looked_at.iter();
         looked_at
-            .filter_map(|((name, _), why)| Some((name.clone(), why.clone()?)))
+            .filter_map(|((name, _), cause)| Some((name.clone(), cause.clone()?)))
             .collect()
     }
 
@@ -393,7 +394,7 @@ impl Watcher {
                 ["plugin", name, "(component)"] => latest
                     .load_errors
                     .get(*name)
-                    .map(|why| format!("the component cannot be loaded: {why}")),
+                    .map(|cause| format!("the component cannot be loaded: {cause}")),
                 _ => None,
             };
             let restart: Vec<_> = plan
@@ -405,7 +406,7 @@ impl Watcher {
             (!confirm.is_empty() || !restart.is_empty()).then(|| Pending {
                 id: latest.id.clone(),
                 seen_at: latest.seen_at,
-                what: What::Changed {
+                what: PendingState::Changed {
                     effects: plan.effects(&self.serving(), &latest.config),
                     new_permissions: new_permissions::new_permissions(&self.plugins, &candidate, |plugin| {
                         let broken = self.rooms.plugins.catalog.broken(&plugin.name);
@@ -431,7 +432,7 @@ impl Watcher {
 
     fn tell(&self) {
         let said = match self.pending.borrow().as_ref().map(|pending| &pending.what) {
-            Some(What::Changed { confirm, restart, .. }) => {
+            Some(PendingState::Changed { confirm, restart, .. }) => {
                 let counted = |n: usize, one: &str, more: &str| (n > 0).then(|| plural::of(n as u64, one, more));
                 let parts = [
                     counted(confirm.len(), "change waits", "changes wait")
@@ -444,7 +445,7 @@ impl Watcher {
             // It was otherwise a moment ago.
             _ => {
                 tracing::info!("the configuration is the same as the active one again");
-                return self.note(Tone::Good, "the file is the same as the active configuration again");
+                return self.note(Severity::Ok, "the file is the same as the active configuration again");
             }
         };
         let changes = self.latest.iter().flat_map(|latest| {
@@ -455,7 +456,7 @@ impl Watcher {
             tracing::info!("the configuration changed: {}", change.note.unwrap_or(change.key));
         }
         tracing::info!("the configuration changed: {said}");
-        self.note(Tone::Busy, &format!("the file changed: {said}"));
+        self.note(Severity::Warning, &format!("the file changed: {said}"));
     }
 
     async fn apply(&mut self, id: &str) -> Result<(), NotApplied> {
@@ -476,7 +477,7 @@ impl Watcher {
         }
         self.publish(false);
         match self.errors.values().next() {
-            Some(why) => Err(NotApplied(why.clone())),
+            Some(cause) => Err(NotApplied(cause.clone())),
             None => Ok(()),
         }
     }
@@ -504,12 +505,12 @@ impl Watcher {
                 Part::Chat => self.rooms.chat(&plan.chat).await,
                 Part::Filter => {
                     let done = self.outside.log_filter(&latest.config.log.filter);
-                    done.map_err(|why| NotApplied(why.to_string()))
+                    done.map_err(|cause| NotApplied(cause.to_string()))
                 }
             };
-            if let Err(NotApplied(why)) = done {
-                tracing::warn!(%part, "a configuration change was not applied: {why}");
-                self.errors.insert(part.clone(), why);
+            if let Err(NotApplied(cause)) = done {
+                tracing::warn!(%part, "a configuration change was not applied: {cause}");
+                self.errors.insert(part.clone(), cause);
             }
         }
         let mut taken = 0;
@@ -550,11 +551,11 @@ impl Watcher {
         } else {
             tracing::info!("{result}");
         }
-        self.note(if failed { Tone::Bad } else { Tone::Good }, &result);
+        self.note(if failed { Severity::Error } else { Severity::Ok }, &result);
     }
 
-    fn note(&self, tone: Tone, text: &str) {
-        self.activity.note("configuration", tone, text);
+    fn note(&self, severity: Severity, text: &str) {
+        self.activity.note("configuration", severity, text);
     }
 }
 

@@ -6,13 +6,12 @@ mod rig;
 mod updates;
 
 use nexus_config::resolved::Plugin;
-use nexus_model::reload::{self, Pending, What};
+use nexus_model::reload::{self, Pending, PendingState};
 use rig::{BEGUN, Rig, manifest, rig, rig_with};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 fn lists(pending: &Pending) -> (Vec<String>, Vec<String>) {
-    let What::Changed { confirm, restart, .. } = &pending.what else {
+    let PendingState::Changed { confirm, restart, .. } = &pending.what else {
         panic!("{pending:?}");
     };
     let keys = |changes: &[reload::Change]| changes.iter().map(|change| change.key.clone()).collect();
@@ -81,7 +80,7 @@ async fn a_fixed_plugin_can_be_chosen_but_not_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_filter_of_the_log_counts_at_once() {
+async fn the_filter_of_the_log_takes_effect_at_once() {
     let mut rig = rig().await;
     let text = format!("{BEGUN}[log]\nfilter = \"debug\"\n");
     assert_eq!(rig.write(&text).await, None, "nothing waits for anybody");
@@ -132,7 +131,7 @@ async fn what_fails_is_as_before_and_says_why() {
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
     assert!(error.contains(": no such program. "), "{error}");
     let still = rig.pending.borrow().clone().unwrap();
-    let What::Changed { confirm, applying, .. } = &still.what else {
+    let PendingState::Changed { confirm, applying, .. } = &still.what else {
         panic!()
     };
     assert_eq!(
@@ -140,7 +139,7 @@ async fn what_fails_is_as_before_and_says_why() {
         (1, &false),
         "the rest of it is applied: {confirm:?}"
     );
-    assert_eq!(confirm[0].error.as_ref(), Some(&error));
+    assert_eq!(confirm[0].cause.as_ref(), Some(&error));
     rig.loads.fail(None);
     rig.service.apply(&still.id).await.unwrap();
     assert_eq!(*rig.pending.borrow(), None, "and can be tried again");
@@ -158,7 +157,7 @@ async fn settings_that_failed_are_not_what_is_loaded_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_force_in_part_is_pending_whatever_the_file_says() {
+async fn what_is_applied_in_part_is_pending_whatever_the_file_says() {
     let mut rig = rig().await;
     let pending = rig.write(&BEGUN.replace("one.example", "two.example")).await.unwrap();
     rig.loads.fail(Some(("tunnel spare", "no")));
@@ -192,33 +191,28 @@ async fn only_what_was_shown_is_confirmed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_mended() {
+async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_fixed() {
     let mut rig = rig().await;
-    let invalid = |pending: &Option<Pending>| match pending.as_ref().map(|pending| &pending.what) {
-        Some(What::Invalid { why }) => Some(why.clone()),
-        _ => None,
-    };
+    let says = |pending: &Pending, part: &str| matches!(&pending.what, PendingState::Invalid { cause } if cause.contains(part));
     std::fs::write(
         &rig.file,
         BEGUN.replace("plugin = \"chat-echo\"", "plugin = \"nobody\""),
     )
     .unwrap();
-    rig.pending
-        .wait_for(|pending| invalid(pending).is_some())
-        .await
-        .unwrap();
-    let why = invalid(&rig.pending.borrow()).unwrap();
-    assert!(why.contains("nobody") && why.contains("nexus.toml"), "{why}");
+    let pending = rig
+        .pending("the file is invalid", |pending| says(pending, "nobody"))
+        .await;
+    assert!(says(&pending, "nexus.toml"), "{pending:?}");
     std::fs::remove_file(&rig.file).unwrap();
-    let gone = |pending: &Option<Pending>| invalid(pending).is_some_and(|why| why.contains("the file was deleted"));
-    rig.pending.wait_for(gone).await.unwrap();
+    rig.pending("the file is missed", |pending| says(pending, "the file was deleted"))
+        .await;
     std::fs::write(&rig.file, BEGUN).unwrap();
-    rig.pending.wait_for(Option::is_none).await.unwrap();
+    rig.settled().await;
     assert_eq!(rig.done(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_chat_takes_over_once_confirmed_but_not_in_another_workspace() {
+async fn the_chat_is_replaced_once_confirmed_but_not_in_another_workspace() {
     let mut rig = rig().await;
     let other = BEGUN.replace("chat-echo", "chat-opencode");
     let moved = other.replace("[chat.main]\n", "[chat.main]\nworkspace = \".\"\n");
@@ -301,16 +295,13 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
     let error = rig.service.apply(&pending.id).await.unwrap_err().to_string();
     assert!(error.contains("has changed again"), "{error}");
     std::fs::write(&component, manifest("tunnel-bore")).unwrap();
-    rig.pending
-        .wait_for(|now| now.as_ref().is_some_and(|now| now.id == pending.id))
-        .await
-        .unwrap();
+    rig.pending("the first component is back", |now| now.id == pending.id)
+        .await;
     rig.service.apply(&pending.id).await.unwrap();
     rig.done();
 
     keep("another one");
-    let changed = |pending: &Option<Pending>| pending.is_some();
-    let pending = rig.pending.wait_for(changed).await.unwrap().clone().unwrap();
+    let pending = rig.pending("the new secret is noticed", |_| true).await;
     assert_eq!(lists(&pending).0, ["plugin.tunnel-bore.secrets.secret.(content)"]);
     assert!(!format!("{pending:?}").contains("another one"));
     rig.service.apply(&pending.id).await.unwrap();
@@ -318,7 +309,7 @@ async fn a_component_and_a_secret_are_part_of_what_is_confirmed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_the_next_start_takes_over_nothing_now() {
+async fn what_waits_for_the_next_start_replaces_nothing_now() {
     let mut rig = rig().await;
     let text = BEGUN
         .replacen("tunnel-bore", "tunnel-cloudflared", 1)
@@ -354,13 +345,13 @@ async fn another_workspace_is_no_plugins_before_the_next_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_plugin_gains_is_said_where_a_key_goes_too() {
+async fn new_permissions_are_shown_where_a_key_is_removed_too() {
     let mut rig = rig().await;
     let narrow = "[plugin.chat-opencode.grants.process.opencode]\ninherit_env = false\n";
     let pending = rig.write(&format!("{BEGUN}{narrow}")).await.unwrap();
     rig.service.apply(&pending.id).await.unwrap();
     let pending = rig.write(BEGUN).await.unwrap();
-    let What::Changed { new_permissions, .. } = &pending.what else {
+    let PendingState::Changed { new_permissions, .. } = &pending.what else {
         panic!()
     };
     assert_eq!(new_permissions, &["chat-opencode: run opencode with your environment"]);

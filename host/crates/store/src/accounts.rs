@@ -21,18 +21,18 @@ pub struct User {
     pub created_at: Millis,
 }
 
-/// `Taken` says why no new user was made.
+/// `NameTaken` says why no new user was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum NameTaken {
     /// `Account`: another user has this name.
     Account,
     /// `SetUp`: a user exists or existed, and this was the set-up of the first one.
     SetUp,
 }
 
-/// `Gone` lists what was removed together with a user.
+/// `NoSuchAccount` lists what was removed together with a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gone {
+pub struct NoSuchAccount {
     /// `logins` are the logins that ended; their live connections are to be closed.
     pub logins: Vec<LoginId>,
     /// `devices` is how many browsers are no longer known devices.
@@ -78,14 +78,14 @@ impl Store {
         subject: &str,
         first: bool,
         now: Millis,
-    ) -> Result<Result<User, Taken>, StoreError> {
+    ) -> Result<Result<User, NameTaken>, StoreError> {
         let (account, plugin, subject) = (account.to_owned(), plugin.to_owned(), subject.to_owned());
         self.write(Durability::Synced, move |db| {
             if first && settings::get(db, EVER)?.is_some() {
-                return Ok(Err(Taken::SetUp));
+                return Ok(Err(NameTaken::SetUp));
             }
             if by_account(db, &account)?.is_some() {
-                return Ok(Err(Taken::Account));
+                return Ok(Err(NameTaken::Account));
             }
             db.execute(
                 "INSERT INTO user(account, created_at) VALUES (?1, ?2)",
@@ -111,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the database cannot be written.
-    pub async fn remove_user(&self, user: UserId, force: bool) -> Result<Option<Gone>, StoreError> {
+    pub async fn remove_user(&self, user: UserId, force: bool) -> Result<Option<NoSuchAccount>, StoreError> {
         self.write(Durability::Synced, move |db| {
             let others: i64 = db.query_row("SELECT count(*) FROM user WHERE id <> ?1", [user], |row| row.get(0))?;
             if others == 0 && !force {
@@ -127,7 +127,7 @@ impl Store {
                 [user],
             )?;
             db.execute("DELETE FROM user WHERE id = ?1", [user])?;
-            Ok(Some(Gone { logins, devices }))
+            Ok(Some(NoSuchAccount { logins, devices }))
         })
         .await
     }

@@ -1,10 +1,10 @@
 //! What happened: the last of it in memory for whoever looks, all of it (within limits) in the database.
 
 use crate::database::Store;
-use nexus_model::activity::{Note, Tone};
-use nexus_model::allowance::Allowance;
+use nexus_model::activity::{Note, Severity};
 use nexus_model::limits;
 use nexus_model::time::Clock;
+use nexus_model::token_bucket::TokenBucket;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct ActivityLog {
     writer: mpsc::Sender<Line>,
     /// `writes` limits the notes of each subject: what a plugin reports, with other words each time, must not write to
     /// the disk without an end.
-    writes: Mutex<BTreeMap<String, Allowance>>,
+    writes: Mutex<BTreeMap<String, TokenBucket>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -82,7 +82,7 @@ impl ActivityLog {
         if writes.len() >= limits::ACTIVITY_SUBJECTS && !writes.contains_key(subject) {
             writes.clear();
         }
-        let new = || Allowance::new(f64::from(limits::ACTIVITY_NOTES), limits::ACTIVITY_WINDOW);
+        let new = || TokenBucket::new(f64::from(limits::ACTIVITY_NOTES), limits::ACTIVITY_WINDOW);
         writes.entry(subject.to_owned()).or_insert_with(new).take(1.0).is_ok()
     }
 
@@ -100,11 +100,11 @@ impl ActivityLog {
     }
 
     /// Takes a note: `text` is a sentence about `subject`, such as `tunnel main`. It returns at once; a note that cannot be kept is not worth a wait.
-    pub fn note(&self, subject: &str, tone: Tone, text: &str) {
+    pub fn note(&self, subject: &str, severity: Severity, text: &str) {
         let note = Note {
             at: self.clock.now(),
             subject: subject.to_owned(),
-            tone,
+            severity,
             text: text.chars().take(limits::ACTIVITY_CHARS).collect(),
         };
         let mut again = false;
@@ -116,7 +116,7 @@ impl ActivityLog {
                 let since = Duration::from_millis(note.at.saturating_sub(old.at));
                 since < limits::ACTIVITY_AGAIN
             };
-            let same = |old: &Note| (old.tone, &old.text) == (note.tone, &note.text) && again_within(old);
+            let same = |old: &Note| (old.severity, &old.text) == (note.severity, &note.text) && again_within(old);
             if let Some(at) = last.filter(|at| recent.get(*at).is_some_and(same)) {
                 again = recent.remove(at).is_some();
             }
@@ -141,10 +141,10 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let log = ActivityLog::open(store, Arc::new(ManualClock::at(7))).await;
         for text in ["open", "closed", "open"] {
-            log.note("tunnel main", Tone::Good, text);
+            log.note("tunnel main", Severity::Ok, text);
         }
         for _ in 0..500 {
-            log.note("login", Tone::Bad, "refused");
+            log.note("login", Severity::Error, "refused");
         }
         let texts: Vec<_> = log.recent().borrow().iter().map(|note| note.text.clone()).collect();
         assert_eq!(
@@ -177,21 +177,21 @@ mod tests {
         let clock: Arc<ManualClock> = Arc::new(ManualClock::at(7));
         let log = ActivityLog::open(store.clone(), Arc::<ManualClock>::clone(&clock)).await;
         for n in 0..2_100 {
-            log.note("tunnel main", Tone::Bad, &format!("failed: {n}"));
+            log.note("tunnel main", Severity::Error, &format!("failed: {n}"));
             // The writer has its turns, as it does among other tasks.
             let room = async || log.writer.capacity() >= limits::ACTIVITY_QUEUE / 2;
-            nexus_testkit::until("the writer takes what is noted", room).await;
+            nexus_testkit::wait::until_async("the writer takes what is noted", room).await;
         }
-        log.note("chat", Tone::Good, &"x".repeat(9_999));
+        log.note("chat", Severity::Ok, &"x".repeat(9_999));
         let seen = log.recent().borrow().clone();
         assert_eq!((seen.len(), seen[0].text.len()), (100, 500));
         assert_eq!(
-            (seen[1].text.as_str(), seen[1].at, seen[1].tone),
-            ("failed: 2099", 7, Tone::Bad)
+            (seen[1].text.as_str(), seen[1].at, seen[1].severity),
+            ("failed: 2099", 7, Severity::Error)
         );
         drop(log);
         let written = async || store.notes(5_000).await.unwrap().first() == seen.front();
-        nexus_testkit::until("the last note is in the database", written).await;
+        nexus_testkit::wait::until_async("the last note is in the database", written).await;
         let kept = store.notes(5_000).await.unwrap();
         assert!((1..=2_000).contains(&kept.len()), "{}", kept.len());
         let again = ActivityLog::open(store, clock).await;

@@ -102,7 +102,7 @@ impl Store {
     pub fn fail_writes(&self, with: Option<StoreError>) {
         if let Place::Memory { database, health } = &self.inner.at {
             health.send_replace(match &with {
-                Some(StoreError::ReadOnly(why)) => Health::ReadOnly { why: why.clone() },
+                Some(StoreError::ReadOnly(cause)) => Health::ReadOnly { cause: cause.clone() },
                 _ => Health::Writable,
             });
             database.fail(with);
@@ -224,7 +224,6 @@ fn still_there(database: &Path) -> Result<StillThere, StoreError> {
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     /// `log_bytes` is the size of the write-ahead log.
     fn log_bytes(dir: &Path) -> u64 {
@@ -251,7 +250,7 @@ mod tests {
         let bound = limits::WAL_MOST + limits::WAL_KEPT;
         assert!(most <= bound, "{most} bytes of a log that may have {bound}");
         let shrunk = async || log_bytes(dir.path()) <= limits::WAL_KEPT;
-        nexus_testkit::until("the log of the database is cut", shrunk).await;
+        nexus_testkit::wait::until_async("the log of the database is cut", shrunk).await;
         assert_eq!(*store.health().borrow(), Health::Writable);
     }
 
@@ -273,7 +272,7 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         drop(old);
         let shrunk = async || log_bytes(dir.path()) <= limits::WAL_KEPT;
-        nexus_testkit::until("the log of the database is cut", shrunk).await;
+        nexus_testkit::wait::until_async("the log of the database is cut", shrunk).await;
         drop(store);
     }
 
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_schema_is_refused_in_words() {
+    fn a_newer_schema_is_refused_with_a_message() {
         let dir = tempfile::tempdir().unwrap();
         drop(Store::open(dir.path()).unwrap());
         let db = Connection::open(dir.path().join(FILE)).unwrap();
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_database_is_refused_in_words() {
+    fn a_file_that_is_no_database_is_refused_with_a_message() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(
             dir.path().join(FILE),
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_said_and_is_over_when_it_is_over() {
+    async fn a_full_disk_is_reported_until_it_has_room() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let health = store.health();
@@ -372,7 +371,7 @@ mod tests {
         };
         let error = fill().await.unwrap_err();
         assert!(
-            matches!(&error, StoreError::ReadOnly(why) if why.contains("full")),
+            matches!(&error, StoreError::ReadOnly(cause) if cause.contains("full")),
             "{error}"
         );
         assert!(matches!(&*health.borrow(), Health::ReadOnly { .. }));
@@ -397,13 +396,15 @@ mod tests {
         ));
         store.write(Durability::Process, move |_| trouble).await.unwrap_err();
         assert!(matches!(&*health.borrow_and_update(), Health::ReadOnly { .. }));
-        let found = tokio::time::timeout(Duration::from_secs(60), health.wait_for(|now| *now == Health::Writable));
-        found.await.expect("it is not noticed").unwrap();
+        nexus_testkit::wait::watched("the room on the disk is noticed", &mut health, |now| {
+            *now == Health::Writable
+        })
+        .await;
     }
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_database_that_somebody_took_away_is_said_until_it_is_back() {
+    async fn a_removed_database_is_reported_until_it_is_back() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let health = store.health();
@@ -418,7 +419,7 @@ mod tests {
         std::fs::write(&here, "another file").unwrap();
         let _ = save().await;
         assert!(
-            matches!(&*health.borrow(), Health::ReadOnly { why } if why.contains("deleted or moved")),
+            matches!(&*health.borrow(), Health::ReadOnly { cause } if cause.contains("deleted or moved")),
             "{:?}",
             *health.borrow()
         );

@@ -184,7 +184,7 @@ mod tests {
         kv.0.write(Durability::Process, fill).await.unwrap();
         let full = kv.set("p", "one more", Vec::new(), u64::MAX).await.unwrap_err();
         assert!(
-            matches!(&full, KvError::Full(why) if why.contains("10000 keys")),
+            matches!(&full, KvError::Full(cause) if cause.contains("10000 keys")),
             "{full}"
         );
         kv.set("p", "7", b"changed".to_vec(), u64::MAX).await.unwrap();

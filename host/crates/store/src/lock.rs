@@ -149,16 +149,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_one_is_told_of_the_first() {
+    fn the_second_one_is_refused_with_the_name_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let mut first = Lock::acquire(dir.path()).unwrap();
         first.listening("http://127.0.0.1:7860").unwrap();
-        let Err(StoreError::Locked(why)) = Lock::acquire(dir.path()) else {
+        let Err(StoreError::Locked(cause)) = Lock::acquire(dir.path()) else {
             panic!("both hold it")
         };
         assert!(
-            why.contains("http://127.0.0.1:7860") && why.contains(&std::process::id().to_string()),
-            "{why}"
+            cause.contains("http://127.0.0.1:7860") && cause.contains(&std::process::id().to_string()),
+            "{cause}"
         );
         let holder = holder(dir.path()).unwrap();
         assert_eq!(

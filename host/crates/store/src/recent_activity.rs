@@ -4,32 +4,21 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::sqlite_integers::{signed, unsigned};
 use crate::types::Durability;
-use nexus_model::activity::{Note, Tone};
+use nexus_model::activity::{Note, Severity};
 use nexus_model::limits;
 use rusqlite::{Row, params};
 
 fn note(row: &Row<'_>) -> rusqlite::Result<Note> {
-    let tone: String = row.get(2)?;
+    let severity: String = row.get(2)?;
     Ok(Note {
         at: unsigned(row.get(0)?),
         subject: row.get(1)?,
-        tone: match tone.as_str() {
-            "good" => Tone::Good,
-            "busy" => Tone::Busy,
-            "bad" => Tone::Bad,
-            _ => Tone::Off,
-        },
+        severity: [Severity::Ok, Severity::Warning, Severity::Error]
+            .into_iter()
+            .find(|known| known.as_str() == severity)
+            .unwrap_or(Severity::Inactive),
         text: row.get(3)?,
     })
-}
-
-fn word(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "good",
-        Tone::Busy => "busy",
-        Tone::Bad => "bad",
-        Tone::Off => "off",
-    }
 }
 
 impl Store {
@@ -41,9 +30,14 @@ impl Store {
         self.write(Durability::Process, move |db| {
             {
                 let mut insert =
-                    db.prepare_cached("INSERT INTO activity(at, subject, tone, text) VALUES (?1, ?2, ?3, ?4)")?;
+                    db.prepare_cached("INSERT INTO activity(at, subject, severity, text) VALUES (?1, ?2, ?3, ?4)")?;
                 for note in &notes {
-                    insert.execute(params![signed(note.at), note.subject, word(note.tone), note.text])?;
+                    insert.execute(params![
+                        signed(note.at),
+                        note.subject,
+                        note.severity.as_str(),
+                        note.text
+                    ])?;
                 }
             }
             db.prepare_cached("DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?1")?
@@ -61,7 +55,7 @@ impl Store {
         self.read(move |db| {
             // One that cannot be read costs itself, not all the others.
             Ok(db
-                .prepare_cached("SELECT at, subject, tone, text FROM activity ORDER BY id DESC LIMIT ?1")?
+                .prepare_cached("SELECT at, subject, severity, text FROM activity ORDER BY id DESC LIMIT ?1")?
                 .query_map([count], note)?
                 .filter_map(Result::ok)
                 .collect())

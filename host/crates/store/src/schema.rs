@@ -45,6 +45,29 @@ const STEPS: &[&str] = &[
         WHERE part IS NULL AND body LIKE '{"type":"asked",%';
      UPDATE event SET body = json_object('type', 'request_closed', 'request', body ->> '$.ask')
         WHERE part IS NULL AND body LIKE '{"type":"ask_closed",%';"#,
+    // 6: one name for a cause and for the tag of a state, in what is stored as in the API.
+    r#"ALTER TABLE activity RENAME COLUMN tone TO severity;
+     UPDATE activity SET severity = CASE severity WHEN 'good' THEN 'ok' WHEN 'busy' THEN 'warning' WHEN 'bad' THEN 'error'
+        ELSE 'inactive' END;
+     UPDATE session SET turn = json_object('state', 'retrying', 'attempt', turn -> '$.attempt', 'cause', turn -> '$.message',
+            'next_at', turn -> '$.next_at')
+        WHERE turn LIKE '{"type":"retrying",%';
+     UPDATE session SET turn = json_object('state', turn ->> '$.type') WHERE turn LIKE '{"type":%';
+     UPDATE event SET body = json_object('type', 'turn', 'turn', json_object('state', 'retrying', 'attempt',
+            body -> '$.turn.attempt', 'cause', body -> '$.turn.message', 'next_at', body -> '$.turn.next_at'))
+        WHERE part IS NULL AND body LIKE '{"type":"turn","turn":{"type":"retrying",%';
+     UPDATE event SET body = json_object('type', 'turn', 'turn', json_object('state', body ->> '$.turn.type'))
+        WHERE part IS NULL AND body LIKE '{"type":"turn","turn":{"type":%';
+     UPDATE event SET body = json_set(body, '$.message.waiting',
+            json_object('type', 'owner', 'cause', body -> '$.message.waiting.reason'))
+        WHERE part IS NULL AND body LIKE '{"type":"message",%"waiting":{"for":"owner"%';
+     UPDATE event SET body = json_set(body, '$.message.waiting', json_object('type', body ->> '$.message.waiting.for'))
+        WHERE part IS NULL AND body LIKE '{"type":"message",%"waiting":{"for":%';
+     UPDATE event SET body = json_set(body, '$.request.questions', json((
+            SELECT json_group_array(json_set(json_remove(value, '$.own'), '$.allow_custom',
+                json(iif(json_extract(value, '$.own'), 'true', 'false'))))
+            FROM json_each(body, '$.request.questions'))))
+        WHERE part IS NULL AND body LIKE '{"type":"request",%"questions":[{%';"#,
 ];
 
 /// `known` is the newest schema that this nexus knows.

@@ -13,8 +13,8 @@ pub enum Health {
     Writable,
     /// `ReadOnly`: nothing can be saved.
     ReadOnly {
-        /// `why` is a sentence for the operator.
-        why: String,
+        /// `cause` is a sentence for the operator.
+        cause: String,
     },
 }
 

@@ -284,7 +284,7 @@ fn look(db: &Connection, there: &StillThere, health: &watch::Sender<Health>) {
 
 fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
     let now = match trouble {
-        Some(StoreError::ReadOnly(why)) => Health::ReadOnly { why: why.clone() },
+        Some(StoreError::ReadOnly(cause)) => Health::ReadOnly { cause: cause.clone() },
         Some(_) => return,
         None => Health::Writable,
     };
@@ -293,7 +293,7 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
             return false;
         }
         match &now {
-            Health::ReadOnly { why } => tracing::error!("{why}"),
+            Health::ReadOnly { cause } => tracing::error!("{cause}"),
             Health::Writable => tracing::info!("the database is writable again"),
         }
         *health = now;
@@ -341,7 +341,6 @@ fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[tokio::test]
     async fn a_slow_disk_holds_up_only_who_asked_for_it() {
@@ -370,7 +369,7 @@ mod tests {
 
         let synced = insert(Durability::Synced);
         finish.send(Err(StoreError::ReadOnly("broken".into()))).unwrap();
-        let answer = tokio::time::timeout(Duration::from_secs(30), synced).await;
-        assert_eq!(answer.unwrap().unwrap(), Err(StoreError::ReadOnly("broken".into())));
+        let answer = nexus_testkit::wait::within("the disk has answered", synced).await;
+        assert_eq!(answer.unwrap(), Err(StoreError::ReadOnly("broken".into())));
     }
 }

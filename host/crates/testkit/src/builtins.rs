@@ -1,7 +1,7 @@
 //! Manifests of plugins that are as if built in, without their components: the first-party ones and two made-up tunnels.
 
 use nexus_config::resolved::{Config, Source};
-use nexus_config::{Found, Machine, Overrides, PluginSource, Report, load};
+use nexus_config::{HostEnvironment, LoadedManifest, Overrides, PluginSource, Report, load};
 use nexus_plugin_api::manifest::Manifest;
 use std::path::Path;
 
@@ -20,13 +20,13 @@ const NAMES: [&str; 8] = [
 ];
 
 impl PluginSource for Builtins {
-    fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
+    fn manifest(&self, name: &str, _: &Source) -> Result<LoadedManifest, String> {
         let kind = name.split('-').next().unwrap();
         let text = format!(
             "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
         );
         let manifest = Manifest::parse(&text).unwrap();
-        Ok(Found { manifest, digest: None })
+        Ok(LoadedManifest { manifest, digest: None })
     }
     fn builtins(&self) -> Vec<String> {
         NAMES.map(str::to_owned).to_vec()
@@ -45,7 +45,7 @@ pub fn config(dir: &Path, text: &str) -> Config {
 /// # Errors
 /// The problems of the file.
 pub fn read_config(dir: &Path) -> Result<Config, Report> {
-    let machine = Machine {
+    let machine = HostEnvironment {
         cwd: dir.to_owned(),
         data_home: Some(dir.to_owned()),
         env: &|_| None,

@@ -39,7 +39,7 @@ fn rules(input: &Input) -> Result<String, Outcome> {
     if password.len() < 8 {
         return Err(Outcome::Rejected {
             field: "password".into(),
-            why: "at least 8 characters".into(),
+            cause: "at least 8 characters".into(),
         });
     }
     Ok(password)

@@ -260,8 +260,8 @@ pub fn event(session: &str, event: Event) -> BackendEvent {
 pub fn closed(permanent: bool) -> BackendEvent {
     BackendEvent::Closed(Failure {
         at: 1,
-        message: "gone".to_owned(),
-        hint: None,
+        cause: "gone".to_owned(),
+        fix: None,
         permanent,
     })
 }

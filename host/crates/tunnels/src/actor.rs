@@ -51,7 +51,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::time::{Clock, millis};
 use nexus_model::trouble::{Problem, sentence};
-use nexus_model::tunnel::{Descriptor, Encryption, TunnelEvent, TunnelState, TunnelStatus};
+use nexus_model::tunnel::{Descriptor, Encryption, Measurement, TunnelEvent, TunnelState, TunnelStatus};
 use nexus_plugin_traits::StopProcesses;
 use nexus_plugin_traits::{CallError, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
@@ -170,8 +170,8 @@ impl Actor {
                 Some(descriptor) = described => self.learn(descriptor),
                 // Nobody has to open it to learn that it cannot be opened.
                 Some(trouble) = broken => self.set(TunnelState::Failed {
-                    why: trouble.why,
-                    hint: trouble.fix,
+                    cause: trouble.cause,
+                    fix: trouble.fix,
                 }),
             }
         }
@@ -189,19 +189,19 @@ impl Actor {
             }
             match self.attempt().await {
                 AttemptEnd::Unwanted => break,
-                AttemptEnd::Again { why, hint, pause } => self.pause(before, why, hint, &pause).await,
-                AttemptEnd::Never { why, hint } => {
+                AttemptEnd::Retry { cause, fix, pause } => self.pause(before, cause, fix, &pause).await,
+                AttemptEnd::Fatal { cause, fix } => {
                     // One that was only to replace another decides nothing about the tunnel, and the swap says why it failed.
                     let shown = self.publisher.is_shown();
                     if shown {
-                        let (name, why) = (&self.tunnel.name, sentence(&why, hint.as_deref()));
-                        tracing::warn!(tunnel = name, "tunnel {name} failed: {why}");
+                        let (name, cause) = (&self.tunnel.name, sentence(&cause, fix.as_deref()));
+                        tracing::warn!(tunnel = name, "tunnel {name} failed: {cause}");
                     }
                     if std::mem::take(&mut self.refused) && shown {
                         forget(self.wanted.clone(), self.tunnel.name.clone()).await;
                     }
                     self.shut().await;
-                    self.settle(before, TunnelState::Failed { why, hint });
+                    self.settle(before, TunnelState::Failed { cause, fix });
                     let _ = self.desired.wait_for(|now| *now != before).await;
                 }
             }
@@ -219,7 +219,7 @@ impl Actor {
         self.shut().await;
     }
 
-    async fn pause(&mut self, before: Desired, why: String, hint: Option<String>, pause: &Pause) {
+    async fn pause(&mut self, before: Desired, cause: String, fix: Option<String>, pause: &Pause) {
         if self.up_since.is_some() && !matches!(pause, Pause::Adopt) {
             self.publisher.outage_began();
         }
@@ -232,7 +232,7 @@ impl Actor {
         }
         let length = match pause {
             Pause::Long => limits::RETRY_LATER,
-            Pause::Look => limits::BACKEND_CHECK,
+            Pause::AwaitInstall => limits::BACKEND_CHECK,
             Pause::Backoff | Pause::Adopt => {
                 let length = self.backoff;
                 self.backoff = (self.backoff * 2).min(limits::RESTART_MAX);
@@ -240,22 +240,22 @@ impl Actor {
             }
         };
         // What is looked for every few seconds is said once; a swap that fails is not tried again, and says itself why.
-        if self.said.replace(why.clone()).as_ref() != Some(&why) && self.publisher.is_shown() {
+        if self.said.replace(cause.clone()).as_ref() != Some(&cause) && self.publisher.is_shown() {
             let name = &self.tunnel.name;
-            let why = format!("{} {}", sentence(&why, None), retried(pause, length));
+            let cause = format!("{} {}", sentence(&cause, None), retried(pause, length));
             tracing::warn!(
                 tunnel = name,
                 "tunnel {name} is not open: {}",
-                sentence(&why, hint.as_deref())
+                sentence(&cause, fix.as_deref())
             );
         }
         if matches!(pause, Pause::Adopt) {
-            self.settle(before, TunnelState::Reconnecting { why });
+            self.settle(before, TunnelState::Reconnecting { cause });
         } else {
             self.forget_url();
             self.logged = None;
             let at = self.clock.now() + millis(length);
-            self.settle(before, TunnelState::Waiting { why, hint, at });
+            self.settle(before, TunnelState::Waiting { cause, fix, at });
         }
         tokio::select! {
             () = tokio::time::sleep(length) => {}
@@ -277,7 +277,7 @@ impl Actor {
         // A process that is adopted may be serving all the time.
         if self.publisher.status().borrow().url.is_none() {
             self.set(TunnelState::Starting {
-                what: OPENING.to_owned(),
+                progress: OPENING.to_owned(),
             });
         }
         // Not abandoned in the middle: what it started has to be closed again.
@@ -295,14 +295,14 @@ impl Actor {
         let descriptor = self.provider.describe().await?;
         self.learn(descriptor.clone());
         if descriptor.encryption == Encryption::None && !self.tunnel.allow_plaintext {
-            return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).why));
+            return Err(self.plaintext(no_tls(&self.tunnel.name, &descriptor.title).cause));
         }
         let availability = self.provider.check_availability().await?;
-        if let Some(Problem { why, fix }) = Problem::of(availability, &descriptor.title) {
-            return Err(AttemptEnd::Again {
-                why,
-                hint: fix,
-                pause: Pause::Look,
+        if let Some(Problem { cause, fix }) = Problem::of(availability, &descriptor.title) {
+            return Err(AttemptEnd::Retry {
+                cause,
+                fix,
+                pause: Pause::AwaitInstall,
             });
         }
         match &self.listener {
@@ -327,28 +327,28 @@ impl Actor {
                     self.provider.start();
                 }
                 PluginState::Failed { .. } if let Some(trouble) = self.provider.broken() => {
-                    return Err(AttemptEnd::Never {
-                        why: trouble.why,
-                        hint: trouble.fix,
+                    return Err(AttemptEnd::Fatal {
+                        cause: trouble.cause,
+                        fix: trouble.fix,
                     });
                 }
                 PluginState::Failed { cause } => {
-                    let why = format!(
+                    let cause = format!(
                         "the plugin {} crashed and reached its restart limit: {cause}",
                         self.tunnel.plugin
                     );
-                    return Err(AttemptEnd::Never {
-                        why,
-                        hint: Some("open the tunnel again, which restarts the plugin".to_owned()),
+                    return Err(AttemptEnd::Fatal {
+                        cause,
+                        fix: Some("open the tunnel again, which restarts the plugin".to_owned()),
                     });
                 }
                 PluginState::Restarting { cause, .. } => self.show_plugin(&format!("the plugin crashed: {cause}")),
                 PluginState::Stopped | PluginState::Starting => self.show_plugin("the plugin is starting"),
             }
             if status.changed().await.is_err() {
-                return Err(AttemptEnd::Never {
-                    why: format!("the plugin {} has ended", self.tunnel.plugin),
-                    hint: None,
+                return Err(AttemptEnd::Fatal {
+                    cause: format!("the plugin {} has ended", self.tunnel.plugin),
+                    fix: None,
                 });
             }
         }
@@ -358,9 +358,11 @@ impl Actor {
     /// shown.
     fn show_plugin(&self, what: &str) {
         self.set(if self.listener.is_some() {
-            TunnelState::Reconnecting { why: what.to_owned() }
+            TunnelState::Reconnecting { cause: what.to_owned() }
         } else {
-            TunnelState::Starting { what: what.to_owned() }
+            TunnelState::Starting {
+                progress: what.to_owned(),
+            }
         });
     }
 
@@ -383,7 +385,7 @@ impl Actor {
                     self.settled();
                     continue;
                 }
-                Some(why) = self.channels.repairs.recv() => return self.repair(run, why).await,
+                Some(cause) = self.channels.repairs.recv() => return self.repair(run, cause).await,
             };
             let Some(event) = event else { break };
             if let Err(end) = self.apply(event) {
@@ -394,13 +396,13 @@ impl Actor {
         // `outcome` follows the last event.
         match timeout(limits::PLUGIN_CANCEL, &mut run.outcome).await {
             Ok(Ok(Ok(()))) => {
-                let why = format!(
+                let cause = format!(
                     "the plugin {} ended the tunnel without reporting a reason",
                     self.tunnel.plugin
                 );
-                AttemptEnd::Again {
-                    why,
-                    hint: None,
+                AttemptEnd::Retry {
+                    cause,
+                    fix: None,
                     pause: Pause::Backoff,
                 }
             }
@@ -415,29 +417,29 @@ impl Actor {
 
     /// Starts the provider again: it says that it works, or that it reconnects, and it is proved that nobody gets
     /// through. One whose program cannot know that its connection is dead waits for ever.
-    async fn repair(&mut self, run: TunnelRun, why: String) -> AttemptEnd {
-        let why = format!("The public address does not reach Nexus: {why}");
+    async fn repair(&mut self, run: TunnelRun, cause: String) -> AttemptEnd {
+        let cause = format!("The public address does not reach Nexus: {cause}");
         tracing::warn!(
             tunnel = self.tunnel.name,
-            why,
+            cause,
             "the connection of the tunnel is dead; restarting its provider"
         );
         self.publisher.outage_began();
-        self.set(TunnelState::Reconnecting { why: why.clone() });
+        self.set(TunnelState::Reconnecting { cause: cause.clone() });
         self.cancel(run).await;
         // The log has it.
-        self.said = Some(why.clone());
+        self.said = Some(cause.clone());
         self.backoff = limits::RESTART_FIRST;
-        AttemptEnd::Again {
-            why,
-            hint: None,
+        AttemptEnd::Retry {
+            cause,
+            fix: None,
             pause: Pause::Backoff,
         }
     }
 
     fn apply(&mut self, event: TunnelEvent) -> Result<(), AttemptEnd> {
         match event {
-            TunnelEvent::Starting(what) => self.set(TunnelState::Starting { what }),
+            TunnelEvent::Starting(progress) => self.set(TunnelState::Starting { progress }),
             TunnelEvent::Url(url) => {
                 self.publish(url)?;
                 self.log_open();
@@ -448,20 +450,20 @@ impl Actor {
                 self.publisher.back(NoticedBy::Provider);
                 self.log_open();
             }
-            TunnelEvent::Degraded(why) => {
-                self.set(TunnelState::Degraded { why });
+            TunnelEvent::Degraded(cause) => {
+                self.set(TunnelState::Degraded { cause });
                 self.publisher.back(NoticedBy::Provider);
             }
-            TunnelEvent::Reconnecting(why) => {
+            TunnelEvent::Reconnecting(cause) => {
                 // One that never was open is not lost.
                 if self.up_since.is_some() {
-                    self.publisher.lost(NoticedBy::Provider, &why);
+                    self.publisher.lost(NoticedBy::Provider, &cause);
                 }
-                self.set(TunnelState::Reconnecting { why });
+                self.set(TunnelState::Reconnecting { cause });
             }
             TunnelEvent::Measured(statistics) => {
                 let now = self.clock.now();
-                self.update(|status| status.statistics = Some((now, statistics)));
+                self.update(|status| status.statistics = Some(Measurement { at: now, statistics }));
             }
         }
         Ok(())
@@ -483,7 +485,7 @@ impl Actor {
             Ok(Ok(Ok(()))) => self.process = false,
             Ok(Ok(Err(failure))) => tracing::warn!(
                 tunnel = self.tunnel.name,
-                failure.message,
+                failure.cause,
                 "the tunnel did not close cleanly"
             ),
             Ok(Err(_)) => tracing::warn!(
@@ -520,7 +522,7 @@ impl Actor {
     fn cause(&self) -> String {
         let status = self.provider.status();
         let failure = status.borrow().last_failure.clone();
-        failure.map_or_else(|| "the cause is unknown".to_owned(), |failure| failure.message)
+        failure.map_or_else(|| "the cause is unknown".to_owned(), |failure| failure.cause)
     }
 
     fn learn(&mut self, descriptor: Descriptor) {
@@ -572,7 +574,7 @@ impl Actor {
 fn retried(pause: &Pause, length: Duration) -> String {
     let seconds = length.as_secs_f32().ceil();
     match pause {
-        Pause::Look => format!("Nexus retries every {seconds} s."),
+        Pause::AwaitInstall => format!("Nexus retries every {seconds} s."),
         Pause::Long | Pause::Backoff | Pause::Adopt => format!("Nexus retries in {seconds} s."),
     }
 }

@@ -7,14 +7,14 @@ use nexus_plugin_traits::{CallError, FailureKind, RunFailure};
 /// `AttemptEnd` says why an attempt is over.
 pub(super) enum AttemptEnd {
     Unwanted,
-    Again {
-        why: String,
-        hint: Option<String>,
+    Retry {
+        cause: String,
+        fix: Option<String>,
         pause: Pause,
     },
-    Never {
-        why: String,
-        hint: Option<String>,
+    Fatal {
+        cause: String,
+        fix: Option<String>,
     },
 }
 
@@ -23,27 +23,27 @@ pub(super) enum Pause {
     Backoff,
     /// `Long`: the other side asked for it.
     Long,
-    /// `Look`: a program is missing and somebody may be installing it.
-    Look,
+    /// `AwaitInstall`: a program is missing and somebody may be installing it.
+    AwaitInstall,
     /// `Adopt`: the plugin crashed and its process may live on, so the page keeps showing the address.
     Adopt,
 }
 
 impl From<CallError> for AttemptEnd {
     fn from(error: CallError) -> Self {
-        let why = error.to_string();
+        let cause = error.to_string();
         match error {
             CallError::Denied(_) | CallError::Invalid(_) | CallError::NotFound(_) | CallError::Unsupported(_) => {
-                Self::Never { why, hint: None }
+                Self::Fatal { cause, fix: None }
             }
-            CallError::Crashed(_) => Self::Again {
-                why,
-                hint: None,
+            CallError::Crashed(_) => Self::Retry {
+                cause,
+                fix: None,
                 pause: Pause::Adopt,
             },
-            CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Other(_) => Self::Again {
-                why,
-                hint: None,
+            CallError::Timeout(_) | CallError::Unavailable(_) | CallError::Other(_) => Self::Retry {
+                cause,
+                fix: None,
                 pause: Pause::Backoff,
             },
         }
@@ -52,21 +52,17 @@ impl From<CallError> for AttemptEnd {
 
 impl From<RunFailure> for AttemptEnd {
     fn from(failure: RunFailure) -> Self {
-        let RunFailure {
-            kind,
-            message: why,
-            hint,
-        } = failure;
+        let RunFailure { kind, cause, fix } = failure;
         match kind {
-            FailureKind::Permanent => Self::Never { why, hint },
-            FailureKind::RetryLater => Self::Again {
-                why,
-                hint,
+            FailureKind::Permanent => Self::Fatal { cause, fix },
+            FailureKind::RetryLater => Self::Retry {
+                cause,
+                fix,
                 pause: Pause::Long,
             },
-            FailureKind::Retry => Self::Again {
-                why,
-                hint,
+            FailureKind::Retry => Self::Retry {
+                cause,
+                fix,
                 pause: Pause::Backoff,
             },
         }
@@ -75,8 +71,8 @@ impl From<RunFailure> for AttemptEnd {
 
 /// `no_tls` says why a tunnel of this provider is not opened, where its owner has not agreed that it has no TLS.
 pub fn no_tls(tunnel: &str, title: &str) -> Trouble {
-    let why = format!("{title} has no TLS, so passwords and cookies would be sent unencrypted.");
-    Trouble::new(format!("tunnel {tunnel}"), why, accept_plaintext(tunnel))
+    let cause = format!("{title} has no TLS, so passwords and cookies would be sent unencrypted.");
+    Trouble::new(format!("tunnel {tunnel}"), cause, accept_plaintext(tunnel))
 }
 
 pub(super) fn accept_plaintext(tunnel: &str) -> String {

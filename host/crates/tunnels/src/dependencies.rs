@@ -14,14 +14,14 @@ use nexus_store::activity_log::ActivityLog;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// `Provided` is an instance of a plugin that serves a tunnel, as it stands among all plugins.
+/// `RegisteredProvider` is an instance of a plugin that serves a tunnel, as it stands among all plugins.
 #[derive(Clone)]
-pub struct Provided {
+pub struct RegisteredProvider {
     pub(super) provider: Arc<dyn TunnelProvider>,
     pub(super) registration: RegistrationId,
 }
 
-impl Provided {
+impl RegisteredProvider {
     /// Enters `provider` among the plugins that serve, at this tunnel.
     pub fn register(plugins: &Plugins, tunnel: &str, provider: Arc<dyn TunnelProvider>) -> Self {
         let registration = plugins.statuses.add(Registered {
@@ -38,7 +38,7 @@ pub struct Spec {
     /// `config` describes the tunnel.
     pub config: resolved::Tunnel,
     /// `provided` is the plugin, loaded already.
-    pub provided: Provided,
+    pub provided: RegisteredProvider,
 }
 
 /// `Dependencies` are what the service needs from the rest of the host.
@@ -77,19 +77,19 @@ impl Dependencies {
             ..tunnel.clone()
         };
         let provider = plugins.late_tunnel(&config, self.barred.clone(), &self.clock);
-        let provided = Provided::register(plugins, &config.name, provider);
+        let provided = RegisteredProvider::register(plugins, &config.name, provider);
         Spec { config, provided }
     }
 
     /// An instance of the plugin that `tunnel` names.
-    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<Provided, NotProvided> {
+    pub(super) async fn load(&self, tunnel: &resolved::Tunnel) -> Result<RegisteredProvider, NotProvided> {
         self.plugins.catalog.check(&tunnel.plugin, Kind::Tunnel)?;
-        if let Some(why) = &self.barred {
-            return Err(NotProvided::Barred(why.clone()));
+        if let Some(cause) = &self.barred {
+            return Err(NotProvided::Barred(cause.clone()));
         }
         let owner = tunnel.process_owner();
         let loaded = self.plugins.loader.load_tunnel(&tunnel.plugin, &owner, None).await?;
-        Ok(Provided::register(&self.plugins, &tunnel.name, loaded))
+        Ok(RegisteredProvider::register(&self.plugins, &tunnel.name, loaded))
     }
 
     /// Ends that instance's place in the list: it serves no more.

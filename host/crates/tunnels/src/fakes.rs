@@ -1,8 +1,8 @@
 //! A provider, a web layer and a store in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use crate::dependencies::{Dependencies, Provided, Spec};
-use crate::origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
+use crate::dependencies::{Dependencies, RegisteredProvider, Spec};
+use crate::origin_listener::{ListenerHandle, ListenerServer, NotServed, Relocation, TunnelListener};
 use crate::origin_secret::OriginSecret;
 use crate::public_checker::PublicChecker;
 use crate::service::TunnelService;
@@ -11,9 +11,10 @@ use futures::future::BoxFuture;
 use nexus_config::resolved;
 use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
 use nexus_model::time::ManualClock;
-use nexus_model::tunnel::{Descriptor, Encryption, Network, TunnelEvent, TunnelStatus, Unreached};
+use nexus_model::tunnel::{Descriptor, Encryption, Network, PublicCheckFailure, TunnelEvent, TunnelStatus};
 use nexus_plugin_traits::{
-    Call, CallError, ChatBackend, NotLoaded, PluginLoader, RunFailure, ShownIn, Supervised, TunnelProvider, TunnelRun,
+    Call, CallError, ChatBackend, NotLoaded, PluginLoader, RunFailure, StatusSender, Supervised, TunnelProvider,
+    TunnelRun,
 };
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, tunnel_place};
@@ -133,7 +134,7 @@ impl TunnelProvider for Provider {
 #[derive(Default)]
 pub(super) struct FakeListeners {
     pub(super) hosts: Mutex<Vec<watch::Receiver<Vec<String>>>>,
-    pub(super) moved: Mutex<Vec<watch::Receiver<Option<Leaving>>>>,
+    pub(super) moved: Mutex<Vec<watch::Receiver<Option<Relocation>>>>,
     pub(super) open: Arc<AtomicU32>,
 }
 
@@ -166,14 +167,14 @@ impl ListenerServer for FakeListeners {
 struct FakeLoader(mpsc::UnboundedSender<Run>);
 
 impl PluginLoader for FakeLoader {
-    fn load_chat<'a>(&'a self, _: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
+    fn load_chat<'a>(&'a self, _: &'a str, _: StatusSender) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         unreachable!("tunnels load no chat backend")
     }
     fn load_tunnel<'a>(
         &'a self,
         plugin: &'a str,
         _: &'a str,
-        _: ShownIn,
+        _: StatusSender,
     ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         let loaded: Arc<dyn TunnelProvider> = provider(plugin, Encryption::None, self.0.clone());
         Box::pin(async move { Ok(loaded) })
@@ -194,33 +195,37 @@ pub(super) struct FakeChecker(
 );
 
 impl FakeChecker {
-    fn said(&self) -> Result<(), Unreached> {
+    fn said(&self) -> Result<(), PublicCheckFailure> {
         let network = self.2.lock().unwrap().0;
-        self.0.lock().unwrap().clone().map_err(|why| Unreached { why, network })
+        self.0
+            .lock()
+            .unwrap()
+            .clone()
+            .map_err(|cause| PublicCheckFailure { cause, network })
     }
 }
 
 impl PublicChecker for FakeChecker {
-    fn plain<'a>(
+    fn check_http<'a>(
         &'a self,
         _: &'a resolved::PublicCheckMode,
         _: &'a str,
         _: &'a OriginSecret,
-    ) -> BoxFuture<'a, Result<Duration, Unreached>> {
+    ) -> BoxFuture<'a, Result<Duration, PublicCheckFailure>> {
         self.3.lock().unwrap().push(Instant::now());
         let said = self.said();
         Box::pin(async move { said.map(|()| Duration::from_millis(42)) })
     }
-    fn own<'a>(&'a self, _: SocketAddr, _: &'a str, _: &'a OriginSecret) -> BoxFuture<'a, bool> {
+    fn check_local<'a>(&'a self, _: SocketAddr, _: &'a str, _: &'a OriginSecret) -> BoxFuture<'a, bool> {
         let answers = self.2.lock().unwrap().1;
         Box::pin(async move { answers })
     }
-    fn whole<'a>(
+    fn check_streaming<'a>(
         &'a self,
         _: &'a resolved::PublicCheckMode,
         _: &'a str,
         _: &'a OriginSecret,
-    ) -> BoxFuture<'a, Result<(), Unreached>> {
+    ) -> BoxFuture<'a, Result<(), PublicCheckFailure>> {
         self.1.fetch_add(1, Ordering::SeqCst);
         let said = self.said();
         Box::pin(async move { said })
@@ -345,7 +350,7 @@ pub(super) async fn rig(setup: Setup) -> Rig {
     };
     let spec = Spec {
         config,
-        provided: Provided::register(&plugins, "main", Arc::<Provider>::clone(&provider)),
+        provided: RegisteredProvider::register(&plugins, "main", Arc::<Provider>::clone(&provider)),
     };
     let service = Arc::new(TunnelService::start(vec![spec], parts).await);
     let statuses = service.statuses();

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use nexus_config::resolved;
 use nexus_egress::public_check::{self, Challenge, CheckTarget, PublicCheck};
 use nexus_model::limits;
-use nexus_model::tunnel::{Network, Unreached};
+use nexus_model::tunnel::{Network, PublicCheckFailure};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -31,15 +31,15 @@ fn challenge(secret: &OriginSecret) -> Result<Challenge, String> {
 }
 
 impl PublicChecker for HttpChecker {
-    fn plain<'a>(
+    fn check_http<'a>(
         &'a self,
         how: &'a resolved::PublicCheckMode,
         url: &'a str,
         secret: &'a OriginSecret,
-    ) -> BoxFuture<'a, Result<Duration, Unreached>> {
-        async move { self.0.plain(target(how, url), &|| challenge(secret)).await }.boxed()
+    ) -> BoxFuture<'a, Result<Duration, PublicCheckFailure>> {
+        async move { self.0.check_http(target(how, url), &|| challenge(secret)).await }.boxed()
     }
-    fn own<'a>(&'a self, listener: SocketAddr, url: &'a str, secret: &'a OriginSecret) -> BoxFuture<'a, bool> {
+    fn check_local<'a>(&'a self, listener: SocketAddr, url: &'a str, secret: &'a OriginSecret) -> BoxFuture<'a, bool> {
         async move {
             let challenges = || challenge(secret);
             let answers = public_check::own(listener, url, &challenges);
@@ -47,18 +47,18 @@ impl PublicChecker for HttpChecker {
         }
         .boxed()
     }
-    fn whole<'a>(
+    fn check_streaming<'a>(
         &'a self,
         how: &'a resolved::PublicCheckMode,
         url: &'a str,
         secret: &'a OriginSecret,
-    ) -> BoxFuture<'a, Result<(), Unreached>> {
+    ) -> BoxFuture<'a, Result<(), PublicCheckFailure>> {
         async move {
             let (target, challenges) = (target(how, url), || challenge(secret));
-            self.0.plain(target, &challenges).await?;
+            self.0.check_http(target, &challenges).await?;
             // The plain one came through: these say nothing more of the network.
-            let answered = |why| Unreached {
-                why,
+            let answered = |cause| PublicCheckFailure {
+                cause,
                 network: Network::Answered,
             };
             self.0.streamed(target, &challenges).await.map_err(answered)?;

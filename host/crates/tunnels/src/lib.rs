@@ -26,12 +26,12 @@ mod tunnel;
 mod wanted_tunnels;
 
 pub use attempt_end::no_tls;
-pub use dependencies::{Dependencies, Provided, Spec};
+pub use dependencies::{Dependencies, RegisteredProvider, Spec};
 pub use error::TunnelError;
 pub use http_checker::HttpChecker;
 pub use nexus_registry::RegistrationId;
 pub use open_command::{Opening, Outcome, Refused};
-pub use origin_listener::{Leaving, ListenerHandle, ListenerServer, NotServed, TunnelListener};
+pub use origin_listener::{ListenerHandle, ListenerServer, NotServed, Relocation, TunnelListener};
 pub use origin_secret::OriginSecret;
 pub use public_checker::PublicChecker;
 pub use service::TunnelService;
@@ -40,15 +40,15 @@ pub use swap::Swapped;
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod swap_tests;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod truth_tests;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod hello {
+mod smoke_test {
     use crate::fakes::{Setup, obey, rig};
     use nexus_model::tunnel::TunnelState;
 

@@ -30,10 +30,10 @@ pub enum Outcome {
 /// `Refused` says why an order is over though the tunnel may go on trying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// `why` is a sentence for the operator.
-    pub why: String,
-    /// `hint` is what to do about it, where that is known.
-    pub hint: Option<String>,
+    /// `cause` is a sentence for the operator.
+    pub cause: String,
+    /// `fix` is what to do about it, where that is known.
+    pub fix: Option<String>,
     /// `again`: it is tried again by itself, at this time where that is known.
     pub again: Option<Option<Millis>>,
 }
@@ -60,44 +60,44 @@ impl Opening {
         let left = self.end.saturating_duration_since(Instant::now());
         let (what, again) = match &status.state {
             TunnelState::Up { .. } | TunnelState::Degraded { .. } => match &status.url {
-                Some(_) if status.fresh => return Outcome::Fresh,
+                Some(_) if status.url_propagating => return Outcome::Fresh,
                 Some(url) => return Outcome::Open(url.clone()),
                 None => ("the tunnel has no address yet".to_owned(), None),
             },
-            TunnelState::Failed { why, hint } => {
+            TunnelState::Failed { cause, fix } => {
                 return Outcome::Refused(Refused {
-                    why: why.clone(),
-                    hint: hint.clone(),
+                    cause: cause.clone(),
+                    fix: fix.clone(),
                     again: None,
                 });
             }
-            TunnelState::Waiting { why, hint, at } => {
+            TunnelState::Waiting { cause, fix, at } => {
                 let pause = Duration::from_millis(at.saturating_sub(now));
-                if hint.is_some() || pause > left {
+                if fix.is_some() || pause > left {
                     return Outcome::Refused(Refused {
-                        why: why.clone(),
-                        hint: hint.clone(),
+                        cause: cause.clone(),
+                        fix: fix.clone(),
                         again: Some(Some(*at)),
                     });
                 }
-                (why.clone(), Some(*at))
+                (cause.clone(), Some(*at))
             }
-            TunnelState::Reconnecting { why } => {
+            TunnelState::Reconnecting { cause } => {
                 let since = match self.stuck.take() {
-                    Some((same, since)) if same == *why => since,
+                    Some((same, since)) if same == *cause => since,
                     _ => Instant::now(),
                 };
-                self.stuck = Some((why.clone(), since));
+                self.stuck = Some((cause.clone(), since));
                 if since.elapsed() >= limits::ORDER_STUCK {
                     return Outcome::Refused(Refused {
-                        why: why.clone(),
-                        hint: None,
+                        cause: cause.clone(),
+                        fix: None,
                         again: Some(None),
                     });
                 }
-                (why.clone(), None)
+                (cause.clone(), None)
             }
-            TunnelState::Starting { what } => (what.clone(), None),
+            TunnelState::Starting { progress } => (progress.clone(), None),
             TunnelState::Stopping => ("the tunnel is being closed first".to_owned(), None),
             TunnelState::WaitingForAccount => return Outcome::NoAccount,
             TunnelState::Off => return Outcome::Off,
@@ -107,8 +107,8 @@ impl Opening {
         }
         if left.is_zero() {
             return Outcome::Refused(Refused {
-                why: what,
-                hint: None,
+                cause: what,
+                fix: None,
                 again: Some(again),
             });
         }
@@ -129,7 +129,7 @@ mod tests {
             encryption: None,
             state,
             url: url.map(str::to_owned),
-            fresh,
+            url_propagating: fresh,
             fixed_listen: false,
             since: 0,
             statistics: None,
@@ -139,10 +139,10 @@ mod tests {
         }
     }
 
-    fn waiting(hint: Option<&str>, at: Millis) -> TunnelStatus {
+    fn waiting(fix: Option<&str>, at: Millis) -> TunnelStatus {
         let state = TunnelState::Waiting {
-            why: "the service answered 500.".to_owned(),
-            hint: hint.map(str::to_owned),
+            cause: "the service answered 500.".to_owned(),
+            fix: fix.map(str::to_owned),
             at,
         };
         status(state, None, false)
@@ -159,7 +159,7 @@ mod tests {
             panic!("it waits for what cannot come")
         };
         assert_eq!(
-            (refused.why.as_str(), refused.again),
+            (refused.cause.as_str(), refused.again),
             ("the service answered 500.", Some(Some(301_000)))
         );
         tokio::time::advance(Duration::from_secs(118)).await;
@@ -174,7 +174,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reason_that_stays_is_the_answer_and_the_last_line_has_the_last_one() {
         let mut opening = Opening::begin(Duration::from_secs(120));
-        let state = |why: &str| status(TunnelState::Reconnecting { why: why.to_owned() }, None, false);
+        let state = |cause: &str| {
+            status(
+                TunnelState::Reconnecting {
+                    cause: cause.to_owned(),
+                },
+                None,
+                false,
+            )
+        };
         assert!(matches!(opening.see(&state("a"), 0), Outcome::Pending(_)));
         tokio::time::advance(limits::ORDER_STUCK / 2).await;
         assert!(
@@ -184,17 +192,17 @@ mod tests {
         tokio::time::advance(limits::ORDER_STUCK / 2).await;
         assert!(matches!(opening.see(&state("b"), 0), Outcome::Pending(_)));
         tokio::time::advance(limits::ORDER_STUCK / 2).await;
-        assert!(matches!(opening.see(&state("b"), 0), Outcome::Refused(refused) if refused.why == "b"));
+        assert!(matches!(opening.see(&state("b"), 0), Outcome::Refused(refused) if refused.cause == "b"));
         let starting = status(
             TunnelState::Starting {
-                what: "dialling".to_owned(),
+                progress: "dialling".to_owned(),
             },
             None,
             false,
         );
         assert_eq!(opening.see(&starting, 0), Outcome::Pending("dialling".to_owned()));
         tokio::time::advance(Duration::from_secs(120)).await;
-        assert!(matches!(opening.see(&starting, 0), Outcome::Refused(refused) if refused.why == "dialling"));
+        assert!(matches!(opening.see(&starting, 0), Outcome::Refused(refused) if refused.cause == "dialling"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,14 +25,14 @@ pub struct TunnelListener {
     /// `secret` is what a public check has to be answered with.
     pub secret: OriginSecret,
     /// `moved` is set when this listener closes soon, because another plugin replaces this one.
-    pub moved: watch::Receiver<Option<Leaving>>,
+    pub moved: watch::Receiver<Option<Relocation>>,
     /// `sockets` counts the live sockets that are open through this listener.
     pub sockets: Arc<watch::Sender<usize>>,
 }
 
-/// `Leaving` says why clients have to go elsewhere.
+/// `Relocation` says why clients have to go elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaving {
+pub struct Relocation {
     /// `url` is where the tunnel leads from now on; `None`: the old plugin has to close before the new one can have an
     /// address.
     pub url: Option<String>,

@@ -1,7 +1,7 @@
 //! Proof that an answer comes from this listener of this process.
 
 use data_encoding::HEXLOWER;
-use nexus_model::time::random_token;
+use nexus_model::random::random_token;
 use ring::hmac;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl OriginSecret {
     /// Makes a fresh one. Where the machine gives no randomness there is no key: nothing is asked, and nothing
     /// answered.
     pub fn random() -> Self {
-        Self(nexus_model::time::random().ok().map(Arc::new))
+        Self(nexus_model::random::random().ok().map(Arc::new))
     }
 
     /// Makes a nonce that is answered: only whoever has the key can make one, so a stranger gets nothing, and holds

@@ -12,7 +12,7 @@ use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::resolved::PublicCheckMode;
 use nexus_model::limits;
 use nexus_model::time::millis;
-use nexus_model::tunnel::{Network, PublicCheck, PublicCheckResult, TunnelState, Unreached};
+use nexus_model::tunnel::{Network, PublicCheck, PublicCheckFailure, PublicCheckResult, TunnelState};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -113,7 +113,7 @@ impl Repairs {
 fn subject(serving: &RunningTunnel, seen: Option<&Seen>) -> Option<(String, Duration)> {
     let status = serving.status();
     let status = status.borrow();
-    let url = status.url.clone().filter(|_| !status.fresh)?;
+    let url = status.url.clone().filter(|_| !status.url_propagating)?;
     let reached = seen.is_some_and(|seen| seen.ever && seen.url == url);
     let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
     let patience = match status.state {
@@ -177,11 +177,11 @@ async fn check(
 ) {
     let look = parts
         .checker
-        .plain(&serving.config.public_check, &seen.url, &serving.secret);
+        .check_http(&serving.config.public_check, &seen.url, &serving.secret);
     // It bounds itself; this is for one that does not.
     let looked = timeout(limits::PUBLIC_CHECK * 2, look).await.unwrap_or_else(|_| {
-        Err(Unreached {
-            why: format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs()),
+        Err(PublicCheckFailure {
+            cause: format!("no answer within {} s", limits::PUBLIC_CHECK.as_secs()),
             network: Network::Unknown,
         })
     });
@@ -189,19 +189,22 @@ async fn check(
         Ok(latency) => {
             seen.reached();
             PublicCheckResult::Passed {
-                latency: millis(latency),
+                latency_ms: millis(latency),
             }
         }
-        Err(Unreached { why, network }) => {
+        Err(PublicCheckFailure { cause, network }) => {
             let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
             let here = match listener {
                 Some(listener) if network == Network::Answered => {
-                    parts.checker.own(listener.address, &seen.url, &serving.secret).await
+                    parts
+                        .checker
+                        .check_local(listener.address, &seen.url, &serving.secret)
+                        .await
                 }
                 _ => false,
             };
             seen.failed(network, here);
-            PublicCheckResult::Failed { why }
+            PublicCheckResult::Failed { cause }
         }
     };
     // Replaced or moved meanwhile, it says nothing of what is there now.
@@ -216,15 +219,15 @@ async fn check(
     );
     match &result {
         PublicCheckResult::Passed { .. } => serving.publisher().back(NoticedBy::Check),
-        PublicCheckResult::Failed { why } => {
+        PublicCheckResult::Failed { cause } => {
             if open && seen.failed >= limits::OUTAGE_CHECKS {
                 serving
                     .publisher()
-                    .lost(NoticedBy::Check, &format!("{url} cannot be reached: {why}"));
+                    .lost(NoticedBy::Check, &format!("{url} cannot be reached: {cause}"));
             }
             if seen.is_dead(patience) && repairs.due() {
                 repairs.done();
-                serving.repair(why);
+                serving.repair(cause);
             }
         }
     }

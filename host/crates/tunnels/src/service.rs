@@ -112,7 +112,7 @@ impl TunnelService {
     /// # Errors
     /// An unknown name, a swap that is under way, or a plugin that cannot replace the current one: then nothing has changed.
     pub async fn swap(&self, name: &str, plugin: &str) -> Result<Swapped, TunnelError> {
-        self.take_over(name, |now| {
+        self.replace_with(name, |now| {
             if now.plugin == plugin {
                 return Err(TunnelError::Refused(format!(
                     "{plugin} is already the provider of the tunnel {name}."
@@ -133,7 +133,7 @@ impl TunnelService {
     /// As [`Self::swap`].
     pub async fn reopen(&self, config: resolved::Tunnel) -> Result<Swapped, TunnelError> {
         let name = config.name.clone();
-        self.take_over(&name, |_| Ok(config)).await
+        self.replace_with(&name, |_| Ok(config)).await
     }
 
     /// Applies what the operator has confirmed of a tunnel: it opens again as it is described, or is made where it is
@@ -163,7 +163,7 @@ impl TunnelService {
             return Err(TunnelError::Refused(format!("The tunnel {name} already exists.")));
         }
         let provided = self.parts.load(&config).await;
-        let provided = provided.map_err(|why| TunnelError::Refused(format!("Tunnel {name}: {why}")))?;
+        let provided = provided.map_err(|cause| TunnelError::Refused(format!("Tunnel {name}: {cause}")))?;
         // What was swapped at another tunnel of this name, and whether that was open, is not this one's.
         let registration = provided.registration;
         let forgotten = async {
@@ -171,9 +171,9 @@ impl TunnelService {
             self.parts.choose(&name, &config.plugin).await?;
             Ok::<(), TunnelError>(())
         };
-        if let Err(why) = forgotten.await {
+        if let Err(cause) = forgotten.await {
             self.parts.retire(registration);
-            return Err(why);
+            return Err(cause);
         }
         self.board.add(tunnel::unknown(&config, self.parts.clock.now()));
         self.place(Spec { config, provided }, false);
@@ -218,7 +218,7 @@ impl TunnelService {
         closed.map(|tunnel| tunnel.name.clone()).collect()
     }
 
-    async fn take_over(
+    async fn replace_with(
         &self,
         name: &str,
         config: impl FnOnce(&resolved::Tunnel) -> Result<resolved::Tunnel, TunnelError>,

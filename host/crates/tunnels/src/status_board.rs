@@ -1,7 +1,7 @@
 //! Where the state of a tunnel is shown, and from when on: a plugin that is to replace another reports into a publisher of its own,
 //! which nobody sees as the tunnel's until it is.
 
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::tunnel::{PublicCheck, Swap, TunnelState, TunnelStatus};
 use nexus_store::activity_log::ActivityLog;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +47,8 @@ impl StatusBoard {
         self.change(tunnel, |status| status.public_check = check);
     }
 
-    pub(super) fn note(&self, tunnel: &str, tone: Tone, text: &str) {
-        self.activity.note(&subject(tunnel), tone, text);
+    pub(super) fn note(&self, tunnel: &str, severity: Severity, text: &str) {
+        self.activity.note(&subject(tunnel), severity, text);
     }
 
     fn change(&self, tunnel: &str, change: impl FnOnce(&mut TunnelStatus)) {
@@ -121,7 +121,7 @@ impl StatusPublisher {
     }
 
     /// Notes that no request gets through. One outage is one line of the log, however often its reason changes.
-    pub(super) fn lost(&self, seen: NoticedBy, why: &str) {
+    pub(super) fn lost(&self, seen: NoticedBy, cause: &str) {
         let new = {
             let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
             let since = outage.map_or_else(Instant::now, |outage| outage.since);
@@ -131,7 +131,7 @@ impl StatusPublisher {
         if new && self.is_shown() {
             tracing::warn!(
                 tunnel = self.own.borrow().name,
-                why,
+                cause,
                 "the tunnel does not pass requests"
             );
         }
@@ -187,8 +187,8 @@ impl StatusPublisher {
         });
         if changed && self.is_shown() {
             self.publish();
-            if let Some((tone, text)) = happened {
-                self.board.note(&self.own.borrow().name, tone, &text);
+            if let Some((severity, text)) = happened {
+                self.board.note(&self.own.borrow().name, severity, &text);
             }
         }
     }
@@ -224,18 +224,20 @@ impl StatusPublisher {
 }
 
 /// `event` is what is worth a line in the tunnel's history.
-fn event(before: &TunnelStatus, now: &TunnelStatus) -> Option<(Tone, String)> {
+fn event(before: &TunnelStatus, now: &TunnelStatus) -> Option<(Severity, String)> {
     let same = std::mem::discriminant(&before.state) == std::mem::discriminant(&now.state);
     Some(match &now.state {
-        TunnelState::Up { .. } if !now.fresh && (!same || before.fresh || before.url != now.url) => {
-            (Tone::Good, format!("open at {}", now.url.as_ref()?))
+        TunnelState::Up { .. }
+            if !now.url_propagating && (!same || before.url_propagating || before.url != now.url) =>
+        {
+            (Severity::Ok, format!("open at {}", now.url.as_ref()?))
         }
         _ if same => return None,
-        TunnelState::Off => (Tone::Off, "closed".to_owned()),
-        TunnelState::Degraded { why } => (Tone::Busy, format!("degraded: {why}")),
-        TunnelState::Reconnecting { why } => (Tone::Busy, format!("reconnecting: {why}")),
-        TunnelState::Waiting { why, .. } => (Tone::Busy, format!("not open; Nexus will retry: {why}")),
-        TunnelState::Failed { why, .. } => (Tone::Bad, format!("failed: {why}")),
+        TunnelState::Off => (Severity::Inactive, "closed".to_owned()),
+        TunnelState::Degraded { cause } => (Severity::Warning, format!("degraded: {cause}")),
+        TunnelState::Reconnecting { cause } => (Severity::Warning, format!("reconnecting: {cause}")),
+        TunnelState::Waiting { cause, .. } => (Severity::Warning, format!("not open; Nexus will retry: {cause}")),
+        TunnelState::Failed { cause, .. } => (Severity::Error, format!("failed: {cause}")),
         TunnelState::Up { .. }
         | TunnelState::WaitingForAccount
         | TunnelState::Starting { .. }

@@ -17,17 +17,17 @@ use crate::task_channels::OPENING;
 use crate::tunnel::{RunningTunnel, Tunnel};
 use nexus_config::in_table;
 use nexus_config::resolved::{self, PublicCheckMode};
-use nexus_model::activity::Tone;
+use nexus_model::activity::Severity;
 use nexus_model::limits;
-use nexus_model::trouble::{parted, sentence};
-use nexus_model::tunnel::{Network, Step, Swap, Unreached};
+use nexus_model::trouble::{cause_and_fix, sentence};
+use nexus_model::tunnel::{Network, PublicCheckFailure, Step, Swap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// `LOOK` is how often an opening tunnel is looked at while nothing changes.
-const LOOK: Duration = Duration::from_secs(1);
+/// `POLL_INTERVAL` is how often an opening tunnel is looked at while nothing changes.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// `Swapped` says that another plugin serves the tunnel, or the same one with other settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub struct Swapped {
 
 /// `Refusal` says why the plugin could not replace the current one.
 struct Refusal {
-    why: String,
-    hint: Option<String>,
+    cause: String,
+    fix: Option<String>,
 }
 
 pub(super) struct Swapping {
@@ -63,7 +63,7 @@ impl Swapping {
         let begun = Instant::now();
         let wanted = *self.tunnel.wanted.borrow();
         self.step(Step::Opening {
-            what: "loading the plugin".to_owned(),
+            progress: "loading the plugin".to_owned(),
         });
         let same = old.config.plugin == self.config.plugin;
         let config = self.config.clone();
@@ -71,15 +71,15 @@ impl Swapping {
             Ok(provided) => provided,
             Err(error) => {
                 let text = error.to_string();
-                let (why, fix) = parted(&text);
-                let (why, hint) = (why.to_owned(), fix.map(str::to_owned));
-                return Err(self.refused(Refusal { why, hint }, same));
+                let (cause, fix) = cause_and_fix(&text);
+                let (cause, fix) = (cause.to_owned(), fix.map(str::to_owned));
+                return Err(self.refused(Refusal { cause, fix }, same));
             }
         };
         let spec = Spec { config, provided };
         let one_port = spec.config.listen.port() != 0 && spec.config.listen == old.config.listen;
         let done = if wanted && *self.parts.has_account.borrow() {
-            self.take_over(old, spec, one_port).await
+            self.replace_with(old, spec, one_port).await
         } else {
             let next = RunningTunnel::start(spec, &self.parts, &self.board, false, true);
             Ok((None, self.settle(old, next).await))
@@ -97,7 +97,7 @@ impl Swapping {
     }
 
     /// Returns the new address, and whether it will be remembered.
-    async fn take_over(
+    async fn replace_with(
         &self,
         old: RunningTunnel,
         spec: Spec,
@@ -115,8 +115,8 @@ impl Swapping {
         let opened = tokio::select! {
             biased;
             _ = wanted.wait_for(|wanted| !wanted) => Err(Refusal {
-                why: "the tunnel was closed in the meantime".to_owned(),
-                hint: None,
+                cause: "the tunnel was closed in the meantime".to_owned(),
+                fix: None,
             }),
             opened = self.open(&next) => opened,
         };
@@ -140,23 +140,23 @@ impl Swapping {
         let mut shown = String::new();
         loop {
             let now = status.borrow_and_update().clone();
-            let what = match opening.see(&now, self.parts.clock.now()) {
+            let progress = match opening.see(&now, self.parts.clock.now()) {
                 Outcome::Open(_) | Outcome::Fresh => break,
-                Outcome::Refused(Refused { why, hint, .. }) => return Err(Refusal { why, hint }),
-                Outcome::Pending(what) => what,
+                Outcome::Refused(Refused { cause, fix, .. }) => return Err(Refusal { cause, fix }),
+                Outcome::Pending(progress) => progress,
                 Outcome::NoAccount | Outcome::Off => OPENING.to_owned(),
             };
-            if what != shown {
-                shown.clone_from(&what);
-                self.step(Step::Opening { what });
+            if progress != shown {
+                shown.clone_from(&progress);
+                self.step(Step::Opening { progress });
             }
             // Time alone can be the answer too.
-            match timeout(LOOK, status.changed()).await {
+            match timeout(POLL_INTERVAL, status.changed()).await {
                 Ok(Ok(())) | Err(_) => {}
                 Ok(Err(_)) => {
                     return Err(Refusal {
-                        why: "the plugin has ended".to_owned(),
-                        hint: None,
+                        cause: "the plugin has ended".to_owned(),
+                        fix: None,
                     });
                 }
             }
@@ -167,14 +167,14 @@ impl Swapping {
     async fn prove(&self, next: &RunningTunnel) -> Result<String, Refusal> {
         let mut status = next.status();
         // A name that was made just now is not asked for at once: resolvers would keep that it is not there.
-        let _ = status.wait_for(|status| !status.fresh).await;
+        let _ = status.wait_for(|status| !status.url_propagating).await;
         let end = Instant::now() + limits::SWAP_CHECK;
         let mut unresolved = limits::NAME_SETTLES;
         loop {
             let Some(url) = status.borrow().url.clone() else {
                 return Err(Refusal {
-                    why: "the new tunnel lost its address during the public check".to_owned(),
-                    hint: None,
+                    cause: "the new tunnel lost its address during the public check".to_owned(),
+                    fix: None,
                 });
             };
             if next.config.public_check == PublicCheckMode::Off {
@@ -183,25 +183,27 @@ impl Swapping {
             self.step(Step::Checking { url: url.clone() });
             let tried = timeout(
                 limits::PUBLIC_CHECK * 3,
-                self.parts.checker.whole(&next.config.public_check, &url, &next.secret),
+                self.parts
+                    .checker
+                    .check_streaming(&next.config.public_check, &url, &next.secret),
             );
-            let (why, pause) = match tried.await {
+            let (cause, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
-                Ok(Err(Unreached {
-                    why,
+                Ok(Err(PublicCheckFailure {
+                    cause,
                     network: Network::Unresolved,
                 })) => {
                     let pause = unresolved;
                     unresolved *= 2;
-                    (why, pause)
+                    (cause, pause)
                 }
-                Ok(Err(Unreached { why, .. })) => (why, limits::PUBLIC_CHECK_AGAIN),
+                Ok(Err(PublicCheckFailure { cause, .. })) => (cause, limits::PUBLIC_CHECK_AGAIN),
                 Err(_) => ("no answer in time".to_owned(), limits::PUBLIC_CHECK_AGAIN),
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {
-                    why: format!("the new tunnel is open, but the public check of {url} failed: {why}"),
-                    hint: Some(format!(
+                    cause: format!("the new tunnel is open, but the public check of {url} failed: {cause}"),
+                    fix: Some(format!(
                         "if this machine cannot reach its own public address, {}, or an address instead of \"off\"",
                         in_table(&format!("tunnel.{}", self.tunnel.name), "public_check = \"off\"")
                     )),
@@ -268,24 +270,24 @@ impl Swapping {
         };
         tracing::info!(tunnel, plugin, url, ?took, "the plugin {done}");
         let at = url.map(|url| format!(", at {url}")).unwrap_or_default();
-        self.board.note(tunnel, Tone::Good, &format!("{plugin} {done}{at}"));
+        self.board.note(tunnel, Severity::Ok, &format!("{plugin} {done}{at}"));
     }
 
     fn refused(&self, refusal: Refusal, same: bool) -> TunnelError {
-        let Refusal { why, hint } = refusal;
+        let Refusal { cause, fix } = refusal;
         let (tunnel, plugin) = (&self.tunnel.name, &self.config.plugin);
         // The current plugin is named: it is not always the one that the configuration names.
         let text = if same {
-            format!("{plugin} did not open with its new settings; the old settings are active again: {why}")
+            format!("{plugin} did not open with its new settings; the old settings are active again: {cause}")
         } else {
             let current = self.tunnel.running().config.plugin;
-            let why = sentence(&why, None);
-            format!("{plugin} could not replace {current}: {why} {current} stays active.")
+            let cause = sentence(&cause, None);
+            format!("{plugin} could not replace {current}: {cause} {current} stays active.")
         };
-        let whole = sentence(&text, hint.as_deref());
+        let whole = sentence(&text, fix.as_deref());
         tracing::warn!(tunnel, plugin, "{whole}");
-        self.board.note(tunnel, Tone::Bad, &text);
-        self.step(Step::Failed { why, hint });
+        self.board.note(tunnel, Severity::Error, &text);
+        self.step(Step::Failed { cause, fix });
         TunnelError::Refused(format!("Tunnel {tunnel}: {whole}"))
     }
 

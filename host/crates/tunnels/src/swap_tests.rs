@@ -92,8 +92,8 @@ async fn one_that_cannot_open_changes_nothing() {
     let swapping = swap(&rig, "tunnel-y");
     rig.run().await.end(Err(RunFailure {
         kind: FailureKind::Permanent,
-        message: "no such account".to_owned(),
-        hint: Some("make one".to_owned()),
+        cause: "no such account".to_owned(),
+        fix: Some("make one".to_owned()),
     }));
     let refused = swapping.await.unwrap().unwrap_err().to_string();
     assert!(
@@ -154,7 +154,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_stays_silent_is_given_up() {
+async fn a_swap_to_a_plugin_that_stays_silent_ends() {
     let (mut rig, old) = open().await;
     let swapping = swap(&rig, "tunnel-y");
     let new = rig.run().await;
@@ -234,8 +234,8 @@ async fn where_the_listener_has_a_fixed_port_the_old_one_goes_first_and_comes_ba
     assert_eq!((new.plugin.as_str(), new.origin), ("tunnel-y", free));
     new.end(Err(RunFailure {
         kind: FailureKind::Permanent,
-        message: "no".to_owned(),
-        hint: None,
+        cause: "no".to_owned(),
+        fix: None,
     }));
     assert!(swapping.await.unwrap().is_err());
     let again = rig.run().await;
@@ -261,8 +261,8 @@ async fn other_settings_of_the_same_plugin_take_the_place_of_the_old_ones_or_lea
         .expect("the old one is gone before its processes are led by another");
     refused.end(Err(RunFailure {
         kind: FailureKind::Permanent,
-        message: "no such server".to_owned(),
-        hint: None,
+        cause: "no such server".to_owned(),
+        fix: None,
     }));
     let error = reopening.await.unwrap().unwrap_err().to_string();
     assert!(

@@ -1,6 +1,6 @@
 //! What the task of a tunnel, its listener and the public checks tell each other.
 
-use crate::origin_listener::Leaving;
+use crate::origin_listener::Relocation;
 use crate::origin_secret::OriginSecret;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ pub(super) struct Desired {
 pub(super) struct TaskChannels {
     pub(super) secret: OriginSecret,
     /// `moved` is where they are to go instead.
-    pub(super) moved: watch::Receiver<Option<Leaving>>,
+    pub(super) moved: watch::Receiver<Option<Relocation>>,
     /// `sockets` counts live sockets.
     pub(super) sockets: Arc<watch::Sender<usize>>,
     /// `repairs` gets why nobody gets through by the public address, where that is proved and the provider does not

@@ -6,6 +6,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::tunnel::{Encryption, TunnelEvent, TunnelState, TunnelStatus};
 use nexus_plugin_traits::{FailureKind, RunFailure};
+use nexus_testkit::wait;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 fn failure(kind: FailureKind) -> RunFailure {
     RunFailure {
         kind,
-        message: "refused".to_owned(),
-        hint: Some("look there".to_owned()),
+        cause: "refused".to_owned(),
+        fix: Some("look there".to_owned()),
     }
 }
 
@@ -34,8 +35,13 @@ async fn it_opens_shows_its_address_and_closes() {
         .send(TunnelEvent::Reconnecting("net".to_owned()))
         .await
         .unwrap();
-    rig.until(|s| s.state == TunnelState::Reconnecting { why: "net".to_owned() })
-        .await;
+    rig.until(|s| {
+        s.state
+            == TunnelState::Reconnecting {
+                cause: "net".to_owned(),
+            }
+    })
+    .await;
     run.events
         .send(TunnelEvent::Degraded("one of four".to_owned()))
         .await
@@ -43,7 +49,7 @@ async fn it_opens_shows_its_address_and_closes() {
     rig.until(|s| {
         s.state
             == TunnelState::Degraded {
-                why: "one of four".to_owned(),
+                cause: "one of four".to_owned(),
             }
     })
     .await;
@@ -96,11 +102,11 @@ async fn plaintext_is_refused_with_the_toml() {
     })
     .await;
     let status = rig.until(|s| matches!(s.state, TunnelState::Failed { .. })).await;
-    let TunnelState::Failed { hint, .. } = status.state else {
+    let TunnelState::Failed { fix, .. } = status.state else {
         panic!()
     };
     assert!(
-        hint.unwrap()
+        fix.unwrap()
             .contains("set `allow_plaintext = true` in the existing table [tunnel.main]")
     );
     assert!(rig.runs.try_recv().is_err() && rig.listeners() == 0);
@@ -163,10 +169,10 @@ async fn a_failure_is_tried_again_with_a_growing_pause() {
     port.end(Err(failure(FailureKind::Retry)));
     for _ in 0..12 {
         let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
-        let TunnelState::Waiting { hint, at, .. } = status.state else {
+        let TunnelState::Waiting { fix, at, .. } = status.state else {
             panic!()
         };
-        assert_eq!(hint.as_deref(), Some("look there"));
+        assert_eq!(fix.as_deref(), Some("look there"));
         assert!(at > 1_000);
         let since = Instant::now();
         let run = rig.run().await;
@@ -209,10 +215,10 @@ async fn a_long_pause_and_an_end_without_cause_are_waits_and_the_operator_ends_t
     rig.run().await.end(Ok(()));
     assert_eq!(since.elapsed(), limits::RETRY_LATER);
     let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
-    assert!(matches!(status.state, TunnelState::Waiting { why, .. } if why.contains("without reporting a reason")));
+    assert!(matches!(status.state, TunnelState::Waiting { cause, .. } if cause.contains("without reporting a reason")));
 
     rig.run().await.end(Err(failure(FailureKind::RetryLater)));
-    rig.until(|s| matches!(&s.state, TunnelState::Waiting { why, .. } if why == "refused"))
+    rig.until(|s| matches!(&s.state, TunnelState::Waiting { cause, .. } if cause == "refused"))
         .await;
     let since = Instant::now();
     rig.service.open("main").await.unwrap();
@@ -232,8 +238,8 @@ async fn a_permanent_failure_waits_for_the_operator() {
     assert_eq!(
         status.state,
         TunnelState::Failed {
-            why: "refused".to_owned(),
-            hint: Some("look there".to_owned())
+            cause: "refused".to_owned(),
+            fix: Some("look there".to_owned())
         }
     );
     tokio::time::sleep(Duration::from_secs(7200)).await;
@@ -246,7 +252,7 @@ async fn a_permanent_failure_waits_for_the_operator() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fallen_plugin_adopts_and_the_address_stays() {
+async fn a_crashed_plugin_adopts_its_process_and_the_address_stays() {
     let mut rig = rig(Setup {
         autostart: true,
         ..Setup::default()
@@ -300,10 +306,10 @@ async fn a_plugin_that_does_not_close_is_ended_from_outside() {
     let since = Instant::now();
     let (closed, ()) = tokio::join!(rig.service.close("main"), async {
         let mut statuses = rig.service.statuses();
-        statuses
-            .wait_for(|all| all[0].state == TunnelState::Stopping)
-            .await
-            .unwrap();
+        wait::watched("the tunnel stops", &mut statuses, |all| {
+            all[0].state == TunnelState::Stopping
+        })
+        .await;
     });
     closed.unwrap();
     assert_eq!(since.elapsed(), limits::PLUGIN_CANCEL);
@@ -323,7 +329,7 @@ async fn a_plugin_that_does_not_close_is_ended_from_outside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn closing_while_a_fallen_plugin_is_away_ends_its_process() {
+async fn closing_after_a_crash_of_the_plugin_ends_its_process() {
     let mut rig = rig(Setup {
         autostart: true,
         ..Setup::default()
@@ -349,7 +355,7 @@ async fn a_missing_program_is_looked_for_again() {
     *rig.provider.availability.lock().unwrap() = Availability::Missing("cargo install bore-cli".to_owned());
     rig.service.open("main").await.unwrap();
     let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
-    assert!(matches!(status.state, TunnelState::Waiting { hint: Some(hint), .. } if hint == "cargo install bore-cli"));
+    assert!(matches!(status.state, TunnelState::Waiting { fix: Some(fix), .. } if fix == "cargo install bore-cli"));
     assert!(rig.runs.try_recv().is_err());
     *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
     let since = Instant::now();
@@ -358,7 +364,7 @@ async fn a_missing_program_is_looked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_is_taken_is_said_and_tried_again() {
+async fn a_port_in_use_is_reported_and_retried() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
     let mut rig = rig(Setup {
@@ -368,7 +374,7 @@ async fn a_port_that_is_taken_is_said_and_tried_again() {
     })
     .await;
     let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
-    assert!(matches!(status.state, TunnelState::Waiting { why, .. } if why.contains(&listen.to_string())));
+    assert!(matches!(status.state, TunnelState::Waiting { cause, .. } if cause.contains(&listen.to_string())));
     drop(taken);
     assert_eq!(rig.run().await.origin, listen);
 }
@@ -417,10 +423,10 @@ async fn a_tunnel_can_be_added_and_removed_while_others_are_open() {
     assert_eq!(run.plugin, "tunnel-y");
     run.up("http://another.example").await;
     let names = |all: &Vec<TunnelStatus>| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
-    let both = rig
-        .statuses
-        .wait_for(|all| all[0].url.is_some() && all[1].url.is_some());
-    assert_eq!(names(&both.await.unwrap()), ["another", "main"]);
+    let both = wait::watched("both tunnels have an address", &mut rig.statuses, |all| {
+        all[0].url.is_some() && all[1].url.is_some()
+    });
+    assert_eq!(names(&both.await), ["another", "main"]);
 
     let closed = obey(run);
     rig.service.remove("another").await.unwrap();

@@ -1,8 +1,8 @@
 //! A tunnel of the configuration: which plugin serves it now, and what the operator wants of it.
 
 use crate::actor::Actor;
-use crate::dependencies::{Dependencies, Provided, Spec};
-use crate::origin_listener::Leaving;
+use crate::dependencies::{Dependencies, RegisteredProvider, Spec};
+use crate::origin_listener::Relocation;
 use crate::origin_secret::OriginSecret;
 use crate::status_board::{StatusBoard, StatusPublisher};
 use crate::task_channels::{Desired, ListenerAddress, OPENING, TaskChannels};
@@ -18,12 +18,12 @@ use tokio::sync::{mpsc, watch};
 #[derive(Clone)]
 pub(super) struct RunningTunnel {
     pub(super) config: resolved::Tunnel,
-    pub(super) provided: Provided,
+    pub(super) provided: RegisteredProvider,
     pub(super) secret: OriginSecret,
     desired: Arc<watch::Sender<Desired>>,
     publisher: Arc<StatusPublisher>,
     /// `moved` is where its clients are to go.
-    moved: Arc<watch::Sender<Option<Leaving>>>,
+    moved: Arc<watch::Sender<Option<Relocation>>>,
     /// `sockets` counts live sockets that came through it.
     sockets: Arc<watch::Sender<usize>>,
     /// `repairs` takes why its connection is dead: the actor restarts the provider.
@@ -87,7 +87,7 @@ impl RunningTunnel {
                 TunnelState::Off | TunnelState::Failed { .. } | TunnelState::Waiting { .. }
             ) {
                 status.state = TunnelState::Starting {
-                    what: OPENING.to_owned(),
+                    progress: OPENING.to_owned(),
                 };
                 status.since = now;
             }
@@ -95,9 +95,9 @@ impl RunningTunnel {
     }
 
     /// Says that its connection is dead, and that its provider does not know it.
-    pub(super) fn repair(&self, why: &str) {
+    pub(super) fn repair(&self, cause: &str) {
         // One that waits already is for the same.
-        let _ = self.repairs.try_send(why.to_owned());
+        let _ = self.repairs.try_send(cause.to_owned());
     }
 
     pub(super) fn publisher(&self) -> &StatusPublisher {
@@ -140,7 +140,7 @@ impl RunningTunnel {
 
     /// Tells its clients where the tunnel leads from now on and gives them time to go there.
     pub(super) async fn drain(&self, url: &str) {
-        self.moved.send_replace(Some(Leaving {
+        self.moved.send_replace(Some(Relocation {
             url: Some(url.to_owned()),
         }));
         let mut sockets = self.sockets.subscribe();
@@ -149,7 +149,7 @@ impl RunningTunnel {
 
     /// Tells its clients that it closes and that nobody knows yet where it will lead.
     pub(super) async fn leave(&self) {
-        self.moved.send_replace(Some(Leaving { url: None }));
+        self.moved.send_replace(Some(Relocation { url: None }));
         let mut sockets = self.sockets.subscribe();
         let _ = tokio::time::timeout(limits::TUNNEL_LEAVE, sockets.wait_for(|open| *open == 0)).await;
     }
@@ -171,7 +171,7 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> TunnelStatus {
         encryption: None,
         state: TunnelState::Off,
         url: None,
-        fresh: false,
+        url_propagating: false,
         fixed_listen: tunnel.listen.port() != 0,
         since: now,
         statistics: None,

@@ -51,8 +51,8 @@ impl From<TunnelError> for ApiError {
 }
 
 impl From<NotApplied> for ApiError {
-    fn from(NotApplied(why): NotApplied) -> Self {
-        Self::Refused(why)
+    fn from(NotApplied(cause): NotApplied) -> Self {
+        Self::Refused(cause)
     }
 }
 

@@ -12,7 +12,7 @@
 //! Rendered in Rust and not by a client-side framework: the pages work before (and mostly without) the script, and
 //! the whole client is small enough to read.
 //!
-//! `tests/web/hello.rs` shows it at work alone: the real services on fake plugins, and one login by its forms.
+//! `tests/web/login_form.rs` shows it at work alone: the real services on fake plugins, and one login by its forms.
 
 #![warn(missing_docs)]
 
@@ -28,7 +28,7 @@ mod router;
 mod services;
 mod state;
 
-pub use crate::http::listener::{Connection, Ingress, Site};
+pub use crate::http::listener::{Connection, Ingress, SiteContext};
 pub use crate::http::server::{serve, serve_app};
 pub use crate::http::tunnel_pages::TunnelPages;
 pub use error::ApiError;

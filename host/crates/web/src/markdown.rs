@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nesting_without_end_stays_text_and_costs_nothing() {
+    fn endless_nesting_stays_text_and_takes_little_time() {
         // On any machine, and beside whatever else it does: against a text of the same length that is nested in nothing.
         let cost = |text: &str| {
             let begun = std::time::Instant::now();

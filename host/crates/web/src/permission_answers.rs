@@ -3,7 +3,7 @@
 
 use super::WebState;
 use crate::error::ApiError;
-use crate::http::identity::Who;
+use crate::http::identity::RequestOrigin;
 use nexus_model::chat::{AgentRequest, Answer};
 use nexus_model::digest::{hex, sha256};
 
@@ -13,7 +13,7 @@ use nexus_model::digest::{hex, sha256};
 /// As [`nexus_chat::ChatService::reply`].
 pub(super) async fn give(
     state: &WebState,
-    who: &Who,
+    who: &RequestOrigin,
     session: &str,
     request: &str,
     answer: Answer,

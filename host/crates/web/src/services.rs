@@ -2,11 +2,13 @@
 
 use nexus_auth::AuthService;
 use nexus_chat::ChatService;
+use nexus_config::{with_file, with_place};
 use nexus_logging::logfile::LogReader;
 use nexus_registry::Plugins;
 use nexus_reload::ReloadService;
 use nexus_store::activity_log::ActivityLog;
 use nexus_tunnels::TunnelService;
+use std::path::Path;
 use std::sync::Arc;
 
 /// `Services` are those that the pages, the API and the live socket use.
@@ -14,7 +16,7 @@ use std::sync::Arc;
 pub struct Services {
     /// `auth` logs people in.
     pub auth: Arc<AuthService>,
-    /// `chat` has the conversations.
+    /// `chat` has the sessions.
     pub chat: Arc<ChatService>,
     /// `tunnels` has the public addresses.
     pub tunnels: Arc<TunnelService>,
@@ -41,4 +43,19 @@ pub struct HostInfo {
     pub data_dir: String,
     /// `workspace` is the project directory of the agent.
     pub workspace: String,
+}
+
+impl HostInfo {
+    /// `command` is `nexus WORDS` as it reaches this host.
+    pub(crate) fn command(&self, words: &str) -> String {
+        let (file, data_dir) = (Path::new(&self.config_file), Path::new(&self.data_dir));
+        nexus_config::command(words, Some(file), Some(data_dir))
+    }
+
+    /// `complete` is a text that names the configuration's file where it has lines to paste, and whose commands reach this
+    /// host.
+    pub(crate) fn complete(&self, text: &str) -> String {
+        let (file, data_dir) = (Path::new(&self.config_file), Path::new(&self.data_dir));
+        with_place(&with_file(text, Some(file)), Some(file), Some(data_dir))
+    }
 }

@@ -4,9 +4,7 @@ use crate::error::ApiError;
 use crate::live::connections::Connections;
 use crate::markdown;
 use crate::services::Services;
-use nexus_config::with_file;
 use nexus_model::time::Clock;
-use std::path::Path;
 use std::sync::Arc;
 
 /// `WebState` is what every handler shares.
@@ -40,7 +38,7 @@ impl WebState {
             .as_ref()
             .is_some_and(|pending| pending.what.names(&format!("plugin.{plugin}")));
         let (ApiError::NotFound(text) | ApiError::Refused(text) | ApiError::Unavailable(text)) = &mut error;
-        *text = with_file(text, Some(Path::new(&self.services.host.config_file)));
+        *text = self.services.host.complete(text);
         if waits {
             text.push_str(&format!(
                 "\nThe configuration also has changes of {plugin} that are not applied yet. If the plugin needs them, \
@@ -54,7 +52,7 @@ impl WebState {
 /// `unknown_tunnel` is the answer to an order for a tunnel that does not exist: where one is made, or that the file has
 /// it and it is not applied yet.
 pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
-    let ApiError::NotFound(why) = error else {
+    let ApiError::NotFound(cause) = error else {
         return error;
     };
     let file = &state.services.host.config_file;
@@ -69,6 +67,6 @@ pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> A
             status page."
         )
     } else {
-        format!("{why}. To add one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+        format!("{cause}. To add one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
     })
 }

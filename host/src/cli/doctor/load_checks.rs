@@ -59,14 +59,14 @@ async fn all(foundation: &Foundation) -> Unusable {
         }
         Err(CannotUse::Plaintext(trouble)) => found.troubles.push(trouble),
         Err(CannotUse::Unloadable(error)) => {
-            let trouble = foundation.catalog.unloadable(plugin, order, &error);
+            let trouble = foundation.loader.catalog.unloadable(plugin, order, &error);
             let part = format!("{part}: {}", trouble.part);
             found.troubles.push(Trouble { part, ..trouble });
         }
     };
     let name = &config.auth.plugin;
-    let loaded = match foundation.auth() {
-        Err(error) => Err(error.why().to_owned()),
+    let loaded = match foundation.loader.auth(&config.auth.plugin) {
+        Err(error) => Err(error.cause().to_owned()),
         Ok(auth) => match tokio::time::timeout(limits::PLUGIN_START, auth.methods()).await {
             Ok(answer) => answer.map(drop).map_err(|error| error.to_string()),
             Err(_) => Err("the plugin does not answer".to_owned()),
@@ -80,16 +80,16 @@ async fn all(foundation: &Foundation) -> Unusable {
     );
     let chats = [Some(&config.chat.plugin), config.chat.fallback.as_ref()];
     for name in chats.into_iter().flatten() {
-        let loaded = match foundation.chat(name, None) {
+        let loaded = match foundation.loader.chat(name, None) {
             Ok(chat) => describes(&*chat, async || Ok(())).await,
-            Err(error) => Err(CannotUse::Unloadable(error.why().to_owned())),
+            Err(error) => Err(CannotUse::Unloadable(error.cause().to_owned())),
         };
         note(format!("chat {}", config.chat.name), name, loaded, "nexus up");
     }
     for tunnel in config.tunnels.values() {
-        let loaded = match foundation.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
+        let loaded = match foundation.loader.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
             Ok(provider) => describes(&*provider, async || plaintext(tunnel, &*provider).await).await,
-            Err(error) => Err(CannotUse::Unloadable(error.why().to_owned())),
+            Err(error) => Err(CannotUse::Unloadable(error.cause().to_owned())),
         };
         note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, "nexus up");
     }

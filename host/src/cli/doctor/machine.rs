@@ -67,9 +67,9 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
                 "running",
                 format!("nexus {version} is running with {data} as process {pid} and answers at http://{address}"),
             ),
-            Some((address, Err(why))) => Finding::fail(
+            Some((address, Err(cause))) => Finding::fail(
                 "running",
-                format!("nexus is running with {data} as process {pid}, but http://{address} does not answer: {why}"),
+                format!("nexus is running with {data} as process {pid}, but http://{address} does not answer: {cause}"),
                 format!("run `kill {pid}`, then start nexus again; `nexus logs` shows what it did last"),
             ),
             None => Finding::warn(
@@ -220,8 +220,8 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
         },
     });
     let Some(file) = &config.file else { return };
-    if let Err((why, fix)) = ownership::is_ours(file) {
-        findings.push(Finding::fail("config.mode", why, fix));
+    if let Err((cause, fix)) = ownership::is_ours(file) {
+        findings.push(Finding::fail("config.mode", cause, fix));
         return;
     }
     let workspace = workspace(config, holder);

@@ -13,13 +13,13 @@ pub(super) use load_checks::unloadable;
 use super::common_options::CommonOptions;
 use super::control_client::request;
 use super::load_config::{LoadError, load_config};
-use super::terminal::{as_it_is, complain, say};
+use super::terminal::{print_error, print_raw, say};
 use clap::Args;
 use finding::{Finding, Level};
 use nexus_config::resolved::Config;
-use nexus_config::{Machine, Overrides, default_place, load, with_file};
+use nexus_config::{HostEnvironment, Overrides, command, default_place, load, shell_word, with_file};
 use nexus_model::plural::count;
-use nexus_model::trouble::parted;
+use nexus_model::trouble::cause_and_fix;
 use nexus_store::lock;
 use serde::Serialize;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<Ex
         plugins::look(config, &mut findings);
     }
     for fix in findings.iter_mut().filter_map(|finding| finding.fix.as_mut()) {
-        *fix = with_file(fix, file.as_deref());
+        *fix = place.with_place(&with_file(fix, file.as_deref()));
     }
     let ok = findings.iter().all(|f| f.level != Level::Fail);
     if args.json {
@@ -63,7 +63,7 @@ pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<Ex
             version: env!("CARGO_PKG_VERSION"),
             findings,
         };
-        as_it_is(&serde_json::to_string_pretty(&report)?);
+        print_raw(&serde_json::to_string_pretty(&report)?);
     } else {
         show(&findings);
     }
@@ -90,7 +90,7 @@ fn show(findings: &[Finding]) {
         }
     }
     let of = |level| findings.iter().filter(|f| f.level == level).count();
-    complain(&match (of(Level::Fail), of(Level::Warn)) {
+    print_error(&match (of(Level::Fail), of(Level::Warn)) {
         (0, 0) => "Everything is OK.".to_owned(),
         (fails, warns) => format!("{}, {}", count(fails, "failure"), count(warns, "warning")),
     });
@@ -123,7 +123,15 @@ fn other_file(config: &Config) -> Option<Finding> {
                 "the running nexus uses another configuration, {theirs}, not {}",
                 ours.display()
             ),
-            format!("run `nexus doctor --config {theirs}`"),
+            // Also where it is the default: this call names another one.
+            format!(
+                "run `{}`",
+                command(
+                    &format!("doctor --config {}", shell_word(theirs)),
+                    None,
+                    Some(&config.data_dir)
+                )
+            ),
         )
     })
 }
@@ -138,7 +146,7 @@ fn configuration(place: &CommonOptions, findings: &mut Vec<Finding>) -> Option<C
                 None => Finding::ok("config", no_file()),
             });
             findings.extend(config.notices.iter().map(|notice| {
-                let (found, fix) = parted(notice);
+                let (found, fix) = cause_and_fix(notice);
                 Finding::warn("config.old_key", found, fix.unwrap_or_default())
             }));
             return Some(config);
@@ -158,13 +166,63 @@ fn configuration(place: &CommonOptions, findings: &mut Vec<Finding>) -> Option<C
         data_dir: place.data_dir.clone(),
         listen: None,
     };
-    load(None, &overrides, &Machine::this(&plugins).ok()?).ok()
+    load(None, &overrides, &HostEnvironment::this(&plugins).ok()?).ok()
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+
+    /// What the command finds beside a host that says `answer` to the question for its status.
+    #[cfg(unix)]
+    fn beside_a_host(config: &Config, answer: &serde_json::Value) -> Option<Finding> {
+        use std::io::{Read as _, Write as _};
+        let socket = config.data_dir.join(nexus_web::http::control_socket::FILE);
+        let _ = std::fs::remove_file(&socket);
+        let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+        let body = answer.to_string();
+        let host = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+                asked.push(byte[0]);
+            }
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all((head + &body).as_bytes()).unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        let found = other_file(config);
+        assert!(host.join().unwrap().starts_with("GET /api/v1/status "));
+        found
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_host_with_another_configuration_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = nexus_testkit::config(dir.path(), "");
+        config.data_dir = dir.path().to_owned();
+        let ours = config.file.clone().unwrap();
+        let found = beside_a_host(&config, &serde_json::json!({ "config_file": "/srv/my nexus.toml" })).unwrap();
+        assert_eq!((found.check.as_str(), found.level), ("config.other", Level::Warn));
+        assert_eq!(
+            found.found,
+            format!(
+                "the running nexus uses another configuration, /srv/my nexus.toml, not {}",
+                ours.display()
+            )
+        );
+        let data = config.data_dir.display();
+        let fix = format!("run `nexus doctor --config '/srv/my nexus.toml' --data-dir {data}`");
+        assert_eq!(found.fix, Some(fix));
+        let same = serde_json::json!({ "config_file": ours.to_str().unwrap() });
+        assert_eq!(beside_a_host(&config, &same), None);
+        std::fs::remove_file(dir.path().join(nexus_web::http::control_socket::FILE)).unwrap();
+        assert_eq!(other_file(&config), None, "nobody answers");
+    }
 
     #[test]
     fn the_shape_for_programs_stays() {

@@ -10,7 +10,7 @@ use nexus_config::resolved::Config;
 use nexus_config::{in_table, refused};
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
-use nexus_model::trouble::{Problem, parted, uncapitalized};
+use nexus_model::trouble::{Problem, cause_and_fix, uncapitalized};
 use nexus_plugin_host::find_binary;
 use nexus_plugin_traits::{Call, CallError, NotLoaded, Supervised};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use std::time::Duration;
 const AVAILABILITY_CHECK: Duration = Duration::from_secs(40);
 
 pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
-    let failed = |why: String| {
+    let failed = |cause: String| {
         Finding::fail(
             "plugins",
-            format!("cannot check the plugins: {why}"),
+            format!("cannot check the plugins: {cause}"),
             "free up space in the folder for temporary files, or set TMPDIR to another one",
         )
     };
@@ -46,7 +46,13 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
         found.extend(
             permissions::of_selected(&foundation.config)
                 .into_iter()
-                .map(|lacks| Finding::warn(format!("permissions.{}", lacks.plugin), lacks.sentence(), lacks.fix())),
+                .map(|lacks_permission| {
+                    Finding::warn(
+                        format!("permissions.{}", lacks_permission.plugin),
+                        lacks_permission.sentence(),
+                        lacks_permission.fix(),
+                    )
+                }),
         );
         foundation.processes.stop_all(None).await;
         anyhow::Ok(found)
@@ -62,10 +68,10 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let config = &foundation.config;
     for trouble in &config.troubles {
         let fix = trouble.fix.clone().unwrap_or_default();
-        findings.push(Finding::fail(&trouble.part, &trouble.why, fix));
+        findings.push(Finding::fail(&trouble.part, &trouble.cause, fix));
     }
     let name = &config.auth.plugin;
-    match foundation.auth() {
+    match foundation.loader.auth(&config.auth.plugin) {
         Err(error) => findings.push(does_not_load(config, name, &error)),
         Ok(auth) => findings.push(match asked(auth.methods()).await {
             Ok(methods) => {
@@ -87,7 +93,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         }),
     }
     let name = &config.chat.plugin;
-    match foundation.chat(name, None) {
+    match foundation.loader.chat(name, None) {
         Err(error) => findings.push(does_not_load(config, name, &error)),
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
@@ -106,7 +112,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         }
     }
     if let Some(name) = &config.chat.fallback {
-        findings.push(match foundation.chat(name, None) {
+        findings.push(match foundation.loader.chat(name, None) {
             Ok(_) => Finding::ok(format!("plugin.{name}"), "the plugin can be loaded"),
             Err(error) => does_not_load(config, name, &error),
         });
@@ -114,7 +120,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let mut seen = std::collections::BTreeSet::new();
     for tunnel in config.tunnels.values() {
         let first = seen.insert(&tunnel.plugin);
-        match foundation.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
+        match foundation.loader.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
             Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
             Err(_) => {}
             Ok(provider) => {
@@ -144,7 +150,9 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                     }
                 }
                 findings.extend(
-                    bare.map(|bare| Finding::fail(bare.part.replace(' ', "."), bare.why, bare.fix.unwrap_or_default())),
+                    bare.map(|bare| {
+                        Finding::fail(bare.part.replace(' ', "."), bare.cause, bare.fix.unwrap_or_default())
+                    }),
                 );
             }
         }
@@ -197,7 +205,7 @@ fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Finding {
     if let Some(fix) = config.broken.get(name).and_then(|broken| broken.trouble.fix.clone()) {
         return Finding::fail(
             format!("plugin.{name}"),
-            format!("the plugin cannot be loaded: {}", parted(&error.to_string()).0),
+            format!("the plugin cannot be loaded: {}", cause_and_fix(&error.to_string()).0),
             fix,
         );
     }
@@ -248,10 +256,10 @@ fn available(
         }
         Ok(unavailable) => match Problem::of(unavailable, title) {
             // The lines are below, with all others that it needs.
-            Some(Problem { why, .. }) if why.contains("has no permission to") && lacks(config, name) => {
-                missing(why, format!("grant what permissions.{name} lists below"))
+            Some(Problem { cause, .. }) if cause.contains("has no permission to") && lacks_permission(config, name) => {
+                missing(cause, format!("grant what permissions.{name} lists below"))
             }
-            Some(Problem { why, fix }) => missing(why, fix.unwrap_or_default()),
+            Some(Problem { cause, fix }) => missing(cause, fix.unwrap_or_default()),
             None => return,
         },
         Err(error) => missing(
@@ -261,7 +269,7 @@ fn available(
     });
 }
 
-fn lacks(config: &Config, name: &str) -> bool {
+fn lacks_permission(config: &Config, name: &str) -> bool {
     config
         .plugins
         .get(name)

@@ -8,7 +8,7 @@ pub(super) struct Scratch(pub(super) PathBuf);
 impl Scratch {
     pub(super) fn make() -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::time::random_token()?));
+        let path = std::env::temp_dir().join(format!("nexus-doctor-{}", nexus_model::random::random_token()?));
         nexus_files::private::make_new_dir(&path).with_context(|| shown(&path))?;
         Ok(Self(path))
     }

@@ -39,7 +39,7 @@ fn slowed(details: &[Details], share: impl Fn(&str) -> Option<u32>) -> Vec<Findi
         let fix = if share < PLUGIN_CPU_SHARE_MOST {
             format!("[plugin.{name}.limits]\ncpu_share = {more}   # if this load is intended")
         } else {
-            format!("nexus logs --plugin {name}   # what it is doing")
+            format!("run `nexus logs --plugin {name}`, which shows what it is doing")
         };
         Finding::warn(check, found, fix)
     };
@@ -61,7 +61,7 @@ mod tests {
                 "grants": [], "missing_permissions": [], "limits": [],
             },
             "statistics": {
-                "at": 1, "calls": 0, "errors": 0, "traps": 0, "events": 0, "memory_peak": 0, "cpu_ms": 90_000,
+                "at": 1, "calls": 0, "errors": 0, "crashes": 0, "events": 0, "memory_peak_bytes": 0, "cpu_ms": 90_000,
                 "cpu_paused_ms": paused, "denied": 0, "log_dropped": 0,
             },
         });
@@ -82,7 +82,7 @@ mod tests {
         let fix: toml::Table = toml::from_str(found[0].fix.as_ref().unwrap()).unwrap();
         assert_eq!(fix["plugin"]["b"]["limits"]["cpu_share"].as_integer(), Some(100));
         assert!(
-            found[1].fix.as_ref().unwrap().starts_with("nexus logs"),
+            found[1].fix.as_ref().unwrap().starts_with("run `nexus logs"),
             "there is no more to give"
         );
     }

@@ -1,7 +1,7 @@
 //! Builds one crate into one file: the component with its manifest.
 
 use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
-use crate::cli::terminal::complain;
+use crate::cli::terminal::print_error;
 use anyhow::{Context as _, bail};
 use nexus_plugin_api::MANIFEST_SECTION;
 use nexus_plugin_api::manifest::Manifest;
@@ -46,7 +46,7 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
     for key in &manifest.old_keys {
-        complain(&format!("warning: plugin.toml:{}: {key}", key.line));
+        print_error(&format!("warning: plugin.toml:{}: {key}", key.line));
     }
     let workspace = Workspace::of(&directory)?;
     let package = workspace.package(&directory)?;

@@ -129,7 +129,13 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr
+)]
 mod tests {
     use super::*;
     use crate::builtin;
@@ -161,8 +167,10 @@ mod tests {
     #[test]
     fn the_components_were_built_from_the_sources_as_they_are() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        if !root.join("plugin-api/wit").is_dir() {
-            return; // the packaged crate holds no sources of plugins
+        // `cargo package` writes this file, and puts no sources of plugins beside it.
+        if Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml.orig").exists() {
+            eprintln!("not checked: the packaged crate has no sources of plugins");
+            return;
         }
         let lock = lock();
         for (name, crate_dir) in PLUGINS {

@@ -9,13 +9,13 @@ pub mod toolchain;
 
 use super::common_options::CommonOptions;
 use super::load_config::{EXIT_USAGE, LoadError};
-use super::terminal::complain;
+use super::terminal::print_error;
 use clap::{Args, Subcommand};
 use nexus_config::old_manifest_keys;
 use nexus_plugin_api::text;
 use output::Answer;
 use serde_json::json;
-use show::{checked, facts, info, lacking, list, resolved, source, with};
+use show::{checked, facts, info, lacking, list, not_loaded, resolved, source, with};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -108,14 +108,11 @@ pub fn run(command: PluginCommand, place: &CommonOptions) -> anyhow::Result<Exit
         }
         Err(error) => {
             if json {
-                say(&format!(
-                    "{:#}\n",
-                    json!({ "ok": false, "error": format!("{error:#}") })
-                ))?;
+                say(&format!("{:#}\n", not_loaded(&error)))?;
             } else {
                 // A report on a configuration begins each of its problems so.
                 let prefix = if error.is::<LoadError>() { "" } else { "error: " };
-                complain(&format!("{prefix}{error:#}"));
+                print_error(&format!("{prefix}{error:#}"));
             }
             // What is wrong with a configuration has its own code, as everywhere.
             Ok(match error.downcast_ref::<LoadError>() {

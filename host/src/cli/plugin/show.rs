@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use nexus_config::Permission;
 use nexus_config::resolved::{Config, Source};
 use nexus_files::bounded;
+use nexus_model::trouble::cause_and_fix;
 use nexus_plugin_api::text;
 use nexus_plugin_host::{Inspection, inspect};
 use serde_json::{Value, json};
@@ -94,7 +95,10 @@ pub(super) fn list(place: &CommonOptions) -> anyhow::Result<Answer> {
             }
             Err(error) => {
                 writeln!(text, "{name:<20} {:<17} {from}\n    {error:#}", "cannot be loaded")?;
-                rows.push(json!({ "name": name, "source": from, "ok": false, "error": format!("{error:#}") }));
+                rows.push(with(
+                    not_loaded(&error),
+                    [("name", json!(name)), ("source", json!(from))],
+                ));
             }
         }
     }
@@ -168,13 +172,20 @@ pub(super) fn lacking(answer: &mut Answer, plugin: &str, config: Option<&Config>
     Ok(())
 }
 
+/// `not_loaded` says why there are no facts.
+pub(super) fn not_loaded(error: &anyhow::Error) -> Value {
+    let text = format!("{error:#}");
+    let (cause, fix) = cause_and_fix(&text);
+    json!({ "ok": false, "cause": cause, "fix": fix })
+}
+
 pub(super) fn facts(found: &Inspection) -> Value {
     json!({
         "ok": true,
         "name": found.manifest.name,
         "kind": found.manifest.kind,
         "version": found.manifest.version,
-        "size": found.size,
+        "size_bytes": found.size,
         "sha256": found.digest,
         "manifest": found.manifest,
         "imports": found.imports,

@@ -245,7 +245,7 @@ dependencies = ["binder"]
     }
 
     #[test]
-    fn only_packages_below_the_guest_count() {
+    fn only_packages_below_the_guest_are_included() {
         let lock: Table = LOCK.parse().unwrap();
         let lines = below(&lock, "guest", &BTreeSet::from(["engine".to_owned()])).unwrap();
         let names: Vec<_> = lines.iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
@@ -260,7 +260,7 @@ dependencies = ["binder"]
     }
 
     #[test]
-    fn the_hosts_engine_and_its_side_of_the_contract_do_not_count() {
+    fn the_hosts_engine_and_its_side_of_the_contract_are_not_included() {
         let (_, before) = tree(LOCK);
         assert_eq!(tree(&LOCK.replace("\"ee\"", "\"other\"")).1, before);
         assert_eq!(tree(&LOCK.replace("\"t1\"", "\"other\"")).1, before);
@@ -270,7 +270,7 @@ dependencies = ["binder"]
     }
 
     #[test]
-    fn what_the_bytes_depend_on_counts() {
+    fn what_the_bytes_depend_on_is_included() {
         let (_, before) = tree(LOCK);
         assert_ne!(tree(&LOCK.replace("\"bb\"", "\"other\"")).1, before);
         assert_ne!(tree(&LOCK.replace("\"t2\"", "\"other\"")).1, before);

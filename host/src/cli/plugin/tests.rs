@@ -51,30 +51,30 @@ fn a_builtin_one_is_checked_by_its_name() {
 fn a_file_that_cannot_be_loaded_is_named_with_its_reason() {
     let folder = folder_with(b"\x7fELF");
     let file = folder.path().join("x.wasm");
-    let why = format!("{:#}", check(file.to_str().unwrap(), &nowhere()).err().unwrap());
+    let cause = format!("{:#}", check(file.to_str().unwrap(), &nowhere()).err().unwrap());
     assert!(
-        why.contains(&file.display().to_string()) && why.contains("component"),
-        "{why}"
+        cause.contains(&file.display().to_string()) && cause.contains("component"),
+        "{cause}"
     );
-    let why = format!(
+    let cause = format!(
         "{:#}",
         check(folder.path().join("y.wasm").to_str().unwrap(), &nowhere())
             .err()
             .unwrap()
     );
-    assert!(why.contains("y.wasm cannot be read"), "{why}");
+    assert!(cause.contains("y.wasm cannot be read"), "{cause}");
 }
 
 #[test]
 fn a_plugin_without_the_interface_of_its_kind_does_not_pass() {
     let folder = folder_with(&no_exports());
-    let why = format!(
+    let cause = format!(
         "{:#}",
         check(folder.path().join("x.wasm").to_str().unwrap(), &nowhere())
             .err()
             .unwrap()
     );
-    assert!(why.contains("nexus:plugin/chat"), "{why}");
+    assert!(cause.contains("nexus:plugin/chat"), "{cause}");
 }
 
 #[test]
@@ -106,17 +106,17 @@ fn info_reads_builtin_and_configured_ones_and_names_what_there_is() {
         "{}",
         bore.text
     );
-    let why = info("auth-lokal", &nowhere()).err().unwrap().to_string();
-    assert!(why.contains("auth-local"), "{why}");
+    let cause = info("auth-lokal", &nowhere()).err().unwrap().to_string();
+    assert!(cause.contains("auth-local"), "{cause}");
     assert!(!bore.text.contains("Granted by this configuration"), "{}", bore.text);
     let folder = folder_with(&no_exports());
-    let why = format!(
+    let cause = format!(
         "{:#}",
         info("x-y", &with_config(&folder.path().join("nexus.toml")))
             .err()
             .unwrap()
     );
-    assert!(why.contains("x.wasm cannot be loaded"), "{why}");
+    assert!(cause.contains("x.wasm cannot be loaded"), "{cause}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn of_the_version_before(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn old_keys_of_a_manifest_are_told_with_the_plugin_its_file_and_the_line_to_write() {
+fn old_keys_of_a_manifest_are_reported_with_the_plugin_its_file_and_the_line_to_write() {
     let folder = folder_with(&of_the_version_before("tunnel-bore"));
     let file = folder.path().join("x.wasm");
     let old = |plugin: &str, line: &str| {

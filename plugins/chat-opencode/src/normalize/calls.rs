@@ -4,7 +4,7 @@ use crate::wire;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A tool call: its session, its part, and what it is called with, from when that is whole until it ends.
+/// `Called` is a tool call: its session, its part, and its input from when it is complete until the call ends.
 #[derive(Debug)]
 pub(super) struct Called {
     session: String,
@@ -12,7 +12,7 @@ pub(super) struct Called {
     pub(super) input: Option<Value>,
 }
 
-/// The tool calls of the sessions at work, by their id.
+/// `Calls` are the tool calls of running sessions, by their id.
 #[derive(Debug, Default)]
 pub(super) struct Calls(BTreeMap<String, Called>);
 

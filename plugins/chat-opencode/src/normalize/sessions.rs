@@ -4,16 +4,18 @@ use super::{Action, Normalizer, Output};
 use crate::{convert, wire};
 use nexus_plugin_api::chat::types::Event;
 
-/// So long after a rename a title of opencode's own is not taken: it was being made meanwhile.
-const NAMING: u64 = 60_000;
+/// `RENAME_WINDOW` is how many milliseconds after a rename a title from opencode is ignored: a model was already
+/// creating it.
+const RENAME_WINDOW: u64 = 60_000;
 
 impl Normalizer {
-    /// The owner gave a session this name.
+    /// `named` remembers the title that the owner gave a session.
     pub fn named(&mut self, session: &str, title: &str, now: u64) {
         self.names.insert(session.to_owned(), (title.to_owned(), now));
     }
 
-    /// The messages of a session after a part of them was taken back, or stands again.
+    /// `reverted` are the events for the messages of a session after some were reverted, or after the revert was
+    /// undone.
     pub fn reverted(&mut self, messages: Vec<wire::WithParts>, revert: Option<&wire::Revert>) -> Vec<Event> {
         let mut events = Vec::new();
         let mut stands = messages.clone();
@@ -38,7 +40,7 @@ impl Normalizer {
                     message
                         .parts
                         .iter()
-                        .filter_map(|p| self.kept(p, &message.info))
+                        .filter_map(|p| self.snapshot_part(p, &message.info))
                         .map(Event::Part),
                 );
             }
@@ -49,7 +51,7 @@ impl Normalizer {
     pub(super) fn session(&mut self, session: &wire::Session, now: u64, out: &mut Output) {
         let mut info = convert::session(session);
         if let Some((title, at)) = self.names.get(&session.id) {
-            if now.saturating_sub(*at) > NAMING {
+            if now.saturating_sub(*at) > RENAME_WINDOW {
                 self.names.remove(&session.id);
             } else if *title != info.title {
                 info.title.clone_from(title);

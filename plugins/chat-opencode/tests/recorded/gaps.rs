@@ -93,7 +93,7 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
         "parts": [{"id": last.part, "messageID": last.message, "sessionID": last.session, "type": "text", "text": ""}],
     });
     let stored: WithParts = serde_json::from_value(stored).unwrap();
-    let part = normalizer.kept(&stored.parts[0], &stored.info).unwrap();
+    let part = normalizer.snapshot_part(&stored.parts[0], &stored.info).unwrap();
     assert_eq!(
         part.content,
         Content::Text("thought it over. alpha bravo charlie delta echo ".to_owned())
@@ -102,7 +102,7 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
     // Another instance knows nothing of it, and must not take away what the host has.
     assert_eq!(
         Normalizer::new(START)
-            .kept(&stored.parts[0], &stored.info)
+            .snapshot_part(&stored.parts[0], &stored.info)
             .unwrap()
             .revision,
         1
@@ -117,7 +117,7 @@ fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
     let mut seen = 0;
     for message in &messages {
         for part in &message.parts {
-            let Some(kept) = normalizer().kept(part, &message.info) else {
+            let Some(kept) = normalizer().snapshot_part(part, &message.info) else {
                 continue;
             };
             assert!(kept.closed);

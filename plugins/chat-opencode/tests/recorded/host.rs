@@ -42,7 +42,7 @@ pub(crate) fn play(name: &str) -> Output {
     apply(&mut normalizer(), &envelopes(&fixture(name)))
 }
 
-/// What a host makes of the events, by the rules of the contract alone.
+/// `Host` has the state that follows from the events by the rules of the contract alone.
 #[derive(Default)]
 pub(crate) struct Host {
     pub(crate) messages: BTreeMap<String, Message>,
@@ -94,7 +94,7 @@ impl Host {
             .collect()
     }
 
-    /// Every message of the turn is complete, and so are its parts.
+    /// Checks that each message of the turn is complete, and so are its parts.
     pub(crate) fn assert_settled(&self) {
         assert!(
             self.parts.values().all(|p| p.closed),

@@ -140,7 +140,7 @@ fn a_retry_takes_the_unfinished_text_back() {
 }
 
 #[test]
-fn an_endless_turn_is_stopped_once_and_said() {
+fn an_endless_turn_is_stopped_once_and_reported() {
     let out = play("endless.sse");
     let aborts = out.actions.iter().filter(|a| matches!(a, Action::Abort { .. })).count();
     assert_eq!(aborts, 1);
@@ -152,7 +152,7 @@ fn an_endless_turn_is_stopped_once_and_said() {
 }
 
 #[test]
-fn a_question_is_shown_in_words() {
+fn a_question_is_shown_as_text() {
     let out = play("question.sse");
     let request = out
         .events
@@ -205,7 +205,7 @@ fn an_unknown_session_is_learned_before_its_request_is_placed() {
 }
 
 #[test]
-fn a_bad_model_is_said_once_without_a_stack_trace() {
+fn a_bad_model_is_reported_once_without_a_stack_trace() {
     let out = play("bad_model.sse");
     let errors: Vec<&str> = out
         .events
@@ -368,7 +368,7 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
 }
 
 #[test]
-fn what_is_taken_back_and_given_back_is_told_while_it_happens() {
+fn what_is_reverted_and_restored_is_reported_while_it_happens() {
     let mut normalizer = normalizer();
     let plain = format!(r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"t"}}"#);
     assert!(normalizer.apply(&updated(&plain), START).actions.is_empty());

@@ -4,7 +4,7 @@ use crate::{info_of, turn_of};
 use nexus_plugin_api::chat::types::{
     AgentRequest, Content, Delta, Event, Message, Part, RequestKind, Retry, Role, Tool, ToolState, Turn,
 };
-use nexus_plugin_api::job::{Events, Gone};
+use nexus_plugin_api::job::{Events, HostDisconnected};
 
 fn part(session: &str, message: &str, id: &str, revision: u64, text: String) -> Part {
     Part {
@@ -32,7 +32,7 @@ fn message(session: &str, id: String, at: u64) -> Message {
 }
 
 /// In this session; `own` is the message that it is answering with. Ends with all as it should be.
-pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Result<(), Gone> {
+pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Result<(), HostDisconnected> {
     let part = |id: &str, revision, text: &str| part(session, own, id, revision, text.to_owned());
     let delta = |id: &str, revision| {
         Event::Delta(Delta {
@@ -143,7 +143,7 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
 }
 
 /// Into a session of another plugin.
-pub async fn forge(events: &mut Events<Event>, session: &str) -> Result<(), Gone> {
+pub async fn forge(events: &mut Events<Event>, session: &str) -> Result<(), HostDisconnected> {
     for n in 0..2_000 {
         events
             .send(Event::Message(message(session, format!("forged-{n}"), 1)))

@@ -20,7 +20,7 @@ use nexus_plugin_api::chat::types::{
     SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
-use nexus_plugin_api::job::{Cancel, Events, Gone};
+use nexus_plugin_api::job::{Cancel, Events, HostDisconnected};
 use nexus_plugin_api::process::Outcome;
 use nexus_plugin_api::{FutureReader, StreamReader, config, sessions};
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ impl chat::Guest for Plugin {
     async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
         let session = load(&s.id).await?;
         let busy = shared(|shared| shared.busy.as_ref() == Some(&s.id));
-        let messages = (0..session.turns.len()).flat_map(|turn| said(&session, turn, 1));
+        let messages = (0..session.turns.len()).flat_map(|turn| messages_of(&session, turn, 1));
         Ok(SessionSnapshot {
             info: info(&session),
             messages: messages
@@ -217,16 +217,16 @@ async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failur
         }
     };
     // The end of the type's choices: it never ends by itself.
-    let _: Option<Result<(), Gone>> = cancel.select(work).await;
+    let _: Option<Result<(), HostDisconnected>> = cancel.select(work).await;
     Ok(())
 }
 
 /// One turn.
-async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), Gone> {
+async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), HostDisconnected> {
     let Ok(mut session) = load(id).await else { return Ok(()) };
     shared(|shared| shared.busy = Some(id.to_owned()));
     events.send(state(id, Turn::Running)).await?;
-    for (message, part) in said(&session, turn, 1) {
+    for (message, part) in messages_of(&session, turn, 1) {
         events.send(Event::Message(message)).await?;
         events.send(Event::Part(part)).await?;
     }
@@ -269,7 +269,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
     session.turns[turn].answer.clone_from(&talk.said);
     session.turns[turn].done = true;
     let kept = save(&session).await;
-    for (message, part) in said(&session, turn, talk.revision + 1).into_iter().skip(1) {
+    for (message, part) in messages_of(&session, turn, talk.revision + 1).into_iter().skip(1) {
         events.send(Event::Part(part)).await?;
         events.send(Event::Message(message)).await?;
     }
@@ -291,7 +291,7 @@ struct Talk {
 }
 
 impl Talk {
-    async fn say(&mut self, events: &mut Events<Event>, text: &str) -> Result<(), Gone> {
+    async fn say(&mut self, events: &mut Events<Event>, text: &str) -> Result<(), HostDisconnected> {
         self.revision += 1;
         self.said.push_str(text);
         let delta = self.delta(text);
@@ -310,7 +310,7 @@ impl Talk {
     }
 
     /// Until the turn is cancelled.
-    async fn flood(&mut self, events: &mut Events<Event>, growing: bool) -> Result<(), Gone> {
+    async fn flood(&mut self, events: &mut Events<Event>, growing: bool) -> Result<(), HostDisconnected> {
         while !shared(|shared| shared.cancelled.contains(&self.session)) {
             let mut batch = Vec::new();
             for _ in 0..64 {
@@ -365,7 +365,7 @@ fn part(session: &str, turn: usize, role: Role, revision: u64) -> Part {
     }
 }
 
-fn said(session: &Session, turn: usize, revision: u64) -> [(Message, Part); 2] {
+fn messages_of(session: &Session, turn: usize, revision: u64) -> [(Message, Part); 2] {
     let kept = &session.turns[turn];
     [Role::User, Role::Assistant].map(|role| {
         let (text, closed, client_id) = match role {

@@ -11,7 +11,7 @@
 mod attack;
 
 use nexus_plugin_api::caps::clock;
-use nexus_plugin_api::job::{Events, Gone, permanent};
+use nexus_plugin_api::job::{Events, HostDisconnected, permanent};
 use nexus_plugin_api::tunnel::{
     __world::wit_stream, Availability, Descriptor, Encryption, Event, Guest, Origin, Statistics, UrlKind, job,
 };
@@ -89,7 +89,7 @@ fn open_stream() {
     std::mem::forget(wit_stream::new::<Event>());
 }
 
-async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), Gone> {
+async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), HostDisconnected> {
     let statistics = |locations| {
         Event::Measured(Statistics {
             requests: Some(u64::MAX),

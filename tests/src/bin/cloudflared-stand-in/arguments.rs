@@ -1,6 +1,5 @@
 //! The command line of `cloudflared tunnel`: which flags there are, and on which side of `run` they stand.
 
-use base64::Engine as _;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -131,7 +130,7 @@ impl Arguments {
             });
         }
         if let Some(token) = &self.token {
-            let decoded = base64::engine::general_purpose::STANDARD.decode(token).ok();
+            let decoded = data_encoding::BASE64.decode(token.as_bytes()).ok();
             let json: Option<Value> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
             if !json.is_some_and(|json| ["a", "s", "t"].iter().all(|key| json[key].is_string())) {
                 let words = "Provided Tunnel token is not valid.\nSee 'cloudflared tunnel run --help'.";

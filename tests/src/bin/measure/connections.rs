@@ -17,7 +17,7 @@ const SOCKETS: usize = 250;
 async fn look(browser: &Browser, session: &str) -> Socket {
     let mut socket = browser.socket("/live").await.unwrap();
     socket
-        .send(&json!({"type": "hello", "protocol": 2, "session": session}))
+        .send(&json!({"type": "hello", "protocol": 3, "session": session}))
         .await;
     socket.until(|frame| frame["type"] == "state").await;
     socket

@@ -1,6 +1,5 @@
 //! Readers of opencode's own event stream, beside Nexus.
 
-use base64::Engine as _;
 use futures::StreamExt as _;
 use nexus_tests::world::World;
 use nexus_tests::{processes, sse};
@@ -32,7 +31,7 @@ impl Direct {
         let after = command.split("--port ").nth(1).unwrap();
         Self {
             port: after.split_whitespace().next().unwrap().to_owned(),
-            basic: base64::engine::general_purpose::STANDARD.encode(format!("opencode:{password}")),
+            basic: data_encoding::BASE64.encode(format!("opencode:{password}").as_bytes()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! How many events a second reach one client, and a hundred of the same conversation.
+//! How many events a second reach one client, and a hundred of the same chat.
 
 use nexus_tests::browser::{Browser, Socket};
 use nexus_tests::guests::guest;
@@ -29,7 +29,7 @@ pub(crate) async fn measure() {
         hundred.push(run(100).await);
     }
     println!(
-        "\n| clients of one conversation | events a second to each | in all | CPU of Nexus an event delivered | CPU of Nexus / of \
+        "\n| clients of one chat | events a second to each | in all | CPU of Nexus an event delivered | CPU of Nexus / of \
          the clients, of 200 % |\n| --- | --- | --- | --- | --- |"
     );
     for (clients, mut runs) in [(1, alone), (100, hundred)] {
@@ -61,7 +61,7 @@ async fn run(clients: usize) -> Run {
     for _ in 0..clients {
         let mut socket = owner.socket("/live").await.unwrap();
         socket
-            .send(&json!({"type": "hello", "protocol": 2, "session": author.session}))
+            .send(&json!({"type": "hello", "protocol": 3, "session": author.session}))
             .await;
         socket.until(|frame| frame["type"] == "state").await;
         readers.push(tokio::spawn(read(socket)));

@@ -44,10 +44,10 @@ fn print(what: &str, phase: &Phase) {
     let far = phase.far.as_ref();
     println!(
         "| {what} | {} | {} | {} | {} |",
-        figures(&phase.direct, &phase.local),
-        far.map_or("–".to_owned(), |far| figures(&phase.direct, far)),
-        far.map_or("–".to_owned(), |far| figures(&phase.local, far)),
-        figures(&phase.direct, &phase.beside)
+        percentiles(&phase.direct, &phase.local),
+        far.map_or("–".to_owned(), |far| percentiles(&phase.direct, far)),
+        far.map_or("–".to_owned(), |far| percentiles(&phase.local, far)),
+        percentiles(&phase.direct, &phase.beside)
     );
 }
 
@@ -78,10 +78,10 @@ async fn phase(world: &World, direct: &Direct, far: Option<&Browser>) -> Phase {
     phase
 }
 
-async fn arrivals(conversation: &mut Conversation) -> Arrivals {
+async fn arrivals(chat: &mut Conversation) -> Arrivals {
     let mut seen = Arrivals::new();
     while seen.len() < CHUNKS {
-        let frame = conversation
+        let frame = chat
             .frames_until(|frame| frame["event"]["type"] == json!("delta"))
             .await;
         seen.insert(frame["event"]["text"].as_str().unwrap().to_owned(), Instant::now());
@@ -90,7 +90,7 @@ async fn arrivals(conversation: &mut Conversation) -> Arrivals {
 }
 
 /// How much later each delta came to the second reader: percentiles.
-fn figures(one: &Arrivals, other: &Arrivals) -> String {
+fn percentiles(one: &Arrivals, other: &Arrivals) -> String {
     let later = one.iter().filter_map(|(text, at)| {
         let then = other.get(text)?;
         Some(match then.checked_duration_since(*at) {

@@ -19,7 +19,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast, watch};
 /// `OPEN_ROWS` is how many numbers of a session go by until a part that is still open is trimmed too.
 pub(super) const OPEN_ROWS: Seq = 4096;
 
-/// `Journal` is the record of all conversations. It is cheap to clone; all clones are the same journal.
+/// `Journal` is the record of all sessions. It is cheap to clone; all clones are the same journal.
 #[derive(Clone)]
 pub struct Journal {
     pub(super) inner: Arc<Inner>,
@@ -35,12 +35,12 @@ pub(super) struct Inner {
     /// `generation` counts the openings of a backend; see [`Journal::open_connection`].
     generation: AtomicU64,
     uses: AtomicU64,
-    most: Most,
+    most: CacheLimits,
 }
 
-/// `Most` has two bounds of [`nexus_model::limits`]; a test has smaller ones.
+/// `CacheLimits` has two bounds of [`nexus_model::limits`]; a test has smaller ones.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Most {
+pub(super) struct CacheLimits {
     /// `written` is the size of the database in bytes from which on nothing more is taken.
     pub(super) written: u64,
     /// `cached` bounds the bytes in memory of sessions that nobody looks at.
@@ -78,14 +78,14 @@ impl Journal {
     /// # Errors
     /// Where the database cannot be read.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let most = Most {
+        let most = CacheLimits {
             written: JOURNAL_BYTES,
             cached: JOURNAL_CACHE_BYTES,
         };
         Self::open_with(store, clock, most).await
     }
 
-    pub(super) async fn open_with(store: Store, clock: Arc<dyn Clock>, most: Most) -> Result<Self, StoreError> {
+    pub(super) async fn open_with(store: Store, clock: Arc<dyn Clock>, most: CacheLimits) -> Result<Self, StoreError> {
         let list = List::load(&store).await?;
         let inner = Inner {
             store,
@@ -353,10 +353,10 @@ impl Journal {
         let (mut entries, mut trims, mut listed) = (Vec::with_capacity(events.len()), Vec::new(), false);
         for mut event in events {
             cached.state.complete(&mut event);
-            if let Some(why) = cached.state.refuses(&event) {
+            if let Some(cause) = cached.state.refuses(&event) {
                 event = Event::Error {
                     message: None,
-                    text: why.to_owned(),
+                    text: cause.to_owned(),
                 };
             }
             let gone: Vec<String> = match &event {

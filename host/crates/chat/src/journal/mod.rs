@@ -1,4 +1,4 @@
-//! The host's own record of every conversation: numbered events, written before anybody sees them.
+//! The host's own record of every session: numbered events, written before anybody sees them.
 //!
 //! # Problem
 //! A backend loses what was streaming when it dies, and does not number what it says; a page loses its connection all the

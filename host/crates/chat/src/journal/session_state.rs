@@ -5,11 +5,11 @@ use nexus_model::chat::{AgentRequest, Content, Event, LastError, Message, Part, 
 use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use serde::Serialize;
 
-/// `FULL` is what a conversation says that takes no more.
-pub(super) const FULL: &str = "This conversation has reached the maximum size that Nexus stores. Anything after this \
-    is not saved. To fix: start a new conversation.";
+/// `FULL` is what a session says that takes no more.
+pub(super) const FULL: &str = "This chat has reached the maximum size that Nexus stores. Anything after this \
+    is not saved. To fix: start a new chat.";
 /// `TOO_MANY_REQUESTS` is what one says in which too much waits.
-pub(super) const TOO_MANY_REQUESTS: &str = "More requests are open than Nexus shows for one conversation. To fix: \
+pub(super) const TOO_MANY_REQUESTS: &str = "More requests are open than Nexus shows for one chat. To fix: \
     answer the ones that are shown, or stop the answer.";
 
 /// `SessionState` is a session as of event number `seq`. JSON as in [`nexus_model::chat`].

@@ -57,8 +57,8 @@ pub(super) async fn load(store: &Store, session: &str) -> Result<Folded, StoreEr
 /// Says of data that cannot be read whose they are. Other trouble, a full disk say, is not the session's.
 fn damaged(session: &str, error: StoreError) -> StoreError {
     match error {
-        StoreError::Database(why) => StoreError::Database(format!(
-            "cannot read the stored chat {session} ({why}). To fix: restore a backup, or delete the chat"
+        StoreError::Database(cause) => StoreError::Database(format!(
+            "cannot read the stored chat {session} ({cause}). To fix: restore a backup, or delete the chat"
         )),
         other => other,
     }
@@ -221,7 +221,7 @@ pub(super) async fn write(
         .await?;
     written.ok_or_else(|| {
         StoreError::ReadOnly(format!(
-            "the stored conversations take {} MiB, the limit: nothing more can be saved until some are deleted",
+            "the stored chats take {} MiB, the limit: nothing more can be saved until some are deleted",
             most >> 20
         ))
     })

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use super::handle::{Most, OPEN_ROWS};
+use super::handle::{CacheLimits, OPEN_ROWS};
 use super::*;
 use futures::FutureExt as _;
 use nexus_model::chat::{
@@ -9,8 +9,10 @@ use nexus_model::chat::{
 use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_CACHE};
 use nexus_model::time::ManualClock;
 use nexus_store::{Store, StoreError};
+use nexus_testkit::wait;
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::time::Duration;
 
 mod after_a_pause;
 mod bounds;
@@ -343,7 +345,7 @@ async fn a_part_that_never_closes_does_not_fill_the_disk() {
 }
 
 #[tokio::test]
-async fn a_part_that_grows_without_an_end_is_given_up() {
+async fn a_part_that_grows_without_an_end_is_kept_up_to_a_limit() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;
     let piece = "x".repeat(1 << 20);
@@ -400,9 +402,12 @@ async fn who_comes_at_any_moment_sees_each_event_once() {
     for late in 0..20u64 {
         let journal = journal.clone();
         readers.push(tokio::spawn(async move {
-            while journal.look("s", |state| state.seq).await.unwrap() < late * 20 {
-                tokio::task::yield_now().await;
-            }
+            let begun = async {
+                while journal.look("s", |state| state.seq).await.unwrap() < late * 20 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            wait::within("the journal has enough events", begun).await;
             let from = if late % 2 == 0 { None } else { Some(late * 10) };
             let mut subscription = journal.subscribe("s", from).await.unwrap();
             let mut last = from;
@@ -424,9 +429,9 @@ async fn who_comes_at_any_moment_sees_each_event_once() {
             assert_eq!(length + from.unwrap_or(0), total);
         }));
     }
-    writer.await.unwrap();
+    wait::within("all events are written", writer).await.unwrap();
     for reader in readers {
-        reader.await.unwrap();
+        wait::within("a reader has seen all events", reader).await.unwrap();
     }
 }
 
@@ -455,7 +460,7 @@ async fn what_cannot_be_written_is_seen_by_nobody() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_given_up_half_way_leaves_no_gap() {
+async fn a_write_that_was_canceled_half_way_leaves_no_gap() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;
     let mut reader = journal.subscribe("s", None).await.unwrap();
@@ -487,7 +492,7 @@ async fn a_write_that_was_given_up_half_way_leaves_no_gap() {
 }
 
 #[test]
-fn an_error_is_kept_until_the_next_turn_and_said_once() {
+fn an_error_is_kept_until_the_next_turn_and_shown_once() {
     let said = |text: &str| Event::Error {
         message: None,
         text: text.into(),

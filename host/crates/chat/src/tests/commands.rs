@@ -24,7 +24,7 @@ async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_pr
     restarting.await.unwrap().unwrap();
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-opencode"]);
     assert_eq!(rig.journal.now("s").turn, Turn::Idle, "nothing was cut");
-    let stream = rig.streams.recv().await.unwrap();
+    let stream = rig.stream().await;
     stream.send(opened("second", &[])).await.unwrap();
     assert_eq!(prompting.await.unwrap(), Ok(Admission::Admitted), "by the fresh one");
 }
@@ -38,14 +38,14 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     rig.service.stop().await.unwrap();
     assert_eq!(rig.service.backend().borrow().phase, Phase::Stopped);
     assert_eq!(rig.journal.now("s").turn, Turn::Interrupted);
-    let Err(ChatError::Unavailable(why)) = rig.service.prompt("s", prompt("c"), false).await else {
+    let Err(ChatError::Unavailable(cause)) = rig.service.prompt("s", prompt("c"), false).await else {
         panic!("nobody is there to ask");
     };
-    assert!(why.contains("stopped"), "{why}");
+    assert!(cause.contains("stopped"), "{cause}");
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(rig.streams.try_recv().is_err(), "it stays stopped");
     rig.service.start().await.unwrap();
-    let stream = rig.streams.recv().await.unwrap();
+    let stream = rig.stream().await;
     stream.send(opened("second", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.service.backend().borrow().phase, Phase::Up);
@@ -63,14 +63,14 @@ async fn an_order_does_not_wait_for_a_full_disk_and_what_was_cut_is_marked_later
     rig.journal.disk_is_full(false);
     rig.backend.has(session_snapshot("s", Turn::Idle));
     rig.service.start().await.unwrap();
-    let stream = rig.streams.recv().await.unwrap();
+    let stream = rig.stream().await;
     stream.send(opened("second", &[])).await.unwrap();
     settle().await;
     assert_ne!(rig.journal.now("s").turn, Turn::Running);
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_backend_takes_over_only_where_its_program_is_there() {
+async fn a_backend_is_replaced_only_where_the_others_program_is_there() {
     let mut rig = rig();
     let _feed = rig.up().await;
     let (other, mut streams) = FakeChat::new("other");
@@ -86,13 +86,13 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
 
     *other.availability.lock().unwrap() = Availability::Ready("2".to_owned());
     rig.service.swap("chat-other").await.unwrap();
-    let stream = streams.recv().await.unwrap();
+    let stream = next_stream(&mut streams).await;
     stream.send(opened("first", &[])).await.unwrap();
     settle().await;
     assert_eq!(rig.service.backend().borrow().phase, Phase::Up);
     assert_eq!(rig.service.backend().borrow().plugin, "chat-other");
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-opencode"]);
-    // Its conversations can be read, and not continued here.
+    // Its sessions can be read, and not continued here.
     assert!(matches!(
         rig.service.prompt("s", prompt("c"), false).await,
         Err(ChatError::Refused(_))
@@ -102,7 +102,7 @@ async fn another_backend_takes_over_only_where_its_program_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_fallback_that_is_active_too() {
     let mut rig = rig_with(TestJournal::new(), Availability::Missing("install it".to_owned()));
-    let stream = rig.echo_streams.recv().await.unwrap();
+    let stream = next_stream(&mut rig.echo_streams).await;
     rig.echo.has(session_snapshot("e", Turn::Running));
     stream.send(opened("e1", &["e"])).await.unwrap();
     stream
@@ -116,6 +116,52 @@ async fn a_stop_ends_the_fallback_that_is_active_too() {
     assert_eq!(*rig.stopped.lock().unwrap(), ["chat-echo", "chat-opencode"]);
     assert_eq!(rig.echo.status.borrow().state, PluginState::Stopped);
     assert_eq!(rig.journal.now("e").turn, Turn::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_and_a_restart_load_a_failed_fallback_again() {
+    for restart in [false, true] {
+        let mut rig = rig_with(TestJournal::new(), Availability::Missing("install it".to_owned()));
+        rig.echo.status.send_modify(|status| {
+            status.state = PluginState::Failed {
+                cause: "its component is gone".to_owned(),
+            };
+        });
+        tokio::time::sleep(10 * limits::RESTART_MAX).await;
+        let Phase::Failed { cause, .. } = rig.phase() else {
+            panic!("{:?}", rig.phase());
+        };
+        assert_eq!(cause, "its component is gone.");
+        assert!(rig.echo_streams.try_recv().is_err(), "it does not run by itself");
+        // What was wrong is corrected: the fake one starts when it is asked to.
+        if restart {
+            rig.service.restart().await.unwrap();
+        } else {
+            rig.service.start().await.unwrap();
+        }
+        let stream = tokio::time::timeout(2 * limits::RESTART_MAX, rig.echo_streams.recv());
+        let stream = stream.await.expect("the fallback runs").unwrap();
+        stream.send(opened("e1", &[])).await.unwrap();
+        settle().await;
+        let status = rig.service.backend().borrow().clone();
+        assert_eq!((status.phase, status.plugin.as_str()), (Phase::Up, "chat-echo"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_that_is_loaded_again_does_not_run_beside_the_backend() {
+    let mut rig = rig();
+    let _feed = rig.up().await;
+    rig.echo.status.send_modify(|status| {
+        status.state = PluginState::Failed {
+            cause: "its component is gone".to_owned(),
+        };
+    });
+    rig.service.start().await.unwrap();
+    settle().await;
+    assert_eq!(rig.echo.status.borrow().state, PluginState::Stopped);
+    assert!(rig.echo_streams.try_recv().is_err());
+    assert_eq!(rig.service.backend().borrow().plugin, "chat-opencode");
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +201,7 @@ async fn a_swap_is_remembered_and_the_list_of_plugins_follows() {
 async fn a_plugin_that_is_compiled_is_shown_so_until_it_is() {
     let rig = rig();
     let what = |rig: &Rig| match rig.phase() {
-        Phase::Starting { what } => what,
+        Phase::Starting { progress } => progress,
         other => panic!("{other:?}"),
     };
     settle().await;

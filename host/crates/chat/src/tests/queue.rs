@@ -81,12 +81,12 @@ async fn a_stop_and_an_interruption_leave_what_waits_to_its_owner() {
     rig.service.prompt("s", prompt("a"), false).await.unwrap();
     rig.service.cancel("s").await.unwrap();
     turn(&stream, Turn::Idle).await;
-    assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { reason }) if reason.contains("stopped")));
+    assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { cause, .. }) if cause.contains("stopped")));
     assert!(rig.sent().is_empty());
     turn(&stream, Turn::Running).await;
     rig.service.prompt("s", prompt("b"), false).await.unwrap();
     turn(&stream, Turn::Interrupted).await;
-    assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { reason }) if reason.contains("interrupted")));
+    assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { cause, .. }) if cause.contains("interrupted")));
     turn(&stream, Turn::Idle).await;
     rig.service.prompt("s", prompt("a"), true).await.unwrap();
     assert_eq!((rig.sent(), rig.waiting("a")), (vec!["a".to_owned()], None));
@@ -101,7 +101,7 @@ async fn what_waited_and_is_refused_stays_with_the_reason() {
     let refused = Ok(Admission::Refused("no such model".to_owned()));
     rig.backend.admissions.lock().unwrap().push_back(refused);
     turn(&stream, Turn::Idle).await;
-    assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { reason }) if reason == "no such model"));
+    assert!(matches!(rig.waiting("a"), Some(Waiting::Owner { cause, .. }) if cause == "no such model"));
     assert!(matches!(rig.waiting("b"), Some(Waiting::Owner { .. })));
 }
 
@@ -112,8 +112,8 @@ async fn more_than_a_line_holds_is_refused() {
     for n in 0..limits::QUEUED_PROMPTS {
         rig.service.prompt("s", prompt(&format!("p{n}")), false).await.unwrap();
     }
-    let one_more = rig.service.prompt("s", prompt("more"), false).await;
-    assert!(matches!(one_more, Err(ChatError::Refused(_))));
+    let mark_loaded = rig.service.prompt("s", prompt("more"), false).await;
+    assert!(matches!(mark_loaded, Err(ChatError::Refused(_))));
     assert_eq!(rig.message_ids().len(), limits::QUEUED_PROMPTS);
 }
 

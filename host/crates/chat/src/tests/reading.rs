@@ -10,7 +10,7 @@ fn titled(title: &str) -> SessionInfo {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_chat_stays_deleted_whatever_is_still_said_of_it() {
+async fn a_deleted_chat_stays_deleted_whatever_is_still_reported_of_it() {
     let mut rig = rig();
     let stream = rig.up().await;
     rig.service.delete("s").await.unwrap();
@@ -52,7 +52,7 @@ async fn a_chat_that_is_deleted_while_it_is_read_stays_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_chat_is_made_up_from_what_is_said_of_one() {
+async fn no_chat_is_made_up_from_reports_of_one() {
     let mut rig = rig();
     let stream = rig.up().await;
     let before = rig.journal.written();
@@ -104,7 +104,7 @@ async fn a_chat_that_is_opened_is_read_again_and_one_that_runs_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_cannot_be_read_costs_no_other_chat() {
+async fn a_record_that_cannot_be_read_fails_no_other_chat() {
     let mut rig = rig();
     let stream = rig.up().await;
     rig.backend.has(session_snapshot("t", Turn::Idle));
@@ -123,10 +123,10 @@ async fn a_record_that_cannot_be_read_costs_no_other_chat() {
     stream.send(event("t", delta(1, "b"))).await.unwrap();
     settle().await;
     assert_eq!(rig.text("t"), "b");
-    let why = rig.service.prompt("s", prompt("c"), false).await;
+    let cause = rig.service.prompt("s", prompt("c"), false).await;
     assert!(
-        matches!(&why, Err(ChatError::Refused(why)) if why.contains("cannot read")),
-        "{why:?}"
+        matches!(&cause, Err(ChatError::Refused(cause)) if cause.contains("cannot read")),
+        "{cause:?}"
     );
     assert_eq!(
         rig.service.prompt("t", prompt("c"), false).await,
@@ -147,7 +147,7 @@ async fn on_a_full_disk_a_prompt_is_refused_at_once() {
         .await
         .expect("at once");
     assert!(
-        matches!(&answer, Err(ChatError::Unavailable(why)) if why.contains("full")),
+        matches!(&answer, Err(ChatError::Unavailable(cause)) if cause.contains("full")),
         "{answer:?}"
     );
     assert!(rig.backend.prompts.lock().unwrap().is_empty());

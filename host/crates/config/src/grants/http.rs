@@ -1,74 +1,149 @@
 //! To which servers a plugin may send requests.
 
-use super::asked::Asked;
-use super::grantable::{Grantable, Lines};
+use super::grant_context::GrantContext;
+use super::grant_kind::{GrantKind, GrantNotes, PluginTables};
+use super::http_grant::HttpGrant;
+use super::lines::Lines;
 use super::request::Request;
 use crate::diagnostic::Diagnostic;
 use crate::permission::Permission;
-use crate::resolved::{Grants, HttpGrant};
-use crate::toml_reader::Findings;
+use crate::toml_reader::{Findings, InvalidValue, Located, describe};
 use crate::toml_text;
 use nexus_plugin_api::manifest::Manifest;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use toml::de::DeValue;
 
-pub(super) const HTTP: Grantable = Grantable {
-    requested,
-    granted,
-    missing,
-    lines,
-};
+const CAPABILITY: &str = "http";
 
-fn requested(manifest: &Manifest) -> Vec<Request> {
-    let requests = manifest.capabilities.http.iter();
-    requests
-        .map(|request| Request {
-            permission: Permission::Http {
-                server: request.url.clone(),
-                private: false,
-            },
-            reason: request.reason.clone(),
-            env: Vec::new(),
-        })
-        .collect()
+/// `HttpGrants` are the servers that a plugin may send requests to.
+pub type HttpGrants = Vec<HttpGrant>;
+
+type Settings = serde_json::Map<String, serde_json::Value>;
+
+impl Permission {
+    /// `http` is to send the requests that a grant allows.
+    pub fn http(grant: &HttpGrant) -> Self {
+        Self::http_to(&grant.to_string(), grant.private)
+    }
+
+    /// `http_to` is to send requests to a server; `private`: also where it is an address of this machine or its network.
+    pub fn http_to(server: &str, private: bool) -> Self {
+        let near = if private { ", including private addresses" } else { "" };
+        Self {
+            capability: CAPABILITY,
+            target: server.to_owned(),
+            extended: private,
+            text: format!("send requests to {server}{near}"),
+        }
+    }
 }
 
-fn granted(grants: &Grants) -> Vec<Permission> {
-    grants.http.iter().map(Permission::http).collect()
+impl GrantKind for HttpGrants {
+    /// Absent is not empty: a built-in plugin has what it asks for until the operator names less.
+    type Written = Option<Vec<Located<HttpGrant>>>;
+
+    fn read(tables: &mut PluginTables<'_, '_, '_>, findings: &mut Findings) -> Self::Written {
+        let expected = "\"https://api.example.org\", or { url = \"http://10.0.0.5:8080\", private = true }";
+        tables.grants.as_mut()?.list("http", expected, findings, entry)
+    }
+
+    fn requested(manifest: &Manifest) -> Vec<Request> {
+        let requests = manifest.capabilities.http.iter();
+        requests
+            .map(|request| Request {
+                permission: Permission::http_to(&request.url, false),
+                reason: request.reason.clone(),
+                env: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn resolve(written: &Self::Written, asked: &GrantContext<'_>, notes: &mut GrantNotes<'_>) -> Self {
+        let grants = granted(written.as_deref(), asked, notes);
+        for mut wanted in requested_http(asked.manifest, &asked.settings) {
+            wanted.private = wanted.is_private();
+            let mut granted = grants.iter().filter(|grant| grant.same_server(&wanted));
+            let permission = Permission::http(&wanted);
+            // A private address is missing, too, where the server is granted without it.
+            if !granted.any(|grant| grant.private || !wanted.private) && !notes.missing.contains(&permission) {
+                notes.missing.push(permission);
+            }
+        }
+        grants
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.iter().map(Permission::http).collect()
+    }
+
+    /// The whole list, for it replaces the one that is written.
+    fn lines(&self, lines: &mut Lines<'_>) {
+        let there = lines.written("http").cloned();
+        let mut entries: Vec<(Option<HttpGrant>, String)> = match &there {
+            Some(there) => {
+                let there = there.as_array().into_iter().flatten();
+                there.map(|entry| (server(entry), entry.to_string())).collect()
+            }
+            // The file is not at hand.
+            None => self
+                .iter()
+                .map(|grant| (Some(grant.clone()), grant.to_toml()))
+                .collect(),
+        };
+        let mut changed = false;
+        for permission in lines.of(CAPABILITY) {
+            let Ok(mut wanted) = HttpGrant::parse(&permission.target) else {
+                continue;
+            };
+            wanted.private = permission.extended || wanted.is_private();
+            changed = true;
+            // The one that is there has no `private`.
+            let same = |known: &HttpGrant| known.same_server(&wanted);
+            let entry = wanted.to_toml();
+            match entries.iter_mut().find(|(known, _)| known.as_ref().is_some_and(same)) {
+                Some((_, known)) => *known = entry,
+                None => entries.push((None, entry)),
+            }
+        }
+        if changed || there.is_some() && !entries.is_empty() {
+            let note = if changed {
+                lines.note(there.as_ref())
+            } else {
+                String::new()
+            };
+            let entries: Vec<String> = entries.into_iter().map(|(_, entry)| entry).collect();
+            let _ = writeln!(lines.own, "http = [{}]{note}", entries.join(", "));
+        }
+    }
 }
 
 /// `requested_http` are the hosts that a manifest asks for, as far as they are addresses (a configuration with others is refused).
-pub fn requested_http(manifest: &Manifest, config: &serde_json::Map<String, serde_json::Value>) -> Vec<HttpGrant> {
+pub fn requested_http(manifest: &Manifest, config: &Settings) -> HttpGrants {
     let urls = manifest.capabilities.http.iter();
     urls.filter_map(|request| HttpGrant::of_url(&expand(&request.url, config)?).ok())
         .collect()
 }
 
-/// Manifest ∩ operator.
-pub(crate) fn http(
-    asked: &Asked<'_>,
-    config: &serde_json::Map<String, serde_json::Value>,
-    findings: &mut Findings,
-) -> Vec<HttpGrant> {
+fn granted(written: Option<&[Located<HttpGrant>]>, asked: &GrantContext<'_>, notes: &mut GrantNotes<'_>) -> HttpGrants {
     let mut requests = Vec::new();
     for request in &asked.manifest.capabilities.http {
-        let Some(url) = expand(&request.url, config) else {
+        let Some(url) = expand(&request.url, &asked.settings) else {
             continue;
         };
         match HttpGrant::of_url(&url) {
             Ok(grant) => requests.push((url, grant)),
-            Err(why) => findings.push(
+            Err(cause) => notes.findings.push(
                 Diagnostic::new(
                     asked.place.clone(),
                     format!("plugin.{}", asked.name),
                     format!("the plugin `{}` requests an invalid address", asked.name),
                 )
-                .found(format!("{:?} (from {:?} in its manifest): {why}", url, request.url))
+                .found(format!("{:?} (from {:?} in its manifest): {cause}", url, request.url))
                 .expected("https://HOST"),
             ),
         }
     }
-    let Some(written) = &asked.table.grants.http else {
+    let Some(written) = written else {
         return if asked.builtin {
             requests.into_iter().map(|(_, grant)| grant).collect()
         } else {
@@ -84,85 +159,45 @@ pub(crate) fn http(
                 .filter_map(|(_, request)| grant.value.intersect(request)),
         );
         if grants.len() == before {
-            let shown = format!("{}://{}", grant.value.scheme, grant.value.host);
-            findings.push(asked.not_asked(grant, &shown, requests.iter().map(|(url, _)| url.as_str())));
+            let shown = grant.value.to_string();
+            let refused = asked.not_asked(grant, &shown, requests.iter().map(|(url, _)| url.as_str()));
+            notes.findings.push(refused);
         }
     }
     grants
 }
 
-/// A private address is missing, too, where the server is granted without it.
-fn missing(asked: &Asked<'_>, config: &serde_json::Map<String, serde_json::Value>, grants: &Grants) -> Vec<Permission> {
-    let mut missing = Vec::new();
-    for mut wanted in requested_http(asked.manifest, config) {
-        wanted.private = is_private(&wanted.host);
-        let mut granted = grants.http.iter().filter(|grant| grant.same_server(&wanted));
-        let permission = Permission::http(&wanted);
-        if !granted.any(|grant| grant.private || !wanted.private) && !missing.contains(&permission) {
-            missing.push(permission);
-        }
-    }
-    missing
-}
-
-/// The whole list, for it replaces the one that is written.
-fn lines(lines: &mut Lines<'_>) {
-    let there = lines.written("http").cloned();
-    let mut entries: Vec<(Option<HttpGrant>, String)> = match &there {
-        Some(there) => {
-            let there = there.as_array().into_iter().flatten();
-            there.map(|entry| (server(entry), entry.to_string())).collect()
-        }
-        // The file is not at hand.
-        None => {
-            let granted = lines.plugin.grants.http.iter();
-            granted.map(|grant| (Some(grant.clone()), grant.to_toml())).collect()
-        }
+/// Reads an entry of the list.
+fn entry(v: &DeValue<'_>) -> Result<HttpGrant, InvalidValue> {
+    let parse = |text: &str| {
+        HttpGrant::parse(text).map_err(|cause| InvalidValue {
+            found: Some(format!("{text:?}: {cause}")),
+            fix: None,
+        })
     };
-    let mut changed = false;
-    for permission in lines.permissions {
-        let Permission::Http { server, private } = permission else {
-            continue;
-        };
-        let Ok(parsed) = HttpGrant::parse(server) else { continue };
-        let wanted = HttpGrant {
-            private: *private || is_private(&parsed.host),
-            ..parsed
-        };
-        changed = true;
-        // The one that is there has no `private`.
-        let same = |known: &HttpGrant| known.same_server(&wanted);
-        let entry = wanted.to_toml();
-        match entries.iter_mut().find(|(known, _)| known.as_ref().is_some_and(same)) {
-            Some((_, known)) => *known = entry,
-            None => entries.push((None, entry)),
+    let Some(table) = v.as_table() else {
+        return parse(v.as_str().ok_or(InvalidValue::PLAIN)?);
+    };
+    let (mut url, mut private) = (None, false);
+    for (name, value) in table {
+        match (name.get_ref().as_ref(), value.get_ref()) {
+            ("url", DeValue::String(text)) => url = Some(text.to_string()),
+            ("private", DeValue::Boolean(b)) => private = *b,
+            (other, value) => {
+                return Err(InvalidValue {
+                    found: Some(format!("{other:?} = {}", describe(value))),
+                    fix: None,
+                });
+            }
         }
     }
-    if changed || there.is_some() && !entries.is_empty() {
-        let note = if changed {
-            lines.note(there.as_ref())
-        } else {
-            String::new()
-        };
-        let entries: Vec<String> = entries.into_iter().map(|(_, entry)| entry).collect();
-        let _ = writeln!(lines.own, "http = [{}]{note}", entries.join(", "));
-    }
+    Ok(parse(&url.ok_or(InvalidValue::PLAIN)?)?.with_private(private))
 }
 
 /// The server that an entry of the list names.
 fn server(entry: &toml::Value) -> Option<HttpGrant> {
     let url = entry.as_str().or_else(|| entry.get("url")?.as_str())?;
     HttpGrant::parse(url).ok()
-}
-
-impl Permission {
-    /// `http` is to send the requests that a grant allows.
-    pub fn http(grant: &HttpGrant) -> Self {
-        Self::Http {
-            server: grant.to_string(),
-            private: grant.private,
-        }
-    }
 }
 
 impl HttpGrant {
@@ -178,20 +213,11 @@ impl HttpGrant {
 }
 
 /// `{config:KEY}` replaced. None: the key has no value, so nothing is asked for.
-fn expand(url: &str, config: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+fn expand(url: &str, config: &Settings) -> Option<String> {
     let Some((before, rest)) = url.split_once("{config:") else {
         return Some(url.to_owned());
     };
     let (key, after) = rest.split_once('}')?;
     let value = config.get(key)?.as_str().filter(|v| !v.is_empty())?;
     Some(format!("{before}{value}{}", expand(after, config)?))
-}
-
-fn is_private(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let local = bare == "localhost" || bare.ends_with(".localhost");
-    local
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| !nexus_model::address::is_global(ip))
 }

@@ -1,41 +1,92 @@
-//! The list of all capabilities that need a grant, and what is asked of all of them. One more is its file, and a line here.
+//! What a plugin may do: the list of all capabilities that need a grant, and what is asked of all of them. A new one is its
+//! file, which implements [`GrantKind`], a field in each of the two structs, and a line in each list here.
 
-use super::asked::Asked;
-use super::grantable::Grantable;
+use super::grant_context::GrantContext;
+use super::grant_kind::{GrantKind, GrantNotes, PluginTables};
+use super::http::HttpGrants;
+use super::lines::Lines;
+use super::process::ProcessGrants;
 use super::request::Request;
-use super::{http, process, secrets, store};
+use super::secrets::SecretGrants;
+use super::store::StoreGrant;
 use crate::permission::Permission;
-use crate::resolved::Grants;
+use crate::toml_reader::Findings;
 use nexus_plugin_api::manifest::Manifest;
 
-pub(super) const ALL: [Grantable; 4] = [process::PROCESS, http::HTTP, store::STORE, secrets::SECRETS];
+/// `Grants` are what a plugin may do.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    /// `processes` are the programs that it may run.
+    pub processes: ProcessGrants,
+    /// `http` are the servers that it may send requests to.
+    pub http: HttpGrants,
+    /// `store` is what it may keep.
+    pub store: StoreGrant,
+    /// `secrets` are those that it may read.
+    pub secrets: SecretGrants,
+}
 
-/// What the plugin asks for and neither has nor was refused. A built-in plugin has what it asks for until the operator
-/// names less, so nothing is missing there.
-pub(crate) fn missing(
-    asked: &Asked<'_>,
-    config: &serde_json::Map<String, serde_json::Value>,
-    grants: &Grants,
-) -> Vec<Permission> {
-    if asked.builtin {
-        return Vec::new();
+/// `AuthoredGrants` are what the operator wrote of all of them.
+#[derive(Debug, Default)]
+pub(crate) struct AuthoredGrants {
+    processes: <ProcessGrants as GrantKind>::Written,
+    http: <HttpGrants as GrantKind>::Written,
+    store: <StoreGrant as GrantKind>::Written,
+    /// `secrets` are read from files and variables, which the configuration as a whole has to know.
+    pub(crate) secrets: <SecretGrants as GrantKind>::Written,
+}
+
+impl AuthoredGrants {
+    pub(crate) fn read(tables: &mut PluginTables<'_, '_, '_>, findings: &mut Findings) -> Self {
+        Self {
+            processes: ProcessGrants::read(tables, findings),
+            http: HttpGrants::read(tables, findings),
+            store: StoreGrant::read(tables, findings),
+            secrets: SecretGrants::read(tables, findings),
+        }
     }
-    ALL.iter()
-        .flat_map(|one| (one.missing)(asked, config, grants))
-        .collect()
+}
+
+impl Grants {
+    /// `resolve` is the manifest ∩ the operator. What is missing is in the notes.
+    pub(crate) fn resolve(written: &AuthoredGrants, asked: &GrantContext<'_>, notes: &mut GrantNotes<'_>) -> Self {
+        Self {
+            processes: GrantKind::resolve(&written.processes, asked, notes),
+            http: GrantKind::resolve(&written.http, asked, notes),
+            store: GrantKind::resolve(&written.store, asked, notes),
+            secrets: GrantKind::resolve(&written.secrets, asked, notes),
+        }
+    }
+
+    /// `permissions` are all that is granted: programs, servers, the store, secrets.
+    pub fn permissions(&self) -> Vec<Permission> {
+        [
+            self.processes.permissions(),
+            self.http.permissions(),
+            self.store.permissions(),
+            self.secrets.permissions(),
+        ]
+        .concat()
+    }
+
+    pub(super) fn lines(&self, lines: &mut Lines<'_>) {
+        self.processes.lines(lines);
+        self.http.lines(lines);
+        self.store.lines(lines);
+        self.secrets.lines(lines);
+    }
 }
 
 impl Permission {
     /// `requested` are all that a manifest asks for: programs, servers, the store, secrets.
     pub fn requested(manifest: &Manifest) -> Vec<Request> {
-        ALL.iter().flat_map(|one| (one.requested)(manifest)).collect()
-    }
-}
-
-impl Grants {
-    /// `permissions` are all that is granted: programs, servers, the store, secrets.
-    pub fn permissions(&self) -> Vec<Permission> {
-        ALL.iter().flat_map(|one| (one.granted)(self)).collect()
+        [
+            ProcessGrants::requested(manifest),
+            HttpGrants::requested(manifest),
+            StoreGrant::requested(manifest),
+            SecretGrants::requested(manifest),
+        ]
+        .concat()
     }
 }
 
@@ -43,7 +94,8 @@ impl Grants {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::resolved::{HttpGrant, ProcessGrant, Secret};
+    use crate::grants::{HttpGrant, ProcessGrant};
+    use crate::secret::Secret;
 
     #[test]
     fn each_grant_has_one_wording() {
@@ -52,20 +104,18 @@ mod tests {
             inherit_env,
             cwd: None,
         };
-        let http = |host: &str, port, private| HttpGrant {
-            scheme: "https".into(),
-            host: host.into(),
-            port,
-            private,
-        };
+        let http = |url: &str, private| HttpGrant::parse(url).unwrap().with_private(private);
         let grants = Grants {
             processes: [
                 ("git".to_owned(), run(None, false)),
                 ("node".to_owned(), run(Some("/usr/bin/node"), true)),
             ]
             .into(),
-            http: vec![http("*.example.org", None, false), http("nas", Some(8443), true)],
-            store_quota: 1536 << 10,
+            http: vec![http("https://*.example.org", false), http("https://nas:8443", true)],
+            store: StoreGrant {
+                quota: 1536 << 10,
+                ..StoreGrant::default()
+            },
             secrets: [("token".to_owned(), Secret::new("hush"))].into(),
         };
         let words: Vec<String> = grants.permissions().iter().map(ToString::to_string).collect();
@@ -80,7 +130,7 @@ mod tests {
                 "read the secret token"
             ]
         );
-        assert_eq!(Permission::Store { quota: None }.to_string(), "store data");
+        assert_eq!(Permission::store(None).to_string(), "store data");
         assert!(Grants::default().permissions().is_empty());
     }
 

@@ -6,9 +6,7 @@
 //! pasted. Limits: what the operator took away from a built-in plugin is meant so and is not listed; a name that leads to a
 //! private address is not looked up.
 
-use super::grantable::Lines;
-use super::list::ALL;
-use super::secrets;
+use super::lines::Lines;
 use crate::permission::Permission;
 use crate::resolved::Plugin;
 use nexus_plugin_api::manifest::Manifest;
@@ -56,18 +54,16 @@ pub fn missing_permissions(
     }
     let name = &plugin.name;
     let mut lines = Lines {
-        plugin,
+        plugin: name,
         manifest,
         permissions: &plugin.missing,
+        whole: true,
         table: written(text, name),
         find,
         own: String::new(),
         tables: String::new(),
     };
-    for capability in &ALL {
-        (capability.lines)(&mut lines);
-    }
-    secrets::remind(&mut lines);
+    plugin.grants.lines(&mut lines);
     let how = if lines.table.contains_key("grants") {
         format!(
             "in the configuration, replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these \
@@ -92,17 +88,16 @@ pub fn lines_granting(
     find: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> String {
     let mut lines = Lines {
-        plugin,
+        plugin: &plugin.name,
         manifest,
         permissions: std::slice::from_ref(permission),
+        whole: false,
         table: toml::Table::new(),
         find,
         own: String::new(),
         tables: String::new(),
     };
-    for capability in &ALL {
-        (capability.lines)(&mut lines);
-    }
+    plugin.grants.lines(&mut lines);
     lines.finish()
 }
 
@@ -120,7 +115,7 @@ fn written(text: &str, plugin: &str) -> toml::Table {
 mod tests {
     use super::*;
     use crate::resolved::Source;
-    use crate::{Found, Machine, Overrides, PluginSource, resolve};
+    use crate::{HostEnvironment, LoadedManifest, Overrides, PluginSource, resolve};
 
     const ASKS: &str = r#"
 name = "chat-x"
@@ -156,7 +151,7 @@ reason = "r"
     struct One;
 
     impl PluginSource for One {
-        fn manifest(&self, name: &str, _: &Source) -> Result<Found, String> {
+        fn manifest(&self, name: &str, _: &Source) -> Result<LoadedManifest, String> {
             let text = match name {
                 "auth-y" => {
                     "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
@@ -164,8 +159,8 @@ reason = "r"
                 }
                 _ => ASKS,
             };
-            let manifest = Manifest::parse(text).map_err(|why| why.to_string())?;
-            Ok(Found { manifest, digest: None })
+            let manifest = Manifest::parse(text).map_err(|cause| cause.to_string())?;
+            Ok(LoadedManifest { manifest, digest: None })
         }
         fn builtins(&self) -> Vec<String> {
             Vec::new()
@@ -177,7 +172,7 @@ reason = "r"
             "config_version = 1\n[auth]\nplugin = \"auth-y\"\n[plugin.auth-y]\nsource = \
              \"y.wasm\"\n[chat.main]\nplugin = \"chat-x\"\n[plugin.chat-x]\nsource = \"x.wasm\"\n{own}"
         );
-        let machine = Machine {
+        let machine = HostEnvironment {
             cwd: std::env::temp_dir(),
             data_home: Some("/data".into()),
             env: &|_| Some("secret".to_owned()),

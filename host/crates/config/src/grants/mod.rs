@@ -5,9 +5,11 @@
 //! and the status page, the commands and the lines to paste only repeat it. A permission is put into words by
 //! [`crate::Permission`] alone.
 
-mod asked;
-mod grantable;
+mod grant_context;
+mod grant_kind;
 mod http;
+mod http_grant;
+mod lines;
 mod list;
 mod missing_permissions;
 mod process;
@@ -15,12 +17,14 @@ mod request;
 mod secrets;
 mod store;
 
-pub(crate) use asked::{Asked, described};
-pub(crate) use http::http;
-pub use http::requested_http;
-pub(crate) use list::missing;
+pub(crate) use grant_context::{GrantContext, described};
+pub(crate) use grant_kind::{GrantNotes, PluginTables};
+pub use http::{HttpGrants, requested_http};
+pub use http_grant::HttpGrant;
+pub(crate) use list::AuthoredGrants;
+pub use list::Grants;
 pub use missing_permissions::{MissingPermissions, lines_granting, missing_permissions};
-pub(crate) use process::processes;
+pub use process::{ProcessGrant, ProcessGrants};
 pub use request::Request;
-pub(crate) use secrets::secrets;
-pub(crate) use store::store_quota;
+pub use secrets::SecretGrants;
+pub use store::StoreGrant;

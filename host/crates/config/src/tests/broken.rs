@@ -1,11 +1,11 @@
 //! What lies outside the file, and what is too much.
 
-use super::{fs, load, machine, no_env, read, said};
+use super::{fs, load, machine, no_env, read, report};
 use crate::{Overrides, in_table, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
-fn what_this_machine_does_not_give_fails_one_part_and_the_rest_counts() {
+fn what_this_machine_does_not_give_fails_one_part_and_the_rest_is_used() {
     for (text, plugin, fix) in [
         (
             "[plugin.mine]\nsource = \"gone.wasm\"",
@@ -66,13 +66,13 @@ fn lines_to_paste_say_into_which_file() {
     let lines = "[plugin.x.grants.process.x]\npath = \"/x\"\n";
     let text = format!("add these lines to the configuration:\n{lines}");
     let name = file.display();
-    let said = with_file(&text, Some(&file));
+    let report = with_file(&text, Some(&file));
     assert_eq!(
-        said,
+        report,
         format!("add these lines to {name} (create this file, with `config_version = 1` as its first line):\n{lines}")
     );
     std::fs::write(&file, "").unwrap();
-    assert_eq!(with_file(&said, Some(&file)), said, "once");
+    assert_eq!(with_file(&report, Some(&file)), report, "once");
     let named = format!("add these lines to {name}:\n{lines}");
     assert_eq!(with_file(&text, Some(&file)), named);
     assert_eq!(with_file(lines, Some(&file)), named);
@@ -99,8 +99,8 @@ fn what_a_limit_may_say_has_an_end() {
         ("log_lines", 100_000),
     ] {
         let with = |value: u32| format!("[plugin.tunnel-bore.limits]\n{key} = {value}");
-        assert!(!said(&with(most)).contains(key), "{}", said(&with(most)));
-        let refused = said(&with(most + 1));
+        assert!(!report(&with(most)).contains(key), "{}", report(&with(most)));
+        let refused = report(&with(most + 1));
         assert!(
             refused.contains(key) && refused.contains(&most.to_string()),
             "{refused}"
@@ -119,10 +119,13 @@ fn the_file_and_a_secret_have_an_end() {
     let secret = dir.path().join("secret");
     fs::write(&secret, "s".repeat(70_000)).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let said = said(&format!(
+    let report = report(&format!(
         "[plugin.tunnel-bore.secrets]\nsecret = {{ file = {secret:?} }}"
     ));
-    assert!(said.contains("more than 65536 bytes") && said.len() < 2_000, "{said}");
+    assert!(
+        report.contains("more than 65536 bytes") && report.len() < 2_000,
+        "{report}"
+    );
 }
 
 #[test]

@@ -6,14 +6,14 @@ use super::*;
 struct Old;
 
 impl PluginSource for Old {
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+    fn manifest(&self, name: &str, source: &Source) -> Result<LoadedManifest, String> {
         match source {
             Source::File(file) if file.ends_with("there-old.wasm") => {
                 let head = "name = \"tunnel-file\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
                             \"d\"\nlicence = \"MIT\"\n";
                 let rest = BORE.replace("one_of", "one-of").replace("inherit_env", "inherit-env");
                 let manifest = Manifest::parse(&(head.to_owned() + &rest)).unwrap();
-                Ok(Found { manifest, digest: None })
+                Ok(LoadedManifest { manifest, digest: None })
             }
             _ => Fake.manifest(name, source),
         }
@@ -24,7 +24,7 @@ impl PluginSource for Old {
 }
 
 fn read_beside_old(text: &str) -> Result<Config, Report> {
-    let machine = Machine {
+    let machine = HostEnvironment {
         plugins: &Old,
         ..machine(&no_env)
     };
@@ -106,7 +106,7 @@ fn what_else_is_wrong_in_an_old_file_is_shown_as_it_is_written_with_the_notices(
 }
 
 #[test]
-fn old_keys_of_a_plugins_manifest_are_told_with_the_plugin_and_its_file() {
+fn old_keys_of_a_plugins_manifest_are_reported_with_the_plugin_and_its_file() {
     let config = read_beside_old("config_version = 1\n[plugin.mine]\nsource = \"there-old.wasm\"\n").unwrap();
     let file = std::env::temp_dir().join("there-old.wasm");
     let begins = format!("plugin mine ({}): the key ", file.display());

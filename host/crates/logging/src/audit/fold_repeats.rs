@@ -27,7 +27,7 @@ struct Counted {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum FoldOutcome {
     Write,
     Counted,
 }
@@ -40,7 +40,7 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    pub(super) fn take(&mut self, fields: &Fields, timestamp: &str, now: Instant) -> Fate {
+    pub(super) fn take(&mut self, fields: &Fields, timestamp: &str, now: Instant) -> FoldOutcome {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut key = Key {
             event: text("event"),
@@ -50,13 +50,13 @@ impl Fold {
         };
         if let Some(counted) = self.counted.get_mut(&key) {
             counted.repeated += 1;
-            return Fate::Counted;
+            return FoldOutcome::Counted;
         }
         let here = self.places.entry(key.place.clone()).or_default();
         let mut fields = fields.clone();
-        let mut fate = Fate::Write;
+        let mut fate = FoldOutcome::Write;
         if *here >= AUDIT_KEYS {
-            fate = Fate::Counted;
+            fate = FoldOutcome::Counted;
             key.account = String::new();
             key.network = String::new();
             for name in ["account", "peer"] {
@@ -71,7 +71,7 @@ impl Fold {
             fields,
             repeated: 0,
         });
-        if fate == Fate::Counted {
+        if fate == FoldOutcome::Counted {
             counted.repeated += 1;
         }
         fate
@@ -131,19 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_again_is_counted_and_said_when_the_minute_is_over() {
+    fn repeats_are_counted_and_written_when_the_minute_is_over() {
         let (mut fold, now) = (Fold::default(), Instant::now());
         let fates: Vec<_> = (0..1000)
             .map(|n| fold.take(&failed("owner", "loopback", &format!("192.0.2.{}", n % 250)), "t0", now))
             .collect();
-        assert_eq!(fates.iter().filter(|fate| **fate == Fate::Write).count(), 1);
+        assert_eq!(fates.iter().filter(|fate| **fate == FoldOutcome::Write).count(), 1);
         assert!(fold.due(Some(now)).is_empty());
         let lines = fold.due(Some(now + AUDIT_FOLD));
         assert_eq!(lines.len(), 1);
         assert_eq!((&lines[0]["repeated"], &lines[0]["since"]), (&999.into(), &"t0".into()));
         assert_eq!(
             fold.take(&failed("owner", "loopback", "192.0.2.1"), "t1", now),
-            Fate::Write,
+            FoldOutcome::Write,
             "a new minute"
         );
         assert!(fold.due(None).is_empty(), "one that was alone has been written");
@@ -156,10 +156,15 @@ mod tests {
             let peer = std::net::Ipv4Addr::from(n << 8).to_string();
             fold.take(&failed(&format!("name{n}"), "tunnel main", &peer), "t", now)
         };
-        let written = (0..100_000).filter(|n| flood(&mut fold, *n) == Fate::Write).count();
+        let written = (0..100_000)
+            .filter(|n| flood(&mut fold, *n) == FoldOutcome::Write)
+            .count();
         assert_eq!(written, AUDIT_KEYS);
         assert!(fold.counted.len() <= AUDIT_KEYS + 1, "{}", fold.counted.len());
-        assert_eq!(fold.take(&failed("owner", "loopback", "::1"), "t", now), Fate::Write);
+        assert_eq!(
+            fold.take(&failed("owner", "loopback", "::1"), "t", now),
+            FoldOutcome::Write
+        );
         let lines = fold.due(None);
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["account"], "(others)");

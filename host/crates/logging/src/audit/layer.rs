@@ -1,7 +1,7 @@
 //! The layer that takes the audit's events, and the thread that writes them.
 
 use super::file::AuditFile;
-use super::fold_repeats::{Fate, Fields, Fold};
+use super::fold_repeats::{Fields, Fold, FoldOutcome};
 use super::paths::TARGET;
 use crate::logfile::{Background, Filter, Line, recent};
 use nexus_model::limits::{AUDIT_FOLD, AUDIT_REFUSALS, AUDIT_SEARCHED, AUDIT_VALUE, AUDIT_WAITING};
@@ -27,8 +27,8 @@ const OF_STRANGERS: [&str; 7] = [
     "refused",
 ];
 
-/// `LOOK` is how often it is looked whether something that was counted is due.
-const LOOK: Duration = Duration::from_secs(1);
+/// `POLL_INTERVAL` is how often it is looked whether something that was counted is due.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 enum AuditMessage {
     Line {
@@ -125,7 +125,7 @@ impl Inner {
         let strangers = OF_STRANGERS.contains(&event);
         if strangers {
             let mut fold = self.fold.lock().unwrap_or_else(PoisonError::into_inner);
-            if fold.take(&fields, &timestamp, Instant::now()) == Fate::Counted {
+            if fold.take(&fields, &timestamp, Instant::now()) == FoldOutcome::Counted {
                 return;
             }
         }
@@ -249,7 +249,7 @@ fn write(
         }
     };
     loop {
-        let (now, done) = match lines.recv_timeout(LOOK) {
+        let (now, done) = match lines.recv_timeout(POLL_INTERVAL) {
             Ok(AuditMessage::Line { strangers, line }) => {
                 put(if strangers { others } else { owners }, &line);
                 (Some(Instant::now()), None)

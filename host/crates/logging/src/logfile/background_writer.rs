@@ -9,6 +9,7 @@
 //!
 //! Limits: what waits when the process is killed is lost; an orderly end waits for it, but not for ever.
 
+use super::line::FURTHER_LINE;
 use nexus_model::limits::{LOG_WAITING_BYTES, LOG_WAITING_LINES};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -103,7 +104,7 @@ fn as_one_event(text: &[u8]) -> Vec<u8> {
         None => (text, &b""[..]),
     };
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-    [&lines.join(&b"\n    "[..]), end].concat()
+    [&lines.join(FURTHER_LINE.as_bytes()), end].concat()
 }
 
 impl Write for &Background {

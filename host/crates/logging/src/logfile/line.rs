@@ -1,9 +1,18 @@
 //! A line of the log, as it is written and as it is read back.
+//!
+//! Problem: a message may have lines of its own, such as lines of TOML to paste. They have to stay lines, but text from
+//! outside must not make a line that looks like an event of the log.
+//!
+//! Mechanism: in the file an event is one line of JSON, where a line break is `\n`. Where people read it (stderr, `nexus logs`,
+//! the page), each further line of an event is indented by [`FURTHER_LINE`], and no event begins with a blank.
 
 use nexus_model::log::About;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use tracing::Level;
+
+/// `FURTHER_LINE` begins each further line of an event.
+pub(crate) const FURTHER_LINE: &str = "\n    ";
 
 /// `Line` is a line of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,21 +63,35 @@ fn parse(raw: &str) -> Option<Parsed> {
 }
 
 impl Parsed {
-    /// `text` is the message and the fields, as on stderr.
+    /// `text` is the message and the fields. The lines of the message stay lines, indented; the fields stand on a line of
+    /// their own below them, so that lines to paste end where they end.
     pub fn text(&self) -> String {
         // The audit has no message, only fields.
-        let message = Some(plain(&self.message)).filter(|message| !message.is_empty());
+        let message = Some(as_lines(&self.message)).filter(|message| !message.is_empty());
         let fields = self.fields.iter().map(|(name, value)| match value.as_str() {
-            Some(value) => format!("{}={}", plain(name), plain(value)),
+            Some(value) => format!("{}={}", plain(name), as_lines(value)),
             None => format!("{}={}", plain(name), plain(&value.to_string())),
         });
-        message.into_iter().chain(fields).collect::<Vec<_>>().join(" ")
+        let mut text = String::new();
+        let mut separator = "";
+        for part in message.into_iter().chain(fields) {
+            text.push_str(separator);
+            text.push_str(&part);
+            separator = if part.contains('\n') { FURTHER_LINE } else { " " };
+        }
+        text
     }
 }
 
 /// `plain` makes one line in which everything is seen: the file may hold what an earlier version, or somebody else, wrote.
 pub fn plain(text: &str) -> String {
     nexus_plugin_api::text::line(text).into_owned()
+}
+
+/// `as_lines` keeps the lines of a text and indents each but the first; everything in them is seen.
+fn as_lines(text: &str) -> String {
+    let seen = nexus_plugin_api::text::prose(text);
+    seen.trim_end_matches('\n').replace('\n', FURTHER_LINE)
 }
 
 /// `Filter` says which lines are wanted.
@@ -127,5 +150,65 @@ mod tests {
             *seen("\x1b[32m INFO\x1b[0m ü\n".as_bytes()),
             *"\x1b[32m INFO\x1b[0m ü\n".as_bytes()
         );
+    }
+
+    fn event(message: &str, fields: &serde_json::Value) -> Line {
+        let mut all = serde_json::json!({ "message": message });
+        let both = all.as_object_mut().zip(fields.as_object());
+        both.into_iter().for_each(|(all, fields)| all.extend(fields.clone()));
+        let line = serde_json::json!({ "timestamp": "2026-01-02T03:04:05Z", "level": "WARN", "fields": all });
+        Line::read(line.to_string().as_bytes())
+    }
+
+    #[test]
+    fn lines_to_paste_stay_lines_and_the_fields_stand_apart() {
+        let toml = "[plugin.bore]\nbinary = \"/opt/bore\"";
+        let line = event(
+            &format!("To fix: add these lines:\n{toml}\n"),
+            &serde_json::json!({ "plugin": "bore", "n": 1 }),
+        );
+        let text = line.parsed.unwrap().text();
+        assert_eq!(
+            text,
+            "To fix: add these lines:\n    [plugin.bore]\n    binary = \"/opt/bore\"\n    plugin=bore n=1"
+        );
+        let pasted: Vec<&str> = text.lines().skip(1).take(2).map(str::trim_start).collect();
+        assert_eq!(pasted.join("\n"), toml);
+        let short = event("it failed", &serde_json::json!({ "plugin": "bore", "n": 1 }));
+        assert_eq!(short.parsed.unwrap().text(), "it failed plugin=bore n=1");
+    }
+
+    /// A plugin, a program or a stranger chooses the message or a field: none of its lines begins where an event does.
+    #[test]
+    fn no_text_forges_an_event_of_the_log() {
+        let forged = "2026-01-02T03:04:05Z  INFO everything is OK";
+        for end in [
+            "\n",
+            "\r\n",
+            "\r",
+            "\n\n",
+            "\u{85}",
+            "\u{2028}",
+            "\u{2029}",
+            "\u{b}",
+            "\u{c}",
+            "\u{1b}[1E",
+        ] {
+            let text = format!("x{end}{forged}{end}{forged}");
+            for line in [
+                event(&text, &serde_json::json!({})),
+                event("x", &serde_json::json!({ "error": text.clone() })),
+                event("x", &serde_json::json!({ text.clone(): "y" })),
+                event("x", &serde_json::json!({ "list": [text] })),
+            ] {
+                let written = line.raw.as_bytes();
+                assert!(!written.contains(&b'\n'), "an event is one line of the file");
+                let shown = line.parsed.unwrap().text();
+                let ends = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+                let further = shown.split(ends).skip(1);
+                assert!(further.clone().all(|line| line.starts_with("    ")), "{shown:?}");
+                assert!(!shown.contains('\u{1b}'), "{shown:?}");
+            }
+        }
     }
 }

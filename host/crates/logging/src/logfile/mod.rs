@@ -7,6 +7,7 @@
 
 mod append_file;
 mod background_writer;
+mod event_fields;
 mod line;
 mod page_reader;
 mod reader;
@@ -17,6 +18,7 @@ mod writer;
 
 pub(crate) use append_file::{appending, ends_with_a_line, open};
 pub use background_writer::{Background, Missing};
+pub use event_fields::EventFields;
 pub use line::{Filter, Line, Parsed, plain};
 pub use page_reader::{LogError, LogReader};
 pub use reader::last;
@@ -25,5 +27,5 @@ pub use rotated_files::is_part_of;
 pub(crate) use rotated_files::make_room;
 #[cfg(test)]
 pub(crate) use rotated_files::open_all;
-pub use tail::{News, Tail};
+pub use tail::{NewLines, Tail};
 pub use writer::{Writer, missing};

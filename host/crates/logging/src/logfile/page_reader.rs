@@ -49,12 +49,12 @@ impl LogReader {
 fn shown(line: &Line) -> LogLine {
     match &line.parsed {
         Some(parsed) => LogLine {
-            at: Some(parsed.timestamp.clone()),
+            timestamp: Some(parsed.timestamp.clone()),
             level: Some(parsed.level.to_string()),
             text: parsed.text(),
         },
         None => LogLine {
-            at: None,
+            timestamp: None,
             level: None,
             text: plain(&line.raw),
         },

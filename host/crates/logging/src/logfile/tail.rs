@@ -54,9 +54,9 @@ impl OpenFile {
     }
 }
 
-/// `News` is what came since the last look.
+/// `NewLines` is what came since the last look.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct NewLines {
     /// `lines` are the new lines, the oldest first.
     pub lines: Vec<Line>,
     /// `missed`: files went by that nobody read; they were rotated away before this look.
@@ -81,8 +81,8 @@ impl Tail {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn look(&mut self) -> io::Result<News> {
-        let mut news = News::default();
+    pub fn look(&mut self) -> io::Result<NewLines> {
+        let mut news = NewLines::default();
         if let Some(present) = &mut self.present {
             present.read_into(&mut news.lines)?;
             let now = match std::fs::metadata(&self.path) {
@@ -120,7 +120,7 @@ mod tests {
     use nexus_config::resolved::LogFile;
     use std::io::Write as _;
 
-    fn texts(news: &News) -> Vec<&str> {
+    fn texts(news: &NewLines) -> Vec<&str> {
         news.lines.iter().map(|l| l.raw.as_str()).collect()
     }
 

@@ -10,8 +10,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// `Complain` takes a sentence about the log itself; it goes not through the log, and does not wait.
-pub(super) type Complain = Box<dyn Fn(&str) + Send + Sync>;
+/// `OnError` takes a sentence about the log itself; it goes not through the log, and does not wait.
+pub(super) type OnError = Box<dyn Fn(&str) + Send + Sync>;
 
 /// `Writer` is the open log. Each call of `write` is one whole line.
 pub struct Writer {
@@ -19,7 +19,7 @@ pub struct Writer {
     max_size: u64,
     max_files: u32,
     state: Mutex<State>,
-    complain: Complain,
+    complain: OnError,
     /// `_lock` is held while the writer lives: two writers would each rotate the other's file away.
     _lock: File,
 }
@@ -40,7 +40,7 @@ impl Writer {
     ///
     /// # Errors
     /// It cannot be written, or another process writes it: a sentence, without the path.
-    pub fn open(config: &LogFile, complain: Complain) -> Result<Self, String> {
+    pub fn open(config: &LogFile, complain: OnError) -> Result<Self, String> {
         let path = config.path.clone();
         let folder = path.parent().ok_or("it has no folder")?;
         private::make_dir(folder).map_err(|e| format!("cannot create its folder: {e}"))?;
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_fall_out_and_fewer_are_kept_when_fewer_are_wanted() {
+    fn the_oldest_files_are_removed_and_fewer_are_kept_when_fewer_are_wanted() {
         let dir = tempfile::tempdir().unwrap();
         let five = config(&dir, 100, 5);
         let writer = open_quietly(&five).unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_removed_is_made_anew() {
+    fn a_file_that_was_removed_is_made_again() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 1000, 5);
         let writer = open_quietly(&config).unwrap();

@@ -1,4 +1,4 @@
-//! What an owner answers to a request of the agent, and how long that may be.
+//! What a user answers to a request of the agent, and how long that may be.
 
 use crate::limits;
 use serde::{Deserialize, Serialize};
@@ -10,18 +10,18 @@ use utoipa::openapi::schema::{Array, Object, Type};
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schema(examples(json!({"type": "reject", "message": "Use the staging database."})))]
 pub enum Answer {
-    /// Allow it this time.
+    /// `once`: allow the action this time.
     Once,
-    /// Allow it, and what its `always` lists from then on.
+    /// `always`: allow the action, and from then on everything that `always` of the request lists.
     Always,
-    /// Do not allow it, or do not answer the questions.
+    /// `reject`: do not allow the action, or do not answer the questions.
     Reject {
-        /// `message` tells the agent why: at most 64 KiB.
+        /// `message` is a text for the agent, at most 64 KiB.
         message: Option<String>,
     },
-    /// The answers to questions.
+    /// `answers`: the answers to the questions.
     Answers {
-        /// `answers` has for each question the labels that were chosen, and what the owner wrote.
+        /// `answers` has for each question the labels that were chosen, and the text that the user wrote.
         #[schema(schema_with = answers)]
         answers: Vec<Vec<String>>,
     },
@@ -39,7 +39,7 @@ fn answers() -> Array {
         .items(chosen)
         .max_items(Some(limits::REQUEST_QUESTIONS))
         .description(Some(
-            "`answers` has for each question the labels that were chosen, and what the owner wrote: at most 64 KiB each.",
+            "`answers` has for each question the labels that were chosen, and the text that the user wrote: at most 64 KiB each.",
         ))
         .build()
 }

@@ -1,7 +1,9 @@
 //! What makes a capability.
 
 use super::context::Capabilities;
+use super::gate::Gate;
 use crate::bindings::caps::types::Error;
+use nexus_config::Permission;
 use wasmtime::component::Linker;
 
 /// `Find` finds the capabilities in the store of an instance.
@@ -18,4 +20,20 @@ pub(crate) struct Capability<T: 'static> {
     pub(crate) interface: &'static str,
     /// `link` links its functions. The second argument finds the capabilities in a store.
     pub(crate) link: fn(&mut Linker<T>, Find<T>) -> wasmtime::Result<()>,
+    /// `limit` puts the limit of it into words, where it has one.
+    pub(crate) limit: fn(&Gate) -> Option<String>,
+    /// `located` is a granted permission with what this machine has for it.
+    pub(crate) located: fn(&Gate, Permission) -> Permission,
+}
+
+impl<T> Capability<T> {
+    /// `new` is a capability without a limit of its own, whose permissions are shown as they are granted.
+    pub(crate) fn new(interface: &'static str, link: fn(&mut Linker<T>, Find<T>) -> wasmtime::Result<()>) -> Self {
+        Self {
+            interface,
+            link,
+            limit: |_| None,
+            located: |_, permission| permission,
+        }
+    }
 }

@@ -2,33 +2,18 @@
 
 use super::gate::Gate;
 use super::log::sink::LogSink;
-use super::process::pending_starts::Starts;
-use super::secrets::generated::GeneratedSecrets;
 use super::secrets::mask::Mask;
+use super::states::States;
 use crate::bindings::caps::types::Error;
 use crate::cpu_share::CpuShare;
 use crate::plugin_stats::Counters;
-use nexus_egress::Outgoing;
-use nexus_model::allowance::Allowance;
 use nexus_model::time::Clock;
-use nexus_process::Processes;
-use nexus_store::KeyValue;
+use nexus_model::token_bucket::TokenBucket;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Accessor, HasData};
-
-/// `Ports` are the ways through which capabilities reach the rest of the host.
-#[derive(Clone)]
-pub(crate) struct Ports {
-    pub clock: Arc<dyn Clock>,
-    pub processes: Arc<dyn Processes>,
-    pub outgoing: Arc<dyn Outgoing>,
-    pub kv: KeyValue,
-    /// `generated` has the secrets that the host made for plugins.
-    pub generated: Arc<GeneratedSecrets>,
-}
 
 /// `Context` is that of a plugin, and stays the same over all of its instances.
 pub(crate) struct Context {
@@ -36,25 +21,20 @@ pub(crate) struct Context {
     pub gate: Arc<Gate>,
     /// `owner` says whose its processes are: the plugin's name, and for a tunnel the tunnel's beside it.
     pub owner: String,
-    pub ports: Ports,
-    /// `config` is the plugin's configuration as JSON text.
-    pub config: String,
+    /// `clock` is the host's.
+    pub clock: Arc<dyn Clock>,
     /// `workspace` is where its processes run that name no directory.
     pub workspace: Option<PathBuf>,
     /// `log` takes its lines for the host's log.
     pub log: Arc<LogSink>,
     /// `mask` hides its secrets in what it answers; the log has the same one.
     pub(crate) mask: Arc<Mask>,
-    /// `starts` are its processes that are being started.
-    pub starts: Mutex<Starts>,
+    /// `states` are what the capabilities keep for it.
+    pub(crate) states: States,
     /// `cpu` is its share of the CPU over time.
     pub cpu: Arc<CpuShare>,
-    /// `store_writes` bounds the bytes that it writes into its store, over time.
-    pub(crate) store_writes: Allowance,
-    /// `process_starts` bounds the processes that it starts, over time.
-    pub(crate) process_starts: Allowance,
     /// `event_bytes` bounds the bytes of events that it sends, over time.
-    pub(crate) event_bytes: Allowance,
+    pub(crate) event_bytes: TokenBucket,
     /// `counters` count what it does. The gate and the log have the same ones.
     pub counters: Arc<Counters>,
 }

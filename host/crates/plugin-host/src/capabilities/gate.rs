@@ -11,6 +11,7 @@ use crate::plugin_stats::Counters;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
 use nexus_config::{Permission, adding, lines_granting};
 use nexus_model::limits;
+use nexus_model::trouble::sentence;
 use nexus_model::units::{exact_duration, exact_size};
 use nexus_plugin_api::manifest::Manifest;
 use std::path::{Path, PathBuf};
@@ -99,58 +100,48 @@ impl Gate {
     /// crash. `most` follows from the limit of streams.
     pub(crate) fn too_many_own(&self, what: &str, most: usize) -> Denial {
         let more = self.more("streams", self.limits().streams, limits::PLUGIN_STREAMS_MOST);
-        let (name, more) = (self.plugin(), more.unwrap_or_default());
-        self.refuse(format!(
-            "The plugin {name} {what} at once: more than {most}, its limit.{more}"
-        ))
+        let name = self.plugin();
+        let cause = format!("The plugin {name} {what} at once: more than {most}, its limit.");
+        self.refuse(sentence(&cause, more.as_deref()))
     }
 
-    /// `more_memory` is what to write where its memory is not enough; with the blank before it.
+    /// `more_memory` is the fix where its memory is not enough.
     pub(crate) fn more_memory(&self) -> String {
         let more = exact_size(self.limits().memory.saturating_mul(2));
-        format!(
-            " To allow more, {}",
-            adding(&format!("[plugin.{}.limits]\nmemory = \"{more}\"", self.plugin()))
-        )
+        self.raised("memory", &format!("\"{more}\""))
     }
 
-    /// `more_cpu` is what to write where a turn of it takes too long.
+    /// `more_cpu` is the fix where a turn of it takes too long.
     pub(crate) fn more_cpu(&self) -> String {
         let more = exact_duration(self.limits().cpu.saturating_mul(2));
-        format!(
-            " To allow more, {}",
-            adding(&format!("[plugin.{}.limits]\ncpu = \"{more}\"", self.plugin()))
-        )
+        self.raised("cpu", &format!("\"{more}\""))
     }
 
-    /// `more_time` is what to write where its answers take too long.
+    /// `more_time` is the fix where its answers take too long.
     pub(crate) fn more_time(&self) -> String {
         let more = exact_duration(self.limits().call.saturating_mul(2));
-        format!(
-            " To allow more, {}",
-            adding(&format!("[plugin.{}.limits]\ncall = \"{more}\"", self.plugin()))
-        )
+        self.raised("call", &format!("\"{more}\""))
     }
 
     /// Refuses what is more than a limit. `what` is its key in the configuration, and `ceiling` what no configuration
     /// exceeds.
     pub(super) fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> Denial {
         let name = self.plugin();
-        self.refuse(match self.more(what, most, ceiling) {
-            None => format!("The plugin {name} {verb} {most} {what} at once, the fixed limit."),
-            Some(more) => format!("The plugin {name} {verb} {most} {what} at once, its limit.{more}"),
-        })
+        let more = self.more(what, most, ceiling);
+        let limit = if more.is_some() { "its limit" } else { "the fixed limit" };
+        let cause = format!("The plugin {name} {verb} {most} {what} at once, {limit}.");
+        self.refuse(sentence(&cause, more.as_deref()))
     }
 
-    /// `more` is what to write to double a limit, with the blank before it; `None` where nothing can.
+    /// `more` is the fix that doubles a limit; `None` where nothing can.
     fn more(&self, what: &str, most: u32, ceiling: u32) -> Option<String> {
         let more = most.saturating_mul(2).clamp(1, ceiling);
-        (most < ceiling).then(|| {
-            format!(
-                " To allow more, {}",
-                adding(&format!("[plugin.{}.limits]\n{what} = {more}", self.plugin()))
-            )
-        })
+        (most < ceiling).then(|| self.raised(what, &more.to_string()))
+    }
+
+    /// `raised` is the fix that sets a limit of this plugin; `value` is written as TOML has it.
+    pub(super) fn raised(&self, limit: &str, value: &str) -> String {
+        adding(&format!("[plugin.{}.limits]\n{limit} = {value}", self.plugin()))
     }
 
     /// The lines that would grant a permission, as the check of the configuration writes them too.
@@ -180,9 +171,7 @@ impl Gate {
     pub(super) fn explain(&self, what: &str, toml: Option<String>) -> Denial {
         let plugin = self.plugin();
         Denial(match toml {
-            Some(toml) => {
-                format!("The plugin {plugin} {what}. To allow it, {}", adding(&toml))
-            }
+            Some(toml) => sentence(&format!("The plugin {plugin} {what}"), Some(&adding(&toml))),
             None => format!(
                 "The plugin {plugin} {what}. Its manifest does not request this permission, so it cannot \
                  be granted."
@@ -191,8 +180,8 @@ impl Gate {
     }
 
     /// Refuses in a sentence of its own.
-    pub(super) fn refuse(&self, why: String) -> Denial {
+    pub(super) fn refuse(&self, cause: String) -> Denial {
         self.counters.denied();
-        Denial(why)
+        Denial(cause)
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::gate::{Denial, Gate};
-use super::test_gate::{configured, gate, manifest, pasted, plugin};
+use super::test_gate::{configured, gate, manifest, pasted, plugin, url};
 use nexus_config::resolved::Grants;
 use std::path::Path;
 
@@ -29,9 +29,9 @@ fn what_a_refusal_prints_is_taken_by_the_configuration_and_allows_it() {
         ("store", |g| g.store().map(drop)),
         ("secret", |g| g.secret("token").map(drop)),
         ("process", |g| g.run("tool", false, &[])),
-        ("http", |g| g.http("https", "other.example", Some(8443)).map(drop)),
+        ("http", |g| g.http(&url("https://other.example:8443")).map(drop)),
         ("http below a star", |g| {
-            g.http("https", "a.b.example.org", None).map(drop)
+            g.http(&url("https://a.b.example.org")).map(drop)
         }),
         ("processes", |g| g.another_process(8)),
     ];
@@ -58,7 +58,7 @@ fn what_the_manifest_does_not_ask_for_is_offered_to_nobody() {
         g.store().unwrap_err(),
         g.secret("token").unwrap_err(),
         g.run("tool", false, &[]).unwrap_err(),
-        g.http("https", "other.example", None).unwrap_err(),
+        g.http(&url("https://other.example")).unwrap_err(),
     ] {
         assert!(
             denial.0.contains("it cannot be granted") && !denial.0.contains('['),

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::gate::{Denial, Gate};
-use super::test_gate::{configuration, manifest};
+use super::test_gate::{configuration, manifest, url};
 use crate::engine::Inspection;
 use crate::worlds::PluginInfo;
 use nexus_config::missing_permissions;
@@ -66,16 +66,17 @@ const CASES: [(&str, &[&str], &[&str]); 8] = [
 
 /// What the gate refuses of all that the manifest asks for, each with its denial.
 fn denials(gate: &Gate) -> Vec<(&'static str, Denial)> {
-    let http = |scheme, host, port| gate.http(scheme, host, port).map(drop);
-    let local = gate.http("http", "127.0.0.1", Some(8000));
+    let http = |server| gate.http(&url(server)).map(drop);
+    let near = url("http://127.0.0.1:8000");
+    let local = gate.http(&near);
     let local = local.and_then(|grant| {
         let refused = || gate.private("it is an address of this machine", grant);
         grant.private.then_some(()).ok_or_else(refused)
     });
     let asked = [
         (TOOL, gate.run("tool", true, &[])),
-        (OTHER, http("https", "other.example", Some(8443))),
-        (STAR, http("https", "*.example.org", None)),
+        (OTHER, http("https://other.example:8443")),
+        (STAR, http("https://*.example.org")),
         (LOCAL, local),
         (STORE, gate.store().map(drop)),
     ];
@@ -155,7 +156,7 @@ fn lines(config: &Config) -> Option<nexus_config::MissingPermissions> {
 }
 
 #[test]
-fn what_is_missing_is_the_same_wherever_it_is_said() {
+fn what_is_missing_is_the_same_wherever_it_is_shown() {
     for (own, missing, refused_by_operator) in CASES {
         let config = configuration(own);
         let plugin = &config.plugins["demo"];

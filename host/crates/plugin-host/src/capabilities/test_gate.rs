@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::gate::{Denial, Gate};
-use nexus_config::resolved::{Config, Grants, HttpGrant, Limits, Plugin, ProcessGrant, Source};
+use nexus_config::grants::{HttpGrant, ProcessGrant};
+use nexus_config::resolved::{Config, Grants, Limits, Plugin, Source};
+use nexus_plugin_api::error_text::cause_and_fix;
 use nexus_plugin_api::manifest::Manifest;
 use std::path::Path;
 use std::time::Duration;
+use url::Url;
 
 pub(super) fn plugin(grants: Grants) -> Plugin {
     Plugin {
@@ -22,7 +25,6 @@ pub(super) fn plugin(grants: Grants) -> Plugin {
             memory: 1 << 20,
             cpu: Duration::from_secs(1),
             cpu_share: 100,
-            store_writes: 1 << 20,
             call: Duration::from_secs(1),
             streams: 4,
             processes: 1,
@@ -69,15 +71,13 @@ pub(super) fn gate(grants: Grants) -> Gate {
     Gate::new(&plugin(grants), &manifest(), Path::new("/nonexistent"))
 }
 
-pub(super) fn web(host: &str, port: Option<u16>) -> Grants {
-    let grant = HttpGrant {
-        scheme: "https".into(),
-        host: host.into(),
-        port,
-        private: false,
-    };
+pub(super) fn url(text: &str) -> Url {
+    Url::parse(text).unwrap()
+}
+
+pub(super) fn web(server: &str) -> Grants {
     Grants {
-        http: vec![grant],
+        http: vec![HttpGrant::parse(server).unwrap()],
         ..Grants::default()
     }
 }
@@ -95,16 +95,22 @@ pub(super) const PLAIN: ProcessGrant = ProcessGrant {
     cwd: None,
 };
 
+/// `lines` are the lines of TOML in the fix of a denial.
+fn lines(denial: &Denial) -> &str {
+    let (_, fix) = cause_and_fix(&denial.0);
+    fix.and_then(|fix| fix.split_once(":\n")).unwrap().1
+}
+
 /// What a refusal prints must be TOML that can be pasted.
 pub(super) fn pasted(denial: &Denial) -> toml::Table {
-    let (_, text) = denial.0.split_once(":\n").unwrap();
+    let text = lines(denial);
     toml::from_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
 struct Demo;
 
 impl nexus_config::PluginSource for Demo {
-    fn manifest(&self, name: &str, _: &Source) -> Result<nexus_config::Found, String> {
+    fn manifest(&self, name: &str, _: &Source) -> Result<nexus_config::LoadedManifest, String> {
         let kind = name.split('-').next().unwrap_or_default();
         let text = match name {
             "demo" => MANIFEST.to_owned(),
@@ -113,7 +119,7 @@ impl nexus_config::PluginSource for Demo {
             ),
         };
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
-        Ok(nexus_config::Found { manifest, digest: None })
+        Ok(nexus_config::LoadedManifest { manifest, digest: None })
     }
     fn builtins(&self) -> Vec<String> {
         ["auth-local", "chat-opencode", "chat-echo"].map(str::to_owned).to_vec()
@@ -129,7 +135,7 @@ pub(super) fn configuration(own: &str) -> Config {
         format!("config_version = 1\n[plugin.demo]\nsource = \"demo.wasm\"\n{own}\n"),
     )
     .unwrap();
-    let machine = nexus_config::Machine {
+    let machine = nexus_config::HostEnvironment {
         cwd: dir.path().to_owned(),
         data_home: Some(dir.path().to_owned()),
         env: &|_| Some("s3cret".to_owned()),
@@ -141,7 +147,7 @@ pub(super) fn configuration(own: &str) -> Config {
 
 /// The gate that a configuration makes, with what a refusal printed pasted into it.
 pub(super) fn configured(pasted: Option<&Denial>) -> Gate {
-    let toml = pasted.map_or("", |denial| denial.0.split_once(":\n").unwrap().1);
+    let toml = pasted.map_or("", lines);
     Gate::new(
         &configuration(toml).plugins["demo"],
         &manifest(),

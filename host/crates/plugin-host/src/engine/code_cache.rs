@@ -97,9 +97,9 @@ impl CodeCache {
                 return Ok(component);
             }
             Ok(None) => {}
-            Err(why) => {
+            Err(cause) => {
                 tracing::warn!(
-                    "cannot use the cached file {}: {why}. The plugin is compiled again.",
+                    "cannot use the cached file {}: {cause}. The plugin is compiled again.",
                     file.display()
                 );
             }
@@ -142,8 +142,8 @@ impl CodeCache {
     fn write(&self, file: &Path, belongs: &CacheKey, component: &Component) -> anyhow::Result<()> {
         let code = component.serialize().map_err(|e| anyhow::anyhow!("{e:#}"))?;
         private::make_dir(&self.dir)?;
-        own_directory(&self.dir).map_err(|why| anyhow::anyhow!("{why}"))?;
-        let unique: [u8; 8] = nexus_model::time::random()?;
+        own_directory(&self.dir).map_err(|cause| anyhow::anyhow!("{cause}"))?;
+        let unique: [u8; 8] = nexus_model::random::random()?;
         let partial = file.with_extension(format!("{}.partial", hex(&unique)));
         let written = (|| {
             let mut out = private::options().write(true).create_new(true).open(&partial)?;
@@ -279,7 +279,7 @@ pub fn cache_state(data_dir: &Path) -> CacheState {
         };
         match whole() {
             Ok(bytes) => state.bytes += bytes,
-            Err(why) => state.trouble.push(format!("{}: {why}", path.display())),
+            Err(cause) => state.trouble.push(format!("{}: {cause}", path.display())),
         }
     }
     state

@@ -47,7 +47,7 @@ fn code_is_written_once_and_privately() {
 }
 
 #[test]
-fn damage_is_refused_in_words_and_repaired() {
+fn damage_is_reported_and_repaired() {
     let (_dir, cache, engine) = setup();
     let wasm = component(0);
     let (file, belongs) = file(&cache, &engine, &wasm);
@@ -57,7 +57,7 @@ fn damage_is_refused_in_words_and_repaired() {
     *flipped.last_mut().unwrap() ^= 1;
     let mut other = good.clone();
     other[0] ^= 1;
-    for (bytes, why) in [
+    for (bytes, cause) in [
         (&flipped[..], "damaged"),
         (&good[..good.len() / 2], "damaged"),
         (&good[..20], "truncated"),
@@ -68,7 +68,7 @@ fn damage_is_refused_in_words_and_repaired() {
     ] {
         std::fs::write(&file, bytes).unwrap();
         let error = refused(&cache, &engine, &wasm);
-        assert!(error.contains(why), "{error}");
+        assert!(error.contains(cause), "{error}");
         cache.load(&engine, &wasm).unwrap();
         assert_eq!(std::fs::read(&file).unwrap().len(), good.len());
         assert!(cache.read(&engine, &file, &belongs).unwrap().is_some());
@@ -195,7 +195,7 @@ fn files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used() 
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_costs_only_time() {
+fn a_cache_that_cannot_be_written_only_takes_time() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("cache"), "a file in the way").unwrap();
     let engine = crate::engine::engine().unwrap();

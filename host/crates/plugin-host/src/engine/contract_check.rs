@@ -14,7 +14,7 @@
 //! needs it compiled (half a minute for some languages) before it can be refused.
 
 use super::error::LoadError;
-use super::interface_name::{interface, spoken_range};
+use super::interface_name::{compatible_range, interface};
 use nexus_plugin_api::API_VERSION;
 use nexus_plugin_api::manifest::Kind;
 use std::sync::OnceLock;
@@ -74,16 +74,16 @@ pub(super) fn check(
         ));
     };
     let (found, contract) = (found.as_ref(), contract.as_ref());
-    let unsupported = |why: String| {
+    let unsupported = |cause: String| {
         LoadError::Api(format!(
-            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {why}. Use a \
+            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {cause}. Use a \
              version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
-            spoken_range()
+            compatible_range()
         ))
     };
     let ours = |name: &str| {
         let i = interface(name)?;
-        (i.package == "nexus:plugin" && i.spoken())
+        (i.package == "nexus:plugin" && i.is_compatible())
             .then(|| (format!("nexus:plugin/{}@{API_VERSION}", i.name), i.name.to_owned()))
     };
     for import in imports {
@@ -104,9 +104,9 @@ pub(super) fn check(
                 )));
             };
             let same = compare((found, theirs), (contract, own));
-            same.map_err(|why| {
+            same.map_err(|cause| {
                 unsupported(format!(
-                    "it imports the function `{function}` of {import} with another signature: {why}"
+                    "it imports the function `{function}` of {import} with another signature: {cause}"
                 ))
             })?;
         }
@@ -131,9 +131,9 @@ pub(super) fn check(
                 return Err(unsupported(format!("its {export} has no function `{function}`")));
             };
             let same = compare((found, theirs), (contract, own));
-            same.map_err(|why| {
+            same.map_err(|cause| {
                 unsupported(format!(
-                    "the function `{function}` of its {export} has another signature: {why}"
+                    "the function `{function}` of its {export} has another signature: {cause}"
                 ))
             })?;
         }
@@ -177,9 +177,9 @@ fn compare(found: Side<'_, &ComponentFuncType>, own: Side<'_, &ComponentFuncType
         return Err(format!("its parameters are {}, expected {}", names(f), names(o)));
     }
     for ((name, f), (_, o)) in f.params.iter().zip(&o.params) {
-        values((found, f), (own, o)).map_err(|why| format!("in its parameter `{name}`, {why}"))?;
+        values((found, f), (own, o)).map_err(|cause| format!("in its parameter `{name}`, {cause}"))?;
     }
-    maybe((found, f.result.as_ref()), (own, o.result.as_ref())).map_err(|why| format!("in its result, {why}"))
+    maybe((found, f.result.as_ref()), (own, o.result.as_ref())).map_err(|cause| format!("in its result, {cause}"))
 }
 
 fn maybe(found: Side<'_, Option<&ComponentValType>>, own: Side<'_, Option<&ComponentValType>>) -> Result<(), String> {
@@ -255,7 +255,7 @@ fn values(found: Side<'_, &ComponentValType>, own: Side<'_, &ComponentValType>) 
             o.iter().map(|n| n.as_str()),
         ),
         (T::List { element: f, .. }, T::List { element: o, .. }) => {
-            values((ft, f), (ot, o)).map_err(|why| format!("in the list, {why}"))
+            values((ft, f), (ot, o)).map_err(|cause| format!("in the list, {cause}"))
         }
         (T::Option { ty: f, .. }, T::Option { ty: o, .. }) => values((ft, f), (ot, o)),
         (T::Tuple(f), T::Tuple(o)) if f.types.len() == o.types.len() => {
@@ -267,10 +267,10 @@ fn values(found: Side<'_, &ComponentValType>, own: Side<'_, &ComponentValType>) 
             maybe((ft, fe.as_ref()), (ot, oe.as_ref()))
         }
         (T::Future { ty: f, .. }, T::Future { ty: o, .. }) => {
-            maybe((ft, f.as_ref()), (ot, o.as_ref())).map_err(|why| format!("in the future, {why}"))
+            maybe((ft, f.as_ref()), (ot, o.as_ref())).map_err(|cause| format!("in the future, {cause}"))
         }
         (T::Stream { ty: f, .. }, T::Stream { ty: o, .. }) => {
-            maybe((ft, f.as_ref()), (ot, o.as_ref())).map_err(|why| format!("in the stream, {why}"))
+            maybe((ft, f.as_ref()), (ot, o.as_ref())).map_err(|cause| format!("in the stream, {cause}"))
         }
         _ => differs(),
     }
@@ -295,7 +295,7 @@ fn each<'a>(
     what: &str,
 ) -> Result<(), String> {
     for ((name, f), o) in theirs.zip(ours) {
-        maybe((found, f), (own, o)).map_err(|why| format!("in the {what} `{name}`, {why}"))?;
+        maybe((found, f), (own, o)).map_err(|cause| format!("in the {what} `{name}`, {cause}"))?;
     }
     Ok(())
 }

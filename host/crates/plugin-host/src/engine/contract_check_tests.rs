@@ -86,7 +86,7 @@ fn a_later_patch_of_the_contract_with_the_same_types_fits() {
 
 /// What is changed in the contract, for which kind, and what is said.
 #[test]
-fn what_differs_is_named_with_both_sides_in_words() {
+fn what_differs_is_named_with_both_sides() {
     for (kind, world, from, to, said) in [
         (
             "tunnel",
@@ -141,11 +141,11 @@ fn what_differs_is_named_with_both_sides_in_words() {
         ),
     ] {
         let bytes = plugin(kind, world, |text| text.replace(from, to));
-        let why = inspect(&bytes).unwrap_err().to_string();
-        assert!(why.contains(said), "{from}\n{why}");
+        let cause = inspect(&bytes).unwrap_err().to_string();
+        assert!(cause.contains(said), "{from}\n{cause}");
         assert!(
-            why.contains("nexus:plugin 0.1.0") && why.contains("The plugin demo"),
-            "{why}"
+            cause.contains("nexus:plugin 0.1.0") && cause.contains("The plugin demo"),
+            "{cause}"
         );
     }
 }
@@ -155,10 +155,10 @@ fn an_interface_without_a_function_and_one_that_is_none_are_refused() {
     let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
         \"d\"\nlicense = \"MIT\"\n";
     let empty = r#"(component (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
-    let why = inspect(&nexus_testkit::components::component(empty, manifest))
+    let cause = inspect(&nexus_testkit::components::component(empty, manifest))
         .unwrap_err()
         .to_string();
-    assert!(why.contains("has no function `"), "{why}");
+    assert!(cause.contains("has no function `"), "{cause}");
 }
 
 #[test]
@@ -176,8 +176,8 @@ fn types_that_grow_without_end_are_not_followed() {
     );
     let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
         \"d\"\nlicense = \"MIT\"\n";
-    let why = inspect(&nexus_testkit::components::component(&wat, manifest))
+    let cause = inspect(&nexus_testkit::components::component(&wat, manifest))
         .unwrap_err()
         .to_string();
-    assert!(why.contains("found string, expected u64"), "{why}");
+    assert!(cause.contains("found string, expected u64"), "{cause}");
 }

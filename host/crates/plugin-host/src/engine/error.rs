@@ -19,4 +19,7 @@ pub enum LoadError {
     /// `Unsupported`: it wants, offers or needs what this host, or its limits, cannot give.
     #[error("{0}")]
     Unsupported(String),
+    /// `Changed`: it is another one than that which got the grants.
+    #[error(transparent)]
+    Changed(#[from] nexus_config::ChangedComponent),
 }

@@ -240,7 +240,6 @@ mod tests {
             memory,
             cpu: Duration::from_secs(1),
             cpu_share: 100,
-            store_writes: 1 << 20,
             call: Duration::from_secs(1),
             streams: 1,
             processes: 1,

@@ -7,9 +7,9 @@
 
 use super::contract_check as fit;
 use super::error::LoadError;
-use super::interface_name::{Interface, interface, spoken_range};
+use super::interface_name::{Interface, compatible_range, interface};
 use crate::capabilities;
-use nexus_config::resolved::HttpGrant;
+use nexus_config::grants::HttpGrant;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
@@ -43,7 +43,7 @@ impl Inspection {
         self.exports
             .iter()
             .filter_map(|e| interface(e))
-            .any(|i| i.package == "nexus:plugin" && i.name == name && i.spoken())
+            .any(|i| i.package == "nexus:plugin" && i.name == name && i.is_compatible())
     }
 
     /// Tells whether it, or its language's standard library, would open sockets.
@@ -105,13 +105,13 @@ pub fn manifest(bytes: &[u8]) -> Result<Manifest, LoadError> {
     outline(bytes)?.manifest()
 }
 
-fn damaged(why: &dyn std::fmt::Display) -> LoadError {
-    let why = why.to_string();
+fn damaged(cause: &dyn std::fmt::Display) -> LoadError {
+    let cause = cause.to_string();
     // The rest are bytes.
-    let why = why.lines().next().unwrap_or_default();
-    let why = why.split(" - expected=").next().unwrap_or_default();
+    let cause = cause.lines().next().unwrap_or_default();
+    let cause = cause.split(" - expected=").next().unwrap_or_default();
     LoadError::NotComponent(format!(
-        "The file is not a WebAssembly component, or it is damaged: {why}. Copy or build it again."
+        "The file is not a WebAssembly component, or it is damaged: {cause}. Copy or build it again."
     ))
 }
 
@@ -147,16 +147,16 @@ impl Outline<'_> {
                 "The manifest in the component is not UTF-8 ({e}). Build it again."
             ))
         })?;
-        let invalid = |why: &dyn std::fmt::Display| {
+        let invalid = |cause: &dyn std::fmt::Display| {
             LoadError::Manifest(format!(
-                "The manifest in the component is not valid: {why}. Correct plugin.toml and build the component again."
+                "The manifest in the component is not valid: {cause}. Correct plugin.toml and build the component again."
             ))
         };
         let manifest = Manifest::parse(text).map_err(|e| invalid(&e))?;
         // Where a key of the configuration is in it, the configuration's reader checks the whole.
         for request in manifest.capabilities.http.iter().filter(|r| !r.url.contains('{')) {
             HttpGrant::of_url(&request.url)
-                .map_err(|why| invalid(&format!("capabilities.http, url = \"{}\": {why}", request.url)))?;
+                .map_err(|cause| invalid(&format!("capabilities.http, url = \"{}\": {cause}", request.url)))?;
         }
         Ok(manifest)
     }
@@ -228,7 +228,7 @@ fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
          plugin for {}, or another version of nexus.",
         manifest.name,
         manifest.api,
-        spoken_range()
+        compatible_range()
     )))
 }
 
@@ -252,17 +252,17 @@ const SOCKETS: &str = "wasi:sockets";
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     for import in imports {
-        let refuse = |why: String| Err(LoadError::Api(format!("The plugin imports {import}: {why}")));
+        let refuse = |cause: String| Err(LoadError::Api(format!("The plugin imports {import}: {cause}")));
         let Some(i) = interface(import) else {
             return refuse("only interfaces of nexus:plugin and WASI 0.2 are available. Remove the import.".into());
         };
         let of_wasi_02 = i.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
         let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
         match i.package {
-            "nexus:plugin" if !i.spoken() => {
+            "nexus:plugin" if !i.is_compatible() => {
                 return refuse(format!(
                     "its version is {found}, but this host supports {}. Build the plugin for that version.",
-                    spoken_range()
+                    compatible_range()
                 ));
             }
             "nexus:plugin" if offered().any(|name| name == i.name) => {}
@@ -289,7 +289,7 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
             _ => {
                 return refuse(format!(
                     "this host does not have it. Available are nexus:plugin {} ({}) and WASI 0.2 without http.",
-                    spoken_range(),
+                    compatible_range(),
                     offered().collect::<Vec<_>>().join(", ")
                 ));
             }
@@ -302,7 +302,7 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
     let wanted = manifest.kind.interface();
     let all = || exports.iter().filter_map(|e| interface(e).map(|i| (e, i)));
     let named = |i: &Interface<'_>| format!("{}/{}", i.package, i.name) == wanted;
-    if all().any(|(_, i)| named(&i) && i.spoken()) {
+    if all().any(|(_, i)| named(&i) && i.is_compatible()) {
         return Ok(());
     }
     let kind = manifest.kind;
@@ -311,7 +311,7 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
             "The plugin {} exports {export}, but this host supports {wanted} {}. Use a version of the plugin for \
              that, or another version of nexus.",
             manifest.name,
-            spoken_range()
+            compatible_range()
         ),
         None => {
             let found = if exports.is_empty() {
@@ -323,7 +323,7 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
                 "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. Correct `kind` in \
                  plugin.toml, or export the interface.",
                 manifest.name,
-                spoken_range()
+                compatible_range()
             )
         }
     }))

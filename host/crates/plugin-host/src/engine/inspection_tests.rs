@@ -39,7 +39,7 @@ fn a_component_is_described() {
 }
 
 #[test]
-fn what_is_no_component_is_refused_in_words() {
+fn what_is_no_component_is_refused_with_a_message() {
     assert!(refusal(&wat::parse_str("(module)").unwrap()).contains("core WebAssembly module"));
     for bytes in [&b""[..], b"hello", b"\0asm", b"\0asm\x0d\0\x01\0\xff\xff"] {
         assert!(
@@ -78,12 +78,15 @@ fn two_manifests_are_refused_and_an_address_that_is_none() {
     let twice = nexus_testkit::components::add_manifest(with_manifest(TUNNEL, MANIFEST), MANIFEST);
     assert!(refusal(&twice).contains("has 2 manifests"), "{}", refusal(&twice));
     let url = format!("{MANIFEST}[[capabilities.http]]\nurl = \"https://a b\"\nreason = \"r\"\n");
-    let why = refusal(&with_manifest(TUNNEL, &url));
-    assert!(why.contains("url = \"https://a b\": `a b` is not a label"), "{why}");
+    let cause = refusal(&with_manifest(TUNNEL, &url));
+    assert!(
+        cause.contains("url = \"https://a b\": invalid international domain name"),
+        "{cause}"
+    );
 }
 
 #[test]
-fn versions_found_and_spoken_are_said() {
+fn versions_found_and_supported_are_reported() {
     let other = refusal(&with_manifest(
         &TUNNEL.replace("tunnel@0.1.0", "tunnel@0.2.0"),
         MANIFEST,

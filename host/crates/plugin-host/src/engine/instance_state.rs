@@ -5,6 +5,8 @@ use super::guest_stdio::LogStream;
 use crate::capabilities::{Capabilities, Context};
 use crate::truncate;
 use nexus_model::limits;
+use nexus_model::trouble::sentence;
+use nexus_plugin_api::error_text::TO_FIX;
 use nexus_plugin_api::text;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
@@ -81,11 +83,11 @@ pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, contex
     } else if text.contains(guest_limits::OF_CPU) {
         context.gate.more_cpu()
     } else {
-        String::new()
+        return truncate::text(text, limits::SENTENCE_BYTES);
     };
-    // Whatever the plugin said: what to do stands at the end.
-    let text = truncate::text(text, limits::SENTENCE_BYTES.saturating_sub(fix.len()));
-    format!("{text}{fix}")
+    // Whatever the plugin said: the fix stands at the end.
+    let room = limits::SENTENCE_BYTES.saturating_sub(fix.len() + TO_FIX.len() + ". ".len());
+    sentence(&truncate::text(text, room), Some(&fix))
 }
 
 /// `trace` says where it was: the function of the contract that the host had called, and what of the plugin's own code

@@ -22,7 +22,7 @@ pub(super) fn interface(text: &str) -> Option<Interface<'_>> {
 
 impl Interface<'_> {
     /// Tells whether its version and this host's are compatible by the rules of semver.
-    pub(super) fn spoken(&self) -> bool {
+    pub(super) fn is_compatible(&self) -> bool {
         match (&self.version, Version::parse(API_VERSION)) {
             (Some(found), Ok(ours)) => found.major == ours.major && (ours.major > 0 || found.minor == ours.minor),
             _ => false,
@@ -30,8 +30,8 @@ impl Interface<'_> {
     }
 }
 
-/// `spoken_range` is `0.1.x`.
-pub(super) fn spoken_range() -> String {
+/// `compatible_range` is `0.1.x`.
+pub(super) fn compatible_range() -> String {
     let minor = API_VERSION.rsplit_once('.').map_or(API_VERSION, |(minor, _)| minor);
     format!("{minor}.x")
 }

@@ -1,6 +1,6 @@
 //! How often a plugin that crashes is started again, and after which pause.
 
-use nexus_model::limits;
+use nexus_model::{backoff, limits};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,23 +27,14 @@ impl RestartBudget {
     }
 }
 
-/// `pause` doubles from [`limits::RESTART_FIRST`] to [`limits::RESTART_MAX`]. `attempt` starts at 1.
+/// `pause` is the one before a plugin is started again. `attempt` starts at 1.
 pub(crate) fn pause(attempt: u32) -> Duration {
-    let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-    limits::RESTART_FIRST.saturating_mul(factor).min(limits::RESTART_MAX)
+    backoff::pause(limits::RESTART_FIRST, limits::RESTART_MAX, attempt)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_limit() {
-        assert_eq!(pause(1), limits::RESTART_FIRST);
-        assert_eq!(pause(3), limits::RESTART_FIRST * 4);
-        assert_eq!(pause(32), limits::RESTART_MAX);
-        assert_eq!(pause(u32::MAX), limits::RESTART_MAX);
-    }
 
     #[test]
     fn the_budget_ends_and_heals() {

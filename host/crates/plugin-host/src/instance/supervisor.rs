@@ -122,9 +122,9 @@ impl<E: Exports> Supervisor<E> {
     }
 
     /// `late` is the error of a call that had no answer in time.
-    pub(crate) fn late(&self, why: String) -> CallError {
+    pub(crate) fn late(&self, cause: String) -> CallError {
         self.template.context.counters.error();
-        CallError::Timeout(why)
+        CallError::Timeout(cause)
     }
 
     pub(crate) fn status(&self) -> watch::Receiver<PluginStatus> {
@@ -268,20 +268,20 @@ impl<E: Exports> Supervisor<E> {
         match tokio::time::timeout(limit, handle.call(call)).await {
             Ok(answer) => answer,
             Err(_) => {
-                let why = format!(
-                    "the plugin {} did not answer within {} ms, its limit.{}",
+                let cause = format!(
+                    "the plugin {} did not answer within {} ms, its limit.",
                     self.name(),
-                    limit.as_millis(),
-                    self.template.context.gate.more_time()
+                    limit.as_millis()
                 );
-                tracing::warn!(plugin = self.name(), "{why}");
+                let cause = sentence(&cause, Some(&self.template.context.gate.more_time()));
+                tracing::warn!(plugin = self.name(), "{cause}");
                 if handle.hangs() {
                     self.restart(
                         &handle,
                         &format!("too many calls were not answered within {} ms", limit.as_millis()),
                     );
                 }
-                Err(self.late(why))
+                Err(self.late(cause))
             }
         }
     }
@@ -438,27 +438,27 @@ impl<E: Exports> Task<E> {
         tracing::error!(
             plugin,
             "the plugin cannot use its settings: {}",
-            sentence(&trouble.why, trouble.fix.as_deref())
+            sentence(&trouble.cause, trouble.fix.as_deref())
         );
         // Before the state: whoever sees that asks for the reason.
         self.refuse(refused);
-        let at = self.template.context.ports.clock.now();
+        let at = self.template.context.clock.now();
         self.status.send_modify(|s| {
             s.last_failure = Some(Failure {
                 at,
-                message: trouble.why.clone(),
-                hint: trouble.fix,
+                cause: trouble.cause.clone(),
+                fix: trouble.fix,
                 permanent: true,
             });
             s.state = PluginState::Failed {
-                cause: trouble.why.clone(),
+                cause: trouble.cause.clone(),
             };
         });
-        trouble.why
+        trouble.cause
     }
 
     fn note_crash(&self, cause: &str, pause: Option<Duration>) {
-        let at = self.template.context.ports.clock.now();
+        let at = self.template.context.clock.now();
         let plugin = self.template.context.gate.plugin();
         let state = match pause {
             Some(pause) => {
@@ -488,8 +488,8 @@ impl<E: Exports> Task<E> {
             s.restarts = s.restarts.saturating_add(u32::from(!permanent));
             s.last_failure = Some(Failure {
                 at,
-                message: cause.to_owned(),
-                hint: None,
+                cause: cause.to_owned(),
+                fix: None,
                 permanent,
             });
             s.state = state;

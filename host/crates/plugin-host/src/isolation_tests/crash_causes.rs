@@ -1,6 +1,7 @@
 //! What is said when a plugin crashes, or cannot run at all.
 
 use super::*;
+use nexus_plugin_api::error_text::cause_and_fix;
 
 #[tokio::test]
 async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plugin() {
@@ -36,7 +37,11 @@ async fn a_limit_that_can_be_raised_says_how() {
         let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
             panic!("it should have crashed")
         };
-        assert!(cause.ends_with(fix), "{cause}");
+        let (cause, named) = cause_and_fix(&cause);
+        assert!(
+            cause.contains("its limit") && named.is_some_and(|named| named.ends_with(fix)),
+            "{cause}"
+        );
     }
 }
 
@@ -48,9 +53,9 @@ fn a_component_that_begins_with_more_memory_than_it_may_have_is_refused_when_it_
     std::fs::write(&file, fixtures::tunnel("", READY)).unwrap();
     world.plugin.source = Source::File(file);
     let refused = world.runtime.load(&world.plugin, None).err().unwrap().to_string();
-    let (why, fix) = refused.split_once(" or restart Nexus:\n").unwrap();
+    let (cause, fix) = refused.split_once(" or restart Nexus:\n").unwrap();
     assert!(
-        why.contains("131072 bytes of memory, but its limit is 65536"),
+        cause.contains("131072 bytes of memory, but its limit is 65536"),
         "{refused}"
     );
     let fix: toml::Table = toml::from_str(fix).unwrap();

@@ -8,11 +8,13 @@ mod statistics;
 use crate::{Loaded, Runtime, test_runtime};
 use nexus_config::resolved::{Plugin, Source};
 use nexus_model::limits;
-use nexus_model::plugin::{Availability, PluginState};
+use nexus_model::plugin::{self, Availability, PluginState, PluginStatus};
 use nexus_plugin_traits::{BackendEvent, CallError, TunnelProvider};
 use nexus_testkit::components as fixtures;
+use nexus_testkit::wait;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 struct World {
     dir: tempfile::TempDir,
@@ -52,6 +54,10 @@ impl World {
     }
 }
 
+async fn runs(status: &mut watch::Receiver<PluginStatus>) {
+    wait::watched("the plugin runs", status, |s| s.state == PluginState::Running).await;
+}
+
 const READY: &str = "(i32.const 1100)";
 const TRAP: &str = "unreachable";
 const SPIN: &str = "(loop $l (br $l)) unreachable";
@@ -70,7 +76,9 @@ async fn a_plugin_answers() {
     assert_eq!(tunnel.status().borrow().state, PluginState::Running);
     tunnel.stop().await;
     assert_eq!(tunnel.status().borrow().state, PluginState::Stopped);
-    assert!(matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("stopped")));
+    assert!(
+        matches!(tunnel.check_availability().await, Err(CallError::Unavailable(cause)) if cause.contains("stopped"))
+    );
     tunnel.start();
     assert!(tunnel.check_availability().await.is_ok());
 }
@@ -81,23 +89,23 @@ async fn a_plugin_that_crashes_is_restarted_until_the_limit_is_reached() {
     let tunnel = world.tunnel(&fixtures::tunnel("", TRAP));
     let mut status = tunnel.status();
     for crash in 1..=limits::RESTART_BUDGET {
-        status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
+        runs(&mut status).await;
         let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
             panic!("it should have crashed")
         };
         assert!(cause.contains("trap"), "{cause}");
         let seen = tunnel.status().borrow().clone();
         assert_eq!(seen.restarts, crash);
-        assert_eq!(seen.last_failure.unwrap().message, cause);
+        assert_eq!(seen.last_failure.unwrap().cause, cause);
     }
-    status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
+    runs(&mut status).await;
     assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(_))));
     assert!(matches!(&tunnel.status().borrow().state, PluginState::Failed { cause } if cause.contains("trap")));
     assert!(
-        matches!(tunnel.check_availability().await, Err(CallError::Unavailable(why)) if why.contains("restart limit"))
+        matches!(tunnel.check_availability().await, Err(CallError::Unavailable(cause)) if cause.contains("restart limit"))
     );
     tunnel.start();
-    status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
+    runs(&mut status).await;
 }
 
 #[tokio::test]
@@ -120,7 +128,7 @@ async fn a_plugin_that_spins_is_ended_and_holds_nobody_up() {
         }
         (calls, spinning)
     });
-    let (calls, spinning) = calling.await.unwrap();
+    let (calls, spinning) = wait::within("the plugin that spins is ended", calling).await.unwrap();
     let ended = spinning.await.unwrap();
     assert!(
         calls > 1,
@@ -171,16 +179,10 @@ async fn a_spinning_plugin_is_stopped_from_outside() {
         let tunnel = Arc::clone(&tunnel);
         async move { tunnel.check_availability().await }
     });
-    tunnel
-        .status()
-        .wait_for(|s| s.state == PluginState::Running)
-        .await
-        .unwrap();
-    tokio::task::yield_now().await;
+    let spins = async || tunnel.measured().unwrap().statistics().cpu_ms >= 20;
+    wait::until_async("the plugin spins", spins).await;
     // Its CPU alone would let it spin for an hour.
-    tokio::time::timeout(Duration::from_secs(240), tunnel.stop())
-        .await
-        .expect("it spins on");
+    wait::within("the plugin is stopped", tunnel.stop()).await;
     assert!(matches!(call.await.unwrap(), Err(CallError::Unavailable(_))));
 }
 
@@ -205,7 +207,7 @@ async fn a_call_that_hangs_ends_and_the_instance_lives() {
         import,
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
     ));
-    assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(why)) if why.contains("30000 ms")));
+    assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(cause)) if cause.contains("30000 ms")));
     assert!(tunnel.describe().await.is_ok());
     assert_eq!(tunnel.status().borrow().restarts, 0);
 }
@@ -224,11 +226,11 @@ async fn a_plugin_that_answers_nothing_is_started_again() {
     assert_eq!(tunnel.status().borrow().restarts, 0);
     assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     let mut status = tunnel.status();
-    let crashed = status.wait_for(|s| s.restarts == 1).await.unwrap();
-    let why = &crashed.last_failure.as_ref().unwrap().message;
+    let crashed = wait::watched("the plugin is restarted", &mut status, |s| s.restarts == 1).await;
+    let cause = &crashed.last_failure.as_ref().unwrap().cause;
     assert!(
-        why.contains("too many calls were not answered within 30000 ms"),
-        "{why}"
+        cause.contains("too many calls were not answered within 30000 ms"),
+        "{cause}"
     );
 }
 
@@ -307,7 +309,7 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
     ] {
         let tunnel = world.tunnel(&plugin);
         match tunnel.check_availability().await {
-            Ok(Availability::Unsuitable(why)) => assert!(why.contains(fix), "{name}: {why}"),
+            Ok(Availability::Unsuitable(cause)) => assert!(cause.contains(fix), "{name}: {cause}"),
             other => panic!("{name}: {other:?}"),
         }
         assert_eq!(tunnel.status().borrow().restarts, 0, "{name}");
@@ -317,7 +319,7 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
 #[tokio::test]
 async fn a_granted_store_is_there() {
     let mut world = World::new();
-    world.plugin.grants.store_quota = 100;
+    world.plugin.grants.store.quota = 100;
     let tunnel = world.tunnel(&fixtures::asking(
         "store",
         "get",
@@ -332,7 +334,7 @@ async fn a_granted_store_is_there() {
 
 async fn texts(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>, count: u32) {
     for n in 0..count {
-        match stream.recv().await.unwrap() {
+        match wait::within("the next event", stream.recv()).await.unwrap() {
             BackendEvent::Starting(text) => assert_eq!(text, format!("{n:03}")),
             other => panic!("event {n}: {other:?}"),
         }
@@ -340,6 +342,13 @@ async fn texts(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>, count: u3
         if n % 50 == 0 {
             tokio::task::yield_now().await;
         }
+    }
+}
+
+async fn closed(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>) -> plugin::Failure {
+    match wait::within("the end of the events", stream.recv()).await {
+        Some(BackendEvent::Closed(failure)) => failure,
+        other => panic!("the events should have ended: {other:?}"),
     }
 }
 
@@ -354,9 +363,7 @@ async fn events_come_in_order_and_again_after_each_end() {
     let mut stream = chat.events();
     for _ in 0..3 {
         texts(&mut stream, 900).await;
-        let Some(BackendEvent::Closed(failure)) = stream.recv().await else {
-            panic!("closed expected")
-        };
+        let failure = closed(&mut stream).await;
         assert!(!failure.permanent);
     }
     assert_eq!((chat.title().as_str(), chat.is_example()), ("demo chat", true));
@@ -374,10 +381,8 @@ async fn events_survive_a_crash() {
     let mut stream = chat.events();
     for crash in 0..=limits::RESTART_BUDGET {
         texts(&mut stream, 30).await;
-        let Some(BackendEvent::Closed(failure)) = stream.recv().await else {
-            panic!("closed expected")
-        };
-        assert!(failure.message.contains("trap"), "{}", failure.message);
+        let failure = closed(&mut stream).await;
+        assert!(failure.cause.contains("trap"), "{}", failure.cause);
         assert_eq!(failure.permanent, crash == limits::RESTART_BUDGET);
     }
     chat.start();
@@ -385,7 +390,7 @@ async fn events_survive_a_crash() {
 }
 
 #[tokio::test]
-async fn an_optional_interface_that_is_missing_is_said_so() {
+async fn a_missing_optional_interface_is_reported() {
     let world = World::new();
     let chat = world
         .runtime
@@ -417,7 +422,7 @@ async fn each_login_has_an_instance_of_its_own() {
 }
 
 #[test]
-fn types_that_do_not_fit_are_refused_in_words() {
+fn types_that_do_not_fit_are_refused_with_a_message() {
     let world = World::new();
     let wat = r#"(component
         (core module $m (func (export "f")))

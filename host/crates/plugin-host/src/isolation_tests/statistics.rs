@@ -1,7 +1,7 @@
 //! What is counted of a plugin, against what it did.
 
 use super::*;
-use nexus_model::plugin::{self, PluginStatistics};
+use nexus_model::plugin::PluginStatistics;
 use nexus_plugin_traits::Supervised;
 
 fn statistics(plugin: &(impl Supervised + ?Sized)) -> PluginStatistics {
@@ -18,11 +18,14 @@ async fn calls_memory_and_cpu_are_those_of_the_plugin() {
     let tunnel = world.tunnel(&fixtures::tunnel("", body));
     tunnel.describe().await.unwrap();
     let before = statistics(&*tunnel);
-    assert_eq!((before.calls, before.errors, before.memory_peak), (1, 0, 2 * 65_536));
+    assert_eq!(
+        (before.calls, before.errors, before.memory_peak_bytes),
+        (1, 0, 2 * 65_536)
+    );
     tunnel.check_availability().await.unwrap();
     let after = statistics(&*tunnel);
-    assert_eq!((after.calls, after.errors, after.traps, after.denied), (2, 0, 0, 0));
-    assert_eq!(after.memory_peak, 5 * 65_536);
+    assert_eq!((after.calls, after.errors, after.crashes, after.denied), (2, 0, 0, 0));
+    assert_eq!(after.memory_peak_bytes, 5 * 65_536);
     assert!(after.cpu_ms > before.cpu_ms && after.cpu_ms < 5_000, "{after:?}");
 }
 
@@ -36,7 +39,7 @@ async fn waiting_uses_no_cpu_and_no_answer_in_time_is_an_error() {
     ));
     assert!(matches!(tunnel.check_availability().await, Err(CallError::Timeout(_))));
     let seen = statistics(&*tunnel);
-    assert_eq!((seen.calls, seen.errors, seen.traps), (2, 1, 0));
+    assert_eq!((seen.calls, seen.errors, seen.crashes), (2, 1, 0));
     assert!(seen.cpu_ms < 1_000, "{seen:?}");
 }
 
@@ -47,17 +50,17 @@ async fn crashes_are_counted_over_restarts_and_over_a_swap_away_and_back() {
     let tunnel = world.tunnel(&crashes);
     let mut status = tunnel.status();
     for crash in 1..=2 {
-        status.wait_for(|s| s.state == PluginState::Running).await.unwrap();
+        runs(&mut status).await;
         assert!(matches!(tunnel.check_availability().await, Err(CallError::Crashed(_))));
         let seen = statistics(&*tunnel);
         // Each instance was asked what it is, and then what traps.
-        assert_eq!((seen.calls, seen.errors, seen.traps), (crash * 2, crash, crash));
+        assert_eq!((seen.calls, seen.errors, seen.crashes), (crash * 2, crash, crash));
     }
     tunnel.stop().await;
     drop(tunnel);
     let again = world.tunnel(&crashes);
     again.describe().await.unwrap();
-    assert_eq!((statistics(&*again).traps, statistics(&*again).calls), (2, 5));
+    assert_eq!((statistics(&*again).crashes, statistics(&*again).calls), (2, 5));
     // Another place counts for itself.
     let elsewhere = world
         .runtime
@@ -105,7 +108,7 @@ async fn what_the_gate_refuses_and_what_the_log_drops_is_counted() {
 }
 
 #[tokio::test]
-async fn each_login_counts_for_the_one_plugin() {
+async fn each_login_is_part_of_the_statistics_of_its_plugin() {
     let world = World::new();
     let auth = world
         .runtime
@@ -115,11 +118,11 @@ async fn each_login_counts_for_the_one_plugin() {
         auth.methods().await.unwrap();
     }
     let seen = auth.measured().unwrap().statistics();
-    assert_eq!((seen.calls, seen.errors, seen.memory_peak), (3, 0, 2 * 65_536));
+    assert_eq!((seen.calls, seen.errors, seen.memory_peak_bytes), (3, 0, 2 * 65_536));
     let auth = world.runtime.auth(world.load(&fixtures::auth(SPIN))).unwrap();
     assert!(auth.methods().await.is_err());
     let seen = auth.measured().unwrap().statistics();
-    assert_eq!((seen.calls, seen.errors, seen.traps), (4, 1, 1));
+    assert_eq!((seen.calls, seen.errors, seen.crashes), (4, 1, 1));
     // The limit of this world is 200 ms, of which a busy machine gives it a part only.
     assert!((10..5_000).contains(&seen.cpu_ms), "{seen:?}");
 }
@@ -134,13 +137,13 @@ async fn events_are_counted_and_a_connection_that_crashes_is_one_error() {
     chat.start();
     let mut stream = chat.events();
     texts(&mut stream, 30).await;
-    assert!(matches!(stream.recv().await, Some(BackendEvent::Closed(_))));
+    closed(&mut stream).await;
     let seen = statistics(&*chat);
-    assert_eq!((seen.calls, seen.errors, seen.traps, seen.events), (2, 1, 1, 30));
+    assert_eq!((seen.calls, seen.errors, seen.crashes, seen.events), (2, 1, 1, 30));
 }
 
 #[tokio::test]
-async fn facts_say_in_words_what_is_granted() {
+async fn facts_describe_what_is_granted() {
     let mut world = World::new();
     let program = world.dir.path().join("demo");
     std::fs::write(&program, "#!/bin/sh\n").unwrap();
@@ -150,10 +153,10 @@ async fn facts_say_in_words_what_is_granted() {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let grants = &mut world.plugin.grants;
-    grants.store_quota = 1 << 20;
-    grants.http = vec![nexus_config::resolved::HttpGrant::parse("https://evil.dev").unwrap()];
+    grants.store.quota = 1 << 20;
+    grants.http = vec![nexus_config::grants::HttpGrant::parse("https://evil.dev").unwrap()];
     grants.secrets = [("demo".to_owned(), nexus_config::resolved::Secret::new("hush"))].into();
-    let grant = nexus_config::resolved::ProcessGrant {
+    let grant = nexus_config::grants::ProcessGrant {
         path: Some(program.clone()),
         inherit_env: true,
         cwd: None,

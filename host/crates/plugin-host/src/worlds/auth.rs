@@ -86,12 +86,12 @@ impl WasmAuth {
 
     fn note_crash(&self, cause: &str) {
         tracing::warn!(plugin = self.name(), "the plugin crashed: {cause}");
-        let at = self.template.context.ports.clock.now();
+        let at = self.template.context.clock.now();
         self.status.send_modify(|status| {
             status.last_failure = Some(Failure {
                 at,
-                message: cause.to_owned(),
-                hint: None,
+                cause: cause.to_owned(),
+                fix: None,
                 permanent: false,
             });
             status.restarts = status.restarts.saturating_add(1);

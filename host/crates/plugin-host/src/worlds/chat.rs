@@ -26,8 +26,8 @@ pub(crate) struct WasmChat {
     workspace: PathBuf,
     /// `facts` is what the plugin said about itself last, for the time when it is down.
     facts: Mutex<Option<Descriptor>>,
-    /// `feeding` allows one event stream at a time: a second one waits for the end of the first.
-    feeding: Arc<tokio::sync::Mutex<()>>,
+    /// `reading_events` allows one event stream at a time: a second one waits for the end of the first.
+    reading_events: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl WasmChat {
@@ -36,7 +36,7 @@ impl WasmChat {
             supervisor: Arc::new(supervisor),
             workspace,
             facts: Mutex::default(),
-            feeding: Arc::default(),
+            reading_events: Arc::default(),
         }
     }
 
@@ -136,7 +136,7 @@ impl ChatBackend for WasmChat {
     fn events(&self) -> mpsc::Receiver<BackendEvent> {
         let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
         let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone());
-        let turn = Arc::clone(&self.feeding);
+        let turn = Arc::clone(&self.reading_events);
         tokio::spawn(async move {
             let _turn = turn.lock().await;
             forwarder.run().await;

@@ -2,7 +2,7 @@
 
 use super::chat_deltas::Deltas;
 use super::chat_exports::{ChatExports, ChatHandle};
-use super::convert::{self, Dropped};
+use super::convert::{self, SkippedEvent};
 use super::request_paths;
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types;
@@ -10,9 +10,9 @@ use crate::bindings::chat::nexus::plugin::chat_types::Event;
 use crate::engine::stream_bridge::{self, LongCall};
 use crate::instance::{Ended, Supervisor, pause};
 use crate::truncate;
-use nexus_model::allowance::Allowance;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
+use nexus_model::token_bucket::TokenBucket;
 use nexus_plugin_traits::{BackendEvent, CallError, FailureKind, RunFailure};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl ChatEvents {
             if since.elapsed() >= limits::RESTART_MAX {
                 self.failures = 0;
             }
-            let (message, hint, permanent, wait) = match end {
+            let (cause, fix, permanent, wait) = match end {
                 ConnectionEnd::Left => return,
                 ConnectionEnd::Crashed {
                     cause,
@@ -87,16 +87,16 @@ impl ChatEvents {
                         FailureKind::RetryLater => Some(limits::RETRY_LATER),
                         FailureKind::Permanent => None,
                     };
-                    (f.message, f.hint, wait.is_none(), Some(wait))
+                    (f.cause, f.fix, wait.is_none(), Some(wait))
                 }
             };
-            let at = self.supervisor.context().ports.clock.now();
+            let at = self.supervisor.context().clock.now();
             if self
                 .to
                 .send(BackendEvent::Closed(Failure {
                     at,
-                    message,
-                    hint,
+                    cause,
+                    fix,
                     permanent,
                 }))
                 .await
@@ -113,7 +113,7 @@ impl ChatEvents {
             tokio::select! {
                 () = self.to.closed() => return,
                 () = asked => {}
-                () = rest(wait) => {}
+                () = wait_before_retry(wait) => {}
             }
         }
     }
@@ -178,7 +178,7 @@ impl ChatEvents {
                 let mut item = match convert::backend_event(event, &self.supervisor.context().mask) {
                     Ok(item) => item,
                     Err(dropped) => {
-                        self.say(&dropped);
+                        self.log_skipped(&dropped);
                         continue;
                     }
                 };
@@ -186,30 +186,30 @@ impl ChatEvents {
                     deltas.clean(event);
                     let said = &self.supervisor.context().event_bytes;
                     tokio::select! {
-                        () = pace(said, event.event.size()) => {}
+                        () = throttle(said, event.event.size()) => {}
                         () = self.to.closed() => return false,
                     }
                 }
-                if !self.hand_on(item).await {
+                if !self.forward_event(item).await {
                     return false;
                 }
             }
         }
     }
 
-    /// Says what was dropped, among the plugin's own lines, for there they are counted and limited.
-    fn say(&self, dropped: &Dropped) {
+    /// Logs a skipped event among the plugin's own lines, for there they are counted and limited.
+    fn log_skipped(&self, skipped: &SkippedEvent) {
         let log = &self.supervisor.context().log;
-        match dropped {
-            Dropped::Error(text) => log.write(Level::Warn, &format!("the chat backend reported an error: {text}")),
-            Dropped::NoId(what) => log.write(
+        match skipped {
+            SkippedEvent::Error(text) => log.write(Level::Warn, &format!("the chat backend reported an error: {text}")),
+            SkippedEvent::NoId(what) => log.write(
                 Level::Warn,
                 &format!(
                     "skipped an event `{what}`: its ids are {}. This is a bug of the plugin",
                     truncate::NO_ID
                 ),
             ),
-            Dropped::Unknown(name) => {
+            SkippedEvent::Unknown(name) => {
                 log.write(Level::Debug, &format!("skipped an event `other` with the name {name}"))
             }
         }
@@ -218,7 +218,7 @@ impl ChatEvents {
     /// Hands an item on. A place in the channel is meant for a few words. What is larger waits until all others are
     /// taken, and goes alone: so what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place,
     /// and one large one.
-    async fn hand_on(&self, item: BackendEvent) -> bool {
+    async fn forward_event(&self, item: BackendEvent) -> bool {
         let places = match &item {
             BackendEvent::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
             _ => 1,
@@ -249,14 +249,14 @@ impl ChatEvents {
         };
         if tokio::time::timeout(limits::PLUGIN_CANCEL, closed).await.is_err() {
             let seconds = limits::PLUGIN_CANCEL.as_secs();
-            let why = format!("it still reported events {seconds} s after it was asked to stop");
-            self.supervisor.restart(handle, &why);
+            let cause = format!("it still reported events {seconds} s after it was asked to stop");
+            self.supervisor.restart(handle, &cause);
         }
         ConnectionEnd::Left
     }
 }
 
-async fn rest(wait: Option<Option<std::time::Duration>>) {
+async fn wait_before_retry(wait: Option<Option<std::time::Duration>>) {
     match wait {
         // The supervisor decides when it runs again.
         None => {}
@@ -265,11 +265,11 @@ async fn rest(wait: Option<Option<std::time::Duration>>) {
     }
 }
 
-fn failed(message: String) -> ConnectionEnd {
+fn failed(cause: String) -> ConnectionEnd {
     ConnectionEnd::Failed(RunFailure {
         kind: FailureKind::Retry,
-        message,
-        hint: None,
+        cause,
+        fix: None,
     })
 }
 
@@ -287,7 +287,7 @@ async fn ended(handle: &ChatHandle) -> ConnectionEnd {
 }
 
 /// Waits until an event of this size may go on: all of them are written down, and a disk has an end.
-async fn pace(said: &Allowance, bytes: usize) {
+async fn throttle(said: &TokenBucket, bytes: usize) {
     said.used(bytes.saturating_add(limits::SESSION_ROW) as f64);
     while let Some(wait) = said.wait(0.0) {
         tokio::time::sleep(wait).await;
@@ -300,12 +300,12 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
-    async fn a_backend_that_says_more_than_is_written_down_is_held_back() {
+    async fn a_backend_that_sends_more_than_is_written_has_to_wait() {
         for (size, count) in [(200_000, 2_000), (0, 1_000_000)] {
-            let said = Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
+            let said = TokenBucket::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
             let begun = Instant::now();
             for _ in 0..count {
-                pace(&said, size).await;
+                throttle(&said, size).await;
             }
             let all = (size + limits::SESSION_ROW) * count;
             let windows = all as f64 / limits::EVENT_BYTES as f64 - 1.0;
@@ -313,10 +313,10 @@ mod tests {
             assert!(begun.elapsed() > least, "{:?} for {all} bytes", begun.elapsed());
         }
         // A long answer of a model is far below it.
-        let said = Allowance::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
+        let said = TokenBucket::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
         let begun = Instant::now();
         for _ in 0..20_000 {
-            pace(&said, 40).await;
+            throttle(&said, 40).await;
         }
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

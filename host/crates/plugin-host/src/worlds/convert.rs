@@ -29,8 +29,8 @@ pub(crate) fn failure(f: types::Failure, mask: &Mask) -> nexus_plugin_traits::Ru
     };
     nexus_plugin_traits::RunFailure {
         kind,
-        message: truncate::reason(mask.hide_in(f.message)),
-        hint: f
+        cause: truncate::reason(mask.hide_in(f.message)),
+        fix: f
             .hint
             .map(|hint| truncate::sentence(mask.hide_in(hint)))
             .filter(|hint| !hint.trim().is_empty()),
@@ -211,7 +211,7 @@ fn turn(t: wit::Turn, mask: &Mask) -> chat::Turn {
         wit::Turn::Running => chat::Turn::Running,
         wit::Turn::Retrying(r) => chat::Turn::Retrying {
             attempt: r.attempt,
-            message: truncate::sentence(mask.hide_in(r.message)),
+            cause: truncate::sentence(mask.hide_in(r.message)),
             next_at: r.next_at.map(truncate::time),
         },
     }
@@ -235,9 +235,9 @@ fn connection(e: wit::BackendConnection, mask: &Mask) -> chat::BackendConnection
     }
 }
 
-/// `Dropped` says why an event goes no further.
+/// `SkippedEvent` says why an event goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Dropped {
+pub(crate) enum SkippedEvent {
     /// `Unknown`: a later version of the contract may have added it.
     Unknown(String),
     /// `Error`: it belongs to no session, so that no chat can show it.
@@ -250,7 +250,7 @@ pub(crate) enum Dropped {
 ///
 /// # Errors
 /// What cannot be used.
-pub(crate) fn backend_event(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::BackendEvent, Dropped> {
+pub(crate) fn backend_event(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_traits::BackendEvent, SkippedEvent> {
     use chat::Event as E;
     let (session, event) = match e {
         wit::Event::Starting(text) => {
@@ -259,7 +259,7 @@ pub(crate) fn backend_event(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_t
             )));
         }
         wit::Event::Opened(e) => return Ok(nexus_plugin_traits::BackendEvent::Opened(connection(e, mask))),
-        wit::Event::Other(e) => return Err(Dropped::Unknown(truncate::title(e.name))),
+        wit::Event::Other(e) => return Err(SkippedEvent::Unknown(truncate::title(e.name))),
         wit::Event::Session(s) => {
             let info = session_info(s);
             (info.id.clone(), E::Session { info })
@@ -286,7 +286,7 @@ pub(crate) fn backend_event(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_t
                 turn: turn(t.turn, mask),
             },
         ),
-        wit::Event::Error((None, text)) => return Err(Dropped::Error(truncate::sentence(mask.hide_in(text)))),
+        wit::Event::Error((None, text)) => return Err(SkippedEvent::Error(truncate::sentence(mask.hide_in(text)))),
         wit::Event::Error((Some(session), text)) => (
             session,
             E::Error {
@@ -301,7 +301,7 @@ pub(crate) fn backend_event(e: wit::Event, mask: &Mask) -> Result<nexus_plugin_t
             event,
         }));
     }
-    Err(Dropped::NoId(match event {
+    Err(SkippedEvent::NoId(match event {
         E::Session { .. } | E::SessionRemoved => "session",
         E::Message { .. } | E::MessageRemoved { .. } => "message",
         E::Part { .. } | E::PartRemoved { .. } => "part",
@@ -414,10 +414,10 @@ pub(crate) fn titled(title: String, name: &str) -> String {
 }
 
 fn address_header(header: String) -> Result<String, nexus_plugin_traits::CallError> {
-    let refused = |why: &str, header: String| {
+    let refused = |cause: &str, header: String| {
         let header = truncate::literal(header, limits::TITLE_BYTES);
         Err(nexus_plugin_traits::CallError::Invalid(format!(
-            "the plugin reports client addresses in the header `{header}`, {why}. This is a bug of the plugin"
+            "the plugin reports client addresses in the header `{header}`, {cause}. This is a bug of the plugin"
         )))
     };
     if header.len() > limits::ADDRESS_HEADER {

@@ -132,9 +132,9 @@ pub(crate) fn step(s: wit::Step, mask: &Mask) -> Result<port::Step, CallError> {
 pub(crate) fn outcome(o: manage::Outcome, mask: &Mask) -> Result<port::Outcome, CallError> {
     Ok(match o {
         manage::Outcome::Done(s) => port::Outcome::Done { subject: subject(s)? },
-        manage::Outcome::Rejected((field, why)) => port::Outcome::Rejected {
+        manage::Outcome::Rejected((field, cause)) => port::Outcome::Rejected {
             field: truncate::title(field),
-            why: truncate::sentence(mask.hide_in(why)),
+            cause: truncate::sentence(mask.hide_in(cause)),
         },
         manage::Outcome::BadCredential => port::Outcome::BadCredential,
     })

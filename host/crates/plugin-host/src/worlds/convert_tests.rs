@@ -145,13 +145,13 @@ fn what_goes_no_further_is_named() {
     for id in ["", "s\u{1b}[2J", "s\n", &"s".repeat(600)] {
         assert_eq!(
             backend_event(turn(id), mask).err(),
-            Some(Dropped::NoId("turn")),
+            Some(SkippedEvent::NoId("turn")),
             "{id:?}"
         );
     }
     assert_eq!(
         backend_event(wit::Event::Error((None, text())), mask).err(),
-        Some(Dropped::Error(PROSE.to_owned()))
+        Some(SkippedEvent::Error(PROSE.to_owned()))
     );
     let other = types::Ext {
         name: text(),
@@ -159,7 +159,7 @@ fn what_goes_no_further_is_named() {
     };
     assert_eq!(
         backend_event(wit::Event::Other(other), mask).err(),
-        Some(Dropped::Unknown(LINE.to_owned()))
+        Some(SkippedEvent::Unknown(LINE.to_owned()))
     );
 }
 
@@ -241,7 +241,7 @@ fn what_is_agreed_to_is_seen_as_it_is_and_has_a_bound() {
 }
 
 #[test]
-fn details_come_clean_and_what_is_left_out_of_them_is_told() {
+fn details_are_cleaned_and_what_is_left_out_is_marked() {
     let details = |json: String| asked_with("x", &[(DETAILS, json)]).details;
     let one = details(r#"[{"name":"In the folder\u202e","text":"a\r\nb"}]"#.to_owned());
     assert_eq!(
@@ -266,7 +266,11 @@ fn questions_come_typed_and_within_bounds() {
     let seen = asked_with("x", &[(QUESTIONS, format!("[{one}]"))]).questions;
     assert_eq!(seen.len(), 1);
     assert_eq!(
-        (seen[0].choices[0].label.as_str(), seen[0].multiple, seen[0].own),
+        (
+            seen[0].choices[0].label.as_str(),
+            seen[0].multiple,
+            seen[0].allow_custom
+        ),
         ("A⟨U+202E⟩", true, false)
     );
     let many = format!("[{}]", vec![one; limits::REQUEST_QUESTIONS + 3].join(","));

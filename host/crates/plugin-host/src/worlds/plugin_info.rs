@@ -1,9 +1,8 @@
 //! What a plugin is and may do, in words for its operator, and what was counted of it.
 
-use crate::capabilities::Gate;
+use crate::capabilities::{self, Gate};
 use crate::engine::Inspection;
 use crate::plugin_stats::Counters;
-use nexus_config::Permission;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_model::plugin::{self, Facts, PluginStatistics};
 use nexus_model::plural;
@@ -56,38 +55,15 @@ impl PluginInfo {
                 Source::Builtin => plugin::Source::Builtin,
                 Source::File(path) => plugin::Source::File(path.display().to_string()),
             },
-            grants: self.grants(),
+            grants: capabilities::permissions(&self.gate),
             missing_permissions: self.gate.missing().iter().map(ToString::to_string).collect(),
             limits: self.limits(),
         }
     }
 
-    /// `grants` looks on the disk where the granted programs are.
-    fn grants(&self) -> Vec<String> {
-        let permissions = self.gate.grants().permissions().into_iter();
-        let with_place = permissions.map(|permission| match permission {
-            Permission::Process {
-                binary, inherit_env, ..
-            } => {
-                // Only granted names are looked for here, so nothing is refused and counted.
-                let place = match self.gate.find(&binary) {
-                    Ok(Ok(path)) => path.display().to_string(),
-                    Ok(Err(_)) | Err(_) => "not found on this machine".to_owned(),
-                };
-                Permission::Process {
-                    binary,
-                    place: Some(place),
-                    inherit_env,
-                }
-            }
-            other => other,
-        });
-        with_place.map(|permission| permission.to_string()).collect()
-    }
-
     fn limits(&self) -> Vec<String> {
         let limits = self.gate.limits();
-        vec![
+        let own = [
             format!("{} of memory", exact_size(limits.memory)),
             format!(
                 "{} of CPU time per call before it must return to Nexus",
@@ -102,19 +78,14 @@ impl PluginInfo {
                 }
                 share => format!("{share} % of a core, averaged over a minute"),
             },
-            format!("{} written into its store per minute", exact_size(limits.store_writes)),
             format!("{} to answer a call", spaced(limits.call)),
             plural::of(
                 limits.streams.into(),
                 "waiting call or stream",
                 "waiting calls and streams",
             ),
-            plural::of(limits.processes.into(), "process", "processes"),
-            format!(
-                "{} in the log per second",
-                plural::of(limits.log_lines.into(), "line", "lines")
-            ),
-        ]
+        ];
+        own.into_iter().chain(capabilities::limits(&self.gate)).collect()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::bindings::chat::nexus::plugin::chat_types::{AgentRequest, Event};
 use crate::truncate;
 use nexus_model::chat;
 use nexus_model::limits;
-use nexus_plugin_api::chat_ext::{DETAILS, PATHS, obeyed};
+use nexus_plugin_api::chat_ext::{DETAILS, PATHS, path_contains_name};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -33,14 +33,14 @@ const NAMES: usize = 2_000;
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default)]
 struct Named {
-    paths: Vec<Touched>,
+    paths: Vec<RequestedPath>,
     /// `obeyed` are names of what runs what is written there.
     obeyed: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 #[serde(default)]
-struct Touched {
+struct RequestedPath {
     path: String,
     /// `new`: a file is put there, whatever there is.
     new: bool,
@@ -81,8 +81,9 @@ pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
         let details = match &found {
             Some(found) => found.get(at).cloned().flatten(),
             None => named.get(at).cloned().flatten().map(|named| {
-                let certain = named.paths.iter().filter(|touched| !touched.guessed);
-                let unknown = |touched: &Touched| not_known(&touched.path, "the disk did not respond in time");
+                let certain = named.paths.iter().filter(|requested| !requested.guessed);
+                let unknown =
+                    |requested: &RequestedPath| not_known(&requested.path, "the disk did not respond in time");
                 certain.map(unknown).collect()
             }),
         };
@@ -147,19 +148,19 @@ fn detail(name: &str, text: impl Into<String>) -> Value {
     json!({ "name": name, "text": text.into() })
 }
 
-fn not_known(path: &str, why: &str) -> Value {
+fn not_known(path: &str, cause: &str) -> Value {
     detail(
         "Unknown",
-        format!("where {path} leads: {why}. ⟨the target is not shown here⟩"),
+        format!("where {path} leads: {cause}. ⟨the target is not shown here⟩"),
     )
 }
 
 /// `details` follow the paths; `base` is the workspace without links.
 fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
     let mut all = Vec::new();
-    for touched in named.paths.iter().take(limits::REQUEST_PATHS) {
+    for requested in named.paths.iter().take(limits::REQUEST_PATHS) {
         // As it stands: `..` after a link is not what it looks like.
-        let path = workspace.join(&touched.path);
+        let path = workspace.join(&requested.path);
         let looks = lexical(&path);
         let inside = looks.strip_prefix(workspace).or_else(|_| looks.strip_prefix(base));
         let (shown, expected) = match inside {
@@ -169,9 +170,9 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
         let shown = shown.display().to_string();
         let real = match follow(&path) {
             Ok(real) => real,
-            Err(_) if touched.guessed => continue,
-            Err(why) => {
-                all.push(not_known(&shown, &why));
+            Err(_) if requested.guessed => continue,
+            Err(cause) => {
+                all.push(not_known(&shown, &cause));
                 continue;
             }
         };
@@ -186,13 +187,13 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
                 )),
             }
             let place = within.unwrap_or(&real.path).display().to_string();
-            if !touched.guessed && obeyed(&place, &named.obeyed) {
+            if !requested.guessed && path_contains_name(&place, &named.obeyed) {
                 let words = "is a file that configures the agent's program or git. Its content may run later without \
                     a permission request.";
                 all.push(detail("Careful", format!("{place} {words}")));
             }
         }
-        if touched.new && real.there {
+        if requested.new && real.there {
             all.push(detail("Replaces", format!("{shown}, which already exists")));
         }
     }
@@ -200,7 +201,7 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
         .paths
         .iter()
         .skip(limits::REQUEST_PATHS)
-        .filter(|touched| !touched.guessed);
+        .filter(|requested| !requested.guessed);
     match left.count() {
         0 => {}
         more => all.push(detail(
@@ -212,7 +213,7 @@ fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
 }
 
 #[derive(Debug)]
-struct Real {
+struct ResolvedPath {
     path: PathBuf,
     /// `links` counts how many were followed.
     links: usize,
@@ -220,7 +221,7 @@ struct Real {
 }
 
 /// Follows a path as the kernel goes, but that nothing is opened, and that what is not there yet may be named as well.
-fn follow(path: &Path) -> Result<Real, String> {
+fn follow(path: &Path) -> Result<ResolvedPath, String> {
     let names = |path: &Path| -> Vec<OsString> {
         let names = path.components().rev().filter_map(|c| match c {
             Component::Normal(name) => Some(name.to_owned()),
@@ -230,7 +231,7 @@ fn follow(path: &Path) -> Result<Real, String> {
         names.collect()
     };
     let mut left = names(path);
-    let mut real = Real {
+    let mut real = ResolvedPath {
         path: PathBuf::from("/"),
         links: 0,
         there: true,
@@ -310,7 +311,7 @@ mod tests {
         }
     }
 
-    async fn told(paths: Value, workspace: &Path) -> Vec<(String, String)> {
+    async fn details(paths: Value, workspace: &Path) -> Vec<(String, String)> {
         let mut request = asked(paths);
         add(std::slice::from_mut(&mut request), workspace).await;
         let ext = request.ext.iter().find(|e| e.name == DETAILS);
@@ -325,12 +326,12 @@ mod tests {
             .collect()
     }
 
-    fn names(told: &[(String, String)]) -> Vec<&str> {
-        told.iter().map(|(name, _)| name.as_str()).collect()
+    fn names(details: &[(String, String)]) -> Vec<&str> {
+        details.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     #[tokio::test]
-    async fn what_a_link_leads_to_is_said() {
+    async fn what_a_link_leads_to_is_shown() {
         let root = tempfile::tempdir().unwrap();
         let real = root.path().canonicalize().unwrap();
         let (project, outside) = (real.join("project"), real.join("outside"));
@@ -347,35 +348,38 @@ mod tests {
         symlink(&project, &by_link).unwrap();
         for workspace in [&project, &by_link] {
             let at = |path: &str| json!([{"path": workspace.join(path)}]);
-            let out = told(at("docs/.ssh/id_rsa"), workspace).await;
+            let out = details(at("docs/.ssh/id_rsa"), workspace).await;
             assert_eq!(names(&out), ["Through a link", "leads out of the workspace, to"]);
             assert_eq!(
                 (out[0].1.as_str(), Path::new(&out[1].1)),
                 ("docs/.ssh/id_rsa", &*outside.join(".ssh/id_rsa"))
             );
-            let obeyed = told(at("assets/logo.js"), workspace).await;
+            let obeyed = details(at("assets/logo.js"), workspace).await;
             assert_eq!(names(&obeyed), ["Through a link", "leads to", "Careful"]);
             assert_eq!(obeyed[1].1, ".opencode/plugins/logo.js");
-            assert_eq!(told(at("same/a"), workspace).await[1].1, "src/a");
-            assert_eq!(told(at("src/new/file"), workspace).await, []);
-            assert_eq!(told(at("src/../src/a"), workspace).await, []);
+            assert_eq!(details(at("same/a"), workspace).await[1].1, "src/a");
+            assert_eq!(details(at("src/new/file"), workspace).await, []);
+            assert_eq!(details(at("src/../src/a"), workspace).await, []);
             // `..` after a link goes up from where that leads.
-            let up = told(json!([{"path": "docs/../x", "guessed": true}]), workspace).await;
+            let up = details(json!([{"path": "docs/../x", "guessed": true}]), workspace).await;
             assert_eq!(Path::new(&up[1].1), real.join("x"));
-            let circle = told(at("loop/x"), workspace).await;
+            let circle = details(at("loop/x"), workspace).await;
             assert!(
                 names(&circle) == ["Unknown"] && circle[0].1.ends_with("not shown here⟩"),
                 "{circle:?}"
             );
-            assert_eq!(told(json!([{"path": "loop/x", "guessed": true}]), workspace).await, []);
-            let new = told(
+            assert_eq!(
+                details(json!([{"path": "loop/x", "guessed": true}]), workspace).await,
+                []
+            );
+            let new = details(
                 json!([{"path": workspace.join("src/a"), "new": true}, {"path": "src/b", "new": true}]),
                 workspace,
             )
             .await;
             assert_eq!(new, [("Replaces".to_owned(), "src/a, which already exists".to_owned())]);
         }
-        assert_eq!(told(json!([{"path": outside.join("x")}]), &project).await, []);
+        assert_eq!(details(json!([{"path": outside.join("x")}]), &project).await, []);
     }
 
     #[tokio::test]
@@ -385,10 +389,10 @@ mod tests {
         let paths: Vec<Value> = (0..limits::REQUEST_PATHS + 7)
             .map(|n| json!({"path": format!("f{n}")}))
             .collect();
-        let told_all = told(paths.into(), &real).await;
-        assert_eq!(told_all[0].1, "⟨where 7 more paths lead is not shown here⟩");
+        let all = details(paths.into(), &real).await;
+        assert_eq!(all[0].1, "⟨where 7 more paths lead is not shown here⟩");
         let deep = "x/".repeat(limits::REQUEST_DETAIL);
-        assert!(told(json!([{"path": deep}]), &real).await[0].1.contains("too long"));
+        assert!(details(json!([{"path": deep}]), &real).await[0].1.contains("too long"));
         // Nothing is opened: a FIFO would hold it up for ever.
         let fifo = real.join("fifo");
         assert!(
@@ -398,11 +402,14 @@ mod tests {
                 .unwrap()
                 .success()
         );
-        assert_eq!(told(json!([{"path": fifo.join("x")}, {"path": fifo}]), &real).await, []);
+        assert_eq!(
+            details(json!([{"path": fifo.join("x")}, {"path": fifo}]), &real).await,
+            []
+        );
     }
 
     #[tokio::test]
-    async fn what_the_plugin_said_stays() {
+    async fn what_the_plugin_reported_stays() {
         let mut request = asked(json!([{"path": "/proc/self/cwd/x"}]));
         request.ext.push(Ext {
             name: DETAILS.to_owned(),

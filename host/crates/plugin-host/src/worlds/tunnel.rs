@@ -170,8 +170,8 @@ impl RunForwarder {
             () = patience => {
                 let seconds = limits::PLUGIN_CANCEL.as_secs();
                 counters.error();
-                let why = format!("it did not close the tunnel within {seconds} s of being asked to");
-                supervisor.restart(&handle, &why);
+                let cause = format!("it did not close the tunnel within {seconds} s of being asked to");
+                supervisor.restart(&handle, &cause);
                 return;
             }
         };

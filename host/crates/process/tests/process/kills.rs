@@ -16,7 +16,7 @@ fn a_host() {
     runtime.block_on(async {
         let table = table(Path::new(&dir), &instance_id);
         let running = table.ensure(key("a"), stubborn(), refs()).await.unwrap();
-        let grandchild = table.lines(&key("a")).unwrap().recv().await.unwrap().text;
+        let grandchild = Lines(table.lines(&key("a")).unwrap()).next().await;
         let shim = stat(running.pid).unwrap().1;
         std::fs::write(
             Path::new(&dir).join("pids.new"),

@@ -2,7 +2,8 @@
 
 use super::world::*;
 use nexus_process::limits;
-use nexus_process::{ProcessError, References, StopStep};
+use nexus_process::{ProcessError, References, Signal, StopStep};
+use nexus_testkit::wait;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ async fn names_whose_process_has_ended_are_forgotten_the_oldest_first() {
     );
     let newest = key(&format!("p{}", many - 1));
     assert_eq!(w.table.exited(newest.clone()).await.unwrap().code, Some(0));
-    assert_eq!(w.table.lines(&newest).unwrap().recv().await.unwrap().text, "line");
+    assert_eq!(w.line(&newest.name).await, "line");
     assert!(matches!(
         w.table.exited(key("p0")).await,
         Err(ProcessError::NotFound(_))
@@ -39,7 +40,7 @@ async fn too_much_is_refused_before_anything_is_made_or_stopped_for_it() {
     spec.ports = (0..1_000).map(|n| format!("p{n}")).collect();
     let refused = w.table.ensure(key("a"), spec.clone(), refs()).await.unwrap_err();
     assert!(
-        matches!(&refused, ProcessError::Invalid(why) if why.contains("16 ports")),
+        matches!(&refused, ProcessError::Invalid(cause) if cause.contains("16 ports")),
         "{refused}"
     );
     assert!(lives(pid), "the process of that name goes on");
@@ -74,7 +75,7 @@ async fn what_references_stand_for_is_counted_too() {
     for spec in [file, env] {
         let refused = w.table.ensure(key("a"), spec, Arc::new(Long)).await.unwrap_err();
         assert!(
-            matches!(&refused, ProcessError::Invalid(why) if why.contains("has more than")),
+            matches!(&refused, ProcessError::Invalid(cause) if cause.contains("has more than")),
             "{refused}"
         );
     }
@@ -83,27 +84,29 @@ async fn what_references_stand_for_is_counted_too() {
     w.table.ensure(key("a"), fits, Arc::new(Long)).await.unwrap();
 }
 
-/// The time of a whole stop sequence passes at once; what comes then, with a real process, takes its own.
-async fn ends_after_its_sequence(stop: impl Future<Output = ()> + Send + 'static) {
-    tokio::time::pause();
+/// Once the sequence has `begun`, its whole time passes at once; what comes then, with a real process, takes its own.
+async fn ends_after_its_sequence(stop: impl Future<Output = ()> + Send + 'static, begun: impl Future<Output = ()>) {
     let stopping = tokio::spawn(stop);
-    // Until its tasks wait for the sequence.
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    wait::within("the stop sequence begins", begun).await;
+    tokio::time::pause();
     tokio::time::advance(limits::PROCESS_STOP + Duration::from_millis(1)).await;
     tokio::time::resume();
-    tokio::time::timeout(LONG, stopping).await.unwrap().unwrap();
+    wait::within("the process is stopped", stopping).await.unwrap();
 }
 
 #[tokio::test]
 async fn waits_of_a_stop_sequence_have_an_end_together() {
     let w = world();
-    let mut spec = sh("trap '' TERM; while :; do sleep 1000; done");
+    let mut spec = sh("trap '' TERM; trap 'echo stopping' HUP; echo ready; while :; do read -r _; done");
+    spec.stdin = true;
     spec.stop = vec![StopStep::Wait(Duration::from_millis(u64::MAX)); limits::PROCESS_STOP_STEPS];
+    spec.stop[0] = StopStep::Signal(Signal::HangUp);
     w.start("a", spec).await;
+    let mut lines = w.lines("a");
+    assert_eq!(lines.next().await, "ready");
     let table = Arc::clone(&w.table);
-    ends_after_its_sequence(async move { table.stop(key("a")).await.map(drop).unwrap() }).await;
+    let stop = async move { table.stop(key("a")).await.map(drop).unwrap() };
+    ends_after_its_sequence(stop, async { assert_eq!(lines.next().await, "stopping") }).await;
 }
 
 #[tokio::test]
@@ -119,16 +122,13 @@ async fn a_stop_request_that_is_never_answered_holds_nobody_up() {
     };
     spec.stop = vec![step; 3];
     let port = w.table.ensure(key("a"), spec, refs()).await.unwrap().ports["http"];
-    // Takes connections, and says nothing.
+    // Takes a connection, and says nothing.
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
-        }
-    });
+    let mut silent = None;
     let table = Arc::clone(&w.table);
-    ends_after_its_sequence(async move { table.stop_all(Some("plug")).await }).await;
+    let stop = async move { table.stop_all(Some("plug")).await };
+    ends_after_its_sequence(stop, async { silent = listener.accept().await.ok() }).await;
+    assert!(silent.is_some());
 }
 
 /// What a program must not find is looked for before each start and each adoption, and is no reason to end what runs.
@@ -146,7 +146,7 @@ async fn what_must_not_be_there_is_looked_for_each_time() {
     });
     let ensure = || w.table.ensure(key("a"), spec.clone(), refs());
     let refused = |done: Result<_, ProcessError>| match done {
-        Err(ProcessError::Present(why)) => assert!(why.contains("plugins/x.js exists"), "{why}"),
+        Err(ProcessError::Present(cause)) => assert!(cause.contains("plugins/x.js exists"), "{cause}"),
         other => panic!("{other:?}"),
     };
     std::fs::write(&file, "").unwrap();

@@ -6,12 +6,15 @@ mod kills;
 mod limits;
 mod world;
 
+use bytes::Bytes;
 use nexus_process::{OutputMode, ProcessError, Signal, Spec, StopStep};
+use nexus_testkit::wait;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::mpsc;
 use world::*;
 
 #[tokio::test]
@@ -69,7 +72,7 @@ async fn a_run_that_nobody_waits_for_any_more_is_killed() {
 }
 
 #[tokio::test]
-async fn what_cannot_start_is_said() {
+async fn what_cannot_start_is_reported() {
     let w = world();
     let ensure = |spec| w.table.ensure(key("a"), spec, refs());
     let error = ensure(Spec {
@@ -121,8 +124,8 @@ async fn a_child_gets_its_directory_files_environment_and_ports() {
         ..sh(script)
     };
     let running = w.table.ensure(key("a"), spec, refs()).await.unwrap();
-    let mut lines = w.table.lines(&key("a")).unwrap();
-    let mut next = async || lines.recv().await.unwrap().text;
+    let mut lines = w.lines("a");
+    let mut next = async || lines.next().await;
     let dir = w.dir.path().join("run/plug/a");
     assert_eq!(PathBuf::from(next().await), dir.canonicalize().unwrap());
     assert_eq!(next().await, "secret-k generated-g");
@@ -227,9 +230,9 @@ async fn lines_come_from_the_start_and_end_with_the_process() {
     let w = world();
     w.start("a", sh("echo one; echo two >&2; printf three")).await;
     w.table.exited(key("a")).await.unwrap();
-    let mut lines = w.table.lines(&key("a")).unwrap();
+    let mut lines = w.lines("a");
     let mut all = Vec::new();
-    while let Some(line) = lines.recv().await {
+    while let Some(line) = lines.line().await {
         all.push((line.text, line.stderr));
     }
     all.sort();
@@ -248,6 +251,7 @@ async fn a_pipe_carries_bytes_both_ways_to_one_reader() {
         ..sh("exec cat")
     };
     w.start("a", cat).await;
+    let next = async |output: &mut mpsc::Receiver<Bytes>| wait::within("the next bytes", output.recv()).await;
     let mut output = w.table.output(&key("a"), false).unwrap();
     assert!(
         matches!(w.table.output(&key("a"), false), Err(ProcessError::Invalid(_))),
@@ -258,7 +262,7 @@ async fn a_pipe_carries_bytes_both_ways_to_one_reader() {
         "stderr is a log"
     );
     w.table.write(key("a"), b"\xff\0hi".to_vec()).await.unwrap();
-    assert_eq!(output.recv().await.unwrap(), &b"\xff\0hi"[..]);
+    assert_eq!(next(&mut output).await.unwrap(), &b"\xff\0hi"[..]);
     drop(output);
     let mut second = None;
     until("the next reader may come", || {
@@ -268,9 +272,9 @@ async fn a_pipe_carries_bytes_both_ways_to_one_reader() {
     .await;
     w.table.write(key("a"), b"more".to_vec()).await.unwrap();
     let mut second = second.unwrap();
-    assert_eq!(second.recv().await.unwrap(), "more");
+    assert_eq!(next(&mut second).await.unwrap(), "more");
     w.table.stop(key("a")).await.unwrap();
-    assert!(second.recv().await.is_none());
+    assert!(next(&mut second).await.is_none());
     assert!(matches!(
         w.table.write(key("a"), vec![1]).await,
         Err(ProcessError::Unavailable(_))
@@ -292,13 +296,13 @@ async fn the_stop_sequence_is_done_in_order_until_the_end() {
         StopStep::Signal(Signal::Kill),
     ];
     w.start("a", spec).await;
-    let mut lines = w.table.lines(&key("a")).unwrap();
-    assert_eq!(lines.recv().await.unwrap().text, "ready");
+    let mut lines = w.lines("a");
+    assert_eq!(lines.next().await, "ready");
     let exit = w.table.stop(key("a")).await.unwrap();
     assert_eq!((exit.code, exit.signal), (Some(7), None));
-    assert_eq!(lines.recv().await.unwrap().text, "hup");
-    assert_eq!(lines.recv().await.unwrap().text, "int");
-    assert!(lines.recv().await.is_none());
+    assert_eq!(lines.next().await, "hup");
+    assert_eq!(lines.next().await, "int");
+    assert!(lines.line().await.is_none());
     assert_eq!(w.table.stop(key("a")).await.unwrap(), exit, "once more is no error");
 }
 

@@ -1,10 +1,12 @@
 //! A table in a directory of its own, and a look at the machine's processes.
 
-use nexus_process::{Key, Processes, References, Spec, TableOptions};
+use nexus_process::{Key, Line, Processes, References, Spec, TableOptions};
+use nexus_testkit::wait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
@@ -69,8 +71,24 @@ impl World {
     pub(crate) async fn start(&self, name: &str, spec: Spec) -> u32 {
         self.table.ensure(key(name), spec, refs()).await.unwrap().pid
     }
+    pub(crate) fn lines(&self, name: &str) -> Lines {
+        Lines(self.table.lines(&key(name)).unwrap())
+    }
     pub(crate) async fn line(&self, name: &str) -> String {
-        self.table.lines(&key(name)).unwrap().recv().await.unwrap().text
+        self.lines(name).next().await
+    }
+}
+
+/// The lines of a process, from its start on.
+pub(crate) struct Lines(pub(crate) mpsc::Receiver<Line>);
+
+impl Lines {
+    pub(crate) async fn next(&mut self) -> String {
+        self.line().await.expect("the process has ended").text
+    }
+    /// None: the process has ended.
+    pub(crate) async fn line(&mut self) -> Option<Line> {
+        wait::within("the next line of the process", self.0.recv()).await
     }
 }
 
@@ -99,7 +117,7 @@ pub(crate) fn lives(pid: u32) -> bool {
 
 /// Polls a condition of the outer world, which has no event to wait on.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    nexus_testkit::until(what, async || holds()).await;
+    wait::until_async(what, async || holds()).await;
 }
 
 pub(crate) fn kill(pid: u32) {

@@ -1,12 +1,12 @@
 //! The real services on plugins that only note that they are loaded, and a file that is edited.
 
-use crate::{Outside, Refused, ReloadService, Rooms};
+use crate::{Refused, ReloadHost, ReloadService, ReloadTargets};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend};
 use nexus_config::resolved::{Config, Plugin, Source};
-use nexus_config::{Found, Machine, Overrides, PluginSource, load};
+use nexus_config::{HostEnvironment, LoadedManifest, Overrides, PluginSource, load};
 use nexus_model::digest::{hex, sha256};
 use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
 use nexus_model::reload::Pending;
@@ -14,16 +14,16 @@ use nexus_model::time::{Clock, ManualClock};
 use nexus_model::tunnel::{Descriptor, Encryption};
 use nexus_plugin_api::manifest::Manifest;
 use nexus_plugin_traits::{
-    Call, CallError, ChatBackend, NotLoaded, PluginLoader, ShownIn, Supervised, TunnelProvider, TunnelRun,
+    Call, CallError, ChatBackend, NotLoaded, PluginLoader, StatusSender, Supervised, TunnelProvider, TunnelRun,
 };
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
-use nexus_testkit::FakeChat;
 use nexus_testkit::fake_chat::EventStreams;
+use nexus_testkit::{FakeChat, wait};
 use nexus_tunnels::{
-    HttpChecker, ListenerHandle, ListenerServer, NotServed, Provided, Spec, TunnelListener, TunnelService,
+    HttpChecker, ListenerHandle, ListenerServer, NotServed, RegisteredProvider, Spec, TunnelListener, TunnelService,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(super) fn manifest(name: &str) -> String {
 struct Manifests;
 
 impl PluginSource for Manifests {
-    fn manifest(&self, name: &str, source: &Source) -> Result<Found, String> {
+    fn manifest(&self, name: &str, source: &Source) -> Result<LoadedManifest, String> {
         let (text, digest) = match source {
             Source::Builtin => (manifest(name), None),
             Source::File(path) => {
@@ -52,7 +52,7 @@ impl PluginSource for Manifests {
             }
         };
         let manifest = Manifest::parse(&text).map_err(|error| error.to_string())?;
-        Ok(Found { manifest, digest })
+        Ok(LoadedManifest { manifest, digest })
     }
     fn builtins(&self) -> Vec<String> {
         [
@@ -69,7 +69,7 @@ impl PluginSource for Manifests {
 }
 
 fn read(file: &Path, dir: &Path) -> Result<Config, Refused> {
-    let machine = Machine {
+    let machine = HostEnvironment {
         cwd: dir.to_owned(),
         data_home: Some(dir.to_owned()),
         env: &|name| (name == "TOKEN").then(|| "s3cret".to_owned()),
@@ -89,14 +89,14 @@ pub(super) struct Loads {
 
 impl Loads {
     pub(super) fn fail(&self, fails: Option<(&str, &str)>) {
-        *self.fails.lock().unwrap() = fails.map(|(what, why)| (what.to_owned(), why.to_owned()));
+        *self.fails.lock().unwrap() = fails.map(|(what, cause)| (what.to_owned(), cause.to_owned()));
     }
 
     fn note(&self, what: String) -> Result<(), NotLoaded> {
         let fails = self.fails.lock().unwrap().clone();
         let failure = fails.filter(|(begins, _)| what.starts_with(begins));
         self.done.lock().unwrap().push(what);
-        failure.map_or(Ok(()), |(_, why)| Err(NotLoaded::Unavailable(why)))
+        failure.map_or(Ok(()), |(_, cause)| Err(NotLoaded::Unavailable(cause)))
     }
 
     fn backend(&self, plugin: &str) -> Arc<dyn ChatBackend> {
@@ -107,7 +107,11 @@ impl Loads {
 }
 
 impl PluginLoader for Loads {
-    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
+    fn load_chat<'a>(
+        &'a self,
+        plugin: &'a str,
+        _: StatusSender,
+    ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         let loaded = self.note(format!("chat by {plugin}")).map(|()| self.backend(plugin));
         async move { loaded }.boxed()
     }
@@ -115,7 +119,7 @@ impl PluginLoader for Loads {
         &'a self,
         plugin: &'a str,
         process_owner: &'a str,
-        _: ShownIn,
+        _: StatusSender,
     ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         let tunnel = process_owner.rsplit('.').next().unwrap();
         let loaded = self.note(format!("tunnel {tunnel} by {plugin}"));
@@ -181,7 +185,7 @@ struct FileAndLog {
     loads: Arc<Loads>,
 }
 
-impl Outside for FileAndLog {
+impl ReloadHost for FileAndLog {
     fn read(&self) -> Result<Config, Refused> {
         read(&self.file, &self.dir)
     }
@@ -275,11 +279,11 @@ pub(super) async fn rig_of(text: &str, more: impl FnOnce(&mut Config)) -> Rig {
     };
     let specs = config.tunnels.values().map(|tunnel| Spec {
         config: tunnel.clone(),
-        provided: Provided::register(&plugins, &tunnel.name, Arc::new(Tunnel::new(&tunnel.plugin))),
+        provided: RegisteredProvider::register(&plugins, &tunnel.name, Arc::new(Tunnel::new(&tunnel.plugin))),
     });
     let tunnels = TunnelService::start(specs.collect(), parts).await;
     let (chat, tunnels) = (Arc::new(chat), Arc::new(tunnels));
-    let rooms = Rooms {
+    let rooms = ReloadTargets {
         plugins: plugins.clone(),
         tunnels: Arc::clone(&tunnels),
         chat: Arc::clone(&chat),
@@ -320,8 +324,13 @@ impl Rig {
 
     /// Until nothing is pending.
     pub(super) async fn settled(&mut self) {
-        let settled = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(Option::is_none));
-        settled.await.expect("something is pending").unwrap();
+        wait::watched("nothing is pending", &mut self.pending, Option::is_none).await;
+    }
+
+    /// What is pending, once `takes` it.
+    pub(super) async fn pending(&mut self, what: &str, takes: impl Fn(&Pending) -> bool) -> Pending {
+        let takes = |pending: &Option<Pending>| pending.as_ref().is_some_and(&takes);
+        wait::watched(what, &mut self.pending, takes).await.unwrap()
     }
 
     /// `(key → now)` of what waits for a confirmation, and of what waits for the next start.

@@ -23,15 +23,14 @@ impl Rig {
             .as_ref()
             .map(|pending| pending.id.clone());
         std::fs::write(file, manifest).unwrap();
-        let other = |pending: &Option<Pending>| pending.as_ref().is_some_and(|now| Some(&now.id) != before.as_ref());
-        let read = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(other)).await;
-        read.expect("nothing is pending").unwrap().clone().unwrap()
+        self.pending("the new component is noticed", |now| Some(&now.id) != before.as_ref())
+            .await
     }
 }
 
 fn only_component(pending: &Pending) -> reload::Component {
     match &pending.what {
-        What::Changed { components, .. } => {
+        PendingState::Changed { components, .. } => {
             assert_eq!(components.len(), 1, "{components:?}");
             components[0].clone()
         }
@@ -49,13 +48,13 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
         .replace("process.node", "process.sh");
     let pending = rig.replaced(&file, &other).await;
     let shown = only_component(&pending);
-    let was = shown.was.unwrap();
+    let old = shown.old.unwrap();
     assert_eq!(
-        (was.name.as_str(), was.version.as_str(), was.api.as_str()),
+        (old.name.as_str(), old.version.as_str(), old.api.as_str()),
         ("tunnel-nice", "0.1.0", "^0.1")
     );
     assert_eq!(
-        (shown.now.name.as_str(), shown.now.version.as_str()),
+        (shown.new.name.as_str(), shown.new.version.as_str()),
         ("tunnel-evil", "1.0.0")
     );
     assert_eq!(
@@ -77,15 +76,15 @@ async fn a_component_that_would_not_load_cannot_be_confirmed() {
     rig.done();
     let pending = rig.replaced(&file, &NICE.replace("0.1.0", "9.0.0")).await;
     assert_eq!(
-        only_component(&pending).load_error.as_deref(),
+        only_component(&pending).cause.as_deref(),
         Some("it wants another contract")
     );
-    let What::Changed { confirm, restart, .. } = &pending.what else {
+    let PendingState::Changed { confirm, restart, .. } = &pending.what else {
         panic!("{pending:?}");
     };
     assert_eq!(confirm.len(), 0, "{confirm:?}");
     assert_eq!(
-        restart[0].error.as_deref(),
+        restart[0].cause.as_deref(),
         Some("the component cannot be loaded: it wants another contract")
     );
     rig.service.apply(&pending.id).await.unwrap();

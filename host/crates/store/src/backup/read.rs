@@ -246,7 +246,7 @@ fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathB
         tracing::warn!(%error, "cannot read the database that is being replaced");
     }
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let token: [u8; 3] = nexus_model::time::random()?;
+    let token: [u8; 3] = nexus_model::random::random()?;
     let aside = data_dir.join(format!("{BEFORE}{stamp}-{}", hex(&token)));
     private_dir(&aside)?;
     for name in there {

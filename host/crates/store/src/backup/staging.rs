@@ -9,7 +9,7 @@ pub(super) struct Staging(pub(super) PathBuf);
 
 impl Staging {
     pub(super) fn make(parent: &Path, prefix: &str) -> anyhow::Result<Self> {
-        let token: [u8; 6] = nexus_model::time::random()?;
+        let token: [u8; 6] = nexus_model::random::random()?;
         let path = parent.join(format!("{prefix}{}", hex(&token)));
         private_dir(&path)?;
         Ok(Self(path))

@@ -47,7 +47,7 @@ fn count(data: &Path, table: &str) -> i64 {
         .unwrap()
 }
 
-fn said(result: anyhow::Result<Restored>) -> String {
+fn cause_of(result: anyhow::Result<Restored>) -> String {
     format!("{:#}", result.unwrap_err())
 }
 
@@ -111,8 +111,8 @@ fn data_is_replaced_only_by_force_and_then_kept_aside() {
         .unwrap();
     drop(db);
     fs::write(data.join("newer"), "since then").unwrap();
-    let why = said(restore(&file, &data, false));
-    assert!(why.contains("--force") && why.contains("nexus.db"), "{why}");
+    let cause = cause_of(restore(&file, &data, false));
+    assert!(cause.contains("--force") && cause.contains("nexus.db"), "{cause}");
     assert_eq!(count(&data, "user"), 2);
     let before = restore(&file, &data, true).unwrap().before.unwrap();
     assert_eq!((count(&data, "user"), count(&before, "user")), (1, 2));
@@ -179,21 +179,21 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     let good = good.as_slice();
     let db = ("nexus.db", good);
     let forged = dir.path().join("forged.tar.gz");
-    let check = |entries: &[(&str, &[u8], tar::EntryType)], why: &str| {
+    let check = |entries: &[(&str, &[u8], tar::EntryType)], cause: &str| {
         forge(&forged, entries);
         for name in ["target", "data"] {
-            let said = said(restore(&forged, &dir.path().join(name), true));
-            assert!(said.contains(why), "{why}: {said}");
+            let found = cause_of(restore(&forged, &dir.path().join(name), true));
+            assert!(found.contains(cause), "{cause}: {found}");
         }
-        assert_eq!(count(&data, "login"), 1, "{why}");
-        assert!(!dir.path().join("escaped").exists(), "{why}");
+        assert_eq!(count(&data, "login"), 1, "{cause}");
+        assert!(!dir.path().join("escaped").exists(), "{cause}");
         for name in ["target", "data"] {
             let staged = fs::read_dir(dir.path().join(name)).unwrap();
             assert!(
                 staged
                     .flatten()
                     .all(|e| !e.file_name().to_string_lossy().contains("restore")),
-                "{why}"
+                "{cause}"
             );
         }
     };
@@ -297,7 +297,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
             &[("././@LongLink", &long, kind), (MANIFEST, &plain, Regular)],
             "is not the first file",
         );
-        let why = match kind {
+        let cause = match kind {
             tar::EntryType::GNULongName => "a path in it has 4096 bytes or more",
             _ => "not a regular file",
         };
@@ -307,7 +307,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
                 ("x", &long, kind),
                 ("nexus.db", good, Regular),
             ],
-            why,
+            cause,
         );
     }
     check(
@@ -322,9 +322,9 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     // Cut off, and no archive at all.
     let whole = fs::read(&file).unwrap();
     fs::write(&forged, &whole[..whole.len() / 2]).unwrap();
-    said(restore(&forged, &dir.path().join("target"), false));
+    cause_of(restore(&forged, &dir.path().join("target"), false));
     fs::write(&forged, "a letter").unwrap();
-    assert!(said(restore(&forged, &dir.path().join("target"), false)).contains("not a backup of nexus"));
+    assert!(cause_of(restore(&forged, &dir.path().join("target"), false)).contains("not a backup of nexus"));
 }
 
 #[test]
@@ -361,8 +361,8 @@ fn what_a_strangers_backup_says_of_itself_moves_no_terminal() {
             (path, b"y", Regular),
         ],
     );
-    let why = said(restore(&file, &dir.path().join("other"), false));
-    assert!(why.contains("the digest of a⟨U+001B⟩[2J does not match"), "{why}");
+    let cause = cause_of(restore(&file, &dir.path().join("other"), false));
+    assert!(cause.contains("the digest of a⟨U+001B⟩[2J does not match"), "{cause}");
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn a_running_nexus_is_not_pulled_from_under() {
     let (_dir, data, file) = world();
     write(&data, &file, &nothing).unwrap();
     let lock = crate::lock::Lock::acquire(&data).unwrap();
-    assert!(said(restore(&file, &data, true)).contains("another nexus"));
+    assert!(cause_of(restore(&file, &data, true)).contains("another nexus"));
     drop(lock);
     restore(&file, &data, true).unwrap();
 }

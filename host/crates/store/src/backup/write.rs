@@ -154,7 +154,7 @@ impl Drop for Partial {
 }
 
 fn partial(file: &Path) -> anyhow::Result<Partial> {
-    let token: [u8; 6] = nexus_model::time::random()?;
+    let token: [u8; 6] = nexus_model::random::random()?;
     let mut name = std::ffi::OsString::from(".");
     name.push(file.file_name().context("the backup needs a file name")?);
     name.push(format!(".{}.partial", hex(&token)));

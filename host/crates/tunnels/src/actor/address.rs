@@ -5,6 +5,7 @@ use crate::attempt_end::{AttemptEnd, Pause, accept_plaintext};
 use crate::origin_listener::{OpenListener, TunnelListener};
 use crate::task_channels::ListenerAddress;
 use nexus_config::{in_table, resolved};
+use nexus_model::address::literal;
 use nexus_model::limits;
 use nexus_model::tunnel::{Descriptor, Encryption, TunnelState, public_address};
 use std::net::SocketAddr;
@@ -17,15 +18,15 @@ impl Actor {
     pub(super) async fn listen(&mut self, descriptor: &Descriptor) -> Result<SocketAddr, AttemptEnd> {
         let wanted = self.tunnel.listen;
         if !wanted.ip().is_loopback() {
-            return Err(AttemptEnd::Never {
-                why: format!("the listener of the tunnel must be on a loopback address, not {wanted}"),
-                hint: Some(self.any_port()),
+            return Err(AttemptEnd::Fatal {
+                cause: format!("the listener of the tunnel must be on a loopback address, not {wanted}"),
+                fix: Some(self.any_port()),
             });
         }
         let any_port = self.any_port();
-        let failed = |error: std::io::Error| AttemptEnd::Again {
-            why: format!("cannot listen on {wanted}: {error}"),
-            hint: Some(format!("stop the program that uses the port, or {any_port}")),
+        let failed = |error: std::io::Error| AttemptEnd::Retry {
+            cause: format!("cannot listen on {wanted}: {error}"),
+            fix: Some(format!("stop the program that uses the port, or {any_port}")),
             pause: Pause::Backoff,
         };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
@@ -44,9 +45,9 @@ impl Actor {
             sockets: Arc::clone(&self.channels.sockets),
         };
         let handle = self.listener_server.serve(&self.tunnel.name, info).await;
-        let handle = handle.map_err(|error| AttemptEnd::Again {
-            why: error.to_string(),
-            hint: None,
+        let handle = handle.map_err(|error| AttemptEnd::Retry {
+            cause: error.to_string(),
+            fix: None,
             pause: Pause::Backoff,
         })?;
         self.listener = Some(OpenListener { address, hosts, handle });
@@ -58,9 +59,9 @@ impl Actor {
     }
 
     pub(super) fn publish(&mut self, url: String) -> Result<(), AttemptEnd> {
-        let refused = |why: &str| AttemptEnd::Never {
-            why: format!("the provider reported `{url}` as the public address, but {why}"),
-            hint: None,
+        let refused = |cause: &str| AttemptEnd::Fatal {
+            cause: format!("the provider reported `{url}` as the public address, but {cause}"),
+            fix: None,
         };
         let url = public_address(&url).map_err(refused)?;
         let (scheme, host) = url.split_once("://").unwrap_or_default();
@@ -82,7 +83,7 @@ impl Actor {
         if !known {
             self.settles = fresh.then(|| Instant::now() + limits::NAME_SETTLES);
         }
-        self.update(|status| (status.url, status.fresh) = (Some(url), fresh));
+        self.update(|status| (status.url, status.url_propagating) = (Some(url), fresh));
         Ok(())
     }
 
@@ -95,8 +96,8 @@ impl Actor {
             .as_ref()
             .is_some_and(|descriptor| !descriptor.stable_url);
         let name = url.parse::<http::Uri>().ok().and_then(|uri| {
-            let host = uri.host()?.trim_matches(['[', ']']).to_owned();
-            (uri.port().is_none() && host.parse::<std::net::IpAddr>().is_err()).then_some(host)
+            let host = uri.host()?.to_owned();
+            (uri.port().is_none() && literal(&host).is_none()).then_some(host)
         });
         ephemeral && name.is_some() && !matches!(self.tunnel.public_check, resolved::PublicCheckMode::At(_))
     }
@@ -104,14 +105,14 @@ impl Actor {
     /// Notes that an address that was made just now is old enough to be given out.
     pub(super) fn settled(&mut self) {
         self.settles = None;
-        self.update(|status| status.fresh = false);
+        self.update(|status| status.url_propagating = false);
         self.log_open();
     }
 
     /// Logs the address, once for each: whoever has only the terminal learns it there.
     pub(super) fn log_open(&mut self) {
         let status = self.publisher.status().borrow().clone();
-        let (TunnelState::Up { .. }, Some(url), false) = (status.state, status.url, status.fresh) else {
+        let (TunnelState::Up { .. }, Some(url), false) = (status.state, status.url, status.url_propagating) else {
             return;
         };
         self.said = None;
@@ -121,11 +122,11 @@ impl Actor {
         }
     }
 
-    pub(super) fn plaintext(&mut self, why: String) -> AttemptEnd {
+    pub(super) fn plaintext(&mut self, cause: String) -> AttemptEnd {
         self.refused = true;
-        AttemptEnd::Never {
-            why,
-            hint: Some(accept_plaintext(&self.tunnel.name)),
+        AttemptEnd::Fatal {
+            cause,
+            fix: Some(accept_plaintext(&self.tunnel.name)),
         }
     }
 
@@ -135,7 +136,7 @@ impl Actor {
 
     pub(super) fn forget_url(&mut self) {
         self.settles = None;
-        self.update(|status| (status.url, status.statistics, status.fresh) = (None, None, false));
+        self.update(|status| (status.url, status.statistics, status.url_propagating) = (None, None, false));
         if let Some(listener) = &self.listener {
             listener.hosts.send_replace(self.tunnel.hosts.clone());
         }

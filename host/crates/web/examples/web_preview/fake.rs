@@ -9,10 +9,10 @@
     clippy::panic
 )]
 
-#[path = "conversations.rs"]
-mod conversations;
 #[path = "events.rs"]
 mod events;
+#[path = "fake_sessions.rs"]
+mod fake_sessions;
 #[path = "fake_tunnel.rs"]
 mod fake_tunnel;
 #[path = "records.rs"]
@@ -26,7 +26,7 @@ pub use events::{done, message, now, part};
 #[allow(unused_imports)] // as above
 pub use world::{ACCOUNT, PASSWORD, Setting, World};
 
-use conversations::Conversations;
+use fake_sessions::FakeSessions;
 use nexus_chat::ChatService;
 use nexus_chat::journal::SessionState;
 use nexus_model::chat::{Event, SessionInfo};
@@ -42,10 +42,10 @@ pub struct Fakes {
 
 impl Fakes {
     pub async fn new(setting: Setting) -> Self {
-        let (world, conversations) = World::new(setting).await;
+        let (world, fake_sessions) = World::new(setting).await;
         let chat = Chat {
             service: Arc::clone(&world.chat),
-            conversations,
+            fake_sessions,
         };
         Self { world, chat }
     }
@@ -57,17 +57,17 @@ impl Fakes {
 /// The backend's side of the chat, and a look at what the service made of it.
 pub struct Chat {
     pub service: Arc<ChatService>,
-    conversations: Arc<Conversations>,
+    fake_sessions: Arc<FakeSessions>,
 }
 
 impl Chat {
     /// What the backend was sent.
     pub fn prompts(&self) -> Vec<Prompt> {
-        self.conversations.prompts()
+        self.fake_sessions.prompts()
     }
     /// A session of the backend, as soon as the service lists it.
     pub async fn add(&self, id: &str, title: &str) {
-        self.conversations.add(info(id, title));
+        self.fake_sessions.add(info(id, title));
         let mut listed = self.service.sessions();
         let there = listed.wait_for(|list| list.iter().any(|root| root.info.id == id));
         tokio::time::timeout(Duration::from_secs(30), there)
@@ -80,13 +80,13 @@ impl Chat {
         self.push_all(session, vec![event]).await;
     }
     pub async fn push_all(&self, session: &str, events: Vec<Event>) {
-        self.conversations.report(session, events);
-        let told = unnumbered(self.conversations.state(session));
+        self.fake_sessions.report(session, events);
+        let told = unnumbered(self.fake_sessions.state(session));
         let caught_up = async || {
             let known = unnumbered(self.service.state(session).await.unwrap());
             (&known.messages, &known.requests, &known.turn) == (&told.messages, &told.requests, &told.turn)
         };
-        nexus_testkit::until("the service has what the backend reported", caught_up).await;
+        nexus_testkit::wait::until_async("the service has what the backend reported", caught_up).await;
     }
 }
 

@@ -70,8 +70,8 @@ impl TunnelProvider for FakeTunnel {
                 drop(sender);
                 let _ = end.send(Err(RunFailure {
                     kind: FailureKind::Permanent,
-                    message: "bore.example:7835 refused the connection.".to_owned(),
-                    hint: Some("Is the server's address right, and its port open?".to_owned()),
+                    cause: "bore.example:7835 refused the connection.".to_owned(),
+                    fix: Some("Is the server's address right, and its port open?".to_owned()),
                 }));
                 return;
             }

@@ -34,7 +34,7 @@ pub async fn answer(push: impl Fn(Event), prompt: Prompt, pace: Duration, stamp:
         push(Event::Turn {
             turn: Turn::Retrying {
                 attempt: 2,
-                message: text,
+                cause: text,
                 next_at,
             },
         });

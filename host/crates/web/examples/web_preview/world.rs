@@ -1,7 +1,7 @@
 //! The real services on what pretends to be outside: a login plugin, tunnels, the plugins' counters, a configuration file.
 #![allow(dead_code, unreachable_pub)]
 
-use super::conversations::Conversations;
+use super::fake_sessions::FakeSessions;
 use super::fake_tunnel::FakeTunnel;
 use super::records::{FakeRecord, status};
 use futures::FutureExt as _;
@@ -14,15 +14,16 @@ use nexus_logging::logfile::LogReader;
 use nexus_model::plugin::{Availability, Failure, Kind, PluginState};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
-use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, ShownIn, TunnelProvider};
+use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, StatusSender, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
-use nexus_reload::{Outside, Refused, ReloadService, Rooms};
+use nexus_reload::{Refused, ReloadHost, ReloadService, ReloadTargets};
 use nexus_store::Store;
 use nexus_store::activity_log::ActivityLog;
 use nexus_testkit::{FakeAuth, FakeChat, auth_config, config, read_config};
 use nexus_tunnels::{
-    Dependencies, HttpChecker, ListenerHandle, ListenerServer, NotServed, Provided, Spec, TunnelListener, TunnelService,
+    Dependencies, HttpChecker, ListenerHandle, ListenerServer, NotServed, RegisteredProvider, Spec, TunnelListener,
+    TunnelService,
 };
 use nexus_web::{HostInfo, Services};
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new(setting: Setting) -> (Self, Arc<Conversations>) {
+    pub async fn new(setting: Setting) -> (Self, Arc<FakeSessions>) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::in_memory().unwrap();
         let clock = ManualClock::at(SystemClock.now());
@@ -88,7 +89,7 @@ impl World {
         }
         let configured = config(dir.path(), FILE);
         let plugins = plugins(&configured, &store, &activity);
-        let (chat, conversations) = chat(setting, &configured, &store, &plugins, &activity).await;
+        let (chat, fake_sessions) = chat(setting, &configured, &store, &plugins, &activity).await;
         let tunnels = Arc::new(tunnels(&configured, &store, &plugins, &activity, &auth).await);
         let reload = ReloadService::start(
             configured.file.clone(),
@@ -96,7 +97,7 @@ impl World {
             Arc::new(Applied {
                 dir: dir.path().to_owned(),
             }),
-            Rooms {
+            ReloadTargets {
                 plugins: plugins.clone(),
                 tunnels: Arc::clone(&tunnels),
                 chat: Arc::clone(&chat),
@@ -125,7 +126,7 @@ impl World {
             }),
             dir,
         };
-        (world, conversations)
+        (world, fake_sessions)
     }
 
     pub fn services(&self) -> Services {
@@ -228,21 +229,21 @@ async fn chat(
     store: &Store,
     plugins: &Plugins,
     activity: &Arc<ActivityLog>,
-) -> (Arc<ChatService>, Arc<Conversations>) {
+) -> (Arc<ChatService>, Arc<FakeSessions>) {
     let (opencode, streams) = FakeChat::new("opencode");
     let mut known = status("chat-opencode", Kind::Chat, PluginState::Running);
     known.restarts = 1;
     known.last_failure = Some(Failure {
         at: SystemClock.now(),
-        message: "trap: out of bounds memory access.".into(),
-        hint: None,
+        cause: "trap: out of bounds memory access.".into(),
+        fix: None,
         permanent: false,
     });
     *opencode.record.lock().unwrap() = Some(Arc::new(FakeRecord::of(&known)));
     opencode.status.send_replace(known);
     *opencode.availability.lock().unwrap() = if setting.missing {
-        let hint = "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it.";
-        Availability::Missing(hint.to_owned())
+        let fix = "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it.";
+        Availability::Missing(fix.to_owned())
     } else {
         let rules = "Asks before: commands, edits; allowed without asking: reading web pages";
         Availability::Ready(format!("1.18.33; {rules}"))
@@ -269,10 +270,10 @@ async fn chat(
             path: Some(slow_npm(&configured.data_dir).into_os_string()),
         },
     );
-    let conversations = if setting.missing {
-        Conversations::of(echo, echo_streams, setting.pace)
+    let fake_sessions = if setting.missing {
+        FakeSessions::of(echo, echo_streams, setting.pace)
     } else {
-        Conversations::of(opencode, streams, setting.pace)
+        FakeSessions::of(opencode, streams, setting.pace)
     };
     let mut backend = service.backend();
     let up = backend.wait_for(|backend| backend.phase == Phase::Up);
@@ -280,7 +281,7 @@ async fn chat(
         .await
         .unwrap()
         .unwrap();
-    (Arc::new(service), conversations)
+    (Arc::new(service), fake_sessions)
 }
 
 /// A folder with an npm that installs nothing, slowly.
@@ -319,7 +320,7 @@ async fn tunnels(
         });
         Spec {
             config: tunnel.clone(),
-            provided: Provided::register(plugins, &tunnel.name, provider),
+            provided: RegisteredProvider::register(plugins, &tunnel.name, provider),
         }
     });
     TunnelService::start(specs.collect(), parts).await
@@ -328,14 +329,18 @@ async fn tunnels(
 struct NoLoader;
 
 impl PluginLoader for NoLoader {
-    fn load_chat<'a>(&'a self, plugin: &'a str, _: ShownIn) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
+    fn load_chat<'a>(
+        &'a self,
+        plugin: &'a str,
+        _: StatusSender,
+    ) -> BoxFuture<'a, Result<Arc<dyn ChatBackend>, NotLoaded>> {
         async move { Err(NotLoaded::Unavailable(format!("{plugin} is not here"))) }.boxed()
     }
     fn load_tunnel<'a>(
         &'a self,
         _: &'a str,
         _: &'a str,
-        _: ShownIn,
+        _: StatusSender,
     ) -> BoxFuture<'a, Result<Arc<dyn TunnelProvider>, NotLoaded>> {
         async { Ok(Arc::new(FakeTunnel::open()) as Arc<dyn TunnelProvider>) }.boxed()
     }
@@ -363,7 +368,7 @@ struct Applied {
     dir: PathBuf,
 }
 
-impl Outside for Applied {
+impl ReloadHost for Applied {
     fn read(&self) -> Result<Config, Refused> {
         read_config(&self.dir).map_err(|report| Refused(report.to_string()))
     }

@@ -1,7 +1,7 @@
 //! The backend and its sessions.
 
 use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
-use crate::http::identity::Who;
+use crate::http::identity::RequestOrigin;
 use crate::live::protocol::{NewPrompt, Rendered, Server};
 use crate::live::session_view;
 use crate::{WebState, permission_answers};
@@ -18,55 +18,55 @@ use utoipa::{IntoParams, ToSchema};
 const TITLE: usize = 200;
 
 const SESSION: &str = "The id of the session";
-const NO_SESSION: &str = "There is no such session.";
-const UNREADABLE: &str = "The record of the session cannot be read.";
+const NO_SESSION: &str = "The session does not exist.";
+const UNREADABLE: &str = "The stored session cannot be read.";
 
-/// A swap of the backend's plugin.
+/// `BackendSwap` names another plugin for the chat backend.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackendSwap {
-    /// `plugin` is the `NAME` of `[plugin.NAME]`.
+    /// `plugin` is the `NAME` of `[plugin.NAME]` in the configuration.
     #[schema(examples("chat-echo"))]
     plugin: String,
 }
 
-/// A new session.
+/// `NewSession` describes a session to be created.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewSession {
-    /// `title` has 1 to 200 characters, and not blanks alone. Absent: the backend finds one.
+    /// `title` is the title: 1 to 200 characters, and not only white space. Absent: the backend chooses one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: Option<String>,
 }
 
-/// Another title for a session.
+/// `Rename` is the new title of a session.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rename {
-    /// `title` has 1 to 200 characters, and not blanks alone.
+    /// `title` is the title: 1 to 200 characters, and not only white space.
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: String,
 }
 
-/// The prompt was taken.
+/// `Admitted` says that a prompt was accepted.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Admitted {
-    /// `client_id` is the one of the prompt. Null: it had none.
+    /// `client_id` is the id with which the prompt was sent. Null: it had none.
     #[schema(required)]
     client_id: Option<String>,
-    /// `duplicate`: it was there already.
+    /// `duplicate` is true if the prompt had been accepted before.
     duplicate: bool,
 }
 
-/// The chat backend
+/// Get the chat backend
 #[utoipa::path(
     get,
     path = "/api/v1/backend",
     operation_id = "backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend as it is now.", body = BackendStatus),
+        (status = 200, description = "The backend and its state.", body = BackendStatus),
         Guarded,
     )
 )]
@@ -74,14 +74,16 @@ pub(super) async fn backend(State(state): State<WebState>) -> Json<BackendStatus
     Json(state.services.chat.backend().borrow().clone())
 }
 
-/// Start the backend, or look for its program again
+/// Start the backend
+///
+/// If its program was not found, Nexus checks for it again.
 #[utoipa::path(
     post,
     path = "/api/v1/backend/start",
     operation_id = "start_backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend as it is now.", body = BackendStatus),
+        (status = 200, description = "The backend and its state.", body = BackendStatus),
         Guarded,
     )
 )]
@@ -90,7 +92,9 @@ pub(super) async fn start(State(state): State<WebState>) -> Result<Json<BackendS
     Ok(backend(State(state)).await)
 }
 
-/// Stop the backend, once turns that run had time to finish
+/// Stop the backend
+///
+/// Running turns have time to finish.
 #[utoipa::path(
     post,
     path = "/api/v1/backend/stop",
@@ -106,14 +110,14 @@ pub(super) async fn stop(State(state): State<WebState>) -> Result<Json<BackendSt
     Ok(backend(State(state)).await)
 }
 
-/// Stop the backend and start it again
+/// Restart the backend
 #[utoipa::path(
     post,
     path = "/api/v1/backend/restart",
     operation_id = "restart_backend",
     tag = "chat",
     responses(
-        (status = 200, description = "The backend is coming up.", body = BackendStatus),
+        (status = 200, description = "The backend is starting.", body = BackendStatus),
         Guarded,
     )
 )]
@@ -122,9 +126,9 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
     Ok(backend(State(state)).await)
 }
 
-/// Let another plugin be the backend
+/// Replace the plugin of the backend
 ///
-/// The sessions of the one before stay readable.
+/// The sessions of the old backend can still be read.
 #[utoipa::path(
     post,
     path = "/api/v1/backend/swap",
@@ -132,7 +136,7 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
     tag = "chat",
     request_body = BackendSwap,
     responses(
-        (status = 200, description = "The other backend is coming up.", body = BackendStatus),
+        (status = 200, description = "The new backend is starting.", body = BackendStatus),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         UnreadableBody,
         Guarded,
@@ -147,14 +151,16 @@ pub(super) async fn swap(
     Ok(backend(State(state)).await)
 }
 
-/// The sessions, the most recently active first
+/// List the sessions
+///
+/// The most recently active session is the first.
 #[utoipa::path(
     get,
     path = "/api/v1/sessions",
     operation_id = "sessions",
     tag = "chat",
     responses(
-        (status = 200, description = "The sessions, without those of sub-agents.", body = Vec<Root>),
+        (status = 200, description = "The sessions. Sessions of sub-agents are not included.", body = Vec<Root>),
         Guarded,
     )
 )]
@@ -163,19 +169,19 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<Root>> {
 }
 
 fn title(title: &str) -> Result<(), Problem> {
-    let why = format!("A title must have 1 to {TITLE} characters and must not be blank.");
+    let cause = format!("A title must have 1 to {TITLE} characters and must not be blank.");
     if title.chars().count() > TITLE {
-        return Err(Problem::of(StatusCode::BAD_REQUEST, why));
+        return Err(Problem::of(StatusCode::BAD_REQUEST, cause));
     }
     if title.trim().is_empty() {
-        return Err(Problem::of(StatusCode::CONFLICT, why));
+        return Err(Problem::of(StatusCode::CONFLICT, cause));
     }
     Ok(())
 }
 
-/// Make a session
+/// Create a session
 ///
-/// A request that is sent twice makes two: it has no name, as `create` on the live socket has.
+/// A request that is sent twice creates two sessions. `create` on the live socket has an id and creates one.
 #[utoipa::path(
     post,
     path = "/api/v1/sessions",
@@ -184,7 +190,7 @@ fn title(title: &str) -> Result<(), Problem> {
     request_body(content = Option<NewSession>),
     responses(
         (
-            status = 201, description = "The session was made.", body = SessionInfo,
+            status = 201, description = "The session was created.", body = SessionInfo,
             links(
                 ("session" = (operation_id = "session", parameters(("session" = "$response.body#/id")))),
                 ("rename_session" = (operation_id = "rename_session", parameters(("session" = "$response.body#/id")))),
@@ -211,9 +217,9 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-/// A session as it is
+/// Get a session
 ///
-/// The answer is as the frame `state` of the live socket.
+/// The response is the frame `state` of the live socket.
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{session}",
@@ -223,7 +229,7 @@ pub(super) async fn create(
     responses(
         (
             status = 200,
-            description = "The newest messages, as many as fit into one frame.",
+            description = "The session with its newest messages, as many as fit into a frame.",
             body = ref("#/components/schemas/ServerState"),
         ),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
@@ -249,17 +255,17 @@ pub(super) async fn session(
     })
 }
 
-/// Before which message.
+/// `Before` selects older messages.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Before {
-    /// `before` of a state, or of older messages
+    /// The value of `before` from the session, or from the last response with older messages
     before: String,
 }
 
-/// The messages before those of a session, the oldest first
+/// Get older messages of a session
 ///
-/// The answer is as the frame `older` of the live socket.
+/// The oldest message is the first. The response is the frame `older` of the live socket.
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{session}/older",
@@ -270,7 +276,7 @@ pub(super) struct Before {
         Before,
     ),
     responses(
-        (status = 200, description = "Older messages.", body = ref("#/components/schemas/ServerOlder")),
+        (status = 200, description = "The older messages.", body = ref("#/components/schemas/ServerOlder")),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
         Unreadable,
@@ -288,7 +294,7 @@ pub(super) async fn older(
     ))
 }
 
-/// A part of a message, whole
+/// Get a complete part of a message
 #[utoipa::path(
     get,
     path = "/api/v1/sessions/{session}/parts/{part}",
@@ -302,7 +308,7 @@ pub(super) async fn older(
         (status = 200, description = "The part.", body = Rendered),
         (
             status = 404,
-            description = "There is no such session, or no such part of it.",
+            description = "The session or the part does not exist.",
             body = Problem,
             content_type = KIND,
         ),
@@ -319,14 +325,11 @@ pub(super) async fn part(
     let mut parts = whole.messages.into_iter().flat_map(|known| known.parts);
     match parts.find(|known| known.id == part) {
         Some(part) => Ok(Json(session_view::whole(part, &state.renderer))),
-        None => Err(Problem::of(
-            StatusCode::NOT_FOUND,
-            "This conversation has no such part.",
-        )),
+        None => Err(Problem::of(StatusCode::NOT_FOUND, "This part does not exist.")),
     }
 }
 
-/// Take a prompt back that waits
+/// Take a waiting prompt back
 #[utoipa::path(
     delete,
     path = "/api/v1/sessions/{session}/prompts/{client_id}",
@@ -334,13 +337,13 @@ pub(super) async fn part(
     tag = "chat",
     params(
         ("session" = String, Path, description = SESSION),
-        ("client_id" = String, Path, description = "The one that the prompt was sent with"),
+        ("client_id" = String, Path, description = "The id with which the prompt was sent"),
     ),
     responses(
         (status = 204, description = "The prompt was taken back."),
         (
             status = 404,
-            description = "There is no such prompt, or it does not wait any more.",
+            description = "The prompt does not exist, or it is not waiting any more.",
             body = Problem,
             content_type = KIND,
         ),
@@ -407,16 +410,16 @@ fn admitted(admission: Admission, client_id: Option<String>) -> Result<(StatusCo
     let duplicate = match admission {
         Admission::Admitted => false,
         Admission::Duplicate => true,
-        Admission::Refused(why) => return Err(Problem::of(StatusCode::CONFLICT, why)),
+        Admission::Refused(cause) => return Err(Problem::of(StatusCode::CONFLICT, cause)),
         Admission::ConsentNeeded { id, text } => return Err(Problem::consent(id, text)),
-        Admission::Unknown(why) => return Err(Problem::of(StatusCode::SERVICE_UNAVAILABLE, why)),
+        Admission::Unknown(cause) => return Err(Problem::of(StatusCode::SERVICE_UNAVAILABLE, cause)),
     };
     Ok((StatusCode::ACCEPTED, Json(Admitted { client_id, duplicate })))
 }
 
-/// Send a prompt; it is admitted once for each client id
+/// Send a prompt
 ///
-/// While a turn runs it is kept until the turn has ended.
+/// A prompt is admitted once for each `client_id`. While a turn is running, it waits until the turn has ended.
 #[utoipa::path(
     post,
     path = "/api/v1/sessions/{session}/prompts",
@@ -425,11 +428,11 @@ fn admitted(admission: Admission, client_id: Option<String>) -> Result<(StatusCo
     params(("session" = String, Path, description = SESSION)),
     request_body = NewPrompt,
     responses(
-        (status = 202, description = "The prompt was taken.", body = Admitted),
+        (status = 202, description = "The prompt was accepted.", body = Admitted),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (
             status = 409,
-            description = "It is refused, and asking again gives the same answer; or a consent is missing: `consent` is its id.",
+            description = "The prompt was refused, or a consent is missing: then `consent` is its id.",
             body = Problem,
             content_type = KIND,
         ),
@@ -442,14 +445,14 @@ pub(super) async fn prompt(
     Path(session): Path<String>,
     JsonBody(new): JsonBody<NewPrompt>,
 ) -> Result<(StatusCode, Json<Admitted>), Problem> {
-    crate::live::acceptable(&new.client_id, &new.text).map_err(|why| Problem::of(StatusCode::CONFLICT, why))?;
+    crate::live::acceptable(&new.client_id, &new.text).map_err(|cause| Problem::of(StatusCode::CONFLICT, cause))?;
     let client_id = new.client_id.clone();
     let (prompt, now) = new.parts();
     let admission = state.services.chat.prompt(&session, prompt, now).await?;
     admitted(admission, Some(client_id))
 }
 
-/// Go on where an interrupted answer ended
+/// Continue an interrupted answer
 #[utoipa::path(
     post,
     path = "/api/v1/sessions/{session}/continue",
@@ -457,7 +460,7 @@ pub(super) async fn prompt(
     tag = "chat",
     params(("session" = String, Path, description = SESSION)),
     responses(
-        (status = 202, description = "The answer goes on.", body = Admitted),
+        (status = 202, description = "The answer is being continued.", body = Admitted),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         Unreadable,
@@ -471,7 +474,7 @@ pub(super) async fn go_on(
     admitted(state.services.chat.continue_interrupted(&session).await?, None)
 }
 
-/// Stop the running turn, if any
+/// Stop the running turn
 #[utoipa::path(
     post,
     path = "/api/v1/sessions/{session}/cancel",
@@ -479,7 +482,7 @@ pub(super) async fn go_on(
     tag = "chat",
     params(("session" = String, Path, description = SESSION)),
     responses(
-        (status = 204, description = "The turn stops."),
+        (status = 204, description = "The turn is being stopped, or none was running."),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         Unreadable,
@@ -506,7 +509,7 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
         (status = 204, description = "The agent has the answer."),
         (
             status = 404,
-            description = "There is no such session, or no such request that waits.",
+            description = "The session does not exist, or has no such open request.",
             body = Problem,
             content_type = KIND,
         ),
@@ -517,11 +520,11 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
 )]
 pub(super) async fn reply(
     State(state): State<WebState>,
-    who: Option<Extension<Who>>,
+    who: Option<Extension<RequestOrigin>>,
     Path((session, request)): Path<(String, String)>,
     JsonBody(answer): JsonBody<Answer>,
 ) -> Result<StatusCode, Problem> {
-    let who = who.map_or_else(Who::operator, |Extension(who)| who);
+    let who = who.map_or_else(RequestOrigin::operator, |Extension(who)| who);
     permission_answers::give(&state, &who, &session, &request, answer).await?;
     Ok(StatusCode::NO_CONTENT)
 }

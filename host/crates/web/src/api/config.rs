@@ -10,32 +10,32 @@ use nexus_model::reload::Pending;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The configuration's file, and what of it waits.
+/// `ConfigFile` describes the configuration file.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ConfigFile {
-    /// `file` is its path.
+    /// `file` is the path of the file.
     file: String,
-    /// `pending` is what it says and is not active.
+    /// `pending` describes changes that are not active. Null: there are none.
     #[schema(required)]
     pending: Option<Pending>,
 }
 
-/// The confirmation of what the configuration's file says.
+/// `ApplyConfig` confirms the changes of the configuration file.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApplyConfig {
-    /// `id` is the `pending.id` of what was shown.
+    /// `id` is the `pending.id` of the changes that were shown.
     id: String,
 }
 
-/// What the configuration's file says that is not active
+/// Get the changes of the configuration file that are not active
 #[utoipa::path(
     get,
     path = "/api/v1/config",
     operation_id = "config",
     tag = "configuration",
     responses(
-        (status = 200, description = "The file, and what waits.", body = ConfigFile),
+        (status = 200, description = "The configuration file.", body = ConfigFile),
         Guarded,
     )
 )]
@@ -47,9 +47,10 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<ConfigFile> {
     })
 }
 
-/// Apply what waits for a confirmation
+/// Apply the changes of the configuration file
 ///
-/// It needs a login of the last five minutes, and is refused on the control socket. It is answered when it is done.
+/// The request needs a login from the last five minutes, and is refused on the control socket. The response is sent when
+/// the changes have been applied.
 #[utoipa::path(
     post,
     path = "/api/v1/config/apply",
@@ -57,10 +58,10 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<ConfigFile> {
     tag = "configuration",
     request_body = ApplyConfig,
     responses(
-        (status = 200, description = "It is active.", body = ConfigFile),
+        (status = 200, description = "The changes are active.", body = ConfigFile),
         (
             status = 409,
-            description = "The file says something else by now, or a part could not be applied: that part is as before.",
+            description = "The file has changed since, or some of the changes could not be applied. Those are still pending.",
             body = Problem,
             content_type = KIND,
         ),
@@ -68,7 +69,7 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<ConfigFile> {
         Guarded,
         (
             status = 403,
-            description = "The login is older than five minutes, or as for every request.",
+            description = "The login is older than five minutes, or the request comes from another site or from a program that Nexus runs.",
             body = Problem,
             content_type = KIND,
         ),

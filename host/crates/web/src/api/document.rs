@@ -1,26 +1,26 @@
 //! The OpenAPI document. Each handler describes its operation (`#[utoipa::path]`), each type its schema (`ToSchema`),
-//! and the router that serves them gathers both: what is served and what is described cannot differ. This file adds the
-//! head, and what no derive can say.
+//! and one list (`operations!`) serves and describes them: the two cannot differ. This file adds the head, and what no derive
+//! can say.
 //!
-//! `openapi.json` beside it is what comes out, so that a change of the API shows in review; a test compares the two. To
-//! write it again: `NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in`.
+//! `openapi.json` beside it is what comes out and what is served, so that a change of the API shows in review; a test compares
+//! it with what the code makes. To write it again:
+//! `NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in`.
 
 use super::problem::Problem;
 use crate::live::protocol::{Client, Server};
 use crate::state::WebState;
 use serde_json::{Map, Value, json};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::router::OpenApiRouter;
 
-/// The document of these operations as JSON text, made when it is first asked for. `open`: those that need no login.
-pub(super) fn text(open: fn() -> Described, operations: fn() -> Vec<UtoipaMethodRouter<WebState>>) -> &'static str {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| serde_json::to_string_pretty(&document(open(), operations())).unwrap_or_default() + "\n")
+/// The document as JSON text.
+fn text() -> &'static str {
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n");
+    &TEXT
 }
-
-type Described = OpenApiRouter<WebState>;
 
 /// The types that are described under the name of a primitive: aliases, as `Millis` and `SessionId`.
 const ALIASED: [&str; 2] = ["String", "u64"];
@@ -30,29 +30,33 @@ const ALIASED: [&str; 2] = ["String", "u64"];
     info(
         title = "Nexus",
         version = "1",
-        description = "What the pages can do, as JSON.\n\n\
-            On the pages' own addresses a request needs the cookie of a login, and for anything but `GET` the header \
+        description = "The functions of the pages, as JSON.\n\n\
+            All times are in milliseconds since the Unix epoch (UTC), unless a key says otherwise. A key that ends with `_ms`, \
+            `_bytes` or `_seconds` has that unit. `cause` says why something does not work and `fix` how to fix it; `detail` of an \
+            error contains both. A key that is named after a session, message, part or request and has a string holds its id. \
+            Messages and tools have an `error`: the text that the backend or the tool reported.\n\n\
+            On the addresses of the pages a request needs the cookie of a login, and for anything but `GET` the header \
             `Origin` of the page. On the control socket (`control.sock` in the data folder) it needs neither, but \
             `POST /api/v1/config/apply` is refused there.\n\n\
-            What happens is told on the live socket: a WebSocket at `GET /live`, each text frame of which is a \
-            `ClientFrame` or a `ServerFrame`. A client sends `hello` first. The server closes the socket with 1001 \
-            (Nexus ends, or the listener does: connect again), 1009 (a frame is too long), 4001 (the login was ended), \
-            4002 (the first frame is not of this protocol: reload the page), 4003 (the client was too slow: connect \
+            The live socket streams changes: a WebSocket at `GET /live`, on which each text frame is a `ClientFrame` or a \
+            `ServerFrame`. A client sends `hello` first. The server closes the socket with 1001 \
+            (Nexus or its listener is shutting down: connect again), 1009 (a frame is too long), 4001 (the login was ended), \
+            4002 (the first frame is not valid in this version of the protocol: reload the page), 4003 (the client was too slow: connect \
             again and resume) or 4004 (there are too many connections).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
-        (name = "status", description = "Nexus and its plugins"),
+        (name = "status", description = "The status of Nexus and its plugins"),
         (name = "chat", description = "The chat backend and its sessions"),
-        (name = "tunnels", description = "The public addresses"),
-        (name = "configuration", description = "The configuration's file"),
+        (name = "tunnels", description = "The tunnels: public addresses of the pages"),
+        (name = "configuration", description = "The configuration file"),
     ),
     components(schemas(Problem, Client, Server)),
     security(("login" = []), ()),
 )]
 struct Head;
 
-fn document(open: Described, operations: Vec<UtoipaMethodRouter<WebState>>) -> Value {
+fn document() -> Value {
     let mut head = Head::openapi();
     let cookie = ApiKeyValue::with_description(
         "__Host-nexus",
@@ -61,8 +65,8 @@ fn document(open: Described, operations: Vec<UtoipaMethodRouter<WebState>>) -> V
     );
     let components = head.components.get_or_insert_default();
     components.add_security_scheme("login", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
-    let head = OpenApiRouter::with_openapi(head).merge(open);
-    let all = operations.into_iter().fold(head, OpenApiRouter::routes);
+    let all = super::describe_open().into_iter().chain(super::describe_guarded());
+    let all = all.fold(OpenApiRouter::<WebState>::with_openapi(head), OpenApiRouter::routes);
     let mut document = serde_json::to_value(all.into_openapi()).unwrap_or_default();
     let schemas = document
         .pointer_mut("/components/schemas")
@@ -170,27 +174,22 @@ fn inline(value: &mut Value, aliased: &Map<String, Value>) {
     }
 }
 
-#[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
-
-    fn document_text() -> &'static str {
-        text(crate::api::open, crate::api::operations)
-    }
     use std::collections::BTreeMap;
 
     #[test]
     fn the_document_is_the_one_that_is_checked_in() {
         if std::env::var_os("NEXUS_WRITE_OPENAPI").is_some() {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/api/openapi.json");
-            std::fs::write(file, document_text()).unwrap();
+            std::fs::write(file, text()).unwrap();
             return;
         }
-        let (checked_in, made) = (include_str!("openapi.json").lines(), document_text().lines());
+        let (checked_in, made) = (include_str!("openapi.json").lines(), text().lines());
         let other = made.zip(checked_in).position(|(made, checked_in)| made != checked_in);
         assert!(
-            document_text() == include_str!("openapi.json"),
+            text() == include_str!("openapi.json"),
             "host/crates/web/src/api/openapi.json is another document than the code makes, from line {} on. To fix: run\n\
              NEXUS_WRITE_OPENAPI=1 cargo test -p nexus-web the_document_is_the_one_that_is_checked_in\n\
              and commit what it writes.",
@@ -201,7 +200,10 @@ mod tests {
     #[test]
     fn a_name_stands_for_one_schema_and_each_that_is_referred_to_is_there() {
         let mut known = BTreeMap::new();
-        for (name, schema) in crate::api::operations().into_iter().flat_map(|(schemas, ..)| schemas) {
+        for (name, schema) in crate::api::describe_guarded()
+            .into_iter()
+            .flat_map(|(schemas, ..)| schemas)
+        {
             let schema = serde_json::to_value(schema).unwrap();
             let before = known.insert(name.clone(), schema.clone());
             assert!(
@@ -209,9 +211,9 @@ mod tests {
                 "two types are described as {name}"
             );
         }
-        let document: Value = serde_json::from_str(document_text()).unwrap();
+        let document: Value = serde_json::from_str(text()).unwrap();
         let schemas = document["components"]["schemas"].as_object().unwrap();
-        for named in document_text().split("#/components/schemas/").skip(1) {
+        for named in text().split("#/components/schemas/").skip(1) {
             let name = named.split('"').next().unwrap();
             assert!(schemas.contains_key(name), "{name}");
         }
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn each_frame_of_the_live_socket_has_a_schema_of_its_own() {
-        let document: Value = serde_json::from_str(document_text()).unwrap();
+        let document: Value = serde_json::from_str(text()).unwrap();
         let schemas = &document["components"]["schemas"];
         for (side, of) in [("Client", ["Hello", "TakeBack"]), ("Server", ["State", "Welcome"])] {
             let frames = schemas[format!("{side}Frame")]["oneOf"].as_array().unwrap();

@@ -1,5 +1,5 @@
-//! `/api/v1`: all that the pages can do, as JSON for scripts. Its description is made from the handlers and their types
-//! ([`document`]), and served at `/api/v1/openapi.json`.
+//! `/api/v1`: everything that the pages can do, as JSON for scripts. Its description, `openapi.json` beside this file, is made from the
+//! handlers and their types by a test (`document.rs`), and served at `/api/v1/openapi.json`.
 //!
 //! Two ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
 //! as the pages themselves. And without a login on the control socket of the data folder ([`crate::http::control_socket`]), which
@@ -9,18 +9,20 @@
 
 mod chat;
 mod config;
+#[cfg(test)]
 mod document;
 mod problem;
 mod tunnels;
 
 use super::WebState;
 use super::pages;
-use crate::http::identity::{MaybeLogin, Who};
+use crate::http::identity::{MaybeLogin, RequestOrigin};
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use http::{Method, StatusCode, header};
 use nexus_chat::BackendStatus;
 use nexus_model::activity::Note;
@@ -34,67 +36,67 @@ use nexus_model::tunnel::TunnelStatus;
 use problem::{Guarded, KIND, Problem, Query, Unreadable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
-use utoipa_axum::routes;
+
+/// Makes a router of operations and, for the document, their descriptions. Serving needs no description: making them all for
+/// each listener took megabytes and a part of the start. A macro, because `#[utoipa::path]` puts what it knows of a handler into
+/// a type beside it, `__path_HANDLER`.
+macro_rules! operations {
+    ($served:ident, $described:ident: $($module:ident { $($handler:ident),+ })+) => {
+        pastey::paste! {
+            fn $served() -> Router<WebState> {
+                use utoipa::Path as _;
+                use utoipa_axum::PathItemExt as _;
+                Router::new()$($(.route(
+                    &$module::[<__path_ $handler>]::path(),
+                    $module::[<__path_ $handler>]::methods()
+                        .iter()
+                        .fold(MethodRouter::new(), |router, method| {
+                            router.on(method.to_method_filter(), $module::$handler)
+                        }),
+                ))+)+
+            }
+            #[cfg(test)]
+            fn $described() -> Vec<utoipa_axum::router::UtoipaMethodRouter<WebState>> {
+                vec![$($(utoipa_axum::routes!($module::$handler)),+),+]
+            }
+        }
+    };
+}
+
+// What needs no login.
+operations!(open, describe_open: self { openapi });
+
+// What needs a login.
+operations!(guarded, describe_guarded:
+    self { status, plugins, details, activity, log }
+    chat {
+        backend, start, stop, restart, swap, list, create, session, rename, delete, older, part, prompt, take_back, go_on,
+        cancel, reply
+    }
+    tunnels { list, one, start, stop, swap }
+    config { show, apply }
+);
 
 /// `with_login` is for the listeners of the pages.
 pub(super) fn with_login(state: &WebState) -> Router<WebState> {
-    Router::from(open()).merge(guarded().layer(middleware::from_fn_with_state(state.clone(), need_login)))
+    open().merge(bounded().layer(middleware::from_fn_with_state(state.clone(), need_login)))
 }
 
 /// `for_the_operator` is for the control socket, whose every caller is the operator.
 pub(super) fn for_the_operator() -> Router<WebState> {
-    Router::from(open()).merge(guarded())
+    open().merge(bounded())
 }
 
-/// `open` is what needs no login.
-fn open() -> OpenApiRouter<WebState> {
-    OpenApiRouter::default().routes(routes!(openapi))
-}
-
-/// `operations` are what needs a login, each with its description.
-fn operations() -> Vec<UtoipaMethodRouter<WebState>> {
-    vec![
-        routes!(status),
-        routes!(plugins),
-        routes!(details),
-        routes!(activity),
-        routes!(log),
-        routes!(chat::backend),
-        routes!(chat::start),
-        routes!(chat::stop),
-        routes!(chat::restart),
-        routes!(chat::swap),
-        routes!(chat::list, chat::create),
-        routes!(chat::session, chat::rename, chat::delete),
-        routes!(chat::older),
-        routes!(chat::part),
-        routes!(chat::prompt),
-        routes!(chat::take_back),
-        routes!(chat::go_on),
-        routes!(chat::cancel),
-        routes!(chat::reply),
-        routes!(tunnels::list),
-        routes!(tunnels::one),
-        routes!(tunnels::start),
-        routes!(tunnels::stop),
-        routes!(tunnels::swap),
-        routes!(config::show),
-        routes!(config::apply),
-    ]
-}
-
-fn guarded() -> Router<WebState> {
-    let routes = operations().into_iter();
-    Router::from(routes.fold(OpenApiRouter::default(), OpenApiRouter::routes))
+fn bounded() -> Router<WebState> {
+    guarded()
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
 
 /// `refuse` says what the guard of all listeners turns away, as the rest of the API says it.
-pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
-    Problem::of(status, why.trim_end()).into_response()
+pub(super) fn refuse(status: StatusCode, cause: &str) -> Response {
+    Problem::of(status, cause.trim_end()).into_response()
 }
 
 /// `starting` is answered until the services are there. `what` is what takes the time, where that may be said.
@@ -111,17 +113,21 @@ pub(super) async fn nothing() -> Response {
     .into_response()
 }
 
-/// Writes orders to the host itself into the audit, whatever came of them: what a chat says is not.
+/// Writes requests to the host itself into the audit, whatever came of them: what is said in a session is not.
 async fn audited(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let orders = ["/api/v1/backend/", "/api/v1/tunnels/", "/api/v1/config/"];
-    let order = (request.method() == Method::POST && orders.iter().any(|order| path.starts_with(order)))
+    let audited = ["/api/v1/backend/", "/api/v1/tunnels/", "/api/v1/config/"];
+    let changes_host = (request.method() == Method::POST && audited.iter().any(|prefix| path.starts_with(prefix)))
         || matches!(*request.method(), Method::DELETE | Method::PATCH);
-    if !order {
+    if !changes_host {
         return next.run(request).await;
     }
     let what = format!("{} {path}", request.method());
-    let who = request.extensions().get::<Who>().cloned().unwrap_or_else(Who::operator);
+    let who = request
+        .extensions()
+        .get::<RequestOrigin>()
+        .cloned()
+        .unwrap_or_else(RequestOrigin::operator);
     let answer = next.run(request).await;
     who.orders(&what, "", answer.status().as_str());
     answer
@@ -153,7 +159,7 @@ fn refused(status: StatusCode) -> &'static str {
     }
 }
 
-/// This description
+/// Get this document
 #[utoipa::path(
     get,
     path = "/api/v1/openapi.json",
@@ -164,7 +170,7 @@ fn refused(status: StatusCode) -> &'static str {
         (status = 200, description = "The OpenAPI document.", body = Object),
         (
             status = 421,
-            description = "The request is for a host name that this Nexus does not have.",
+            description = "The request is for a host name that is not configured.",
             body = Problem,
             content_type = KIND,
         ),
@@ -174,43 +180,46 @@ fn refused(status: StatusCode) -> &'static str {
 async fn openapi() -> Response {
     (
         [(header::CONTENT_TYPE, "application/json")],
-        document::text(open, operations),
+        include_str!("openapi.json"),
     )
         .into_response()
 }
 
-/// What runs.
+/// `Status` is the state of Nexus and its parts.
 #[derive(Serialize, ToSchema)]
 struct Status {
-    /// `version` is the one of Nexus.
+    /// `version` is the version of Nexus.
     version: String,
-    /// `at` is when this answer was made, in milliseconds since the Unix epoch.
+    /// `at` is the time of this status.
     at: u64,
-    /// `config_file` is the path of the active configuration, or of the one that would be active if it existed.
+    /// `config_file` is the path of the configuration file. The file may not exist.
     config_file: String,
-    /// `starting` is what is being compiled, while all the rest works.
+    /// `starting` describes the plugins that are being compiled while Nexus is already running. Null: none.
     #[schema(required)]
     starting: Option<String>,
-    /// `troubles` are what does not work, besides plugins and tunnels, which say it themselves.
-    troubles: Vec<Trouble>,
-    /// `pending` is what the configuration's file says and is not active.
+    /// `problems` are the parts of Nexus that do not work. Plugins and tunnels are not among them: their own state says it.
+    problems: Vec<Trouble>,
+    /// `pending` describes changes in the configuration file that are not active. Null: there are none.
     #[schema(required)]
     pending: Option<Pending>,
-    /// `workspace` is the path of the agent's project directory.
+    /// `workspace` is the path of the project folder in which the agent works.
     workspace: String,
+    /// `backend` is the chat backend.
     backend: BackendStatus,
+    /// `tunnels` are the tunnels, in the order of the configuration.
     tunnels: Vec<TunnelStatus>,
+    /// `plugins` are the plugins that are in use.
     plugins: Vec<PluginStatus>,
 }
 
-/// All at once
+/// Get the status of Nexus
 #[utoipa::path(
     get,
     path = "/api/v1/status",
     operation_id = "status",
     tag = "status",
     responses(
-        (status = 200, description = "What runs.", body = Status),
+        (status = 200, description = "The status.", body = Status),
         Guarded,
     )
 )]
@@ -221,7 +230,7 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
         at: state.clock.now(),
         config_file: services.host.config_file.clone(),
         starting: services.plugins.progress.text(),
-        troubles: services.plugins.statuses.troubles(),
+        problems: services.plugins.statuses.troubles(),
         pending: services.reload.pending().borrow().clone(),
         workspace: services.host.workspace.clone(),
         backend: services.chat.backend().borrow().clone(),
@@ -230,7 +239,7 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
     })
 }
 
-/// The plugins
+/// List the plugins
 #[utoipa::path(
     get,
     path = "/api/v1/plugins",
@@ -239,7 +248,7 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
     responses(
         (
             status = 200,
-            description = "The login plugin, the chat plugin, and those of the tunnels.",
+            description = "The plugins that are in use: the login plugin, the chat plugin and the tunnel plugins.",
             body = Vec<PluginStatus>,
         ),
         Guarded,
@@ -249,14 +258,14 @@ async fn plugins(State(state): State<WebState>) -> Json<Vec<PluginStatus>> {
     Json(state.services.plugins.statuses.subscribe().borrow().clone())
 }
 
-/// What each plugin is, may do and did
+/// Get the details of the plugins
 #[utoipa::path(
     get,
     path = "/api/v1/plugins/details",
     operation_id = "plugin_details",
     tag = "status",
     responses(
-        (status = 200, description = "The details, in the order of the plugins.", body = Vec<plugin::Details>),
+        (status = 200, description = "The details, in the same order as the list of plugins.", body = Vec<plugin::Details>),
         Guarded,
     )
 )]
@@ -264,20 +273,22 @@ async fn details(State(state): State<WebState>) -> Json<Vec<plugin::Details>> {
     Json(super::pages::status::details(&state).await)
 }
 
-/// Which lines of the log.
+/// `Lines` selects lines of the log.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Lines {
-    /// What the plugin of this name wrote, and what was written about it
+    /// The name of a plugin: only lines that it wrote or that are about it
     plugin: Option<String>,
-    /// What was written about the tunnel of this name; with `plugin`: that or this
+    /// The name of a tunnel: only lines about it. With `plugin`: lines that match either
     tunnel: Option<String>,
-    /// How many of the newest lines; at most 1000 are given
+    /// The number of lines, at most 1000
     #[param(maximum = 65535, default = 200)]
     lines: Option<u16>,
 }
 
-/// The newest lines of the log, the oldest of them first
+/// Get the newest lines of the log
+///
+/// The oldest of them is the first.
 #[utoipa::path(
     get,
     path = "/api/v1/log",
@@ -285,8 +296,8 @@ struct Lines {
     tag = "status",
     params(Lines),
     responses(
-        (status = 200, description = "Lines out of the last part of the log.", body = Vec<LogLine>),
-        (status = 409, description = "No log is kept in a file.", body = Problem, content_type = KIND),
+        (status = 200, description = "Lines from the last part of the log.", body = Vec<LogLine>),
+        (status = 409, description = "Nexus does not write a log file.", body = Problem, content_type = KIND),
         Unreadable,
         Guarded,
     )
@@ -299,7 +310,9 @@ async fn log(
     Ok(Json(state.services.log.latest(About { plugin, tunnel }, count).await?))
 }
 
-/// What happened last, the newest first
+/// List the last events of the host
+///
+/// The newest is the first.
 #[utoipa::path(
     get,
     path = "/api/v1/activity",

@@ -13,44 +13,44 @@ use utoipa::{IntoResponses, ToSchema};
 /// The media type of a [`Problem`].
 pub(super) const KIND: &str = "application/problem+json";
 
-/// Why an order is answered with 409.
-pub(super) const REFUSED: &str = "It is refused, and asking again gives the same answer: `detail` says why.";
+/// Why a request is answered with 409.
+pub(super) const REFUSED: &str = "The request was refused. `detail` says why; the same request would be refused again.";
 
-/// An error, as RFC 9457 has it, of type `about:blank`.
+/// `Problem` is an error as defined by RFC 9457, of type `about:blank`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// `title` is the reason phrase of the status.
+    /// `title` is the reason phrase of the HTTP status.
     #[schema(examples("Conflict"))]
     title: &'static str,
-    /// `status` is the one of the answer.
+    /// `status` is the HTTP status.
     #[schema(minimum = 400, maximum = 599, examples(409))]
     status: u16,
-    /// `detail` is a sentence for people: what is wrong, and what to do.
+    /// `detail` says what is wrong and how to fix it, for people.
     detail: String,
-    /// `consent` is the id of a consent that is missing, to be sent with the prompt once the owner has agreed.
+    /// `consent` is the id of a consent that is missing. Send it with the prompt when the user has agreed to `detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     consent: Option<String>,
-    /// `starting` is what Nexus does before it can do anything else.
+    /// `starting` describes the current step while Nexus is starting.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     starting: Option<String>,
 }
 
-/// What every request for the owner may be answered with instead.
+/// The errors that every request may be answered with.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
 pub(super) enum Guarded {
-    /// The request has no cookie of a valid login.
+    /// The request has no valid login cookie.
     #[response(status = 401, content_type = KIND)]
     NoLogin(Problem),
-    /// The request is not a `GET` and does not come from the page's own origin, or it comes from a program that Nexus runs.
+    /// The request is not a `GET` request and comes from another origin, or it comes from a program that Nexus runs.
     #[response(status = 403, content_type = KIND)]
     Foreign(Problem),
-    /// The request is for a host name that this Nexus does not have.
+    /// The request is for a host name that is not configured.
     #[response(status = 421, content_type = KIND)]
     Misdirected(Problem),
-    /// It is not possible now: Nexus starts or stops, or what it needs is unavailable. Try again.
+    /// The request cannot be handled now: Nexus is starting or stopping, or the backend is unavailable. Try again.
     #[response(status = 503, content_type = KIND)]
     Unavailable(Problem),
 }
@@ -59,7 +59,7 @@ pub(super) enum Guarded {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes the answer: what is sent is a Problem")]
 pub(super) enum Unreadable {
-    /// The path or the query is not what is expected: `detail` says where.
+    /// The path or the query is invalid. `detail` says where.
     #[response(status = 400, content_type = KIND)]
     BadRequest(Problem),
 }
@@ -68,7 +68,7 @@ pub(super) enum Unreadable {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
 pub(super) enum UnreadableBody {
-    /// The body, the path or the query is not what is expected: `detail` says where.
+    /// The body, the path or the query is invalid. `detail` says where.
     #[response(status = 400, content_type = KIND)]
     BadRequest(Problem),
     /// The body is longer than 2 MiB.

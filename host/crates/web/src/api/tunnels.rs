@@ -13,31 +13,34 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 const NAME: &str = "The `NAME` of `[tunnel.NAME]`";
-const NO_TUNNEL: &str = "There is no such tunnel: `detail` says how to make it.";
+const NO_TUNNEL: &str = "The tunnel does not exist. `detail` says how to create it.";
 
-/// A swap of a tunnel's plugin.
+/// `NewTunnelPlugin` names another plugin for a tunnel.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewTunnelPlugin {
-    /// `plugin` is the `NAME` of `[plugin.NAME]`.
+    /// `plugin` is the `NAME` of `[plugin.NAME]` in the configuration.
     plugin: String,
 }
 
-/// Another plugin serves the tunnel.
+/// `Swapped` is the result of a swap.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Swapped {
-    /// `url` is where the tunnel leads now. Null: it is closed.
+    /// `url` is the address of the tunnel. Null: the tunnel is closed.
     #[schema(required, format = "uri")]
     url: Option<String>,
-    /// `took` is how long it took until the old plugin was gone, in milliseconds.
-    took: u64,
-    /// `kept`: it holds after a restart too.
-    kept: bool,
-    /// `cut`: a client that came through the old one lost the connection. The listener has a fixed port, so it had to close first.
-    cut: bool,
+    /// `duration_ms` is the time until the old plugin had ended, in milliseconds.
+    duration_ms: u64,
+    /// `persisted` is true if the new plugin is also used after a restart of Nexus.
+    persisted: bool,
+    /// `disconnected` is true if clients of the tunnel were disconnected, because the old plugin had to close its fixed
+    /// port first.
+    disconnected: bool,
 }
 
-/// The tunnels, in the order of the configuration
+/// List the tunnels
+///
+/// They are in the order of the configuration.
 #[utoipa::path(
     get,
     path = "/api/v1/tunnels",
@@ -45,7 +48,7 @@ pub(super) struct Swapped {
     tag = "tunnels",
     responses(
         (
-            status = 200, description = "The tunnels as they are now.", body = Vec<TunnelStatus>,
+            status = 200, description = "The tunnels and their state.", body = Vec<TunnelStatus>,
             links(
                 ("tunnel" = (operation_id = "tunnel", parameters(("name" = "$response.body#/0/name")))),
                 ("start_tunnel" = (operation_id = "start_tunnel", parameters(("name" = "$response.body#/0/name")))),
@@ -60,7 +63,7 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<TunnelStatus
     Json(state.services.tunnels.statuses().borrow().clone())
 }
 
-/// A tunnel
+/// Get a tunnel
 #[utoipa::path(
     get,
     path = "/api/v1/tunnels/{name}",
@@ -68,10 +71,10 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<TunnelStatus
     tag = "tunnels",
     params(("name" = String, Path, description = NAME, example = "main")),
     responses(
-        (status = 200, description = "The tunnel as it is now.", body = TunnelStatus),
+        (status = 200, description = "The tunnel and its state.", body = TunnelStatus),
         (
             status = 404,
-            description = "There is no such tunnel: `detail` says which there are.",
+            description = "The tunnel does not exist. `detail` lists the tunnels that exist.",
             body = Problem,
             content_type = KIND,
         ),
@@ -99,9 +102,10 @@ pub(super) async fn one(
     })
 }
 
-/// Open a tunnel, now and after a restart
+/// Open a tunnel
 ///
-/// It is answered before the tunnel is open. The state in the answer, and each one from then on, tells of this order.
+/// The tunnel is also opened after a restart of Nexus. The response is sent before the tunnel is open: the state in it,
+/// and every later one, is the result of this request.
 #[utoipa::path(
     post,
     path = "/api/v1/tunnels/{name}/start",
@@ -147,9 +151,9 @@ pub(super) async fn stop(
     one(State(state), Path(name)).await
 }
 
-/// Let another plugin serve a tunnel; an open one stays reachable
+/// Replace the plugin of a tunnel
 ///
-/// It is answered when the old plugin is gone.
+/// A tunnel that is open stays reachable. The response is sent when the old plugin has ended.
 #[utoipa::path(
     post,
     path = "/api/v1/tunnels/{name}/swap",
@@ -158,7 +162,7 @@ pub(super) async fn stop(
     params(("name" = String, Path, description = NAME, example = "main")),
     request_body = NewTunnelPlugin,
     responses(
-        (status = 200, description = "The old plugin is gone.", body = Swapped),
+        (status = 200, description = "The new plugin is in use.", body = Swapped),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         UnreadableBody,
@@ -177,8 +181,8 @@ pub(super) async fn swap(
     })?;
     Ok(Json(Swapped {
         url: swapped.url,
-        took: millis(swapped.took),
-        kept: swapped.kept,
-        cut: swapped.cut,
+        duration_ms: millis(swapped.took),
+        persisted: swapped.kept,
+        disconnected: swapped.cut,
     }))
 }

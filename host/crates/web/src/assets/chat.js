@@ -1,8 +1,8 @@
-// The conversation: draws what the live connection says, sends what the user says.
+// The chat: draws what the live connection says, sends what the user says.
 // Text of the open tail is text; HTML comes from the server only, sanitised, and only through setHtml.
 
 import { Dock, permission } from './requests.js';
-import { $, el, setHtml, spoken, store, uuid, refusesFiles, sendsByEnter } from './dom.js';
+import { $, el, explained, setHtml, spoken, store, uuid, refusesFiles, sendsByEnter } from './dom.js';
 import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
 import { careful, press } from './guard.js';
 import { Live, link } from './live.js';
@@ -15,7 +15,7 @@ export function start() {
   const log = $('log'), scroll = $('scroll'), box = $('prompt'), notice = $('notice'), stop = $('stop');
   const tail = el('div', { className: 'tail' });
   let session = app.dataset.session;
-  let last = null, turn = { type: 'idle' }, ticking = null;
+  let last = null, turn = { state: 'idle' }, ticking = null;
   // What is older than what is shown; what went wrong outside any message; whether a continuation was asked for.
   let before = null, error = null, continuing = false, backend = 'the backend';
   // Why there is nothing to show and never will be: no such chat, or one that was deleted.
@@ -66,7 +66,7 @@ export function start() {
     requestAnimationFrame(() => { queued = false; seen = shape(); scroll.scrollTop = scroll.scrollHeight; });
   };
 
-  // A turned phone or an opened keyboard must not push the end of the conversation out of sight.
+  // A turned phone or an opened keyboard must not push the end of the chat out of sight.
   new ResizeObserver(follow).observe(scroll);
 
   // Sends a request and calls back with its answer; says so where it cannot be sent.
@@ -178,7 +178,7 @@ export function start() {
 
   const drawPart = (part, html) => draw[part.kind]?.(part, html, (id) => dock.waits(id));
 
-  // A message that nothing is to be seen of has no bubble; one of notes alone is a line of the conversation.
+  // A message that nothing is to be seen of has no bubble; one of notes alone is a line of the chat.
   function drawNode({ node, data, parts: ids }) {
     const all = ids.map((id) => parts.get(id)).filter(Boolean);
     node.hidden = all.length > 0 && !data.error && !data.interrupted && !all.some((part) => isSeen(part.data));
@@ -255,12 +255,12 @@ export function start() {
   }
 
   function setTurn(next) {
-    const was = turn.type;
+    const was = turn.state;
     turn = next;
     continuing = false;
     // What went wrong before, outside any message, is over.
-    if (next.type === 'running') error = null;
-    if (was !== 'idle' && next.type === 'idle') {
+    if (next.state === 'running') error = null;
+    if (was !== 'idle' && next.state === 'idle') {
       const answer = lastMessage()?.parts.map((id) => parts.get(id)).findLast((part) => part?.kind === 'text');
       const failed = error ?? lastMessage()?.data.error;
       say(failed === 'Aborted' ? 'Stopped.' : failed ? `The answer failed: ${failed}`.slice(0, 500)
@@ -268,14 +268,14 @@ export function start() {
       finished = document.hidden;
       drawTitle();
     }
-    if (next.type === 'interrupted') say('The answer was interrupted. It can be continued.');
+    if (next.state === 'interrupted') say('The answer was interrupted. It can be continued.');
     drawTail();
   }
 
   function drawTail() {
     if (putting) return; // once, when all is there
     clearInterval(ticking);
-    const busy = !foreign && (turn.type === 'running' || turn.type === 'retrying');
+    const busy = !foreign && (turn.state === 'running' || turn.state === 'retrying');
     stop.hidden = !busy;
     app.classList.toggle('busy', busy);
     tail.replaceChildren();
@@ -287,15 +287,15 @@ export function start() {
     const spinner = () => el('span', { className: 'spinner', 'aria-hidden': 'true' });
     // While the backend is unavailable nothing works, whatever the turn was.
     const working = phase !== null && phase !== 'up' ? `Waiting for ${backend} to reconnect` : dock.size ? 'Waiting for your answer' : 'Working';
-    if (busy && turn.type === 'running') tail.append(el('p', { className: 'working' }, spinner(), working));
-    if (busy && turn.type === 'retrying') {
+    if (busy && turn.state === 'running') tail.append(el('p', { className: 'working' }, spinner(), working));
+    if (busy && turn.state === 'retrying') {
       const when = el('span');
       const tick = () => {
         when.textContent = `Retrying ${until((turn.next_at ?? 0) - Date.now() - skew)} (attempt ${turn.attempt}).`;
       };
       tick();
       ticking = setInterval(tick, 1000);
-      tail.append(el('div', { className: 'alert warn' }, el('p', { textContent: turn.message }), el('p', {}, spinner(), when)));
+      tail.append(el('div', { className: 'alert warning' }, el('p', { textContent: turn.cause }), el('p', {}, spinner(), when)));
     }
     const newest = lastMessage();
     const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && outbox.items.every(isShown);
@@ -311,24 +311,24 @@ export function start() {
     } else if (!busy && isSilent(newest)) {
       tail.append(el('p', { className: 'mark', textContent: 'The model returned an empty answer.' }));
     }
-    if (!busy && !open && (turn.type === 'interrupted' || newest?.data.interrupted)) {
+    if (!busy && !open && (turn.state === 'interrupted' || newest?.data.interrupted)) {
       const go = foreign ? null : el('button', { type: 'button', className: 'primary', textContent: 'Continue' });
       if (go) {
         if (continuing) go.disabled = true; else careful(go);
         press(go, () => {
           box.focus();
           continuing = go.disabled = true;
-          if (turn.type !== 'interrupted') return prompt('Please continue exactly where you stopped.');
+          if (turn.state !== 'interrupted') return prompt('Please continue exactly where you stopped.');
           ask({ type: 'continue', session }, null, () => { continuing = go.disabled = false; });
         });
       }
-      tail.append(el('div', { className: 'alert warn' },
+      tail.append(el('div', { className: 'alert warning' },
         el('p', { textContent: 'This answer was interrupted. The part that arrived is kept.' }), ...(go ? [go] : [])));
     }
     outbox.draw(tail);
     const empty = !messages.size && !outbox.items.length && !busy;
     log.classList.toggle('blank', empty);
-    if (empty && session && last === null) tail.append(el('p', { className: 'working' }, spinner(), 'Loading the conversation'));
+    if (empty && session && last === null) tail.append(el('p', { className: 'working' }, spinner(), 'Loading the chat'));
     if (empty && (!session || last !== null)) {
       tail.append(el('div', { className: 'empty' }, el('h2', { textContent: 'What would you like to do?' }),
         el('p', {}, 'The agent works in ', el('code', { textContent: app.dataset.workspace }), ' on the machine that runs Nexus. Answers are streamed and saved, so you can leave and come back.')));
@@ -386,7 +386,7 @@ export function start() {
       messages.delete(message);
       drawTail();
     },
-    part: ({ part }, html, cut) => putPart(part, html, cut),
+    part: ({ part }, html, missing) => putPart(part, html, missing),
     delta: addDelta,
     part_removed: ({ part }) => removePart(part),
     request: ({ request: data }) => { putAsk(data); drawTail(); },
@@ -433,18 +433,18 @@ export function start() {
       if (of === session) putPart(part, html, 0, true);
     },
     request({ session: of, request }) { if (of === session) dock.put(request); },
-    invalid: ({ reason }) => { more.disabled = false; tell(reason); },
+    invalid: (frame) => { more.disabled = false; tell(explained(frame)); },
     event(frame) {
       if (frame.session !== session || (last !== null && frame.seq <= last)) return;
       // Something between is missing: get it, rather than guess.
       if (last === null || frame.prev > last) return void live.send({ type: 'subscribe', session, from: last });
       last = frame.seq;
-      events[frame.event.type]?.(frame.event, frame.html, frame.cut);
+      events[frame.event.type]?.(frame.event, frame.html, frame.truncated_bytes);
     },
     ended(frame) {
       if (frame.session !== session) return;
-      if (frame.again) setTimeout(() => live.send({ type: 'subscribe', session, from: last }), 500);
-      else ended(frame.reason);
+      if (frame.resubscribe) setTimeout(() => live.send({ type: 'subscribe', session, from: last }), 500);
+      else ended(explained(frame));
     },
     list({ sessions, more: others }) {
       drawList({ session, sessions, others: others ?? 0, more: (count) => live.send({ type: 'list', count }) });
@@ -455,7 +455,7 @@ export function start() {
     },
     backend({ backend: now, html }) {
       const was = phase;
-      phase = now.phase;
+      phase = now.state;
       backend = now.title;
       if (was !== phase) drawTail();
       if (phase === 'up' && notice.classList.contains('passing')) tell(null);
@@ -472,8 +472,8 @@ export function start() {
     failed(frame) {
       const request = requests.get(frame.id);
       requests.delete(frame.id);
-      tell(frame.reason, false, phase !== 'up');
-      request?.failed?.(frame.reason);
+      tell(explained(frame), false, phase !== 'up');
+      request?.failed?.(explained(frame));
     },
   };
 
@@ -481,7 +481,7 @@ export function start() {
     putting = true;
     for (const { message, parts: all } of list) {
       putMessage(message);
-      for (const { html, cut, ...part } of all) putPart(part, html, cut);
+      for (const { html, truncated_bytes: missing, ...part } of all) putPart(part, html, missing);
     }
     putting = false;
     drawTail();
@@ -492,13 +492,13 @@ export function start() {
     requests.delete(id);
   }
 
-  function ended(reason) {
+  function ended(cause) {
     clear();
     dock.sync([]);
-    turn = { type: 'idle' };
-    gone = reason;
+    turn = { state: 'idle' };
+    gone = cause;
     drawTail();
-    say(reason);
+    say(cause);
     $('composer').hidden = $('menu').hidden = true;
   }
 

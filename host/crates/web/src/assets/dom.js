@@ -2,6 +2,9 @@
 
 export const $ = (id) => document.getElementById(id);
 
+// A cause and its fix, in one text.
+export const explained = ({ cause, fix }) => (fix ? `${cause} To fix: ${fix}` : cause);
+
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(props)) {

@@ -3,7 +3,7 @@
 import { el, literal, setHtml } from './dom.js';
 
 // What else a backend puts into a message, by the end of its name. What is not here is not drawn.
-const NOTES = { compaction: 'The conversation was summarized to free up context.' };
+const NOTES = { compaction: 'The chat was summarized to free up context.' };
 export const noteOf = ({ type, name }) => (type === 'other' ? NOTES[name.split('.').at(-1)] : null);
 
 // Whether a part is seen at all.

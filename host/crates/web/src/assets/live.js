@@ -3,7 +3,7 @@
 
 import { $ } from './dom.js';
 
-const PROTOCOL = 2;
+const PROTOCOL = 3;
 const PING_EVERY = 20_000;
 const WAKE_PATIENCE = 2_500;
 // A connection that lived this long was a good one: the next break is tried again at once.
@@ -32,7 +32,7 @@ function moved(url, ended) {
   else if (ended) words.append('This address is no longer in use. Continue at ', link, '.');
   else words.append('Nexus has a new address: ', link, '. The current one closes in a moment; log in at the new one to continue.');
   const place = document.getElementById('moved') ?? document.createElement('p');
-  Object.assign(place, { id: 'moved', className: 'banner warn' });
+  Object.assign(place, { id: 'moved', className: 'banner warning' });
   place.setAttribute('role', 'alert');
   place.replaceChildren(words);
   if (!place.isConnected) document.getElementById('banners').before(place);

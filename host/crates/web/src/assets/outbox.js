@@ -1,7 +1,7 @@
-// What the user has sent and the backend does not have yet: a bubble for each prompt below the conversation, until the message
+// What the user has sent and the backend does not have yet: a bubble for each prompt below the messages, until the message
 // itself takes its place. prompts.js has what outlives the tab, and the words.
 
-import { $, el, uuid } from './dom.js';
+import { $, el, explained, uuid } from './dom.js';
 import { careful } from './guard.js';
 import { kept } from './prompts.js';
 
@@ -11,7 +11,7 @@ function bubble(item) {
     el('div', { className: 'body' }, el('div', { className: 'text open', dir: 'auto', textContent: item.text })), item.line);
 }
 
-// `session()`, `send(frame)`: whether it went; `isShown(item)`: the message itself is in the conversation; `changed()`: to draw
+// `session()`, `send(frame)`: whether it went; `isShown(item)`: the message itself is shown; `changed()`: to draw
 // the tail again; `tell(text)`; `restore(text)`: gives a text back to who wrote it.
 export class Outbox {
   items = [];
@@ -30,7 +30,7 @@ export class Outbox {
 
   // Puts those whose message is not there yet at the end of the node.
   draw(tail) {
-    // One that was taken and is shown is the conversation's from now on: where it is taken back, nothing of it comes again.
+    // One that was taken and is shown is a message of the chat from now on: where it is taken back, nothing of it comes again.
     const done = this.items.filter((item) => item.admitted && this.#page.isShown(item));
     for (const item of done) item.node?.remove();
     this.items = this.items.filter((item) => !done.includes(item));
@@ -113,14 +113,14 @@ export class Outbox {
       if (item.now) this.forget(item);
       this.#page.tell(null);
     },
-    refused: ({ client_id, reason }) => { const item = this.#of(client_id); if (item) this.giveBack(item, reason); },
-    deferred: ({ client_id, reason }) => {
-      const item = this.#of(client_id);
+    refused: (frame) => { const item = this.#of(frame.client_id); if (item) this.giveBack(item, explained(frame)); },
+    deferred: (frame) => {
+      const item = this.#of(frame.client_id);
       if (!item) return;
       const wait = Math.min(15_000, 1000 * 2 ** item.tries++);
       const give = el('button', { type: 'button', className: 'plain', textContent: 'Do not send' });
       give.onclick = () => this.giveBack(item, 'Withdrawn. The backend may have received it already.', true);
-      item.line.replaceChildren(`Not sent yet: ${reason} Retrying. `, give);
+      item.line.replaceChildren(`Not sent yet: ${explained(frame)} Retrying. `, give);
       clearTimeout(item.timer);
       item.timer = setTimeout(() => this.transmit(item), wait);
     },

@@ -1,7 +1,7 @@
 // The life of a prompt: kept by this browser until the host has it, then by the host until the backend has it. Each state
 // that a message can be in has words here, and what its owner can do about it.
 
-import { el } from './dom.js';
+import { el, explained } from './dom.js';
 
 const PREFIX = 'nexus:prompt:', DAYS_7 = 7 * 86_400_000;
 // As long as an answer may take to begin before it is said that none came: UNANSWERED in host/crates/model/src/limits.rs.
@@ -34,17 +34,17 @@ export const kept = {
 
 export const isLocal = ({ id, client_id }) => id === `local-${client_id}`;
 // The owner can still take it back.
-export const waits = ({ waiting }) => waiting?.for === 'turn' || waiting?.for === 'owner';
+export const waits = ({ waiting }) => waiting?.type === 'turn' || waiting?.type === 'owner';
 
 const button = (text, onclick, className = '') => el('button', { type: 'button', className, textContent: text, onclick });
 
 // What stands below a message that waits: `send` and `remove` are what its owner can do.
 export function waitingLine({ waiting }, { send, remove }) {
-  if (waiting?.for === 'turn') {
+  if (waiting?.type === 'turn') {
     return el('p', { className: 'mark row' }, 'Queued until the current answer is finished. ', button('Send now', send), button('Withdraw', remove));
   }
-  if (waiting?.for === 'owner') {
-    return el('div', { className: 'alert warn' }, el('p', { textContent: `Not sent. ${waiting.reason}` }),
+  if (waiting?.type === 'owner') {
+    return el('div', { className: 'alert warning' }, el('p', { textContent: `Not sent. ${explained(waiting)}` }),
       el('div', { className: 'row' }, button('Send now', send, 'primary'), button('Remove', remove)));
   }
   return null;
@@ -66,10 +66,10 @@ export const trouble = (text) => el('div', { className: 'alert' }, el('p', { tex
 export function unanswered({ last, ago, title, up, again, later }) {
   const spinner = el('span', { className: 'spinner', 'aria-hidden': 'true' });
   if (!up) return el('p', { className: 'working' }, spinner, `Waiting for ${title} to reconnect`);
-  if (last.waiting?.for === 'backend' || ago < PATIENCE) {
+  if (last.waiting?.type === 'backend' || ago < PATIENCE) {
     later(Math.max(1000, PATIENCE - ago));
     return el('p', { className: 'working' }, spinner, `Waiting for ${title}`);
   }
-  return el('div', { className: 'alert warn' }, el('p', { textContent: `${title} did not answer this message.` }),
+  return el('div', { className: 'alert warning' }, el('p', { textContent: `${title} did not answer this message.` }),
     again ? el('div', { className: 'row' }, button('Send again', again, 'primary')) : null);
 }

@@ -216,9 +216,9 @@ class Card {
     this.wrong = null;
     if (this.node.contains(document.activeElement)) this.dock.leave();
     this.draw();
-    this.dock.answer(this.data.id, answer(), (reason) => {
+    this.dock.answer(this.data.id, answer(), (cause) => {
       this.sent = false;
-      this.wrong = reason ?? 'Not sent.';
+      this.wrong = cause ?? 'Not sent.';
       this.draw();
     });
   }
@@ -274,7 +274,7 @@ class Card {
         return { input, label };
       });
       let own = null;
-      if (question.own || !choices.length) {
+      if (question.allow_custom || !choices.length) {
         const input = choices.length ? el('input', { type, name, 'aria-label': 'Your own answer' }) : null;
         const words = el('input', { type: 'text', dir: 'auto', autocomplete: 'off', placeholder: 'Your own answer', 'aria-label': 'Your own answer' });
         words.oninput = () => { if (input) input.checked = words.value.trim() !== ''; };

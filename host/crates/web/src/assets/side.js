@@ -1,4 +1,4 @@
-// Beside the conversation: the list of chats, and the drawer that it is on a narrow screen.
+// Beside the chat: the list of chats, and the drawer that it is on a narrow screen.
 
 import { $, el } from './dom.js';
 

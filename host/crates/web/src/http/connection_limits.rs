@@ -6,7 +6,7 @@
 //! Mechanism: where all are taken, the one for which its client did nothing for the longest time is closed for the new one.
 //! A client that does something at least every [`HTTP_IDLE`] keeps its connection, and so does one that waits for us
 //! (one that owes us the rest of its request does not). What
-//! is written and not taken for [`HTTP_WRITE`] ends the connection in any case ([`Patient`]). Where the peer is known (the
+//! is written and not taken for [`HTTP_WRITE`] ends the connection in any case ([`WriteTimeout`]). Where the peer is known (the
 //! page's own listener, opened to a network) no network of peers gets more than its share, and a part is for this machine.
 //!
 //! Limits: behind a tunnel all connections come from the tunnel's program. Who keeps hundreds of them *busy* keeps others
@@ -29,12 +29,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// `LOOK` is the pause between two looks for one that may make room.
-const LOOK: Duration = Duration::from_millis(50);
+/// `POLL_INTERVAL` is the pause between two looks for one that may make room.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// `Pulse` is what a connection did last.
+/// `ConnectionActivity` is what a connection did last.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct ConnectionActivity {
     opened: Instant,
     /// `moved` is when bytes last went either way, in milliseconds after `opened`.
     moved: AtomicU64,
@@ -44,7 +44,7 @@ pub(crate) struct Pulse {
     awaiting: AtomicUsize,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             opened: Instant::now(),
@@ -73,7 +73,7 @@ impl Pulse {
 }
 
 /// `Working` lives while a request is worked on.
-pub(crate) struct Working(Arc<Pulse>);
+pub(crate) struct Working(Arc<ConnectionActivity>);
 
 impl Drop for Working {
     fn drop(&mut self) {
@@ -86,12 +86,12 @@ impl Drop for Working {
 /// worked on by nobody.
 pub(crate) struct FromClient<B> {
     inner: B,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     awaiting: bool,
 }
 
 impl<B> FromClient<B> {
-    pub(crate) fn new(inner: B, pulse: Arc<Pulse>) -> Self {
+    pub(crate) fn new(inner: B, pulse: Arc<ConnectionActivity>) -> Self {
         Self {
             inner,
             pulse,
@@ -148,7 +148,7 @@ struct OpenConnections {
 struct Open {
     /// `network` is `None` for one of this machine, or through a tunnel.
     network: Option<String>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     close: CancellationToken,
 }
 
@@ -172,7 +172,7 @@ fn lock(state: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-enum Room {
+enum Admission {
     Yes,
     /// `Soon`: somebody makes room, or will.
     Soon,
@@ -191,23 +191,23 @@ impl Slots {
     }
 
     /// Waits until there is room. `None`: this peer has its share already.
-    pub(crate) async fn enter(&self, peer: SocketAddr, pulse: &Arc<Pulse>) -> Option<Slot> {
+    pub(crate) async fn enter(&self, peer: SocketAddr, pulse: &Arc<ConnectionActivity>) -> Option<Slot> {
         let network =
             (!peer.ip().to_canonical().is_loopback()).then(|| nexus_logging::audit::network(&peer.ip().to_string()));
         loop {
             {
                 let mut state = lock(&self.state);
                 match state.room(self.listening.share(self.most), network.as_deref()) {
-                    Room::Yes => return Some(self.open(&mut state, network, pulse)),
-                    Room::No => return None,
-                    Room::Soon => {}
+                    Admission::Yes => return Some(self.open(&mut state, network, pulse)),
+                    Admission::No => return None,
+                    Admission::Soon => {}
                 }
             }
-            let _ = tokio::time::timeout(LOOK, self.freed.notified()).await;
+            let _ = tokio::time::timeout(POLL_INTERVAL, self.freed.notified()).await;
         }
     }
 
-    fn open(&self, state: &mut OpenConnections, network: Option<String>, pulse: &Arc<Pulse>) -> Slot {
+    fn open(&self, state: &mut OpenConnections, network: Option<String>, pulse: &Arc<ConnectionActivity>) -> Slot {
         state.next += 1;
         let (number, close) = (state.next, CancellationToken::new());
         let open = Open {
@@ -227,7 +227,7 @@ impl Slots {
 
 impl OpenConnections {
     /// Tells whether one more may come in; where not, the one that is idle the longest is closed.
-    fn room(&self, most: usize, network: Option<&str>) -> Room {
+    fn room(&self, most: usize, network: Option<&str>) -> Admission {
         let of_network = |open: &Open| network.is_some() && open.network.as_deref() == network;
         let outside = |open: &Open| open.network.is_some();
         let count = |of: &dyn Fn(&Open) -> bool| self.open.values().filter(|open| of(open)).count();
@@ -242,11 +242,11 @@ impl OpenConnections {
             (self.open.len() >= most, &everybody)
         };
         if !full {
-            return Room::Yes;
+            return Admission::Yes;
         }
         // One that was told to go and is not gone yet.
         if self.open.values().any(|open| of(open) && open.close.is_cancelled()) {
-            return Room::Soon;
+            return Admission::Soon;
         }
         let idle = self
             .open
@@ -259,23 +259,23 @@ impl OpenConnections {
         match longest {
             Some((_, open)) => {
                 open.close.cancel();
-                Room::Soon
+                Admission::Soon
             }
-            None if network.is_some() && count(&of_network) >= share => Room::No,
-            None => Room::Soon,
+            None if network.is_some() && count(&of_network) >= share => Admission::No,
+            None => Admission::Soon,
         }
     }
 }
 
-/// `Patient` is a stream that says when bytes move, and fails where a write is not taken in time.
-pub(crate) struct Patient<S> {
+/// `WriteTimeout` is a stream that says when bytes move, and fails where a write is not taken in time.
+pub(crate) struct WriteTimeout<S> {
     inner: S,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub(crate) fn new(inner: S, pulse: Arc<Pulse>) -> Self {
+impl<S> WriteTimeout<S> {
+    pub(crate) fn new(inner: S, pulse: Arc<ConnectionActivity>) -> Self {
         Self {
             inner,
             pulse,
@@ -283,7 +283,7 @@ impl<S> Patient<S> {
         }
     }
 
-    pub(crate) fn pulse(&self) -> Arc<Pulse> {
+    pub(crate) fn pulse(&self) -> Arc<ConnectionActivity> {
         Arc::clone(&self.pulse)
     }
 
@@ -302,7 +302,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
@@ -313,7 +313,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.written(cx, result)
@@ -346,8 +346,8 @@ mod tests {
 
     const HERE: &str = "127.0.0.1:1000";
 
-    async fn enter(slots: &Slots, peer: &str) -> Option<(Slot, Arc<Pulse>)> {
-        let pulse = Pulse::new();
+    async fn enter(slots: &Slots, peer: &str) -> Option<(Slot, Arc<ConnectionActivity>)> {
+        let pulse = ConnectionActivity::new();
         let slot = slots.enter(peer.parse().unwrap(), &pulse).await?;
         Some((slot, pulse))
     }
@@ -355,7 +355,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_loses_its_connection() {
         let (ours, _theirs) = tokio::io::duplex(64);
-        let mut stream = Patient::new(ours, Pulse::new());
+        let mut stream = WriteTimeout::new(ours, ConnectionActivity::new());
         let begun = Instant::now();
         let error = stream.write_all(&[0; 1000]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

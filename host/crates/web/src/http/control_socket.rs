@@ -8,7 +8,7 @@
 //! ([`nexus_process::ancestry`]). That guides and does not confine, as all of it does until agents run as another user: see
 //! SECURITY.md.
 
-use super::connection_limits::{Patient, Pulse};
+use super::connection_limits::{ConnectionActivity, WriteTimeout};
 use super::listener::{Connection, Ingress};
 use super::{request_checks, server};
 use crate::{WebState, api};
@@ -78,16 +78,16 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
             },
             () = shutdown.cancelled() => break,
         };
-        if let Err(why) = admitted(&stream) {
+        if let Err(cause) = admitted(&stream) {
             refused += 1;
-            tracing::warn!(target: "audit", event = "refused", what = "control socket", why);
+            tracing::warn!(target: "audit", event = "refused", what = "control socket", cause);
             // Whoever is refused must not be able to fill the log.
             if said.is_none_or(|at: Instant| at.elapsed() >= REFUSED_EVERY) {
-                tracing::warn!(why, refused, "refused a connection to the control socket");
+                tracing::warn!(cause, refused, "refused a connection to the control socket");
                 said = Some(Instant::now());
             }
             if let Ok(slot) = Arc::clone(&telling).try_acquire_owned() {
-                let told = refuse(stream, why, shutdown.child_token());
+                let told = refuse(stream, cause, shutdown.child_token());
                 tasks.spawn(async move {
                     // Not for as long as they like.
                     let _ = tokio::time::timeout(HTTP_READ, told).await;
@@ -98,7 +98,7 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
         }
         let peer = (std::net::Ipv4Addr::LOCALHOST, 0).into();
         let connection = Connection::accepted(Arc::new(Ingress::Control), peer, shutdown.child_token());
-        let stream = Patient::new(stream, Pulse::new());
+        let stream = WriteTimeout::new(stream, ConnectionActivity::new());
         tasks.spawn(server::one(stream, connection, app.clone()));
     }
     drop(listener);
@@ -108,8 +108,8 @@ pub async fn serve_control(listener: UnixListener, path: PathBuf, app: Router, s
 }
 
 /// Answers with the reason, whatever is asked.
-async fn refuse(stream: UnixStream, why: String, closing: CancellationToken) {
-    let refusal = move |_| std::future::ready(api::refuse(StatusCode::FORBIDDEN, &why));
+async fn refuse(stream: UnixStream, cause: String, closing: CancellationToken) {
+    let refusal = move |_| std::future::ready(api::refuse(StatusCode::FORBIDDEN, &cause));
     server::converse(stream, refusal, REFUSED_HEADER, closing).await;
 }
 
@@ -127,7 +127,7 @@ fn admitted(stream: &UnixStream) -> Result<(), String> {
     match peer.pid().and_then(|pid| u32::try_from(pid).ok()) {
         // 0: of another namespace of processes, and so not below this one.
         Some(pid) if pid != 0 => match ancestry::known(pid, &Hosts::this()) {
-            Some(why) => Err(format!("{why}: processes of the agent must not act for the operator")),
+            Some(cause) => Err(format!("{cause}: processes of the agent must not act for the operator")),
             None => Ok(()),
         },
         _ => Ok(()),

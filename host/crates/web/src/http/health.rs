@@ -1,12 +1,12 @@
 //! `GET /healthz`: `{"status":"ok"}` to anybody; on loopback also what runs, for scripts on this machine. Not why a plugin
 //! crashed: its last words are for who is logged in.
 
-use crate::{Site, WebState};
+use crate::{SiteContext, WebState};
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-pub(crate) async fn healthz(State(state): State<WebState>, Extension(site): Extension<Site>) -> Json<Value> {
+pub(crate) async fn healthz(State(state): State<WebState>, Extension(site): Extension<SiteContext>) -> Json<Value> {
     if !site.loopback {
         return Json(json!({ "status": "ok" }));
     }

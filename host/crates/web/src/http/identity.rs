@@ -1,23 +1,20 @@
 //! Who a request is from. Handlers take these extractors, so that none can forget a check: [`User`] cannot be had
-//! without a valid login, [`UserForm`] not without its CSRF token, [`AnonymousForm`] not from another browser.
+//! without a valid login. Forms and their CSRF tokens: [`super::csrf_form`].
 
 use super::listener::Place;
 use crate::error::ApiError;
-use crate::{Connection, Site, WebState, pages};
-use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
+use crate::{Connection, SiteContext, WebState, pages};
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use nexus_auth::{Client, NewLogin, Session};
 use nexus_model::digest::sha256;
-use nexus_model::limits::{HTTP_READ, KNOWN_DEVICE};
-use nexus_model::time;
-use nexus_plugin_traits::auth::Input;
-use std::collections::BTreeMap;
+use nexus_model::limits::KNOWN_DEVICE;
+use nexus_model::random::random_token;
 use std::net::IpAddr;
 use std::time::Duration;
-use subtle::ConstantTimeEq as _;
 
 /// The cookies. On TLS their names start with `__Host-`, so that no other host and no plain connection can set
 /// them; on plain HTTP each place has names of its own, since such a cookie reaches every port of its host: two tunnels
@@ -31,7 +28,7 @@ pub(crate) enum Cookie {
 }
 
 impl Cookie {
-    fn name(self, site: &Site) -> String {
+    fn name(self, site: &SiteContext) -> String {
         let base = match (&site.place, site.secure) {
             (_, true) => "__Host-nexus".to_owned(),
             (Place::Loopback, false) => {
@@ -50,7 +47,7 @@ impl Cookie {
         }
     }
 
-    fn read(self, headers: &HeaderMap, site: &Site) -> Option<String> {
+    fn read(self, headers: &HeaderMap, site: &SiteContext) -> Option<String> {
         let name = self.name(site);
         headers
             .get_all(COOKIE)
@@ -63,7 +60,7 @@ impl Cookie {
     }
 
     /// Sets the cookie. Without `max_age` it lasts until the browser closes; zero makes the browser forget it.
-    fn set(self, site: &Site, value: &str, max_age: Option<Duration>, headers: &mut HeaderMap) {
+    fn set(self, site: &SiteContext, value: &str, max_age: Option<Duration>, headers: &mut HeaderMap) {
         let mut cookie = cookie::Cookie::new(self.name(site), value);
         cookie.set_path("/");
         cookie.set_http_only(true);
@@ -80,28 +77,28 @@ impl Cookie {
 }
 
 /// Puts the tokens of a new login into cookies.
-pub(crate) fn welcome(response: &mut Response, site: &Site, login: &NewLogin, lifetime: Duration) {
+pub(crate) fn welcome(response: &mut Response, site: &SiteContext, login: &NewLogin, lifetime: Duration) {
     Cookie::Login.set(site, &login.token, Some(lifetime), response.headers_mut());
     Cookie::Device.set(site, &login.device, Some(KNOWN_DEVICE), response.headers_mut());
 }
 
 /// Takes the login's cookie away.
-pub(crate) fn farewell(response: &mut Response, site: &Site) {
+pub(crate) fn farewell(response: &mut Response, site: &SiteContext) {
     Cookie::Login.set(site, "", Some(Duration::ZERO), response.headers_mut());
 }
 
 /// `held` says whose program asks, where that can be told: on this machine's own loopback, where a login is good for
 /// those alone. What Nexus runs itself is turned away, with whatever cookie: the agent does not answer its own
 /// requests, and nobody types a password into a browser that the agent started.
-async fn held(connection: &Connection, site: &Site) -> Result<String, Response> {
+async fn held(connection: &Connection, site: &SiteContext) -> Result<String, Response> {
     if site.place != Place::Loopback {
         return Ok(String::new());
     }
     let holder = connection.holder().await;
-    if let Some(why) = holder.ours {
-        tracing::warn!(target: "audit", event = "refused", what = "page", why);
+    if let Some(cause) = holder.ours {
+        tracing::warn!(target: "audit", event = "refused", what = "page", cause);
         let text = format!(
-            "This page is not available to the agent. The connection comes from a process that Nexus started: {why}. \
+            "This page is not available to the agent. The connection comes from a process that Nexus started: {cause}. \
              To fix: open the page in a browser that you started yourself."
         );
         return Err(pages::message(StatusCode::FORBIDDEN, "Access denied", &text));
@@ -109,15 +106,15 @@ async fn held(connection: &Connection, site: &Site) -> Result<String, Response> 
     Ok(holder.user.map_or_else(String::new, |user| format!("user {user}")))
 }
 
-fn site(parts: &Parts) -> Result<Site, StatusCode> {
-    let site = parts.extensions.get::<Site>();
+fn site(parts: &Parts) -> Result<SiteContext, StatusCode> {
+    let site = parts.extensions.get::<SiteContext>();
     site.cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// `MaybeLogin` is the login of this request, if it has a valid one.
 pub(crate) struct MaybeLogin {
     pub login: Option<Session>,
-    pub site: Site,
+    pub site: SiteContext,
     pub peer: IpAddr,
 }
 
@@ -143,16 +140,16 @@ impl FromRequestParts<WebState> for MaybeLogin {
     }
 }
 
-/// `Who` did something, for the audit.
+/// `RequestOrigin` did something, for the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Who {
+pub(crate) struct RequestOrigin {
     pub account: String,
     pub place: String,
     pub peer: String,
 }
 
-impl Who {
-    fn of(login: &Session, site: &Site, peer: IpAddr) -> Self {
+impl RequestOrigin {
+    fn of(login: &Session, site: &SiteContext, peer: IpAddr) -> Self {
         Self {
             account: login.account().to_owned(),
             place: site.place.to_string(),
@@ -174,8 +171,10 @@ impl Who {
 }
 
 impl MaybeLogin {
-    pub(crate) fn who(&self) -> Option<Who> {
-        self.login.as_ref().map(|login| Who::of(login, &self.site, self.peer))
+    pub(crate) fn who(&self) -> Option<RequestOrigin> {
+        self.login
+            .as_ref()
+            .map(|login| RequestOrigin::of(login, &self.site, self.peer))
     }
 }
 
@@ -183,13 +182,13 @@ impl MaybeLogin {
 /// first page).
 pub(crate) struct User {
     pub login: Session,
-    pub site: Site,
+    pub site: SiteContext,
     pub peer: IpAddr,
 }
 
 impl User {
-    pub(crate) fn who(&self) -> Who {
-        Who::of(&self.login, &self.site, self.peer)
+    pub(crate) fn who(&self) -> RequestOrigin {
+        RequestOrigin::of(&self.login, &self.site, self.peer)
     }
 }
 
@@ -208,17 +207,16 @@ impl FromRequestParts<WebState> for User {
 /// `Anonymous` is whoever uses the browser, login or not, as the auth service wants to know them.
 pub(crate) struct Anonymous {
     pub client: Client,
-    pub site: Site,
+    pub site: SiteContext,
     /// `fresh`: the browser had no cookie yet, so the answer must set it.
-    fresh: bool,
+    pub(super) fresh: bool,
 }
 
 impl Anonymous {
     /// `csrf` is for a hidden field. It is bound to a cookie that no other page can read or set.
     pub(crate) fn csrf(&self) -> String {
-        use base64::Engine as _;
         let digest = sha256(&[b"nexus form\0", self.client.browser.as_bytes()]);
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
+        data_encoding::BASE64URL_NOPAD.encode(digest.as_ref())
     }
     /// Sets the browser's cookie where it is new.
     pub(crate) fn remember(&self, mut response: Response) -> Response {
@@ -242,7 +240,7 @@ impl FromRequestParts<WebState> for Anonymous {
         let fresh = known.is_none();
         let browser = match known {
             Some(browser) => browser,
-            None => time::random_token().map_err(|error| pages::failure(&ApiError::Unavailable(error.to_string())))?,
+            None => random_token().map_err(|error| pages::failure(&ApiError::Unavailable(error.to_string())))?,
         };
         let client = Client {
             origin: site.origin.clone(),
@@ -261,99 +259,10 @@ impl FromRequestParts<WebState> for Anonymous {
     }
 }
 
-/// `Fields` are those of a posted form.
-#[derive(Default)]
-pub(crate) struct Fields(BTreeMap<String, String>);
-
-impl Fields {
-    pub(crate) fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-    /// `input` is what goes to the login plugin: the fields whose names start with `field-`, less that prefix.
-    pub(crate) fn input(&self) -> Input {
-        let fields = self.0.iter();
-        Input(
-            fields
-                .filter_map(|(k, v)| Some((k.strip_prefix("field-")?.to_owned(), v.clone())))
-                .collect(),
-        )
-    }
-    async fn read(request: Request) -> Result<Self, Response> {
-        let body = tokio::time::timeout(HTTP_READ, RawForm::from_request(request, &())).await;
-        match body {
-            Ok(Ok(RawForm(bytes))) => Ok(Self::parse(&bytes)),
-            Ok(Err(rejection)) => Err(rejection.into_response()),
-            Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The form took too long to arrive.\n").into_response()),
-        }
-    }
-    fn parse(bytes: &[u8]) -> Self {
-        Self(form_urlencoded::parse(bytes).into_owned().collect())
-    }
-    fn csrf_is(&self, expected: &str) -> bool {
-        self.get("csrf").as_bytes().ct_eq(expected.as_bytes()).into()
-    }
-}
-
-const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
-
-/// `UserForm` is a form of a valid login, its CSRF token checked.
-pub(crate) struct UserForm {
-    pub login: Session,
-    pub site: Site,
-    pub fields: Fields,
-}
-
-impl FromRequest<WebState> for UserForm {
-    type Rejection = Response;
-    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let user = User::from_request_parts(&mut parts, state).await?;
-        let (who, path) = (user.who(), parts.uri.path().to_owned());
-        let User { login, site, .. } = user;
-        let fields = Fields::read(Request::from_parts(parts, body)).await?;
-        if !fields.csrf_is(&login.csrf) {
-            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
-        }
-        // One place for all forms of a user.
-        who.orders(&path, fields.get("plugin"), "");
-        Ok(Self { login, site, fields })
-    }
-}
-
-/// `AnonymousForm` is a form of somebody without a login, from the browser that it was made for.
-pub(crate) struct AnonymousForm {
-    pub anonymous: Anonymous,
-    pub fields: Fields,
-}
-
-impl FromRequest<WebState> for AnonymousForm {
-    type Rejection = Response;
-    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let anonymous = Anonymous::from_request_parts(&mut parts, state).await?;
-        let fields = Fields::read(Request::from_parts(parts, body)).await?;
-        if anonymous.fresh || !fields.csrf_is(&anonymous.csrf()) {
-            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
-        }
-        Ok(Self { anonymous, fields })
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn forms_are_decoded_as_browsers_send_them() {
-        let fields = Fields::parse(b"a=1+2&b=%C3%A4%26%3D&c&=d&e=%zz%2&field-x=%2B&&f=%FF&a=1+2");
-        assert_eq!((fields.get("a"), fields.get("b"), fields.get("c")), ("1 2", "ä&=", ""));
-        assert_eq!((fields.get("e"), fields.get("f")), ("%zz%2", "\u{fffd}"));
-        assert_eq!(
-            fields.input().0.into_iter().collect::<Vec<_>>(),
-            [("x".to_owned(), "+".to_owned())]
-        );
-    }
 
     #[test]
     fn a_cookie_of_the_other_kind_is_not_read() {
@@ -364,7 +273,7 @@ mod tests {
                 .parse()
                 .unwrap(),
         );
-        let site = |secure, place| Site {
+        let site = |secure, place| SiteContext {
             origin: "http://127.0.0.1:7860".to_owned(),
             secure,
             loopback: false,
@@ -391,7 +300,7 @@ mod tests {
                 .parse()
                 .unwrap(),
         );
-        let site = Site {
+        let site = SiteContext {
             origin: "https://a.example".to_owned(),
             secure: true,
             loopback: false,

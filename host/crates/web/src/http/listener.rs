@@ -3,8 +3,9 @@
 //! the socket, never of a header.
 
 use http::HeaderMap;
+use nexus_model::address::is_loopback_host;
 use nexus_process::connection_owner::{self, Holder};
-use nexus_tunnels::{Leaving, OriginSecret};
+use nexus_tunnels::{OriginSecret, Relocation};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::str::FromStr;
@@ -40,7 +41,7 @@ pub enum Ingress {
         /// `proof` answers this host's own public check.
         proof: OriginSecret,
         /// `moved` is set when the listener closes soon, and says where its clients are to go.
-        moved: watch::Receiver<Option<Leaving>>,
+        moved: watch::Receiver<Option<Relocation>>,
         /// `sockets` counts the live sockets that are open through it.
         sockets: Arc<watch::Sender<usize>>,
     },
@@ -112,9 +113,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counting<S> {
     }
 }
 
-/// `Site` is what a request's Host header means at its ingress; it is present only where that was allowed.
+/// `SiteContext` is what a request's Host header means at its ingress; it is present only where that was allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
+pub struct SiteContext {
     /// `origin` is `https://…` or `http://127.0.0.1:7860`: what `Origin` must say.
     pub origin: String,
     /// `secure`: there is TLS on the browser's side.
@@ -180,10 +181,6 @@ impl Authority {
             .filter_map(|entry| entry.parse::<Self>().ok())
             .any(|entry| entry.host == self.host && (entry.port.is_none() || entry.port == self.port))
     }
-    fn is_loopback(&self) -> bool {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        self.host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    }
 }
 
 impl Connection {
@@ -235,9 +232,9 @@ impl Connection {
 
     /// `site` is what `host` means, if this listener answers to it. Anything else is another page's try to reach a
     /// private address by a name of its own (DNS rebinding).
-    pub fn site(&self, host: &str) -> Option<Site> {
+    pub fn site(&self, host: &str) -> Option<SiteContext> {
         if matches!(self.ingress.as_ref(), Ingress::Control) {
-            return Some(Site::new(false, "nexus", Place::Loopback));
+            return Some(SiteContext::new(false, "nexus", Place::Loopback));
         }
         let authority: Authority = host.parse().ok()?;
         match self.ingress.as_ref() {
@@ -253,19 +250,19 @@ impl Connection {
                     let secure = scheme.eq_ignore_ascii_case("https");
                     // Many a proxy passes the name on without the port.
                     let host = if public.port.is_some() { name } else { host };
-                    return Some(Site::new(secure, host, Place::Host(authority.host)));
+                    return Some(SiteContext::new(secure, host, Place::Host(authority.host)));
                 }
-                let loopback = authority.is_loopback();
+                let loopback = is_loopback_host(&authority.host);
                 let place = if loopback && self.peer.ip().is_loopback() {
                     Place::Loopback
                 } else {
                     Place::Host(authority.host.clone())
                 };
-                (loopback || authority.is_in(hosts)).then(|| Site::new(false, host, place))
+                (loopback || authority.is_in(hosts)).then(|| SiteContext::new(false, host, place))
             }
             Ingress::Tunnel { hosts, https, name, .. } => authority
                 .is_in(&hosts.borrow())
-                .then(|| Site::new(*https, host, Place::Tunnel(name.clone()))),
+                .then(|| SiteContext::new(*https, host, Place::Tunnel(name.clone()))),
         }
     }
 
@@ -299,7 +296,7 @@ impl Connection {
 
     /// Waits until the client has to go elsewhere, and says where, if that is known; for ever where that does not
     /// happen.
-    pub async fn moved(&self) -> Leaving {
+    pub async fn moved(&self) -> Relocation {
         if let Ingress::Tunnel { moved, .. } = self.ingress.as_ref()
             && let Ok(leaving) = moved.clone().wait_for(Option::is_some).await
             && let Some(leaving) = leaving.clone()
@@ -338,7 +335,7 @@ impl Drop for Counted {
     }
 }
 
-impl Site {
+impl SiteContext {
     fn new(secure: bool, host: &str, place: Place) -> Self {
         let scheme = if secure { "https" } else { "http" };
         Self {
@@ -391,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn configured_names_are_not_loopback_and_a_named_port_counts() {
+    fn configured_names_are_not_loopback_and_a_named_port_is_part_of_them() {
         let connection = local(&["box.lan", "other.lan:81"], Some("https://chat.example"));
         assert!(connection.site("box.lan:7860").is_some_and(|s| !s.loopback));
         assert!(connection.site("other.lan:81").is_some());

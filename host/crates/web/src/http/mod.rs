@@ -14,6 +14,7 @@ pub(crate) mod assets;
 pub(crate) mod connection_limits;
 #[cfg(unix)]
 pub mod control_socket;
+pub(crate) mod csrf_form;
 pub(crate) mod health;
 pub(crate) mod identity;
 pub mod listener;

@@ -6,7 +6,7 @@
 //! of another site is not told apart from a proxy that changes `Host` where the browser does not say (plain HTTP); then
 //! the cure is said under a condition.
 
-use crate::{Connection, Ingress, Site};
+use crate::{Connection, Ingress, SiteContext};
 use http::HeaderMap;
 use http::header;
 
@@ -53,7 +53,7 @@ pub(crate) fn unknown_name(connection: &Connection, host: &str) -> String {
 }
 
 /// `foreign_page` says that the page that sent it is of another origin than this one.
-pub(crate) fn foreign_page(connection: &Connection, site: &Site, headers: &HeaderMap) -> String {
+pub(crate) fn foreign_page(connection: &Connection, site: &SiteContext, headers: &HeaderMap) -> String {
     let only = format!("This request is only accepted from pages of {}.", site.origin);
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = get(header::ORIGIN.as_str()).filter(|origin| *origin != "null");

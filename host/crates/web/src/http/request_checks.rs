@@ -3,7 +3,7 @@
 
 use super::listener::Place;
 use super::refused_request;
-use crate::{Connection, Site, api};
+use crate::{Connection, SiteContext, api};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,7 +16,7 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; conn
 const PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
                            magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
-/// Checks Host and Origin, puts the [`Site`] into the request, and sets the headers of the answer.
+/// Checks Host and Origin, puts the [`SiteContext`] into the request, and sets the headers of the answer.
 pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
     let (mut secure_tunnel, checked) = (false, check(&request));
     let mut response = match checked {
@@ -28,7 +28,7 @@ pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
                 next.run(request).await
             }
         },
-        Err((status, why)) if request.uri().path().starts_with("/api/") => api::refuse(status, &why),
+        Err((status, cause)) if request.uri().path().starts_with("/api/") => api::refuse(status, &cause),
         Err(refusal) => refusal.into_response(),
     };
     harden(response.headers_mut());
@@ -40,7 +40,7 @@ pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
+fn check(request: &Request) -> Result<SiteContext, (StatusCode, String)> {
     let Some(connection) = request.extensions().get::<Connection>() else {
         return Err((
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -64,8 +64,8 @@ fn check(request: &Request) -> Result<Site, (StatusCode, String)> {
     // No browser reaches the control socket.
     let trusted = connection.is_operator() || same_origin(request.headers(), &site);
     if (!reads || upgrade) && !trusted {
-        let why = refused_request::foreign_page(connection, &site, request.headers());
-        return Err((StatusCode::FORBIDDEN, why));
+        let cause = refused_request::foreign_page(connection, &site, request.headers());
+        return Err((StatusCode::FORBIDDEN, cause));
     }
     Ok(site)
 }
@@ -87,8 +87,8 @@ fn elsewhere(request: &Request) -> Option<Redirect> {
 }
 
 /// Tells whether the request is from a page of ours. Every browser in use sends `Origin` here. Without it,
-/// `Sec-Fetch-Site` decides; without both: no.
-fn same_origin(headers: &HeaderMap, site: &Site) -> bool {
+/// `Sec-Fetch-SiteContext` decides; without both: no.
+fn same_origin(headers: &HeaderMap, site: &SiteContext) -> bool {
     match headers.get(header::ORIGIN) {
         Some(origin) => origin.as_bytes().eq_ignore_ascii_case(site.origin.as_bytes()),
         None => headers

@@ -3,7 +3,7 @@
 //! Not `axum::serve`: it has no limit for reading a header, so one slow client per file descriptor would be enough
 //! to stop the page.
 
-use super::connection_limits::{FromClient, Patient, Pulse, Slots};
+use super::connection_limits::{ConnectionActivity, FromClient, Slots, WriteTimeout};
 use crate::{Connection, Ingress, WebState, router};
 use axum::body::Body;
 use axum::response::Response;
@@ -41,7 +41,7 @@ pub async fn serve(listener: TcpListener, ingress: Ingress, state: WebState, shu
 pub async fn serve_app(listener: TcpListener, ingress: Ingress, app: axum::Router, shutdown: CancellationToken) {
     let ingress = Arc::new(ingress);
     let port = listener.local_addr().map(|address| address.port()).ok();
-    let each = |stream: Patient<TcpStream>, peer| {
+    let each = |stream: WriteTimeout<TcpStream>, peer| {
         let connection = Connection::accepted(Arc::clone(&ingress), peer, shutdown.child_token()).at_port(port);
         one(stream, connection, app.clone())
     };
@@ -54,7 +54,7 @@ pub(crate) async fn accept<F>(
     listener: TcpListener,
     connections: usize,
     shutdown: &CancellationToken,
-    each: impl Fn(Patient<TcpStream>, SocketAddr) -> F,
+    each: impl Fn(WriteTimeout<TcpStream>, SocketAddr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -65,13 +65,13 @@ pub(crate) async fn accept<F>(
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let pulse = Pulse::new();
+                    let pulse = ConnectionActivity::new();
                     let Some(slot) = slots.enter(peer, &pulse).await else {
                         continue;
                     };
                     // Streamed answers are small frames; waiting to fill a packet only adds delay.
                     let _ = stream.set_nodelay(true);
-                    let served = each(Patient::new(stream, pulse), peer);
+                    let served = each(WriteTimeout::new(stream, pulse), peer);
                     tasks.spawn(async move {
                         tokio::select! {
                             () = served => {}
@@ -105,7 +105,7 @@ pub(crate) async fn accept<F>(
 
 /// Serves one connection of the page, to its end.
 pub(crate) async fn one(
-    stream: Patient<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+    stream: WriteTimeout<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
     connection: Connection,
     app: axum::Router,
 ) {

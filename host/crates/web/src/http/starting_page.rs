@@ -8,7 +8,7 @@
 //! The page looks again by itself, by a header and not by a script.
 
 use super::{assets, request_checks};
-use crate::{Connection, Site, WebState, pages};
+use crate::{Connection, SiteContext, WebState, pages};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,17 +19,17 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tower::ServiceExt as _;
 
-/// `AGAIN` is the number of seconds until somebody who was told so looks again.
-const AGAIN: u16 = 1;
+/// `RETRY_AFTER` is the number of seconds until somebody who was told so looks again.
+const RETRY_AFTER: u16 = 1;
 
-type Doing = Box<dyn Fn() -> String + Send + Sync>;
+type StartupStatus = Box<dyn Fn() -> String + Send + Sync>;
 
-/// `Front` is what a listener serves: at first that Nexus starts, then what it is for.
+/// `StartupSwitch` is what a listener serves: at first that Nexus starts, then what it is for.
 #[derive(Clone)]
-pub struct Front(Arc<Inner>);
+pub struct StartupSwitch(Arc<Inner>);
 
 struct Inner {
-    doing: Mutex<Doing>,
+    doing: Mutex<StartupStatus>,
     ready: OnceLock<Ready>,
 }
 
@@ -38,7 +38,7 @@ struct Ready {
     operator: Router,
 }
 
-impl Default for Front {
+impl Default for StartupSwitch {
     fn default() -> Self {
         Self(Arc::new(Inner {
             doing: Mutex::new(Box::new(|| "opening the database".to_owned())),
@@ -47,7 +47,7 @@ impl Default for Front {
     }
 }
 
-impl Front {
+impl StartupSwitch {
     /// Sets what says what takes the time from now on.
     pub fn doing(&self, doing: impl Fn() -> String + Send + Sync + 'static) {
         *self.0.doing.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(doing);
@@ -98,8 +98,8 @@ impl Front {
 }
 
 async fn starting(
-    State(front): State<Front>,
-    Extension(site): Extension<Site>,
+    State(front): State<StartupSwitch>,
+    Extension(site): Extension<SiteContext>,
     Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Response {
@@ -119,9 +119,9 @@ async fn starting(
         pages::starting(what.as_deref())
     };
     let headers = response.headers_mut();
-    headers.insert(header::RETRY_AFTER, AGAIN.into());
+    headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
     if !path.starts_with("/api/") {
-        headers.insert(HeaderName::from_static("refresh"), HeaderValue::from(AGAIN));
+        headers.insert(HeaderName::from_static("refresh"), HeaderValue::from(RETRY_AFTER));
     }
     response
 }
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_says_what_it_does_to_this_machine_alone_and_answers_to_no_other_name() {
-        let front = Front::default();
+        let front = StartupSwitch::default();
         front.doing(|| "compiling chat-mine (2 of 3)".to_owned());
         let app = front.page();
         for path in ["/", "/login", "/setup", "/status", "/s/x"] {

@@ -1,6 +1,6 @@
 //! The live connection: what happens, as it happens, and what the user does about it.
 //!
-//! [`protocol`] is the words, [`pump`] the conversation (knows no socket, so that any transport can carry it),
+//! [`protocol`] is the words, [`pump`] the connection (knows no socket, so that any transport can carry it),
 //! [`socket`] the WebSocket around it.
 
 pub(super) mod connections;

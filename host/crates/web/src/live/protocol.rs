@@ -1,8 +1,8 @@
-//! The live protocol, version 2. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
+//! The live protocol, version 3. JSON text frames, one object each, tagged by `type`; names are `snake_case`, times
 //! milliseconds since the Unix epoch.
 //!
 //! A client connects to `GET /live` with the login's cookie and an `Origin` of this site, and sends [`Client::Hello`]
-//! first. The server answers [`Server::Welcome`], `backend`, `list`, and from then on says what changes.
+//! first. The server answers [`Server::Welcome`], `backend`, `list`, and from then on reports what changes.
 //!
 //! **Each event exactly once.** `subscribe` names a session and the last number (`seq`) that the client has of it, or
 //! none. The server answers with a `state`, which replaces all that the client knows of the session, or goes on with
@@ -18,17 +18,17 @@
 //! without it (open, or very long) the Markdown is shown as text.
 //!
 //! A prompt that comes while a turn runs is `admitted` and kept until the turn has ended: its message has `waiting`, as
-//! one has that was left to its owner. `take_back` removes it, and the same prompt with `now` sends it at once.
+//! does one that could not be sent. `take_back` removes it, and the same prompt with `now` sends it at once.
 //!
-//! **A long conversation.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
+//! **A long session.** A `state` holds the newest messages, as many as fit into one frame of a bounded size, and
 //! `before` where there are older ones: `older` with it gives the next `older` frame. Long outputs of tools, and long texts,
-//! are cut; `cut` says how many bytes are missing, and `part` asks for the whole. Requests that wait and have no room in the
-//! `state` follow it, each in a `request`.
+//! are truncated; `truncated_bytes` says how many bytes are missing, and `part` requests the whole. Open requests that have
+//! no room in the `state` follow it, each in a `request`.
 //!
 //! **A frame that cannot be read** costs nothing but itself: it is answered by `refused` where it has a `client_id`, by
 //! `failed` where it has an `id`, and by `invalid` otherwise. Only before `hello` it ends the connection.
 //!
-//! **What a client orders** has an `id` that the client chooses; the answer has the same one.
+//! **A request of a client** has an `id` that the client chooses; the answer has the same one.
 //!
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
@@ -36,13 +36,14 @@ use nexus_chat::{BackendStatus, Prompt};
 use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
 use nexus_model::plugin::PluginStatus;
 use nexus_model::time::Millis;
+use nexus_model::trouble::cause_and_fix;
 use nexus_model::tunnel::TunnelStatus;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// `VERSION` is that of the protocol of this file.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The numbers here say why the server closes a socket.
 pub mod close {
@@ -61,23 +62,45 @@ pub mod close {
     pub const BUSY: u16 = 4004;
 }
 
-/// A prompt.
+/// `NewPrompt` is a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 // The API refuses unknown fields; a frame ignores them.
 #[serde(deny_unknown_fields)]
 pub struct NewPrompt {
-    /// `client_id` is chosen by the client; the same one is admitted once.
+    /// `client_id` is chosen by the client. A prompt is admitted once for each `client_id` of a session.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$", examples("script-1"))]
     pub client_id: String,
-    /// `text` is at most 512 KiB, and not blanks alone.
+    /// `text` is the text of the prompt: at most 512 KiB, and not only white space.
     #[schema(min_length = 1, pattern = r"\S", examples("Which tests fail?"))]
     pub text: String,
-    /// `consent` is the id of a consent that the owner has given: the answer that asks for it has it.
+    /// `consent` is the id of a consent that the user has given; it is in the answer that asked for the consent.
     #[serde(default)]
     pub consent: Option<String>,
-    /// `now`: do not wait for the turn that runs. For a prompt that waits already, its own text counts.
+    /// `now` is true if the prompt is to be sent without waiting for the end of the running turn. The text of a prompt
+    /// that is already waiting does not change.
     #[serde(default)]
     pub now: bool,
+}
+
+/// `Cause` says why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cause {
+    /// `cause` says why it was not done.
+    pub cause: String,
+    /// `fix` says how to fix it. Absent: no fix is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub fix: Option<String>,
+}
+
+impl<T: AsRef<str>> From<T> for Cause {
+    fn from(text: T) -> Self {
+        let (cause, fix) = cause_and_fix(text.as_ref());
+        Self {
+            cause: cause.to_owned(),
+            fix: fix.map(str::to_owned),
+        }
+    }
 }
 
 impl NewPrompt {
@@ -93,112 +116,113 @@ impl NewPrompt {
     }
 }
 
-/// A frame from the client to the server has a `type`. Fields that are not known are ignored.
+/// `ClientFrame` is a frame from the client to the server. Unknown keys are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClientFrame)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Client {
-    /// `hello` is the first frame.
+    /// `hello` is the first frame. It is answered by `welcome`.
     Hello {
-        /// `protocol` is the version of the live protocol that the client speaks. It must be the one that `welcome`
-        /// has.
+        /// `protocol` is the version of the live protocol that the client uses. It must be the version of the server,
+        /// which `welcome` contains.
         protocol: u32,
-        /// `session` is a subscription to begin with.
+        /// `session` is the id of a session to subscribe to.
         #[serde(default)]
         session: Option<String>,
-        /// `from` is the last number (`seq`) that the client has of the session.
+        /// `from` is the number (`seq`) of the last event that the client has of the session.
         #[serde(default)]
         from: Option<u64>,
-        /// `status`: also send `status` frames, now and at every change.
+        /// `status` is true if the client wants `status` frames, now and after every change.
         #[serde(default)]
         status: bool,
     },
-    /// Replaces the subscription, if there is one. Answered by `state`, by the events after `from`, or by `ended`.
+    /// `subscribe` subscribes to a session, in place of another. It is answered by `state`, by the events after `from`, or
+    /// by `ended`.
     Subscribe {
-        /// `session` is the id of the session to show.
+        /// `session` is the id of the session.
         session: String,
-        /// `from` is the last number (`seq`) that the client has of the session.
+        /// `from` is the number (`seq`) of the last event that the client has of the session.
         #[serde(default)]
         from: Option<u64>,
     },
-    /// Ends the subscription.
+    /// `unsubscribe` ends the subscription.
     Unsubscribe,
-    /// Sends a prompt. Answered by `admitted`, `refused`, `deferred` or `consent`, with the same `client_id`.
+    /// `prompt` sends a prompt. It is answered by `admitted`, `refused`, `deferred` or `consent`, with the same
+    /// `client_id`.
     Prompt {
         /// `session` is the id of the session.
         session: String,
-        /// `prompt` has its fields beside `session`.
+        /// `prompt` is the prompt.
         #[serde(flatten)]
         prompt: NewPrompt,
     },
-    /// Takes a prompt back that waits. Answered by `done` or `failed`.
+    /// `take_back` takes a waiting prompt back. It is answered by `done` or `failed`.
     TakeBack {
-        /// `id` is chosen by the client, for the answer.
+        /// `id` is chosen by the client. The answer contains it.
         id: String,
         /// `session` is the id of the session.
         session: String,
-        /// `client_id` is the one that the prompt was sent with.
+        /// `client_id` is the id with which the prompt was sent.
         client_id: String,
     },
-    /// `older` asks for what came before the message that a `before` stands for. Answered by `older`.
+    /// `older` requests the messages before those that the client has. It is answered by `older`.
     Older {
         /// `session` is the id of the session.
         session: String,
-        /// `before` is from a `state` or an `older` frame.
+        /// `before` is the value from the last `state` or `older` frame.
         before: String,
     },
-    /// `part` asks for the whole of a part that was cut. Answered by `part`.
+    /// `part` requests a part that was truncated. It is answered by `part`.
     Part {
         /// `session` is the id of the session.
         session: String,
         /// `part` is the id of the part.
         part: String,
     },
-    /// `list` asks for the first `count` lines of the list, from now on. Answered by `list`.
+    /// `list` sets how many sessions the `list` frames contain. It is answered by `list`.
     List {
-        /// `count` is how many sessions.
+        /// `count` is the number of sessions.
         count: usize,
     },
-    /// `continue` goes on where the interrupted answer ended. Answered by `done` or `failed`, as the next ones.
+    /// `continue` continues an interrupted answer. It is answered by `done` or `failed`.
     Continue {
-        /// `id` is chosen by the client, for the answer.
+        /// `id` is chosen by the client. The answer contains it.
         id: String,
         /// `session` is the id of the session.
         session: String,
     },
-    /// `cancel` stops the running turn. Answered by `done` or `failed`, as the next ones.
+    /// `cancel` stops the running turn. It is answered by `done` or `failed`.
     Cancel {
-        /// `id` is chosen by the client, for the answer.
+        /// `id` is chosen by the client. The answer contains it.
         id: String,
         /// `session` is the id of the session.
         session: String,
     },
-    /// Answers a request of the agent.
+    /// `reply` answers a request of the agent. It is answered by `done` or `failed`.
     Reply {
-        /// `id` is chosen by the client, for the answer.
+        /// `id` is chosen by the client. The answer contains it.
         id: String,
         /// `session` is the id of the session in which the request is shown.
         session: String,
         /// `request` is the id of the request.
         request: String,
-        /// `answer` is what the owner says.
+        /// `answer` is the answer of the user.
         answer: Answer,
     },
-    /// `create` makes a session. Answered by `created` or `failed`. The same `id` makes one session, also on another
-    /// connection.
+    /// `create` creates a session. It is answered by `created` or `failed`. The same `id` creates one session, also on
+    /// another connection.
     Create {
-        /// `id` is chosen by the client, for the answer.
+        /// `id` is chosen by the client. The answer contains it.
         id: String,
-        /// `title` has at most 200 characters. Absent: the backend finds one.
+        /// `title` is the title of the session, at most 200 characters. Absent: the backend chooses one.
         #[serde(default)]
         title: Option<String>,
     },
-    /// `ping` is answered by `pong`. A client that hears nothing for a while sends it to see whether the connection
-    /// lives.
+    /// `ping` is answered by `pong`. A client sends it to find out whether the connection still works.
     Ping,
 }
 
-/// A frame from the server to the client has a `type`. Ignore the fields and the types that you do not know.
+/// `ServerFrame` is a frame from the server to the client. A client ignores unknown keys and unknown types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ServerFrame)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -207,155 +231,159 @@ pub enum Server {
     Welcome {
         /// `protocol` is the version of the live protocol.
         protocol: u32,
-        /// `version` is the one of Nexus. Another one than before: reload the page.
+        /// `version` is the version of Nexus. If it has changed, reload the page.
         version: String,
         /// `account` is the name of the account that is logged in.
         account: String,
-        /// `assets` names the assets that belong to this version.
+        /// `assets` is the path of the assets of this version.
         assets: String,
-        /// `now` is the time of the server, which all times are of, in milliseconds since the Unix epoch.
+        /// `now` is the time on the server.
         now: Millis,
     },
-    /// `state` is a session as it is: it replaces all that the client knows of it.
+    /// `state` is the state of a session. It replaces everything that the client has of the session.
     State(Box<SessionFrame>),
-    /// `request` is one more request of the agent that waits: the `requests` of the `state` before had no room for it.
+    /// `request` is an open request of the agent that did not fit into the `state` frame before.
     Request {
-        /// `session` is the id of the session in which it is shown.
+        /// `session` is the id of the session in which the request is shown.
         session: String,
-        /// `request` is what the agent asks for.
+        /// `request` is the request.
         request: AgentRequest,
     },
-    /// `event` is what happened in the session that is subscribed to.
+    /// `event` is an event of the session that the client is subscribed to.
     Event {
         /// `session` is the id of the session.
         session: String,
-        /// `prev` is the number of the frame before it in this subscription.
+        /// `prev` is the number of the frame before in this subscription.
         prev: u64,
-        /// `seq` is the number of this event; it grows.
+        /// `seq` is the number of this event. It increases.
         seq: u64,
-        /// `event` is what happened.
+        /// `event` is the event.
         event: Event,
         /// `html` is the rendered Markdown of a closed text or reasoning part.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         html: Option<String>,
-        /// `cut` is how many bytes are missing of a `part`.
+        /// `truncated_bytes` is the number of bytes that are missing from the part. Absent: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
-        cut: Option<usize>,
+        truncated_bytes: Option<usize>,
     },
-    /// `older` has older messages, the oldest first.
+    /// `older` has older messages.
     Older {
         /// `session` is the id of the session.
         session: String,
-        /// `messages` are whole but for what `cut` says of their parts.
+        /// `messages` are the messages, the oldest first. Their parts may be truncated.
         messages: Vec<MessageWithParts>,
-        /// `before` asks for the messages before these. Absent: there are none.
+        /// `before` is the value with which a client requests the messages before these. Absent: there are none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         before: Option<String>,
     },
-    /// `part` is a part, whole.
+    /// `part` is a complete part.
     Part {
         /// `session` is the id of the session.
         session: String,
-        /// `part` is the part, with nothing cut.
+        /// `part` is the part. It is not truncated.
         part: Rendered,
     },
-    /// The subscription ended.
+    /// `ended`: the subscription ended.
     Ended {
         /// `session` is the id of the session.
         session: String,
-        /// `again`: subscribe again. Otherwise the session is not there.
-        again: bool,
-        /// `reason` is a sentence.
-        reason: String,
+        /// `resubscribe` is true if the client is to subscribe again. Otherwise the session does not exist.
+        resubscribe: bool,
+        /// `cause` says why the subscription ended.
+        #[serde(flatten)]
+        cause: Cause,
     },
-    /// `list` has root sessions, the most recently changed first, and the one that is subscribed to.
+    /// `list` is the list of sessions, the most recently changed first.
     List {
-        /// `sessions` are the first lines, as many as `list` asked for.
+        /// `sessions` are the first sessions of the list, and the session that the client is subscribed to.
         sessions: Vec<Root>,
-        /// `more` is how many there are besides. Absent: none.
+        /// `more` is the number of sessions that are not in the frame. Absent: 0.
         #[serde(default, skip_serializing_if = "is_zero")]
         more: usize,
     },
-    /// The chat backend is another one, or changed.
+    /// `backend`: the state of the chat backend changed.
     Backend {
         /// `backend` is the backend as it is now.
         backend: BackendStatus,
-        /// `html` is the banners of the page.
+        /// `html` is the HTML of the banners on the page.
         html: String,
     },
-    /// `status` says what runs. It is sent where `hello` asked for it.
+    /// `status`: the state of a plugin or a tunnel changed. It is sent if `hello` requested it.
     Status {
-        /// `plugins` are all that serve.
+        /// `plugins` are the plugins that are in use.
         plugins: Vec<PluginStatus>,
-        /// `tunnels` are all that are configured.
+        /// `tunnels` are the configured tunnels.
         tunnels: Vec<TunnelStatus>,
-        /// `html` is the body of the status page.
+        /// `html` is the HTML of the status page.
         html: String,
     },
-    /// The prompt was taken.
+    /// `admitted`: the prompt was accepted.
     Admitted {
-        /// `client_id` is the one of the prompt.
+        /// `client_id` is the id with which the prompt was sent.
         client_id: String,
-        /// `duplicate`: the backend had it already.
+        /// `duplicate` is true if the prompt had been accepted before.
         duplicate: bool,
     },
-    /// The prompt will not be taken, however often it is sent.
+    /// `refused`: the prompt was not accepted. It would not be accepted if it were sent again.
     Refused {
-        /// `client_id` is the one of the prompt.
+        /// `client_id` is the id with which the prompt was sent.
         client_id: String,
-        /// `reason` is a sentence.
-        reason: String,
+        /// `cause` says why the prompt was not accepted.
+        #[serde(flatten)]
+        cause: Cause,
     },
-    /// `deferred`: it is not known whether the prompt arrived, or it is not possible now. Send it again, with the same
-    /// id.
+    /// `deferred`: the prompt could not be sent now, or it is not known whether it was. Send it again with the same
+    /// `client_id`.
     Deferred {
-        /// `client_id` is the one of the prompt.
+        /// `client_id` is the id with which the prompt was sent.
         client_id: String,
-        /// `reason` is a sentence.
-        reason: String,
+        /// `cause` says why the prompt could not be sent.
+        #[serde(flatten)]
+        cause: Cause,
     },
-    /// The user has to agree first; then send it again, with the same id and `consent`.
+    /// `consent`: the user has to agree first. Then send the prompt again, with the same `client_id` and `consent`.
     Consent {
-        /// `client_id` is the one of the prompt.
+        /// `client_id` is the id with which the prompt was sent.
         client_id: String,
-        /// `consent` is its id.
+        /// `consent` is the id of the consent.
         consent: String,
-        /// `text` is what the user has to agree to.
+        /// `text` says what the user has to agree to.
         text: String,
     },
-    /// The session was made.
+    /// `created`: the session was created.
     Created {
-        /// `id` is the one of the order.
+        /// `id` is the id of the request.
         id: String,
         /// `session` is the new session.
         session: SessionInfo,
     },
-    /// The tunnel that this connection came through leads to `url` from now on, and this address ends soon. Null: another
-    /// plugin has to have this one's port before it has an address, which is not known yet.
+    /// `moved`: the tunnel that the client came through has another address, and the old one closes soon.
     Moved {
-        /// `url` is the new address.
+        /// `url` is the new address. Null: it is not known yet, because the new plugin needs the port of the old one.
         #[schema(required, format = "uri")]
         url: Option<String>,
     },
-    /// What was ordered is done.
+    /// `done`: the request was carried out.
     Done {
-        /// `id` is the one of the order.
+        /// `id` is the id of the request.
         id: String,
     },
-    /// What was ordered was not done.
+    /// `failed`: the request was not carried out.
     Failed {
-        /// `id` is the one of the order.
+        /// `id` is the id of the request.
         id: String,
-        /// `reason` is a sentence.
-        reason: String,
+        /// `cause` says why the request was not carried out.
+        #[serde(flatten)]
+        cause: Cause,
     },
-    /// `invalid`: the frame cannot be read, or is of a type that this Nexus does not know.
+    /// `invalid`: the frame cannot be read, or its type is unknown.
     Invalid {
-        /// `reason` says what is wrong with it.
-        reason: String,
+        /// `cause` says what is wrong with the frame.
+        #[serde(flatten)]
+        cause: Cause,
     },
     /// `pong` is the answer to `ping`.
     Pong,
@@ -365,56 +393,56 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The state of a session is as of `seq`: the newest messages, as many as fit into one frame of a bounded size.
+/// `SessionState` is the state of a session as of the event `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SessionState)]
 pub struct SessionFrame {
-    /// `session` is its id.
+    /// `session` is the id of the session.
     pub session: String,
-    /// `seq` is the number of the last event in it.
+    /// `seq` is the number of the last event that the state contains.
     pub seq: u64,
-    /// `info` describes it.
+    /// `info` describes the session.
     pub info: SessionInfo,
-    /// `messages` are in order, the oldest first.
+    /// `messages` are the newest messages, as many as fit into a frame, the oldest first.
     pub messages: Vec<MessageWithParts>,
     /// `turn` is what the agent does.
     pub turn: Turn,
-    /// `requests` are those of the agent that wait.
+    /// `requests` are the open requests of the agent.
     pub requests: Vec<AgentRequest>,
-    /// `error` is what went wrong last, and still holds.
+    /// `error` is the last error. Absent: there is none, or the agent has continued since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub error: Option<LastError>,
-    /// `before` asks for the older messages, which are left out. Absent: there are none.
+    /// `before` is the value with which a client requests older messages. Absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub before: Option<String>,
 }
 
-/// An entry is a message with its parts.
+/// `MessageWithParts` is a message with its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MessageWithParts {
-    /// `message` is the message itself.
+    /// `message` is the message without its parts.
     pub message: Message,
-    /// `parts` are in the order in which they came.
+    /// `parts` are the parts of the message, in order.
     pub parts: Vec<Rendered>,
 }
 
-/// A rendered part has its `html` where it is closed text.
+/// `RenderedPart` is a part with its rendered text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = RenderedPart)]
 pub struct Rendered {
     /// `part` is the part itself.
     #[serde(flatten)]
     pub part: Part,
-    /// `html` is the rendered and sanitized Markdown of closed text. Absent: show the Markdown as text.
+    /// `html` is the rendered and sanitized Markdown of a closed text. Absent: show the Markdown as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub html: Option<String>,
-    /// `cut` is how many bytes are missing.
+    /// `truncated_bytes` is the number of bytes that are missing from the part. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub cut: Option<usize>,
+    pub truncated_bytes: Option<usize>,
 }
 
 /// Reads a frame of a client. `Err`: what to answer where it cannot be read.
@@ -431,13 +459,15 @@ pub(super) fn read(text: &str) -> Result<Client, Box<Server>> {
         client_id: Option<serde_json::Value>,
         id: Option<serde_json::Value>,
     }
-    let reason = format!("Nexus does not understand this message from the page ({error}). To fix: reload the page.");
+    let cause = Cause::from(format!(
+        "Nexus does not understand this message from the page ({error}). To fix: reload the page."
+    ));
     let sender: Sender = serde_json::from_str(&text).unwrap_or_default();
     let name = |value: Option<serde_json::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
     Err(Box::new(match (name(sender.client_id), name(sender.id)) {
-        (Some(client_id), _) => Server::Refused { client_id, reason },
-        (None, Some(id)) => Server::Failed { id, reason },
-        (None, None) => Server::Invalid { reason },
+        (Some(client_id), _) => Server::Refused { client_id, cause },
+        (None, Some(id)) => Server::Failed { id, cause },
+        (None, None) => Server::Invalid { cause },
     }))
 }
 
@@ -485,10 +515,23 @@ mod tests {
             seq: 5,
             event: Event::Part { part: part.clone() },
             html: html.clone(),
-            cut: None,
+            truncated_bytes: None,
         };
         assert!(same(&event).starts_with(r#"{"type":"event","session":"s","prev":4,"seq":5,"event":{"type":"part""#));
-        assert!(same(&Rendered { part, html, cut: None }).ends_with(r#""html":"<p>hi</p>"}"#));
+        let rendered = Rendered {
+            part,
+            html,
+            truncated_bytes: None,
+        };
+        assert!(same(&rendered).ends_with(r#""html":"<p>hi</p>"}"#));
+        let refused = Server::Refused {
+            client_id: "c".into(),
+            cause: "It is too long. To fix: shorten it.".into(),
+        };
+        assert_eq!(
+            same(&refused),
+            r#"{"type":"refused","client_id":"c","cause":"It is too long.","fix":"shorten it."}"#
+        );
     }
 
     #[test]
@@ -527,11 +570,11 @@ mod tests {
 
     #[test]
     fn a_short_hello_is_enough_and_unknown_fields_are_ignored() {
-        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":2,"later":true}"#).unwrap();
+        let hello: Client = serde_json::from_str(r#"{"type":"hello","protocol":3,"later":true}"#).unwrap();
         assert_eq!(
             hello,
             Client::Hello {
-                protocol: 2,
+                protocol: 3,
                 session: None,
                 from: None,
                 status: false

@@ -1,4 +1,4 @@
-//! One live conversation, whatever carries it: client frames in, server frames out.
+//! One live connection, whatever carries it: client frames in, server frames out.
 //!
 //! Streaming never waits for a request: requests run as tasks of their own, which also means that one whose client goes
 //! away is still brought to its end. A prompt is the chat service's own task.
@@ -6,7 +6,7 @@
 use super::protocol::{Client, Server, VERSION};
 use super::session_view;
 use crate::http::assets;
-use crate::http::identity::{User, Who};
+use crate::http::identity::{RequestOrigin, User};
 use crate::{WebState, pages, permission_answers};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -35,7 +35,7 @@ const STATUS_PAUSE: Duration = Duration::from_millis(200);
 /// every chat.
 const LIST_PAUSE: Duration = Duration::from_millis(250);
 
-/// `End` says why a conversation ended.
+/// `End` says why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
     /// `Gone`: the other side is gone.
@@ -240,13 +240,18 @@ impl Pump {
                 Ok(())
             }
             Err(error) => {
-                let again = matches!(error, ChatError::Unavailable(_));
-                let reason = match error {
+                let resubscribe = matches!(error, ChatError::Unavailable(_));
+                let cause = match error {
                     // Whoever has read a part of it knows that there was one.
                     ChatError::NotFound(_) if from.is_some() => "This chat was deleted.".to_owned(),
                     error => error.to_string(),
                 };
-                self.send(Server::Ended { session, again, reason }).await
+                let ended = Server::Ended {
+                    session,
+                    resubscribe,
+                    cause: cause.into(),
+                };
+                self.send(ended).await
             }
         }
     }
@@ -284,8 +289,8 @@ impl Pump {
         let session = self.shown.take().map(|shown| shown.session).unwrap_or_default();
         let ended = Server::Ended {
             session,
-            again: true,
-            reason: "The subscription ended.".into(),
+            resubscribe: true,
+            cause: "The subscription ended.".into(),
         };
         self.send(ended).await
     }
@@ -297,8 +302,8 @@ impl Pump {
         };
         match input {
             Client::Hello { .. } => {
-                let reason = "hello comes once, first".to_owned();
-                self.send(Server::Invalid { reason }).await
+                let cause = "The frame `hello` is allowed only once, as the first frame.".into();
+                self.send(Server::Invalid { cause }).await
             }
             Client::Ping => self.send(Server::Pong).await,
             Client::Subscribe { session, from } => self.subscribe(session, from).await,
@@ -316,8 +321,9 @@ impl Pump {
         };
         if let Client::Prompt { session, prompt } = request {
             let client_id = prompt.client_id.clone();
-            if let Err(reason) = super::acceptable(&client_id, &prompt.text) {
-                return self.send(Server::Refused { client_id, reason }).await;
+            if let Err(cause) = super::acceptable(&client_id, &prompt.text) {
+                let cause = cause.into();
+                return self.send(Server::Refused { client_id, cause }).await;
             }
             let (prompt, now) = prompt.parts();
             let admission = self.state.services.chat.prompt(&session, prompt, now);
@@ -346,11 +352,11 @@ async fn next(shown: &mut Option<Shown>) -> Result<Item, Ended> {
 
 /// Answers a request that is too much. A client may ask again; a prompt does so by itself.
 fn too_many(request: Client) -> Server {
-    let reason = format!("More than {REQUESTS} requests at once; retrying.");
+    let cause = format!("More than {REQUESTS} requests at once; retrying.").into();
     match request {
         Client::Prompt { prompt, .. } => Server::Deferred {
             client_id: prompt.client_id,
-            reason,
+            cause,
         },
         Client::Continue { id, .. }
         | Client::Cancel { id, .. }
@@ -358,20 +364,20 @@ fn too_many(request: Client) -> Server {
         | Client::TakeBack { id, .. }
         | Client::Create { id, .. } => Server::Failed {
             id,
-            reason: format!("More than {REQUESTS} requests at once. Try again."),
+            cause: format!("More than {REQUESTS} requests at once. Try again.").into(),
         },
-        _ => Server::Invalid { reason },
+        _ => Server::Invalid { cause },
     }
 }
 
-async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
+async fn answer(state: &WebState, who: &RequestOrigin, request: Client) -> Server {
     let chat = &state.services.chat;
     match request {
         Client::TakeBack { id, session, client_id } => settle(id, chat.take_back(&session, &client_id).await),
         Client::Older { session, before } => match chat.state(&session).await {
             Ok(whole) => session_view::older(&session, whole, &before, &state.renderer).await,
             Err(error) => Server::Invalid {
-                reason: error.to_string(),
+                cause: error.to_string().into(),
             },
         },
         Client::Part { session, part } => {
@@ -386,16 +392,16 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
                     part: session_view::whole(part, &state.renderer),
                 },
                 None => Server::Invalid {
-                    reason: "This part no longer exists.".to_owned(),
+                    cause: "This part no longer exists.".into(),
                 },
             }
         }
         Client::Continue { id, session } => {
             let result = match chat.continue_interrupted(&session).await {
                 Ok(Admission::Admitted | Admission::Duplicate) => Ok(()),
-                Ok(Admission::Unknown(why)) => Err(ChatError::Unavailable(why)),
-                Ok(Admission::Refused(why) | Admission::ConsentNeeded { text: why, .. }) => {
-                    Err(ChatError::Refused(why))
+                Ok(Admission::Unknown(cause)) => Err(ChatError::Unavailable(cause)),
+                Ok(Admission::Refused(cause) | Admission::ConsentNeeded { text: cause, .. }) => {
+                    Err(ChatError::Refused(cause))
                 }
                 Err(error) => Err(error),
             };
@@ -415,7 +421,7 @@ async fn answer(state: &WebState, who: &Who, request: Client) -> Server {
             Ok(session) => Server::Created { id, session },
             Err(error) => Server::Failed {
                 id,
-                reason: error.to_string(),
+                cause: error.to_string().into(),
             },
         },
         // None of these comes here.
@@ -434,7 +440,7 @@ fn settle<E: std::fmt::Display>(id: String, result: Result<(), E>) -> Server {
         Ok(()) => Server::Done { id },
         Err(error) => Server::Failed {
             id,
-            reason: error.to_string(),
+            cause: error.to_string().into(),
         },
     }
 }
@@ -450,10 +456,16 @@ fn admitted(client_id: String, admission: Result<Admission, ChatError>) -> Serve
             client_id,
             duplicate: true,
         },
-        Ok(Admission::Unknown(reason)) | Err(ChatError::Unavailable(reason)) => Server::Deferred { client_id, reason },
-        Ok(Admission::Refused(reason))
-        | Err(ChatError::Refused(reason) | ChatError::NotFound(reason) | ChatError::Unconfirmed(reason)) => {
-            Server::Refused { client_id, reason }
+        Ok(Admission::Unknown(cause)) | Err(ChatError::Unavailable(cause)) => Server::Deferred {
+            client_id,
+            cause: cause.into(),
+        },
+        Ok(Admission::Refused(cause))
+        | Err(ChatError::Refused(cause) | ChatError::NotFound(cause) | ChatError::Unconfirmed(cause)) => {
+            Server::Refused {
+                client_id,
+                cause: cause.into(),
+            }
         }
         Ok(Admission::ConsentNeeded { id, text }) => Server::Consent {
             client_id,

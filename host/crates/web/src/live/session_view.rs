@@ -1,6 +1,6 @@
-//! From the services' words to the protocol's: the newest part of a conversation, long outputs cut, closed text rendered.
+//! From the services' words to the protocol's: the newest part of a session, long outputs truncated, closed text rendered.
 //!
-//! Problem: a conversation has no length that it cannot exceed, and a phone's link may carry 64 KB/s. Whole, ten megabytes
+//! Problem: a session has no length that it cannot exceed, and a phone's link may carry 64 KB/s. Whole, ten megabytes
 //! would be sent, and sent again after each break, and nothing would be seen before the end.
 //!
 //! Mechanism: a frame holds the newest messages up to [`HISTORY_FRAME`] bytes; what is older is asked for by a cursor.
@@ -26,26 +26,26 @@ fn html(part: &Part, renderer: &Renderer) -> Option<String> {
     }
 }
 
-/// `whole` is the part with nothing cut.
+/// `whole` is the part, not truncated.
 pub(crate) fn whole(part: Part, renderer: &Renderer) -> Rendered {
     Rendered {
         html: html(&part, renderer),
         part,
-        cut: None,
+        truncated_bytes: None,
     }
 }
 
 fn shown(part: Part, renderer: &Renderer) -> Rendered {
-    let (part, cut) = cut(part);
+    let (part, truncated_bytes) = truncated(part);
     Rendered {
         html: html(&part, renderer),
         part,
-        cut,
+        truncated_bytes,
     }
 }
 
-/// Cuts what is long; also returns how many bytes are missing.
-fn cut(mut part: Part) -> (Part, Option<usize>) {
+/// Truncates what is long; also returns how many bytes are missing.
+fn truncated(mut part: Part) -> (Part, Option<usize>) {
     let mut missing = 0;
     match &mut part.content {
         Content::Text { text } | Content::Reasoning { text } if part.closed => {
@@ -197,10 +197,14 @@ pub(crate) async fn older(session: &str, state: SessionState, before: &str, rend
 }
 
 pub(super) fn event(session: &str, prev: u64, seq: u64, event: Event, renderer: &Renderer) -> Server {
-    let (event, html, cut) = match event {
+    let (event, html, truncated_bytes) = match event {
         Event::Part { part } => {
-            let Rendered { part, html, cut } = shown(part, renderer);
-            (Event::Part { part }, html, cut)
+            let Rendered {
+                part,
+                html,
+                truncated_bytes,
+            } = shown(part, renderer);
+            (Event::Part { part }, html, truncated_bytes)
         }
         event => (event, None, None),
     };
@@ -210,7 +214,7 @@ pub(super) fn event(session: &str, prev: u64, seq: u64, event: Event, renderer: 
         seq,
         event,
         html,
-        cut,
+        truncated_bytes,
     }
 }
 
@@ -258,7 +262,7 @@ mod tests {
         })
     }
 
-    fn conversation(messages: Vec<MessageState>) -> SessionState {
+    fn session(messages: Vec<MessageState>) -> SessionState {
         let info = SessionInfo {
             id: "s".into(),
             workspace: String::new(),
@@ -281,14 +285,14 @@ mod tests {
             ..AgentRequest::default()
         };
         for (bytes, here) in [(300_000, 1), (AGENT_REQUESTS_FRAME / 4, 4), (1, 20)] {
-            let mut state = conversation(Vec::new());
+            let mut state = session(Vec::new());
             state.requests = (0..20).map(|n| request(n, bytes)).collect();
             let all = state.requests.clone();
             let later = later_requests(&mut state);
             assert_eq!(state.requests.len(), here);
             assert_eq!([state.requests, later].concat(), all, "in their order");
         }
-        assert!(later_requests(&mut conversation(Vec::new())).is_empty());
+        assert!(later_requests(&mut session(Vec::new())).is_empty());
     }
 
     #[tokio::test]
@@ -296,16 +300,16 @@ mod tests {
         let output = "a line of output, é\n".repeat(2_500);
         let all: Vec<_> = (0..200).map(|n| message(n, tool(&output, "{}"), true)).collect();
         let renderer = Renderer::default();
-        let Some(Server::State(first)) = state("s", conversation(all.clone()), &renderer).await else {
+        let Some(Server::State(first)) = state("s", session(all.clone()), &renderer).await else {
             panic!("a state")
         };
         assert_eq!(first.messages.last().unwrap().message.id, "m199");
-        assert!(first.messages.last().unwrap().parts[0].cut.unwrap() > 40_000);
+        assert!(first.messages.last().unwrap().parts[0].truncated_bytes.unwrap() > 40_000);
         let mut ids: Vec<String> = first.messages.iter().map(|m| m.message.id.clone()).collect();
         let mut before = first.before.clone();
         assert!(serde_json::to_string(&first).unwrap().len() < 2 * HISTORY_FRAME);
         while let Some(cursor) = before {
-            let frame = older("s", conversation(all.clone()), &cursor, &renderer).await;
+            let frame = older("s", session(all.clone()), &cursor, &renderer).await;
             assert!(serde_json::to_string(&frame).unwrap().len() < 2 * HISTORY_FRAME);
             let Server::Older {
                 messages, before: next, ..
@@ -322,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn a_cursor_whose_message_is_gone_leads_to_its_time() {
         let text = |n: u64| message(n, Content::Text { text: "x".into() }, true);
-        let state = conversation((0..5).map(text).collect());
+        let state = session((0..5).map(text).collect());
         let Server::Older { messages, before, .. } = older("s", state, "3.gone", &Renderer::default()).await else {
             panic!("older ones")
         };
@@ -333,7 +337,7 @@ mod tests {
     fn what_is_long_is_cut_and_says_so() {
         let content = serde_json::json!({"path": "a.txt", "text": "é".repeat(50_000)}).to_string();
         let MessageState { parts, .. } = message(1, tool("short", &content), true);
-        let (part, missing) = cut(parts[0].clone());
+        let (part, missing) = truncated(parts[0].clone());
         let Content::Tool(tool) = &part.content else {
             panic!("a tool")
         };
@@ -349,7 +353,7 @@ mod tests {
         // Many short texts, and no JSON at all.
         for input in [serde_json::json!(vec!["x"; 50_000]).to_string(), "{".repeat(50_000)] {
             let MessageState { parts, .. } = message(1, self::tool("", &input), true);
-            let (part, missing) = cut(parts[0].clone());
+            let (part, missing) = truncated(parts[0].clone());
             let Content::Tool(tool) = &part.content else {
                 panic!("a tool")
             };
@@ -359,9 +363,9 @@ mod tests {
             text: "é".repeat(TEXT_SHOWN),
         };
         let MessageState { parts, .. } = message(1, long.clone(), true);
-        assert_eq!(cut(parts[0].clone()).1, Some(TEXT_SHOWN));
+        assert_eq!(truncated(parts[0].clone()).1, Some(TEXT_SHOWN));
         // What grows is whole: the next delta is appended to it.
         let MessageState { parts, .. } = message(1, long, false);
-        assert_eq!(cut(parts[0].clone()), (parts[0].clone(), None));
+        assert_eq!(truncated(parts[0].clone()), (parts[0].clone(), None));
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /live`: a WebSocket around a [`pump`](super::pump). Finds dead connections by heartbeats, drops those that take
 //! nothing any more (they resume by number), and closes at once when the login is revoked.
 //!
-//! A frame is as long as its conversation makes it, and a link as slow as it is: what matters is that bytes of it are taken,
+//! A frame is as long as its session makes it, and a link as slow as it is: what matters is that bytes of it are taken,
 //! not that it is done in a certain time.
 
 use super::protocol::{self, Server, close};

@@ -166,7 +166,7 @@ fn text_is_shown_as_people_mean_it() {
 }
 
 #[test]
-fn hostile_texts_cost_little() {
+fn hostile_texts_take_little_time() {
     // On any machine, and beside whatever else it does: against a plain text of the same length.
     let cost = |text: &str| {
         let begun = std::time::Instant::now();

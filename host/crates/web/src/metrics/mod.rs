@@ -7,7 +7,7 @@
 mod text;
 
 use super::{WebState, live};
-use crate::http::connection_limits::Patient;
+use crate::http::connection_limits::WriteTimeout;
 use crate::http::server::{accept, converse};
 use crate::services::Services;
 use axum::body::Body;
@@ -16,11 +16,12 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use nexus_chat::Phase;
+use nexus_model::address::literal;
 use nexus_model::limits;
 use nexus_model::plugin::{Details, PluginState, PluginStatus};
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::{PublicCheckResult, TunnelState, TunnelStatus};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use text::{Kind, Page};
@@ -80,7 +81,7 @@ pub async fn serve(listener: TcpListener, state: WebState, shutdown: Cancellatio
         live: state.live,
         loopback: listener.local_addr().is_ok_and(|at| at.ip().is_loopback()),
     };
-    let each = |stream: Patient<TcpStream>, _| {
+    let each = |stream: WriteTimeout<TcpStream>, _| {
         let (source, closing) = (source.clone(), shutdown.child_token());
         let handler = move |request: Request<Incoming>| {
             let source = source.clone();
@@ -124,8 +125,8 @@ fn own_name(host: Option<&HeaderValue>) -> bool {
     let Ok(authority) = host.parse::<http::uri::Authority>() else {
         return false;
     };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    let name = authority.host();
+    name.eq_ignore_ascii_case("localhost") || literal(name).is_some()
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -167,7 +168,7 @@ fn page(source: &Source, details: &[Details]) -> String {
     page.one(
         "nexus_sessions",
         Kind::Gauge,
-        "Conversations in the chat list.",
+        "Sessions in the list of chats.",
         sessions as f64,
     );
     let sockets = source.live.open();
@@ -206,14 +207,14 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
     each(
         "nexus_plugin_errors_total",
         Counter,
-        "Calls that ended in a trap, a timeout or an error of the plugin.",
+        "Calls that ended with a crash, a timeout or an error of the plugin.",
         &|d| d.statistics.errors as f64,
     );
     each(
-        "nexus_plugin_traps_total",
+        "nexus_plugin_crashes_total",
         Counter,
-        "Instances that ended with a trap.",
-        &|d| d.statistics.traps as f64,
+        "Instances of the plugin that crashed.",
+        &|d| d.statistics.crashes as f64,
     );
     each(
         "nexus_plugin_events_total",
@@ -243,7 +244,7 @@ fn plugins(page: &mut Page, source: &Source, all: &[Details]) {
         "nexus_plugin_memory_peak_bytes",
         Gauge,
         "Peak linear memory of one instance of the plugin.",
-        &|d| d.statistics.memory_peak as f64,
+        &|d| d.statistics.memory_peak_bytes as f64,
     );
     each(
         "nexus_plugin_cpu_seconds_total",
@@ -326,11 +327,11 @@ fn tunnels(page: &mut Page, all: &[TunnelStatus]) {
         Kind::Gauge,
         "How long the last public check of the tunnel took, there and back.",
         checks().filter_map(|(t, result)| match result {
-            PublicCheckResult::Passed { latency } => Some((labels(t), *latency as f64 / 1000.0)),
+            PublicCheckResult::Passed { latency_ms } => Some((labels(t), *latency_ms as f64 / 1000.0)),
             PublicCheckResult::Failed { .. } => None,
         }),
     );
-    let statistics = || all.iter().filter_map(|t| Some((t, &t.statistics.as_ref()?.1)));
+    let statistics = || all.iter().filter_map(|t| Some((t, &t.statistics.as_ref()?.statistics)));
     page.family(
         "nexus_tunnel_requests_total",
         Kind::Counter,

@@ -3,7 +3,8 @@
 use super::{Frame, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::http::identity::{Anonymous, User, UserForm};
+use crate::http::csrf_form::UserForm;
+use crate::http::identity::{Anonymous, User};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -106,7 +107,8 @@ async fn render(state: &WebState, login: Session, done: Option<String>, error: O
         Ok(access) => access,
         Err(error) => return failure(&error.into()),
     };
-    let groups = groups(access, &login, state.services.auth.lockout_failures());
+    let adding = state.services.host.command("user add NAME");
+    let groups = groups(access, &login, state.services.auth.lockout_failures(), &adding);
     let status = if error.is_some() {
         StatusCode::CONFLICT
     } else {
@@ -124,7 +126,8 @@ async fn render(state: &WebState, login: Session, done: Option<String>, error: O
 }
 
 /// `failures`: how many wrong passwords lock an account.
-fn groups(access: Access, own: &Session, failures: u32) -> Vec<Group> {
+/// `adding` is the command that adds an account.
+fn groups(access: Access, own: &Session, failures: u32, adding: &str) -> Vec<Group> {
     let device = own.login.device.clone();
     let logins = access.logins.into_iter().map(|login| Row {
         own: login.id == own.id(),
@@ -187,7 +190,7 @@ fn groups(access: Access, own: &Session, failures: u32) -> Vec<Group> {
         Group {
             kind: "account",
             title: "Accounts",
-            help: "To add an account, run on the machine that runs Nexus: nexus user add NAME".to_owned(),
+            help: format!("To add an account, run on the machine that runs Nexus: {adding}"),
             verb: "Remove",
             rows: accounts.collect(),
         },

@@ -2,7 +2,8 @@
 
 use super::{FormField, Frame, failure, locked, show};
 use crate::WebState;
-use crate::http::identity::{Anonymous, User, UserForm, farewell};
+use crate::http::csrf_form::UserForm;
+use crate::http::identity::{Anonymous, User, farewell};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -40,7 +41,7 @@ pub(crate) async fn change(State(state): State<WebState>, anonymous: Anonymous, 
     let (auth, input) = (&state.services.auth, user.fields.input());
     match auth.change_password(&user.login.login, input, &anonymous.client).await {
         Ok(()) => Redirect::to("/account?changed=1").into_response(),
-        Err(AuthError::Rejected { field, why }) => form(&state, user.login, None, None, Some((&field, &why))).await,
+        Err(AuthError::Rejected { field, cause }) => form(&state, user.login, None, None, Some((&field, &cause))).await,
         Err(AuthError::BadCredential) => {
             form(
                 &state,
@@ -88,7 +89,7 @@ async fn form(
     let known = fields
         .iter()
         .any(|field| rejected.is_some_and(|(name, _)| name == field.name));
-    let error = error.or_else(|| rejected.filter(|_| !known).map(|(_, why)| why.to_owned()));
+    let error = error.or_else(|| rejected.filter(|_| !known).map(|(_, cause)| cause.to_owned()));
     let status = if error.is_some() || rejected.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {

@@ -1,9 +1,10 @@
-//! `/` and `/s/ID`: the frame of the chat. What is in a conversation comes over the live socket, so that there is one
+//! `/` and `/s/ID`: the frame of the chat. What is in a chat comes over the live socket, so that there is one
 //! way for it to arrive, not two that have to agree.
 
 use super::{Frame, failure, message, show};
 use crate::WebState;
-use crate::http::identity::{MaybeLogin, User, UserForm};
+use crate::http::csrf_form::UserForm;
+use crate::http::identity::{MaybeLogin, User};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -40,7 +41,8 @@ struct SessionLink {
 struct WelcomePage {
     frame: Frame,
     link_open: bool,
-    data_dir: String,
+    /// `command` adds an account without the link.
+    command: String,
 }
 
 pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> Response {
@@ -52,7 +54,7 @@ pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> R
         Ok(FirstAccount::Missing { link_open }) => show(&WelcomePage {
             frame: Frame::open("welcome", "Welcome"),
             link_open,
-            data_dir: state.services.host.data_dir.clone(),
+            command: state.services.host.command("user add NAME"),
         }),
         Err(error) => failure(&error.into()),
     }
@@ -139,7 +141,7 @@ pub(crate) async fn install(State(state): State<WebState>, _user: UserForm) -> R
 #[template(path = "installing.html")]
 struct InstallingPage {
     frame: Frame,
-    what: String,
+    progress: String,
 }
 
 /// `INSTALLING` is the number of seconds until the page looks how far the installation is.
@@ -150,14 +152,16 @@ pub(crate) async fn installing(State(state): State<WebState>, user: User) -> Res
     let mut backend = state.services.chat.backend().borrow().clone();
     match backend.missing.take().map(|missing| missing.install) {
         None => Redirect::to("/").into_response(),
-        Some(Install::Running { what }) => {
+        Some(Install::Running { progress }) => {
             let frame = Frame::of("installing", "Installing", user.login, backend);
-            let mut response = show(&InstallingPage { frame, what });
+            let mut response = show(&InstallingPage { frame, progress });
             let headers = response.headers_mut();
             headers.insert(http::HeaderName::from_static("refresh"), INSTALLING.into());
             response
         }
         // The status page has the reason, and the button.
-        Some(Install::No | Install::Offered { .. } | Install::Failed { .. }) => Redirect::to("/status").into_response(),
+        Some(Install::Unsupported | Install::Available { .. } | Install::Failed { .. }) => {
+            Redirect::to("/status").into_response()
+        }
     }
 }

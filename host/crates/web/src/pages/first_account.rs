@@ -4,7 +4,8 @@
 use super::{FormField, Frame, failure, show};
 use crate::WebState;
 use crate::error::ApiError;
-use crate::http::identity::{Anonymous, AnonymousForm, Fields, welcome};
+use crate::http::csrf_form::{AnonymousForm, Fields};
+use crate::http::identity::{Anonymous, welcome};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -48,11 +49,11 @@ pub(crate) async fn submit(State(state): State<WebState>, posted: AnonymousForm)
         Err(error @ (AuthError::SetUpWrong | AuthError::SetUpExpired)) => {
             form(&state, &anonymous, Some(&fields), Some(&error.to_string()), None).await
         }
-        Err(AuthError::Rejected { field, why }) => {
-            form(&state, &anonymous, Some(&fields), None, Some((&field, &why))).await
+        Err(AuthError::Rejected { field, cause }) => {
+            form(&state, &anonymous, Some(&fields), None, Some((&field, &cause))).await
         }
         Err(error) => match ApiError::from(error) {
-            ApiError::Refused(why) => form(&state, &anonymous, Some(&fields), Some(&why), None).await,
+            ApiError::Refused(cause) => form(&state, &anonymous, Some(&fields), Some(&cause), None).await,
             error => failure(&error),
         },
     }
@@ -96,7 +97,7 @@ async fn form(
         // A rejection of a field that is not in the form must not be lost.
         error: error
             .map(str::to_owned)
-            .or_else(|| rejected.filter(|_| !known).map(|(_, why)| why.to_owned())),
+            .or_else(|| rejected.filter(|_| !known).map(|(_, cause)| cause.to_owned())),
     };
     let status = if typed.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY

@@ -35,12 +35,12 @@ pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Whic
         (None, Some(plugin)) => format!("plugin {plugin}"),
         (None, None) => String::new(),
     };
-    let mut command = "nexus logs --follow".to_owned();
+    let mut words = "logs --follow".to_owned();
     for (flag, name) in [("--tunnel", &which.tunnel), ("--plugin", &which.plugin)] {
         // What somebody else wrote into the address is no command to copy.
         let plain = |name: &&String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if let Some(name) = name.as_ref().filter(plain) {
-            command = format!("{command} {flag} {name}");
+            words = format!("{words} {flag} {name}");
         }
     }
     let Which { plugin, tunnel } = which;
@@ -53,7 +53,7 @@ pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Whic
         frame: Frame::of("log", "Log", user.login, backend),
         about,
         lines,
-        command,
+        command: state.services.host.command(&words),
     };
     ([(header::CACHE_CONTROL, "no-store")], show(&page)).into_response()
 }

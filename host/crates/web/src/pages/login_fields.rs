@@ -48,7 +48,7 @@ impl FormField {
                     value,
                     error: rejected
                         .filter(|(name, _)| *name == field.name)
-                        .map(|(_, why)| why.to_owned()),
+                        .map(|(_, cause)| cause.to_owned()),
                     first: false,
                 }
             })

@@ -58,8 +58,8 @@ struct Banners<'a> {
 }
 
 impl Banners<'_> {
-    fn sentence(&self, why: &str, hint: &Option<String>) -> String {
-        marked(&sentence(why, hint.as_deref()))
+    fn sentence(&self, cause: &str, fix: &Option<String>) -> String {
+        marked(&sentence(cause, fix.as_deref()))
     }
 }
 

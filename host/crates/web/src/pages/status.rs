@@ -4,9 +4,10 @@
 pub(crate) mod actions;
 mod notes;
 mod plugins;
+mod qr_code;
 mod tunnels;
 
-use super::{Frame, show};
+use super::{Frame, marked, show};
 use crate::WebState;
 use crate::http::identity::User;
 use crate::http::listener::Place;
@@ -14,11 +15,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use nexus_chat::{BackendStatus, Phase};
-use nexus_config::with_file;
 use nexus_model::limits;
 use nexus_model::plugin::Details;
-use nexus_model::reload::{Change, Effect, Pending, What};
-use nexus_model::trouble::Trouble;
+use nexus_model::reload::{Change, Effect, Pending, PendingState};
+use nexus_model::trouble::{Trouble, sentence};
 use notes::NoteRow;
 use plugins::{Machine, PluginRow};
 use tunnels::{SwapRow, TunnelRow};
@@ -65,13 +65,19 @@ struct Changes<'a> {
     changes: &'a [Change],
 }
 
+impl Changes<'_> {
+    fn sentence(&self, cause: &str, fix: &Option<String>) -> String {
+        marked(&sentence(cause, fix.as_deref()))
+    }
+}
+
 impl StatusBody {
     fn changes(&self, changes: &[Change]) -> String {
         Changes { changes }.render().unwrap_or_default()
     }
     /// Tells whether whoever looks came through a tunnel that is closed by it.
     fn cuts_off(&self, effects: &[Effect]) -> bool {
-        let cuts = |effect: &Effect| effect.closes && effect.tunnel.is_some() && effect.tunnel == self.through;
+        let cuts = |effect: &Effect| effect.disconnects && effect.tunnel.is_some() && effect.tunnel == self.through;
         effects.iter().any(cuts)
     }
 }
@@ -95,7 +101,6 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Sta
     let plugin = backend.plugin.clone();
     let plugins = services.plugins.catalog.of_kind(nexus_model::plugin::Kind::Tunnel);
     let pending = services.reload.pending().borrow().clone();
-    let file = std::path::Path::new(&services.host.config_file);
     StatusBody {
         pending,
         starting: services.plugins.progress.text(),
@@ -122,9 +127,9 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Sta
             .iter()
             .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
             .map(|row| TunnelRow {
-                hint: row.hint.map(|hint| with_file(&hint, Some(file))),
+                fix: row.fix.map(|fix| services.host.complete(&fix)),
                 swap: row.swap.map(|swap| SwapRow {
-                    hint: swap.hint.map(|hint| with_file(&hint, Some(file))),
+                    fix: swap.fix.map(|fix| services.host.complete(&fix)),
                     ..swap
                 }),
                 ..row

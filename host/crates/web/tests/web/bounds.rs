@@ -3,6 +3,7 @@
 use super::live::{Live, chat, next, send};
 use futures::SinkExt as _;
 use nexus_model::limits::{FRAME_BYTES, HTTP_HEAD_BYTES, HTTP_HEAD_FIELDS, PROMPT_BYTES};
+use nexus_testkit::wait;
 use nexus_web::live::protocol::{Client, NewPrompt, Server, close};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
@@ -45,22 +46,19 @@ async fn a_message_and_a_frame_have_an_end() {
         },
     };
     send(&mut socket, &prompt(PROMPT_BYTES + 1)).await;
-    loop {
-        match chat(&mut socket).await {
-            Server::Refused { client_id, reason } => {
-                assert_eq!(client_id, "c");
-                assert!(reason.contains("longer than the limit of 512 KiB"), "{reason}");
-                break;
-            }
-            Server::State { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
+    assert!(matches!(chat(&mut socket).await, Server::State(_)));
+    let Server::Refused { client_id, cause } = chat(&mut socket).await else {
+        panic!("the prompt should have been refused")
+    };
+    assert_eq!(client_id, "c");
+    assert!(cause.cause.contains("longer than the limit of 512 KiB"), "{cause:?}");
     let _ = socket.send(Message::text("x".repeat(FRAME_BYTES + 1))).await;
-    let code = loop {
-        if let Err(code) = next(&mut socket).await {
-            break code;
+    let closed = async {
+        loop {
+            if let Err(code) = next(&mut socket).await {
+                return code;
+            }
         }
     };
-    assert_eq!(code, close::TOO_LONG);
+    assert_eq!(wait::within("the socket is closed", closed).await, close::TOO_LONG);
 }

@@ -64,7 +64,7 @@ impl Live {
         send(
             &mut socket,
             &Client::Hello {
-                protocol: 2,
+                protocol: 3,
                 session,
                 from,
                 status: false,
@@ -83,27 +83,30 @@ pub(crate) async fn send(socket: &mut Stream, frame: &Client) {
 }
 
 pub(crate) async fn next(socket: &mut Stream) -> Result<Server, u16> {
-    loop {
-        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
-            .await
-            .expect("a frame in time");
-        match message {
-            Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
-            Some(Ok(Message::Close(Some(frame)))) => return Err(frame.code.into()),
-            Some(Ok(_)) => {}
-            other => panic!("{other:?}"),
+    let frame = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(Some(frame)))) => return Err(frame.code.into()),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
         }
-    }
+    };
+    wait::within("the next frame", frame).await
 }
 
 /// The next frame that is not about the list or the backend.
 pub(crate) async fn chat(socket: &mut Stream) -> Server {
-    loop {
-        match next(socket).await.unwrap() {
-            Server::List { .. } | Server::Backend { .. } | Server::Welcome { .. } => {}
-            frame => return frame,
+    let frame = async {
+        loop {
+            match next(socket).await.unwrap() {
+                Server::List { .. } | Server::Backend { .. } | Server::Welcome { .. } => {}
+                frame => return frame,
+            }
         }
-    }
+    };
+    wait::within("the next frame of the chat", frame).await
 }
 
 fn text(text: &str) -> Content {
@@ -119,7 +122,7 @@ async fn each_event_arrives_once_across_a_reconnect() {
     let (mut socket, _) = live.hello(Some("s"), None).await;
     assert!(matches!(
         next(&mut socket).await,
-        Ok(Server::Welcome { protocol: 2, .. })
+        Ok(Server::Welcome { protocol: 3, .. })
     ));
     let Server::State(state) = chat(&mut socket).await else {
         panic!("first the state")
@@ -196,7 +199,10 @@ async fn each_event_arrives_once_across_a_reconnect() {
         },
     )
     .await;
-    assert!(matches!(chat(&mut socket).await, Server::Ended { again: false, .. }));
+    assert!(matches!(
+        chat(&mut socket).await,
+        Server::Ended { resubscribe: false, .. }
+    ));
 }
 
 #[tokio::test]
@@ -414,7 +420,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
 
 /// A frame that cannot be read is answered, and what comes after it is read.
 #[tokio::test]
-async fn a_bad_frame_costs_itself_and_not_the_connection() {
+async fn a_bad_frame_is_refused_and_the_connection_stays() {
     let live = Live::start().await;
     live.fakes.chat.add("s", "").await;
     let (mut socket, _) = live.hello(None, None).await;
@@ -449,7 +455,7 @@ async fn a_bad_frame_costs_itself_and_not_the_connection() {
     send(
         &mut socket,
         &Client::Hello {
-            protocol: 2,
+            protocol: 3,
             session: None,
             from: None,
             status: false,
@@ -520,7 +526,7 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
     send(
         &mut socket,
         &Client::Hello {
-            protocol: 2,
+            protocol: 3,
             session,
             from: None,
             status: false,
@@ -553,7 +559,7 @@ async fn a_slow_reader_gets_all_of_a_long_conversation() {
         panic!("not older messages: {older:?}")
     };
     let newest = messages.last().unwrap();
-    assert!(newest.parts[0].cut.unwrap() > 10_000);
+    assert!(newest.parts[0].truncated_bytes.unwrap() > 10_000);
     send(
         &mut socket,
         &Client::Part {

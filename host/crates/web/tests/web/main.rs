@@ -4,8 +4,8 @@
 mod bounds;
 #[path = "../../examples/web_preview/fake.rs"]
 mod fake;
-mod hello;
 mod live;
+mod login_form;
 mod operating;
 mod refusals;
 
@@ -16,6 +16,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use nexus_model::time::SystemClock;
 use nexus_model::tunnel::TunnelState;
+use nexus_testkit::wait;
 use nexus_web::{Connection, Ingress, WebState, router};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -143,7 +144,7 @@ impl Web {
 }
 
 #[tokio::test]
-async fn other_host_names_are_refused_in_words() {
+async fn other_host_names_are_refused_with_a_message() {
     let web = Web::new(true, local()).await;
     for host in ["evil.example", "127.0.0.1.evil.example:7860", "192.168.1.9:7860", ""] {
         let request = Request::get("/login").header("host", host).body(Body::empty()).unwrap();
@@ -235,9 +236,10 @@ async fn a_form_without_its_token_does_nothing() {
     }
     let mut tunnels = web.fakes.world.tunnels.statuses();
     let mut becomes = async |state: TunnelState| {
-        let main = tunnels.wait_for(|all| all[0].state == state);
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), main).await;
-        assert!(waited.is_ok(), "still not {state:?}");
+        wait::watched("the tunnel changes its state", &mut tunnels, |all| {
+            all[0].state == state
+        })
+        .await;
     };
     becomes(TunnelState::Up { connections: 1 }).await;
     let answer = web
@@ -475,12 +477,11 @@ async fn an_example_says_so_on_every_page() {
     );
     // The page that one is led to looks again by itself, without a script; the others say it too.
     let mut backend = web.fakes.chat.service.backend();
-    let npm = backend.wait_for(|backend| {
+    wait::watched("npm is started", &mut backend, |backend| {
         let install = backend.missing.as_ref().map(|missing| &missing.install);
-        matches!(install, Some(nexus_chat::Install::Running { what }) if what.starts_with("installing opencode"))
-    });
-    let npm = tokio::time::timeout(std::time::Duration::from_secs(30), npm).await;
-    drop(npm.expect("npm is started").unwrap());
+        matches!(install, Some(nexus_chat::Install::Running { progress }) if progress.starts_with("installing opencode"))
+    })
+    .await;
     let installing = web.get("/install", &cookie).await;
     assert!(installing.text.contains("installing opencode"), "{}", installing.text);
     assert!(installing.headers.contains_key("refresh"));
@@ -550,7 +551,7 @@ async fn a_tunnel_that_was_replaced_sends_pages_to_its_new_address_and_nothing_e
         web.send(request)
     };
     assert_eq!(get("/login").await.status, 200);
-    moved.send_replace(Some(nexus_tunnels::Leaving {
+    moved.send_replace(Some(nexus_tunnels::Relocation {
         url: Some("https://new.example/".to_owned()),
     }));
     for path in ["/login", "/s/some?x=1"] {

@@ -50,9 +50,28 @@ async fn changes_of_the_configuration_are_applied_with_a_fresh_login_alone() {
     let sent = web.post("/status/config/apply", &fresh, apply(&id, &csrf)).await;
     assert_eq!(sent.location(), "/status");
     let mut pending = web.fakes.world.reload.pending();
-    let applied = tokio::time::timeout(std::time::Duration::from_secs(10), pending.wait_for(Option::is_none)).await;
-    applied.unwrap().unwrap();
+    wait::watched("the change is applied", &mut pending, Option::is_none).await;
     assert!(!web.get("/status", &fresh).await.text.contains("/status/config/apply"));
+}
+
+#[tokio::test]
+async fn before_the_first_account_the_page_says_how_to_make_one() {
+    let web = Web::new(false, local()).await;
+    let shown = web.get("/", "").await;
+    assert_eq!(shown.status, 200);
+    let command =
+        "nexus user add NAME --config /home/you/.config/nexus/nexus.toml --data-dir /home/you/.local/share/nexus";
+    for text in [
+        "<h1>Welcome to Nexus</h1>",
+        &format!("<code>{command}</code>"),
+        "href=\"/setup\"",
+    ] {
+        assert!(shown.text.contains(text), "{text} is not in {}", shown.text);
+    }
+    let web = Web::new(true, local()).await;
+    let shown = web.get("/", "").await;
+    assert!(!shown.text.contains("nexus user add"), "{}", shown.text);
+    assert_eq!(shown.location(), "/login");
 }
 
 #[tokio::test]

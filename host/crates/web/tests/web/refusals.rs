@@ -49,7 +49,7 @@ async fn page(web: &Web, host: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_told_what_lets_it_in() {
+async fn an_unknown_name_is_refused_with_the_setting_that_admits_it() {
     for (host, https) in [
         ("chat.example.test", "https://chat.example.test"),
         ("chat.example.test:46043", "https://chat.example.test:46043"),

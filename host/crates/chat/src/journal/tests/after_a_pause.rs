@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_new_connection_may_count_revisions_anew() {
+async fn a_new_connection_may_begin_its_revisions_again() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;
     journal

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 const MIB: usize = 1 << 20;
 
-async fn journal(dir: &std::path::Path, most: Most) -> Journal {
+async fn journal(dir: &std::path::Path, most: CacheLimits) -> Journal {
     let store = Store::open(dir).unwrap();
     let clock = Arc::new(ManualClock::at(1000));
     Journal::open_with(store, clock, most).await.unwrap()
@@ -52,7 +52,7 @@ fn asked(id: usize, bytes: usize) -> Event {
     Event::Request { request }
 }
 
-const WIDE: Most = Most {
+const WIDE: CacheLimits = CacheLimits {
     written: u64::MAX,
     cached: usize::MAX,
 };
@@ -155,13 +155,13 @@ async fn requests_that_wait_have_a_number_and_a_size() {
 #[tokio::test]
 async fn a_database_that_is_full_takes_a_deletion_and_then_more() {
     let dir = tempfile::tempdir().unwrap();
-    let most = Most {
+    let most = CacheLimits {
         written: 4 << 20,
         ..WIDE
     };
     let journal = journal(dir.path(), most).await;
     let mut taken = 0;
-    let why = loop {
+    let cause = loop {
         let session = format!("s{taken}");
         match journal
             .append(&session, vec![message("m"), part("a", "m", 1, MIB)])
@@ -173,8 +173,8 @@ async fn a_database_that_is_full_takes_a_deletion_and_then_more() {
         assert!(taken < 20);
     };
     assert!(
-        matches!(why, StoreError::ReadOnly(_)) && why.to_string().contains("4 MiB"),
-        "{why}"
+        matches!(cause, StoreError::ReadOnly(_)) && cause.to_string().contains("4 MiB"),
+        "{cause}"
     );
     assert!(taken >= 2);
     journal.remove("s0").await.unwrap();
@@ -184,7 +184,7 @@ async fn a_database_that_is_full_takes_a_deletion_and_then_more() {
 #[tokio::test]
 async fn what_nobody_looks_at_is_not_all_cached() {
     let dir = tempfile::tempdir().unwrap();
-    let most = Most {
+    let most = CacheLimits {
         cached: 3 * MIB,
         ..WIDE
     };

@@ -140,7 +140,7 @@ async fn a_deleted_session_is_not_brought_back_and_its_numbers_go_on_when_it_is_
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted() {
+async fn a_row_that_cannot_be_read_fails_its_session_alone_which_can_still_be_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path()).await;
     for id in ["bad", "good"] {
@@ -168,7 +168,7 @@ async fn a_row_that_cannot_be_read_costs_its_session_which_can_still_be_deleted(
     assert_eq!(journal.roots().borrow().len(), 2, "it is listed");
     let error = journal.state("bad").await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Database(why) if why.contains("bad")),
+        matches!(&error, StoreError::Database(cause) if cause.contains("bad")),
         "{error}"
     );
     assert_eq!(journal.state("good").await.unwrap().messages.len(), 1);

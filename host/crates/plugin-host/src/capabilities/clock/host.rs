@@ -7,23 +7,20 @@ use std::time::Duration;
 use wasmtime::component::Accessor;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
-    Capability {
-        interface: "clock",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-    }
+    Capability::new("clock", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
 }
 
 impl wit::Host for Capabilities {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.ctx.ports.clock.now())
+        Ok(self.ctx.clock.now())
     }
 }
 
 impl<T: Send> wit::HostWithStore<T> for Granted {
     async fn sleep(a: &Accessor<T, Self>, milliseconds: u64) -> wasmtime::Result<()> {
         let Some(_counted) = a.with(|mut s| s.get().admit_sleep()) else {
-            let why = a.with(|mut s| s.get().too_many_asleep());
-            return Err(wasmtime::format_err!("{why}"));
+            let cause = a.with(|mut s| s.get().too_many_asleep());
+            return Err(wasmtime::format_err!("{cause}"));
         };
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         Ok(())

@@ -5,14 +5,11 @@ use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
-    Capability {
-        interface: "config",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-    }
+    Capability::new("config", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
 }
 
 impl wit::Host for Capabilities {
     fn get(&mut self) -> wasmtime::Result<String> {
-        Ok(self.ctx.config.clone())
+        Ok(self.ctx.states.config.json.clone())
     }
 }

@@ -1,3 +1,4 @@
 mod host;
+pub(in crate::capabilities) mod state;
 
 pub(super) use host::capability;

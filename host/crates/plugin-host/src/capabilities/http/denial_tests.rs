@@ -2,23 +2,24 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::capabilities::test_gate::{configured, gate, pasted, web};
+use crate::capabilities::test_gate::{configured, gate, pasted, url, web};
 
 #[test]
 fn http_goes_where_it_is_granted_only() {
-    let g = gate(web("api.example.org", None));
-    assert!(g.http("https", "api.example.org", None).is_ok());
-    assert!(g.http("https", "api.example.org", Some(443)).is_ok());
-    for (scheme, host, port) in [
-        ("http", "api.example.org", None),
-        ("https", "example.org", None),
-        ("https", "api.example.org.evil.example", None),
-        ("https", "api.example.org", Some(8443)),
-        ("https", "127.0.0.1", None),
+    let g = gate(web("https://api.example.org"));
+    assert!(g.http(&url("https://api.example.org/v1?a")).is_ok());
+    assert!(g.http(&url("https://API.example.org:443")).is_ok());
+    for other in [
+        "http://api.example.org",
+        "https://example.org",
+        "https://api.example.org.evil.example",
+        "https://api.example.org:8443",
+        "https://api.example.org@evil.example",
+        "https://127.0.0.1",
     ] {
-        assert!(g.http(scheme, host, port).is_err(), "{scheme} {host} {port:?}");
+        assert!(g.http(&url(other)).is_err(), "{other}");
     }
-    let denial = g.http("https", "other.example", Some(8443)).unwrap_err();
+    let denial = g.http(&url("https://other.example:8443")).unwrap_err();
     let list = pasted(&denial)["plugin"]["demo"]["grants"]["http"]
         .as_array()
         .unwrap()
@@ -27,21 +28,23 @@ fn http_goes_where_it_is_granted_only() {
         list.iter().map(|u| u.as_str().unwrap()).collect::<Vec<_>>(),
         ["https://api.example.org", "https://other.example:8443"]
     );
+    let odd = g.http(&url("http://[0::1]:80/a")).unwrap_err();
+    assert!(odd.0.contains("send requests to http://[::1]."), "{}", odd.0);
 }
 
 #[test]
 fn a_star_covers_what_is_below_it() {
-    let g = gate(web("*.example.org", None));
-    assert!(g.http("https", "a.b.example.org", None).is_ok());
-    assert!(g.http("https", "example.org", None).is_err());
-    assert!(g.http("https", ".example.org", None).is_err());
-    assert!(g.http("https", "badexample.org", None).is_err());
+    let g = gate(web("https://*.example.org"));
+    assert!(g.http(&url("https://a.b.example.org")).is_ok());
+    assert!(g.http(&url("https://example.org")).is_err());
+    assert!(g.http(&url("https://.example.org")).is_err());
+    assert!(g.http(&url("https://badexample.org")).is_err());
 }
 
 #[test]
 fn a_private_address_is_allowed_by_the_lines_that_are_printed() {
-    let grants = web("other.example", Some(8443));
+    let grants = web("https://other.example:8443");
     let denial = gate(grants.clone()).private("it is near", &grants.http[0]);
     let covered = configured(Some(&denial));
-    assert!(covered.http("https", "other.example", Some(8443)).unwrap().private);
+    assert!(covered.http(&url("https://other.example:8443")).unwrap().private);
 }

@@ -7,7 +7,7 @@ use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{Body, ByteProducer};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use nexus_egress::{OutgoingError, Request as Outgoing, Target};
 use nexus_model::limits;
 use nexus_process::references::{HeaderError, fill_header};
@@ -15,15 +15,13 @@ use nexus_process::{Key, References};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use url::Url;
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
-    Capability {
-        interface: "http",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-    }
+    Capability::new("http", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
 }
 
 fn failed(e: OutgoingError) -> Error {
@@ -48,12 +46,12 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             Err(e) => return Ok(Err(e)),
         };
         let target = request.target.clone();
-        let response = match ctx.ports.outgoing.fetch(request).await {
+        let response = match ctx.states.http.outgoing.fetch(request).await {
             Ok(response) => response,
-            Err(OutgoingError::Private(why)) => {
+            Err(OutgoingError::Private(cause)) => {
                 return Ok(Err(match target {
-                    Target::Granted(grant) => ctx.gate.private(&why, &grant).into(),
-                    Target::OwnProcess(_) => Error::Denied(why),
+                    Target::Granted(grant) => ctx.gate.private(&cause, &grant).into(),
+                    Target::OwnProcess(_) => Error::Denied(cause),
                 }));
             }
             Err(e) => return Ok(Err(failed(e))),
@@ -99,7 +97,7 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
     let target = target(ctx, &request.url)?;
     let refs = PluginReferences {
         gate: Arc::clone(&ctx.gate),
-        generated: Arc::clone(&ctx.ports.generated),
+        generated: Arc::clone(&ctx.states.secrets.generated),
     };
     Ok(Outgoing {
         target,
@@ -124,11 +122,11 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
     let mut headers = HeaderMap::new();
     let mut bytes: usize = 0;
     for Header { name, value } in list {
-        let bad = |why: String| Error::Invalid(format!("the header `{name}` cannot be sent: {why}"));
+        let bad = |cause: String| Error::Invalid(format!("the header `{name}` cannot be sent: {cause}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(e.to_string()))?;
         let filled = fill_header(&value, refs, limits::HTTP_HEADER_BYTES).map_err(|e| match e {
-            HeaderError::Template(why) => bad(why),
-            HeaderError::Refused(why) => Error::Denied(why),
+            HeaderError::Template(cause) => bad(cause),
+            HeaderError::Refused(cause) => Error::Denied(cause),
         })?;
         let secret = filled != value;
         bytes = bytes.saturating_add(name.len() + filled.len());
@@ -148,7 +146,7 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
 }
 
 fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
-    let invalid = |why: &str| Error::Invalid(format!("`{url}` is not a valid URL for a request: {why}"));
+    let invalid = |cause: &str| Error::Invalid(format!("`{url}` is not a valid URL for a request: {cause}"));
     if let Some(rest) = url.strip_prefix("process://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (name, port) = authority
@@ -158,7 +156,7 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
             plugin: ctx.owner.clone(),
             name: name.to_owned(),
         };
-        let found = ctx.ports.processes.port(&key, port);
+        let found = ctx.states.process.processes.port(&key, port);
         return found.map(Target::OwnProcess).ok_or_else(|| {
             Error::Unavailable(format!(
                 "the plugin {} has no running process `{name}` with a port `{port}`",
@@ -166,18 +164,14 @@ fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
             ))
         });
     }
-    let uri: Uri = url
-        .parse()
-        .map_err(|e: ::http::uri::InvalidUri| invalid(&e.to_string()))?;
-    let scheme = uri.scheme_str().filter(|s| matches!(*s, "http" | "https"));
-    let scheme = scheme.ok_or_else(|| invalid("expected http://, https:// or process://"))?;
-    let authority = uri.authority().ok_or_else(|| invalid("it has no host"))?;
-    if authority.as_str().contains('@') {
+    let parsed = Url::parse(url).map_err(|e| invalid(&e.to_string()))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(invalid("expected http://, https:// or process://"));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(invalid("a user name in it would appear in logs; send a header instead"));
     }
-    let grant = ctx
-        .gate
-        .http(scheme, &authority.host().to_ascii_lowercase(), authority.port_u16())?;
+    let grant = ctx.gate.http(&parsed)?;
     Ok(Target::Granted(grant.clone()))
 }
 
@@ -209,7 +203,7 @@ mod tests {
     #[test]
     fn the_headers_of_a_request_have_an_end_with_the_secrets_in_them() {
         let refused = |list| match filled(list, &Long) {
-            Err(Error::Invalid(why) | Error::Denied(why)) => why,
+            Err(Error::Invalid(cause) | Error::Denied(cause)) => cause,
             other => panic!("{other:?}"),
         };
         assert_eq!(

@@ -3,11 +3,15 @@
 use crate::bindings::caps::log as wit;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
+use nexus_model::plural;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {
-        interface: "log",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        limit: |gate| {
+            let lines = plural::of(gate.limits().log_lines.into(), "line", "lines");
+            Some(format!("{lines} in the log per second"))
+        },
+        ..Capability::new("log", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
     }
 }
 

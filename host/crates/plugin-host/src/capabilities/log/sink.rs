@@ -4,16 +4,22 @@ use crate::bindings::caps::log::Level;
 use crate::capabilities::secrets::mask::Mask;
 use crate::plugin_stats::Counters;
 use nexus_model::limits;
-use nexus_model::time::{Clock, Millis};
+use nexus_model::token_bucket::TokenBucket;
+use nexus_plugin_api::text;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// `LogSink` is where the lines of one plugin go.
 pub(crate) struct LogSink {
     plugin: String,
-    clock: Arc<dyn Clock>,
     /// `rate` is in lines a second.
     rate: u32,
+    lines: TokenBucket,
+    /// `reports` bounds the lines that say how many were dropped: in a flood there is a gap before nearly every line.
+    reports: TokenBucket,
     counters: Arc<Counters>,
     /// `mask` keeps its own secrets out of all of it.
     mask: Arc<Mask>,
@@ -22,18 +28,17 @@ pub(crate) struct LogSink {
 
 #[derive(Default)]
 struct SinkState {
-    second: Millis,
-    written: u32,
     dropped: u64,
     last_lines: VecDeque<String>,
 }
 
 impl LogSink {
-    pub(crate) fn new(plugin: &str, clock: Arc<dyn Clock>, rate: u32, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(plugin: &str, rate: u32, counters: Arc<Counters>) -> Self {
         Self {
             plugin: plugin.to_owned(),
-            clock,
             rate,
+            lines: TokenBucket::new(f64::from(rate), SECOND),
+            reports: TokenBucket::new(1.0, SECOND),
             counters,
             mask: Arc::default(),
             state: Mutex::default(),
@@ -50,21 +55,18 @@ impl LogSink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whether one more line may be written, and how many were dropped before it.
+    /// Tells whether one more line may be written, and how many were dropped before it, where that is to be reported now.
     fn admit(&self) -> Option<u64> {
-        let second = self.clock.now() / 1000;
         let mut state = self.state();
-        if state.second != second {
-            state.second = second;
-            state.written = 0;
-        }
-        if state.written >= self.rate {
+        if self.lines.take(1.0).is_err() {
             state.dropped += 1;
             self.counters.log_dropped();
             return None;
         }
-        state.written += 1;
-        Some(std::mem::take(&mut state.dropped))
+        if state.dropped > 0 && self.reports.take(1.0).is_ok() {
+            return Some(std::mem::take(&mut state.dropped));
+        }
+        Some(0)
     }
 
     pub(crate) fn write(&self, level: Level, message: &str) {
@@ -100,7 +102,7 @@ impl LogSink {
 
     /// Keeps the line for the cause of a trap that may follow.
     fn keep(&self, line: &str) {
-        let line = clean(&self.mask.hide(line));
+        let line = text::line(&clean(&self.mask.hide(line))).into_owned();
         let mut state = self.state();
         if state.last_lines.len() == limits::PLUGIN_LAST_LINES {
             state.last_lines.pop_front();
@@ -120,47 +122,72 @@ impl LogSink {
     }
 }
 
-/// `clean` is at most [`limits::PLUGIN_LINE_BYTES`] of one line, in which everything is seen.
+/// `clean` is at most [`limits::PLUGIN_LINE_BYTES`] of a message, in which everything is seen. Its lines stay lines (a denial
+/// has lines to paste, and a plugin logs it as it is) up to [`limits::PLUGIN_MESSAGE_LINES`] of them; the log indents them, so
+/// that none forges an event.
 fn clean(message: &str) -> String {
     let mut end = message.len().min(limits::PLUGIN_LINE_BYTES);
     while !message.is_char_boundary(end) {
         end -= 1;
     }
-    let mut text = nexus_plugin_api::text::line(message.get(..end).unwrap_or_default()).into_owned();
-    // Marks are longer than what they stand for.
-    let most = (0..=text.len().min(limits::PLUGIN_LINE_BYTES))
-        .rev()
-        .find(|end| text.is_char_boundary(*end));
-    let marked = text.len();
-    text.truncate(most.unwrap_or_default());
-    if end < message.len() || text.len() < marked {
-        text.push('…');
+    let mut cleaned = text::prose(message.get(..end).unwrap_or_default()).into_owned();
+    if let Some((at, _)) = cleaned.match_indices('\n').nth(limits::PLUGIN_MESSAGE_LINES - 1) {
+        let rest = cleaned.split_off(at);
+        cleaned.push_str(&text::line(&rest));
     }
-    text
+    // Marks are longer than what they stand for.
+    let most = (0..=cleaned.len().min(limits::PLUGIN_LINE_BYTES))
+        .rev()
+        .find(|end| cleaned.is_char_boundary(*end));
+    let marked = cleaned.len();
+    cleaned.truncate(most.unwrap_or_default());
+    if end < message.len() || cleaned.len() < marked {
+        cleaned.push('…');
+    }
+    cleaned
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use nexus_model::time::ManualClock;
-    use std::time::Duration;
 
-    #[test]
-    fn a_flood_is_cut_and_counted() {
-        let clock = ManualClock::at(5_000);
-        let sink = LogSink::new("p", Arc::new(clock.clone()), 3, Arc::default());
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_cut_and_counted() {
+        let sink = LogSink::new("p", 3, Arc::default());
         let admitted = (0..10).filter_map(|_| sink.admit()).collect::<Vec<_>>();
         assert_eq!(admitted, [0, 0, 0]);
-        clock.advance(Duration::from_secs(1));
+        tokio::time::advance(SECOND).await;
         assert_eq!(sink.admit(), Some(7));
         assert_eq!(sink.admit(), Some(0));
         assert_eq!(sink.counters.statistics(0).log_dropped, 7);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_has_an_even_rate_and_a_report_a_second() {
+        let sink = LogSink::new("p", 10, Arc::default());
+        let (mut written, mut reports, mut reported) = (0, 0, 0);
+        // A thousand lines a second, for ten seconds.
+        for _ in 0..10_000 {
+            if let Some(dropped) = sink.admit() {
+                written += 1;
+                reports += u64::from(dropped > 0);
+                reported += dropped;
+            }
+            tokio::time::advance(SECOND / 1000).await;
+        }
+        assert!(
+            (105..=110).contains(&written),
+            "{written}: a burst of 10, and 10 a second"
+        );
+        assert!((9..=10).contains(&reports), "{reports}");
+        let dropped = sink.counters.statistics(0).log_dropped;
+        assert!(reported > 8_000 && reported <= dropped, "{reported} of {dropped}");
+    }
+
     #[test]
     fn a_line_is_cut_and_cannot_forge_another() {
-        assert_eq!(clean("a\nERROR b\x1b[2J\u{202e}"), "a ERROR b⟨U+001B⟩[2J⟨U+202E⟩");
+        assert_eq!(clean("a\nERROR b\x1b[2J\u{202e}"), "a\nERROR b⟨U+001B⟩[2J⟨U+202E⟩");
         assert!(clean(&"\x01".repeat(limits::PLUGIN_LINE_BYTES)).len() <= limits::PLUGIN_LINE_BYTES + '…'.len_utf8());
         let long = "ä".repeat(limits::PLUGIN_LINE_BYTES);
         let cut = clean(&long);
@@ -168,8 +195,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_keeps_its_lines_up_to_a_number() {
+        let denial = "It has no permission. To fix:\n[plugin.p]\nbinary = \"/opt/p\"";
+        assert_eq!(clean(denial), denial);
+        let many = "x\n".repeat(1000);
+        assert_eq!(clean(&many).lines().count(), limits::PLUGIN_MESSAGE_LINES);
+        let sink = LogSink::new("p", 1, Arc::default());
+        sink.write(Level::Error, "panicked at x:\nwhy");
+        assert_eq!(sink.take_last_lines().unwrap(), "panicked at x: why");
+    }
+
+    #[test]
     fn the_last_lines_survive_a_flood() {
-        let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 1, Arc::default());
+        let sink = LogSink::new("p", 1, Arc::default());
         for n in 0..50 {
             sink.stream_line(true, &format!("line {n}"));
         }
@@ -189,7 +227,7 @@ mod tests {
         )]
         .into();
         let mask = Arc::new(Mask::of(&given, &Arc::default(), "p"));
-        let sink = LogSink::new("p", Arc::new(ManualClock::at(1)), 10, Arc::default()).hiding(mask);
+        let sink = LogSink::new("p", 10, Arc::default()).hiding(mask);
         sink.stream_line(true, "panicked at: hunter2 hunter2");
         assert_eq!(sink.take_last_lines().unwrap(), "panicked at: [secret token]");
     }

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::capabilities::test_gate::{PLAIN, configured, gate, pasted, program};
-use nexus_config::resolved::{Grants, ProcessGrant};
-use nexus_model::allowance::Allowance;
+use nexus_config::grants::ProcessGrant;
+use nexus_config::resolved::Grants;
 use nexus_model::limits;
+use nexus_model::token_bucket::TokenBucket;
 use std::path::Path;
 
 #[test]
@@ -41,7 +42,7 @@ fn a_program_needs_its_grant() {
 #[tokio::test(start_paused = true)]
 async fn starts_of_processes_have_a_rate() {
     let g = gate(Grants::default());
-    let started = Allowance::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW);
+    let started = TokenBucket::new(f64::from(limits::PROCESS_STARTS), limits::PROCESS_STARTS_WINDOW);
     let start = || g.another_start(&started).map(|()| started.used(1.0));
     for _ in 0..limits::PROCESS_STARTS {
         start().unwrap();
@@ -57,17 +58,17 @@ async fn starts_of_processes_have_a_rate() {
 }
 
 #[test]
-fn a_variable_that_may_not_be_set_is_refused_in_words() {
+fn a_variable_that_may_not_be_set_is_refused_with_a_message() {
     let run = |name: &str| gate(program(PLAIN)).run("tool", false, &[(name.into(), "{file:x}".into())]);
     assert_eq!(run("TOOL_X"), Ok(()));
-    for (name, why) in [
+    for (name, cause) in [
         ("LD_PRELOAD", "can make the program run other code"),
         ("A\nLD_PRELOAD", "does not list it"),
         ("PATH", "can redirect the program"),
         ("OTHER", "its manifest does not list it"),
     ] {
         let denial = run(name).unwrap_err().0;
-        assert!(denial.contains(why) && !denial.contains('\n'), "{denial}");
+        assert!(denial.contains(cause) && !denial.contains('\n'), "{denial}");
     }
     let long = run(&"x".repeat(1 << 20)).unwrap_err().0;
     assert!(long.len() < 400, "{}", long.len());

@@ -1,13 +1,14 @@
 //! `process`: child processes of the plugin, which belong to the host.
 
-use super::pending_starts::lock;
 use crate::bindings::caps::process as wit;
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::{Capability, HostResult};
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
+use crate::capabilities::gate::Gate;
 use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{ByteProducer, ItemProducer};
 use nexus_model::limits;
+use nexus_model::plural;
 use nexus_plugin_api::process_ext::UNLESS_PRESENT;
 use nexus_process::{ProcessError, References};
 use std::collections::BTreeSet;
@@ -18,8 +19,9 @@ use wasmtime::component::{Access, Accessor, StreamReader};
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {
-        interface: "process",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        limit: |gate| Some(plural::of(gate.limits().processes.into(), "process", "processes")),
+        located: Gate::located,
+        ..Capability::new("process", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
     }
 }
 
@@ -45,7 +47,7 @@ impl Context {
     fn references(&self) -> Arc<dyn References> {
         Arc::new(PluginReferences {
             gate: Arc::clone(&self.gate),
-            generated: Arc::clone(&self.ports.generated),
+            generated: Arc::clone(&self.states.secrets.generated),
         })
     }
 
@@ -53,8 +55,8 @@ impl Context {
     /// does not wait for that.
     fn place(self: &Arc<Self>, key: &nexus_process::Key) -> Result<Starting, Error> {
         // Locked before the list is taken: what is started meanwhile is in one of the two.
-        let mut starts = lock(&self.starts);
-        let listed = self.ports.processes.list();
+        let mut starts = self.states.process.pending();
+        let listed = self.states.process.processes.list();
         let running = listed
             .iter()
             .filter(|process| process.key.plugin == self.owner && process.exit.is_none())
@@ -64,7 +66,7 @@ impl Context {
             .filter(|name| key.name != *name)
             .collect();
         self.gate.another_process(others.len())?;
-        self.gate.another_start(&self.process_starts)?;
+        self.gate.another_start(&self.states.process.started)?;
         let number = starts.next();
         starts.named.insert(number, key.name.clone());
         drop(starts);
@@ -77,10 +79,10 @@ impl Context {
     /// Takes a place for a process that runs to its end. It is counted apart: a plugin asks for the version of a
     /// program while its own server runs.
     fn run_place(self: &Arc<Self>) -> Result<Starting, Error> {
-        let mut starts = lock(&self.starts);
+        let mut starts = self.states.process.pending();
         self.gate.another_process(starts.runs.len())?;
-        self.gate.another_start(&self.process_starts)?;
-        self.process_starts.used(1.0);
+        self.gate.another_start(&self.states.process.started)?;
+        self.states.process.started.used(1.0);
         let number = starts.next();
         starts.runs.insert(number);
         drop(starts);
@@ -153,7 +155,7 @@ struct Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        let mut starts = lock(&self.of.starts);
+        let mut starts = self.of.states.process.pending();
         starts.named.remove(&self.number);
         starts.runs.remove(&self.number);
     }
@@ -246,7 +248,11 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let spec = ctx.spec(spec).await?;
             let _place_of_run = ctx.run_place()?;
             let timeout = Duration::from_millis(timeout).min(limits::PROCESS_RUN);
-            let run = ctx.ports.processes.run(&ctx.owner, spec, ctx.references(), timeout);
+            let run = ctx
+                .states
+                .process
+                .processes
+                .run(&ctx.owner, spec, ctx.references(), timeout);
             let out = run.await.map_err(failed)?;
             Ok(wit::OutputOfRun {
                 exit: exit(out.exit),
@@ -263,14 +269,14 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let spec = ctx.spec(spec).await?;
             let key = ctx.key(&name);
             let place = ctx.place(&key)?;
-            let (processes, references) = (Arc::clone(&ctx.ports.processes), ctx.references());
+            let (processes, references) = (Arc::clone(&ctx.states.process.processes), ctx.references());
             let running = holding(place, async move { processes.ensure(key, spec, references).await }).await;
             // One that is adopted, or refused before anything was done for it, costs nothing.
             if !matches!(
                 &running,
                 Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_))
             ) {
-                ctx.process_starts.used(1.0);
+                ctx.states.process.started.used(1.0);
             }
             let running = running?;
             Ok(wit::Running {
@@ -290,7 +296,8 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
     async fn exited(a: &Accessor<T, Self>, name: String) -> HostResult<wit::Exit> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
-            ctx.ports
+            ctx.states
+                .process
                 .processes
                 .exited(ctx.key(&name))
                 .await
@@ -304,7 +311,13 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         let opened = {
             let caps = host.get();
             caps.admit().and_then(|place| {
-                let source = caps.ctx.ports.processes.lines(&caps.ctx.key(&name)).map_err(failed)?;
+                let source = caps
+                    .ctx
+                    .states
+                    .process
+                    .processes
+                    .lines(&caps.ctx.key(&name))
+                    .map_err(failed)?;
                 Ok(ItemProducer::new(source, line, place))
             })
         };
@@ -320,7 +333,8 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
                 let stderr = stream == wit::OutputStream::Stderr;
                 let source = caps
                     .ctx
-                    .ports
+                    .states
+                    .process
                     .processes
                     .output(&caps.ctx.key(&name), stderr)
                     .map_err(failed)?;
@@ -335,7 +349,12 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
     async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> HostResult<()> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
-            ctx.ports.processes.write(ctx.key(&name), data).await.map_err(failed)
+            ctx.states
+                .process
+                .processes
+                .write(ctx.key(&name), data)
+                .await
+                .map_err(failed)
         }
         .await)
     }
@@ -343,7 +362,13 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
     async fn stop(a: &Accessor<T, Self>, name: String) -> HostResult<wit::Exit> {
         Ok(async {
             let (ctx, _place) = enter(a)?;
-            ctx.ports.processes.stop(ctx.key(&name)).await.map(exit).map_err(failed)
+            ctx.states
+                .process
+                .processes
+                .stop(ctx.key(&name))
+                .await
+                .map(exit)
+                .map_err(failed)
         }
         .await)
     }

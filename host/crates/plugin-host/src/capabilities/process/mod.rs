@@ -1,8 +1,8 @@
 mod environment;
 mod find_binary;
 mod host;
-pub(in crate::capabilities) mod pending_starts;
 mod permission;
+pub(in crate::capabilities) mod state;
 
 pub use find_binary::find_binary;
 pub(super) use host::capability;

@@ -3,10 +3,10 @@
 use super::environment::{RefusedVariable, Variables};
 use super::find_binary::find_binary;
 use crate::capabilities::gate::{Denial, Gate};
-use nexus_config::resolved::ProcessGrant;
+use nexus_config::grants::ProcessGrant;
 use nexus_config::{Permission, toml_text};
-use nexus_model::allowance::Allowance;
 use nexus_model::limits;
+use nexus_model::token_bucket::TokenBucket;
 use nexus_plugin_api::manifest::ProcessRequest;
 use std::path::{Component, Path, PathBuf};
 
@@ -37,7 +37,7 @@ impl Gate {
             let Err(refused) = variables.admit(name, self.is_builtin()) else {
                 continue;
             };
-            let why = match refused {
+            let cause = match refused {
                 RefusedVariable::Loads => {
                     "it can make the program run other code. No grant allows this; to set it anyway, use a wrapper \
                      script of your own as the binary's `path`."
@@ -52,7 +52,7 @@ impl Gate {
                 }
             };
             return Err(self.refuse(format!(
-                "The plugin {} may not set {} for `{binary}`: {why}",
+                "The plugin {} may not set {} for `{binary}`: {cause}",
                 self.plugin(),
                 shown_name(name)
             )));
@@ -79,8 +79,8 @@ impl Gate {
         match home {
             Some(home) if path.is_absolute() && plain && path.starts_with(home) => match real(path, home) {
                 Ok(real) => Ok(Some(real)),
-                Err(why) => Err(self.refuse(format!(
-                    "The plugin {} may not run `{binary}` in {wanted}: {why}.",
+                Err(cause) => Err(self.refuse(format!(
+                    "The plugin {} may not run `{binary}` in {wanted}: {cause}.",
                     self.plugin()
                 ))),
             },
@@ -110,6 +110,16 @@ impl Gate {
         ))
     }
 
+    /// `located` is a granted permission with the place of its program on this machine.
+    pub(super) fn located(&self, granted: Permission) -> Permission {
+        // Only granted names are looked for here, so nothing is refused and counted.
+        let place = match self.find(&granted.target) {
+            Ok(Ok(path)) => path.display().to_string(),
+            Ok(Err(_)) | Err(_) => "not found on this machine".to_owned(),
+        };
+        Permission::run_at(&granted.target, Some(&place), granted.extended)
+    }
+
     /// Checks that there may be one more process. `running` counts the plugin's other processes, those it waits for
     /// among them.
     ///
@@ -131,7 +141,7 @@ impl Gate {
     ///
     /// # Errors
     /// It started so many in the last minute that it has to wait.
-    pub(crate) fn another_start(&self, started: &Allowance) -> Result<(), Denial> {
+    pub(crate) fn another_start(&self, started: &TokenBucket) -> Result<(), Denial> {
         let Some(wait) = started.wait(1.0) else { return Ok(()) };
         let (name, most) = (self.plugin(), limits::PROCESS_STARTS);
         Err(self.refuse(format!(

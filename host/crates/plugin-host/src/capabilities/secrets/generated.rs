@@ -39,7 +39,7 @@ impl GeneratedSecrets {
                 limits::GENERATED_SECRETS
             ));
         }
-        let value = nexus_model::time::random_token()
+        let value = nexus_model::random::random_token()
             .map_err(|e| format!("the operating system provides no randomness: {e}"))?;
         own.insert(name.to_owned(), value.clone());
         Ok(value)

@@ -8,10 +8,7 @@ use crate::capabilities::context::{Capabilities, Granted};
 /// `capability` misses nothing: a secret that is not set is a setting that is not used, and no permission that is
 /// missing.
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
-    Capability {
-        interface: "secrets",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
-    }
+    Capability::new("secrets", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
 }
 
 impl wit::Host for Capabilities {
@@ -22,7 +19,8 @@ impl wit::Host for Capabilities {
     fn generated(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
         Ok(self
             .ctx
-            .ports
+            .states
+            .secrets
             .generated
             .get(self.ctx.name(), &name)
             .map_err(Error::Invalid))

@@ -3,11 +3,10 @@
 //! and as it is written in an address, in JSON and in base64.
 //!
 //! Limits: this is for mistakes. A plugin that means harm can say its secret in any other form, or in two lines. What an
-//! agent writes into a conversation is its own text and stays as it is.
+//! agent writes into a chat is its own text and stays as it is.
 
 use super::generated::GeneratedSecrets;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use nexus_config::resolved::Secret;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
@@ -74,8 +73,8 @@ fn forms(name: &str, value: &str) -> Vec<(String, String)> {
         value.to_owned(),
         in_an_address(value),
         json,
-        STANDARD_NO_PAD.encode(value),
-        URL_SAFE_NO_PAD.encode(value),
+        BASE64_NOPAD.encode(value.as_bytes()),
+        BASE64URL_NOPAD.encode(value.as_bytes()),
     ];
     // A key in several lines is said line by line.
     if value.contains('\n') {
@@ -112,7 +111,7 @@ mod tests {
             "GOT s3cr3t/+\"x.",
             "GET /?t=s3cr3t%2F%2B%22x",
             r#"{"t":"s3cr3t/+\"x"}"#,
-            &format!("basic {}", STANDARD_NO_PAD.encode("s3cr3t/+\"x")),
+            &format!("basic {}", BASE64_NOPAD.encode(b"s3cr3t/+\"x")),
             &format!("the password is {password}"),
         ] {
             let shown = mask.hide(said);

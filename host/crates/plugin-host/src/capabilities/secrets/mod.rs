@@ -3,6 +3,7 @@ mod host;
 pub(in crate::capabilities) mod mask;
 mod permission;
 pub(in crate::capabilities) mod references;
+pub(in crate::capabilities) mod state;
 
 pub(crate) use generated::GeneratedSecrets;
 pub(super) use host::capability;

@@ -15,7 +15,7 @@ impl Gate {
             if !self.manifest().secrets().any(|secret| secret == name) {
                 return self.deny_words(&what, None);
             }
-            let fix = self.lines(&Permission::Secret { name: name.to_owned() });
+            let fix = self.lines(&Permission::secret(name));
             // Looking for a secret that may be left out is no attempt at anything.
             self.explain(&what, Some(fix))
         })

@@ -5,13 +5,17 @@ use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::{Capability, HostResult};
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use nexus_model::limits;
+use nexus_model::units::exact_size;
 use nexus_store::KvError;
 use wasmtime::component::Accessor;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {
-        interface: "store",
-        link: |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps),
+        limit: |gate| {
+            let writes = exact_size(gate.grants().store.writes);
+            Some(format!("{writes} written into its store per minute"))
+        },
+        ..Capability::new("store", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
     }
 }
 
@@ -53,7 +57,7 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
             check_key(&key)?;
-            outcome(&ctx, ctx.ports.kv.get(ctx.name(), &key).await)
+            outcome(&ctx, ctx.states.store.kv.get(ctx.name(), &key).await)
         }
         .await)
     }
@@ -64,8 +68,8 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
             let quota = ctx.gate.store()?;
             check_key(&key)?;
             check_value(&value)?;
-            ctx.gate.write(&ctx.store_writes, key.len() + value.len())?;
-            outcome(&ctx, ctx.ports.kv.set(ctx.name(), &key, value, quota).await)
+            ctx.gate.write(&ctx.states.store.writes, key.len() + value.len())?;
+            outcome(&ctx, ctx.states.store.kv.set(ctx.name(), &key, value, quota).await)
         }
         .await)
     }
@@ -75,8 +79,8 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
             let (ctx, _place) = enter(a)?;
             ctx.gate.store()?;
             check_key(&key)?;
-            ctx.gate.write(&ctx.store_writes, key.len())?;
-            outcome(&ctx, ctx.ports.kv.delete(ctx.name(), &key).await)
+            ctx.gate.write(&ctx.states.store.writes, key.len())?;
+            outcome(&ctx, ctx.states.store.kv.delete(ctx.name(), &key).await)
         }
         .await)
     }
@@ -87,7 +91,8 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
             ctx.gate.store()?;
             outcome(
                 &ctx,
-                ctx.ports
+                ctx.states
+                    .store
                     .kv
                     .keys(ctx.name(), &prefix, after.as_deref(), limits::STORE_KEYS_LISTED)
                     .await,
@@ -107,10 +112,11 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
             let quota = ctx.gate.store()?;
             check_key(&key)?;
             check_value(&value)?;
-            ctx.gate.write(&ctx.store_writes, key.len() + value.len())?;
+            ctx.gate.write(&ctx.states.store.writes, key.len() + value.len())?;
             outcome(
                 &ctx,
-                ctx.ports
+                ctx.states
+                    .store
                     .kv
                     .compare_and_set(ctx.name(), &key, expected, value, quota)
                     .await,

@@ -2,8 +2,9 @@
 
 use crate::capabilities::gate::{Denial, Gate};
 use nexus_config::{Permission, adding};
-use nexus_model::allowance::Allowance;
 use nexus_model::limits;
+use nexus_model::token_bucket::TokenBucket;
+use nexus_model::trouble::sentence;
 use nexus_model::units::exact_size;
 
 /// `requested` is in bytes, as the manifest asks for it.
@@ -17,10 +18,10 @@ impl Gate {
     /// # Errors
     /// There is none.
     pub(crate) fn store(&self) -> Result<u64, Denial> {
-        match self.grants().store_quota {
+        match self.grants().store.quota {
             0 => {
                 let quota = requested(self);
-                Err(self.deny(&Permission::Store { quota }, quota.is_some()))
+                Err(self.deny(&Permission::store(quota), quota.is_some()))
             }
             quota => Ok(quota),
         }
@@ -29,10 +30,10 @@ impl Gate {
     /// `store_full` is a denial with `full`: what the store says.
     pub(crate) fn store_full(&self, full: &str) -> Denial {
         self.refuse(match requested(self) {
-            Some(most) if most > self.grants().store_quota => format!(
-                "{full}. To allow more, {}",
-                adding(&self.lines(&Permission::Store { quota: Some(most) }))
-            ),
+            Some(most) if most > self.grants().store.quota => {
+                let lines = self.lines(&Permission::store(Some(most)));
+                sentence(full, Some(&adding(&lines)))
+            }
             _ => format!("{full}. Its manifest does not request more, so it must delete something."),
         })
     }
@@ -41,20 +42,20 @@ impl Gate {
     ///
     /// # Errors
     /// It wrote so much in the last minute that it has to wait.
-    pub(crate) fn write(&self, writes: &Allowance, bytes: usize) -> Result<(), Denial> {
+    pub(crate) fn write(&self, writes: &TokenBucket, bytes: usize) -> Result<(), Denial> {
         let cost = bytes.saturating_add(limits::STORE_WRITE_COST);
         let Err(wait) = writes.take(cost as f64) else {
             return Ok(());
         };
-        let (name, most) = (self.plugin(), self.limits().store_writes);
+        let (name, most) = (self.plugin(), self.grants().store.writes);
         let more = most.max(cost as u64).saturating_mul(2);
-        Err(self.refuse(format!(
-            "The plugin {name} writes more than {} a minute into its store, its limit. It can write again in {} s. To \
-             allow more:\n[plugin.{name}.limits]\nstore_writes = \"{}\"",
+        let cause = format!(
+            "The plugin {name} writes more than {} a minute into its store, its limit. It can write again in {} s.",
             exact_size(most),
-            wait.as_secs().saturating_add(1),
-            exact_size(more)
-        )))
+            wait.as_secs().saturating_add(1)
+        );
+        let fix = self.raised("store_writes", &format!("\"{}\"", exact_size(more)));
+        Err(self.refuse(sentence(&cause, Some(&fix))))
     }
 }
 

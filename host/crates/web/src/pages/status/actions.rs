@@ -1,7 +1,7 @@
 //! What a person orders on the status page: the backend started, stopped or replaced, a tunnel, changes of the configuration.
 
 use crate::WebState;
-use crate::http::identity::UserForm;
+use crate::http::csrf_form::UserForm;
 use crate::pages::{Frame, message, not_done, redirect, show};
 use askama::Template;
 use axum::extract::{Path, State};

@@ -1,6 +1,6 @@
 //! What happened, one line each.
 
-use nexus_model::activity::{Note, Tone};
+use nexus_model::activity::Note;
 use nexus_model::time::Millis;
 
 /// `NoteRow` is something that happened.
@@ -8,7 +8,7 @@ use nexus_model::time::Millis;
 pub(super) struct NoteRow {
     pub(super) at: Millis,
     pub(super) subject: String,
-    pub(super) tone: &'static str,
+    pub(super) severity: &'static str,
     pub(super) text: String,
 }
 
@@ -17,12 +17,7 @@ impl NoteRow {
         Self {
             at: note.at,
             subject: note.subject.clone(),
-            tone: match note.tone {
-                Tone::Good => "good",
-                Tone::Busy => "busy",
-                Tone::Bad => "bad",
-                Tone::Off => "off",
-            },
+            severity: note.severity.as_str(),
             text: note.text.clone(),
         }
     }

@@ -7,13 +7,13 @@ use nexus_model::time::Millis;
 use nexus_model::trouble::sentence;
 use nexus_model::units::{about_size, about_time};
 
-/// `tone`: `good`, `busy`, `bad` or `off`; never the only sign, the word is beside it.
+/// `severity`: `ok`, `warning`, `error` or `inactive`; never the only sign, the word is beside it.
 pub(super) struct PluginRow {
     pub(super) id: usize,
     pub(super) name: String,
     pub(super) role: String,
     pub(super) version: String,
-    pub(super) tone: &'static str,
+    pub(super) severity: &'static str,
     pub(super) state: &'static str,
     pub(super) detail: Option<String>,
     pub(super) failure: Option<Failure>,
@@ -67,16 +67,16 @@ pub(super) fn rows(plugins: &[PluginStatus], details: &[Details], now: Millis) -
 }
 
 fn row(id: usize, status: &PluginStatus, details: Option<&Details>, now: Millis) -> PluginRow {
-    let (tone, state, detail) = match &status.state {
-        PluginState::Stopped => ("off", "Stopped", None),
-        PluginState::Starting => ("busy", "Starting", None),
-        PluginState::Running => ("good", "Running", None),
+    let (severity, state, detail) = match &status.state {
+        PluginState::Stopped => ("inactive", "Stopped", None),
+        PluginState::Starting => ("warning", "Starting", None),
+        PluginState::Running => ("ok", "Running", None),
         PluginState::Restarting { cause, at } => (
-            "busy",
+            "warning",
             "Restarting",
             Some(format!("The plugin crashed and restarts {}: {cause}", until(*at, now))),
         ),
-        PluginState::Failed { cause } => ("bad", "Failed", Some(cause.clone())),
+        PluginState::Failed { cause } => ("error", "Failed", Some(cause.clone())),
     };
     let role = match (status.kind, details.and_then(|details| details.tunnel.as_deref())) {
         (Kind::Auth, _) => "Login".to_owned(),
@@ -86,17 +86,17 @@ fn row(id: usize, status: &PluginStatus, details: Option<&Details>, now: Millis)
     };
     // The last failure says it, with the fix.
     let failure = status.last_failure.as_ref();
-    let detail = detail.filter(|detail| failure.is_none_or(|failure| failure.message != *detail));
+    let detail = detail.filter(|detail| failure.is_none_or(|failure| failure.cause != *detail));
     PluginRow {
         id,
         name: status.name.clone(),
         role,
         version: status.version.clone(),
-        tone,
+        severity,
         state,
         detail,
         failure: status.last_failure.clone().map(|failure| Failure {
-            message: sentence(&failure.message, None),
+            cause: sentence(&failure.cause, None),
             ..failure
         }),
         restarts: status.restarts,
@@ -147,12 +147,12 @@ fn did(statistics: &PluginStatistics) -> String {
         format!("{} failed", statistics.errors),
     ];
     // Of one that never grew its memory nothing is known.
-    if statistics.memory_peak > 0 {
-        words.push(format!("peak memory {}", about_size(statistics.memory_peak)));
+    if statistics.memory_peak_bytes > 0 {
+        words.push(format!("peak memory {}", about_size(statistics.memory_peak_bytes)));
     }
     words.push(format!("{} of CPU", about_time(statistics.cpu_ms)));
     let noted = [
-        (statistics.traps, "crash", "crashes"),
+        (statistics.crashes, "crash", "crashes"),
         (statistics.denied, "denied call", "denied calls"),
         (statistics.log_dropped, "log line dropped", "log lines dropped"),
     ];

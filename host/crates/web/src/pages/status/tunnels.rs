@@ -1,22 +1,23 @@
 //! The tunnels, one card each: how it is, where it leads, and a plugin that replaces another.
 
 use super::notes::NoteRow;
+use super::qr_code::qr_code;
 use crate::http::listener::Place;
 use crate::pages::until;
 use nexus_model::limits;
 use nexus_model::plural;
 use nexus_model::time::Millis;
 use nexus_model::trouble::sentence;
-use nexus_model::tunnel::{self, Encryption, TunnelStatistics, TunnelStatus};
+use nexus_model::tunnel::{self, Encryption, Measurement, TunnelState, TunnelStatus};
 
 pub(super) struct TunnelRow {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) plugin: String,
-    pub(super) tone: &'static str,
+    pub(super) severity: &'static str,
     pub(super) state: &'static str,
     pub(super) detail: Option<String>,
-    pub(super) hint: Option<String>,
+    pub(super) fix: Option<String>,
     pub(super) url: Option<String>,
     /// `fresh`: the address was made just now; it is shown, and not to be opened yet.
     pub(super) fresh: bool,
@@ -38,55 +39,62 @@ pub(super) struct TunnelRow {
     pub(super) through: bool,
 }
 
-/// `qr` is an SVG of black on white: readers want it so, whatever the colors of the page.
-fn qr(url: &str) -> Option<String> {
-    let code = qrcode::QrCode::new(url).ok()?;
-    let svg = code
-        .render::<qrcode::render::svg::Color<'_>>()
-        .min_dimensions(180, 180)
-        .build();
-    // The declaration before the element belongs to a file of its own.
-    svg.find("<svg").and_then(|at| svg.get(at..)).map(str::to_owned)
-}
-
 /// `SwapRow` is a plugin that replaces another, in words.
 pub(super) struct SwapRow {
     pub(super) text: String,
-    pub(super) hint: Option<String>,
+    pub(super) fix: Option<String>,
     pub(super) failed: bool,
     pub(super) since: Millis,
 }
 
 impl SwapRow {
-    /// `current`: the provider of the tunnel. Where it is the new one too, it only gets new settings.
-    fn new(swap: &tunnel::Swap, current: &str) -> Self {
+    /// `current`: the provider of the tunnel. Where it is the new one too, it only gets new settings. What the tunnel's
+    /// `state`, which is shown above, says already is not said again.
+    fn new(swap: &tunnel::Swap, current: &str, state: &TunnelState) -> Self {
         use tunnel::Step::{Checking, Draining, Failed, Opening};
         let plugin = &swap.plugin;
         let same = plugin == current;
-        let (text, hint) = match &swap.step {
-            Opening { what } if same => (format!("{plugin} is opening with its new settings: {what}"), None),
-            Opening { what } => (format!("{plugin} is replacing {current}: {what}"), None),
+        let (shown, shown_fix) = match state {
+            TunnelState::Waiting { cause, fix, .. } | TunnelState::Failed { cause, fix } => (Some(cause), fix.as_ref()),
+            TunnelState::Reconnecting { cause } | TunnelState::Degraded { cause } => (Some(cause), None),
+            _ => (None, None),
+        };
+        let known = |cause: &str| shown.is_some_and(|shown| shown.trim_end_matches('.') == cause.trim_end_matches('.'));
+        let not_shown = |fix: &Option<String>| fix.clone().filter(|fix| shown_fix != Some(fix));
+        let (text, fix) = match &swap.step {
+            Opening { progress } if same => (format!("{plugin} is opening with its new settings: {progress}"), None),
+            Opening { progress } => (format!("{plugin} is replacing {current}: {progress}"), None),
             Checking { url } => (format!("{plugin} is open at {url}; running the public check"), None),
             Draining { url: Some(url) } => (
                 format!("{plugin} is open at {url}; the old address closes in a moment"),
                 None,
             ),
             Draining { url: None } => (format!("{plugin} is the provider now"), None),
-            Failed { why, hint } if same => (
-                format!("{plugin} did not open with its new settings; the old settings are active again: {why}"),
-                hint.clone(),
+            Failed { cause, fix } if same && known(cause) => (
+                format!(
+                    "{plugin} did not open with its new settings, for the same reason; the old settings are active again."
+                ),
+                not_shown(fix),
             ),
-            Failed { why, hint } => (
+            Failed { cause, fix } if known(cause) => (
+                format!("{plugin} could not replace {current}, for the same reason. {current} stays active."),
+                not_shown(fix),
+            ),
+            Failed { cause, fix } if same => (
+                format!("{plugin} did not open with its new settings; the old settings are active again: {cause}"),
+                not_shown(fix),
+            ),
+            Failed { cause, fix } => (
                 format!(
                     "{plugin} could not replace {current}: {} {current} stays active.",
-                    sentence(why, None)
+                    sentence(cause, None)
                 ),
-                hint.clone(),
+                not_shown(fix),
             ),
         };
         Self {
             text,
-            hint,
+            fix,
             failed: matches!(swap.step, Failed { .. }),
             since: swap.since,
         }
@@ -100,7 +108,8 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    fn new((at, statistics): &(Millis, TunnelStatistics)) -> Option<Self> {
+    fn new(measurement: &Measurement) -> Option<Self> {
+        let Measurement { at, statistics } = measurement;
         let counted = |many: Option<u64>, one, more| many.map(|many| plural::of(many, one, more));
         let words: Vec<String> = Some(statistics.locations.join(", "))
             .filter(|places| !places.is_empty())
@@ -124,29 +133,29 @@ impl TunnelRow {
         use nexus_model::tunnel::TunnelState::{
             Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
         };
-        let (tone, state, detail, hint) = match &status.state {
-            Off => ("off", "Closed", None, None),
+        let (severity, state, detail, fix) = match &status.state {
+            Off => ("inactive", "Closed", None, None),
             WaitingForAccount => (
-                "off",
+                "inactive",
                 "Waiting",
                 Some("The tunnel opens as soon as an owner account exists.".to_owned()),
                 None,
             ),
-            Starting { what } => ("busy", "Opening", Some(what.clone()), None),
-            Up { connections: 1 } => ("good", "Open", None, None),
-            Up { connections } => ("good", "Open", Some(format!("{connections} connections")), None),
-            Degraded { why } => ("busy", "Open, degraded", Some(why.clone()), None),
-            Reconnecting { why } => ("busy", "Reconnecting", Some(why.clone()), None),
-            Waiting { why, hint, at } => (
-                "busy",
+            Starting { progress } => ("warning", "Opening", Some(progress.clone()), None),
+            Up { connections: 1 } => ("ok", "Open", None, None),
+            Up { connections } => ("ok", "Open", Some(format!("{connections} connections")), None),
+            Degraded { cause } => ("warning", "Open, degraded", Some(cause.clone()), None),
+            Reconnecting { cause } => ("warning", "Reconnecting", Some(cause.clone()), None),
+            Waiting { cause, fix, at } => (
+                "warning",
                 "Not open, retrying",
-                Some(format!("{} Nexus retries {}.", sentence(why, None), until(*at, now))),
-                hint.clone(),
+                Some(format!("{} Nexus retries {}.", sentence(cause, None), until(*at, now))),
+                fix.clone(),
             ),
-            Failed { why, hint } => ("bad", "Failed", Some(sentence(why, None)), hint.clone()),
-            Stopping => ("busy", "Closing", None, None),
+            Failed { cause, fix } => ("error", "Failed", Some(sentence(cause, None)), fix.clone()),
+            Stopping => ("warning", "Closing", None, None),
         };
-        let fresh = status.fresh;
+        let fresh = status.url_propagating;
         let url = status
             .url
             .clone()
@@ -161,11 +170,11 @@ impl TunnelRow {
             name: status.name.clone(),
             title: status.title.clone(),
             plugin: status.plugin.clone(),
-            tone,
+            severity,
             state,
             detail,
-            hint,
-            qr: url.as_deref().filter(|_| !fresh).and_then(qr),
+            fix,
+            qr: url.as_deref().filter(|_| !fresh).and_then(qr_code),
             fresh,
             cuts: status.fixed_listen && status.state != Off,
             history: notes
@@ -178,10 +187,12 @@ impl TunnelRow {
             measured: status.statistics.as_ref().and_then(Measured::new),
             reconnects: status.reconnects,
             public_check: status.public_check.as_ref().map(|check| match &check.result {
-                tunnel::PublicCheckResult::Passed { latency } => {
-                    (check.at, format!("public check OK in {latency} ms"), true)
+                tunnel::PublicCheckResult::Passed { latency_ms } => {
+                    (check.at, format!("public check OK in {latency_ms} ms"), true)
                 }
-                tunnel::PublicCheckResult::Failed { why } => (check.at, format!("public check failed: {why}"), false),
+                tunnel::PublicCheckResult::Failed { cause } => {
+                    (check.at, format!("public check failed: {cause}"), false)
+                }
             }),
             others: if swapping {
                 Vec::new()
@@ -193,7 +204,7 @@ impl TunnelRow {
                 .swap
                 .as_ref()
                 .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
-                .map(|swap| SwapRow::new(swap, &status.plugin)),
+                .map(|swap| SwapRow::new(swap, &status.plugin, &status.state)),
             plaintext: status.encryption == Some(Encryption::None),
             can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
@@ -208,21 +219,21 @@ const FAILED_SWAP: Millis = 15 * 60 * 1000;
 #[cfg(test)]
 mod tests {
     use super::SwapRow;
-    use nexus_model::tunnel::{Step, Swap};
+    use nexus_model::tunnel::{Step, Swap, TunnelState};
 
     #[test]
     fn a_swap_that_failed_names_the_current_plugin_or_says_that_it_is_the_same() {
         let failed = |plugin: &str| {
             let step = Step::Failed {
-                why: "no such server".to_owned(),
-                hint: None,
+                cause: "no such server".to_owned(),
+                fix: None,
             };
             let swap = Swap {
                 plugin: plugin.to_owned(),
                 since: 0,
                 step,
             };
-            SwapRow::new(&swap, "tunnel-cloudflared").text
+            SwapRow::new(&swap, "tunnel-cloudflared", &TunnelState::Off).text
         };
         assert_eq!(
             failed("tunnel-cloudflared"),
@@ -232,5 +243,34 @@ mod tests {
             failed("tunnel-ssh"),
             "tunnel-ssh could not replace tunnel-cloudflared: no such server. tunnel-cloudflared stays active."
         );
+    }
+
+    #[test]
+    fn a_cause_that_the_tunnel_shows_already_is_not_repeated_by_its_swap() {
+        let fix = Some("install it".to_owned());
+        let row = |plugin: &str, cause: &str| {
+            let (cause, fix) = (cause.to_owned(), fix.clone());
+            let step = Step::Failed {
+                cause,
+                fix: fix.clone(),
+            };
+            let (plugin, since) = (plugin.to_owned(), 0);
+            let state = TunnelState::Failed {
+                cause: "cloudflared is not installed".to_owned(),
+                fix,
+            };
+            let row = SwapRow::new(&Swap { plugin, since, step }, "tunnel-cloudflared", &state);
+            (row.text, row.fix)
+        };
+        assert_eq!(
+            row("tunnel-cloudflared", "cloudflared is not installed."),
+            (
+                "tunnel-cloudflared did not open with its new settings, for the same reason; the old settings are active again."
+                    .to_owned(),
+                None
+            )
+        );
+        let (text, fix) = row("tunnel-ssh", "ssh is not installed");
+        assert!(text.contains("ssh is not installed") && fix.is_none(), "{text}");
     }
 }

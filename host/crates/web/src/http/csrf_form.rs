@@ -1,0 +1,107 @@
+//! Posted forms. Each carries a CSRF token: of its login, or before one of its browser. Handlers take these extractors, so that none
+//! can forget the check: [`UserForm`] cannot be had without the token, [`AnonymousForm`] not from another browser.
+
+use super::identity::{Anonymous, User};
+use crate::{SiteContext, WebState, pages};
+use axum::extract::{FromRequest, FromRequestParts as _, RawForm, Request};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use nexus_auth::Session;
+use nexus_model::limits::HTTP_READ;
+use nexus_plugin_traits::auth::Input;
+use std::collections::BTreeMap;
+use subtle::ConstantTimeEq as _;
+
+/// `Fields` are those of a posted form.
+#[derive(Default)]
+pub(crate) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+    /// `input` is what goes to the login plugin: the fields whose names start with `field-`, less that prefix.
+    pub(crate) fn input(&self) -> Input {
+        let fields = self.0.iter();
+        Input(
+            fields
+                .filter_map(|(k, v)| Some((k.strip_prefix("field-")?.to_owned(), v.clone())))
+                .collect(),
+        )
+    }
+    async fn read(request: Request) -> Result<Self, Response> {
+        let body = tokio::time::timeout(HTTP_READ, RawForm::from_request(request, &())).await;
+        match body {
+            Ok(Ok(RawForm(bytes))) => Ok(Self::parse(&bytes)),
+            Ok(Err(rejection)) => Err(rejection.into_response()),
+            Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The form took too long to arrive.\n").into_response()),
+        }
+    }
+    fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+    fn csrf_is(&self, expected: &str) -> bool {
+        self.get("csrf").as_bytes().ct_eq(expected.as_bytes()).into()
+    }
+}
+
+const STALE: &str = "This form has expired. Go back, reload the page and submit it again.";
+
+/// `UserForm` is a form of a valid login, its CSRF token checked.
+pub(crate) struct UserForm {
+    pub login: Session,
+    pub site: SiteContext,
+    pub fields: Fields,
+}
+
+impl FromRequest<WebState> for UserForm {
+    type Rejection = Response;
+    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let user = User::from_request_parts(&mut parts, state).await?;
+        let (who, path) = (user.who(), parts.uri.path().to_owned());
+        let User { login, site, .. } = user;
+        let fields = Fields::read(Request::from_parts(parts, body)).await?;
+        if !fields.csrf_is(&login.csrf) {
+            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
+        }
+        // One place for all forms of a user.
+        who.orders(&path, fields.get("plugin"), "");
+        Ok(Self { login, site, fields })
+    }
+}
+
+/// `AnonymousForm` is a form of somebody without a login, from the browser that it was made for.
+pub(crate) struct AnonymousForm {
+    pub anonymous: Anonymous,
+    pub fields: Fields,
+}
+
+impl FromRequest<WebState> for AnonymousForm {
+    type Rejection = Response;
+    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let anonymous = Anonymous::from_request_parts(&mut parts, state).await?;
+        let fields = Fields::read(Request::from_parts(parts, body)).await?;
+        if anonymous.fresh || !fields.csrf_is(&anonymous.csrf()) {
+            return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
+        }
+        Ok(Self { anonymous, fields })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_decoded_as_browsers_send_them() {
+        let fields = Fields::parse(b"a=1+2&b=%C3%A4%26%3D&c&=d&e=%zz%2&field-x=%2B&&f=%FF&a=1+2");
+        assert_eq!((fields.get("a"), fields.get("b"), fields.get("c")), ("1 2", "ä&=", ""));
+        assert_eq!((fields.get("e"), fields.get("f")), ("%zz%2", "\u{fffd}"));
+        assert_eq!(
+            fields.input().0.into_iter().collect::<Vec<_>>(),
+            [("x".to_owned(), "+".to_owned())]
+        );
+    }
+}
