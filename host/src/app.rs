@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 /// `App` is a running Nexus.
 pub struct App {
-    behind: RunningServices,
+    services: RunningServices,
     listeners: Listeners,
 }
 
@@ -57,7 +57,7 @@ impl Listeners {
     }
 }
 
-/// `RunningServices` is what is behind them.
+/// `RunningServices` are what the listeners serve, and what has to end with them.
 struct RunningServices {
     foundation: Arc<Foundation>,
     setup_link: Option<String>,
@@ -93,8 +93,8 @@ impl App {
             page,
             control,
         };
-        match Self::behind(config, rereading, &front, lock, &listeners).await {
-            Ok(behind) => Ok(Self { behind, listeners }),
+        match Self::start_services(config, rereading, &front, lock, &listeners).await {
+            Ok(services) => Ok(Self { services, listeners }),
             Err(error) => {
                 listeners.close().await;
                 Err(error)
@@ -102,8 +102,8 @@ impl App {
         }
     }
 
-    /// Makes everything behind the listeners.
-    async fn behind(
+    /// Makes everything that the listeners serve.
+    async fn start_services(
         config: Config,
         rereading: ReloadHooks,
         front: &StartupSwitch,
@@ -257,39 +257,39 @@ impl App {
 
     /// `setup_link` is for the terminal, and nowhere else; `None` once an account exists.
     pub fn setup_link(&self) -> Option<&str> {
-        self.behind.setup_link.as_deref()
+        self.services.setup_link.as_deref()
     }
 
     /// `chat_status` is the chat backend as people see it; changes are seen at once.
     pub fn chat_status(&self) -> tokio::sync::watch::Receiver<BackendStatus> {
-        self.behind.chat.backend()
+        self.services.chat.backend()
     }
 
     /// `tunnel_statuses` are the tunnels as people see them; changes are seen at once.
     pub fn tunnel_statuses(&self) -> tokio::sync::watch::Receiver<Vec<TunnelStatus>> {
-        self.behind.tunnels.statuses()
+        self.services.tunnels.statuses()
     }
 
     /// `data_dir` is the data folder, which this process holds.
     pub fn data_dir(&self) -> &std::path::Path {
-        &self.behind.foundation.config.data_dir
+        &self.services.foundation.config.data_dir
     }
 
     /// Closes the tunnels, then the page, then every child process, each in its own order. It takes no longer than
     /// [`nexus_model::limits::SHUTDOWN`].
     pub async fn stop(self) {
-        let Self { behind, listeners } = self;
+        let Self { services, listeners } = self;
         let orderly = async {
-            behind.tunnels.shutdown().await;
+            services.tunnels.shutdown().await;
             listeners.close().await;
-            behind.chat.end();
-            behind.foundation.processes.stop_all(None).await;
-            behind.activity.flush().await;
+            services.chat.end();
+            services.foundation.processes.stop_all(None).await;
+            services.activity.flush().await;
         };
         if tokio::time::timeout(limits::SHUTDOWN, orderly).await.is_err() {
             tracing::warn!("not everything stopped in time; killing the rest");
         }
-        behind.tasks.iter().for_each(JoinHandle::abort);
+        services.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -80,7 +80,7 @@ async fn what_nexus_starts_acts_for_nobody_and_is_in_the_audit() {
     fs::write(&hook, script(start.folder())).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
     let start = start.config(format!(
-        "{ECHO}[notify]\ncommand = [{hook:?}]\nevents = [\"login-locked\"]\n"
+        "{ECHO}[notify]\ncommand = [{hook:?}]\nevents = [\"login_locked\"]\n"
     ));
     let nexus = start.up();
     Browser::set_up(&nexus).await;
@@ -127,7 +127,7 @@ async fn what_nexus_starts_acts_for_nobody_and_is_in_the_audit() {
         "{audit:#?}"
     );
     assert!(refused.len() <= 10, "{refused:#?}");
-    assert_eq!(of("account-unlocked")[0]["by"], "command line");
+    assert_eq!(of("account_unlocked")[0]["by"], "command line");
     assert_eq!(of("login").last().unwrap()["account"], ACCOUNT);
 }
 
@@ -173,7 +173,7 @@ async fn an_account_is_removed_with_all_that_hangs_on_it_and_the_last_one_is_not
         .iter()
         .map(|line| line["event"].as_str().unwrap().to_owned())
         .collect();
-    for event in ["set-up", "account-added", "login", "account-removed"] {
+    for event in ["first_account_added", "account_added", "login", "account_removed"] {
         assert!(events.iter().any(|found| found == event), "{event}: {events:?}");
     }
 }
@@ -200,7 +200,7 @@ async fn the_cookie_that_a_browser_sends_to_other_ports_is_of_no_use_to_who_gets
     fs::write(&hook, script).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o700)).unwrap();
     let start = start.config(format!(
-        "{ECHO}[notify]\ncommand = [{hook:?}]\nevents = [\"login-locked\"]\n"
+        "{ECHO}[notify]\ncommand = [{hook:?}]\nevents = [\"login_locked\"]\n"
     ));
     let nexus = start.up();
     let browser = Browser::set_up(&nexus).await;

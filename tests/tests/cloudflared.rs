@@ -353,7 +353,7 @@ async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_
     assert_eq!(cloudflared.asked(), 3);
     tunnel(&owner, |t| t["state"] == "waiting").await;
 
-    // Fixed, and ordered again: the answer is that of this order.
+    // Fixed, and opened again: the answer is that of this command.
     cloudflared.behave(&Behaviour::default());
     let (code, text) = commanded(&start, &["tunnel", "start", "away"]);
     assert_eq!(code, Some(0), "{text}");

@@ -174,7 +174,7 @@ async fn each_tunnel_whose_plugin_cannot_be_loaded_fails_alone_and_says_why_ever
     assert!(nexus.output().contains("To fix: "), "{}", nexus.output());
     // The rest is there.
     nexus_tests::world::ready_example(&browser).await;
-    // What was not there at all is loaded by the order that is named, once it is.
+    // What was not there at all is loaded by the command that is named, once it is.
     for name in ["t-gone", "t-garbage"] {
         fs::copy(
             builtin("tunnel-cloudflared"),
@@ -189,7 +189,7 @@ async fn each_tunnel_whose_plugin_cannot_be_loaded_fails_alone_and_says_why_ever
         });
         run(&start, &["tunnel", "stop", name]);
     }
-    // One whose component was known may not become another one by an order: that is confirmed on the page.
+    // One whose component was known may not become another one by a command: that is confirmed on the page.
     fs::copy(builtin("tunnel-cloudflared"), start.folder().join("t-contract.wasm")).unwrap();
     run(&start, &["tunnel", "start", "t-contract", "--no-wait"]);
     output_once(&start, &["status"], |status| {
@@ -215,13 +215,13 @@ async fn a_chat_whose_plugin_cannot_be_loaded_says_why_and_is_started_once_it_ca
     );
     let page = browser.get("/").await.text().await.unwrap();
     assert!(page.contains("damaged") && page.contains("nexus chat start"), "{page}");
-    // The order does not wait for a long time to say it again, whichever it is.
-    for order in ["start", "restart"] {
+    // The command does not wait for a long time to say it again, whichever it is.
+    for command in ["start", "restart"] {
         let watch = Stopwatch::start();
-        let (code, said) = run(&start, &["chat", order]);
+        let (code, said) = run(&start, &["chat", command]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("damaged"), "{said}");
-        watch.stop().assert_within(order, BOUND);
+        watch.stop().assert_within(command, BOUND);
     }
     fs::copy(builtin("chat-echo"), &file).unwrap();
     let (code, said) = run(&start, &["chat", "start"]);
@@ -244,15 +244,15 @@ async fn a_command_returns_with_the_reason_while_the_backend_crashes_at_its_star
         "[plugin.chat-opencode.grants.process.opencode]\npath = {program:?}\n"
     ));
     let nexus = start.up();
-    for order in ["restart", "start"] {
+    for command in ["restart", "start"] {
         let watch = Stopwatch::start();
-        let (code, said) = run(&start, &["chat", order]);
+        let (code, said) = run(&start, &["chat", command]);
         assert_eq!(code, Some(1), "{said}");
         assert!(
             said.contains("out of order") || said.contains("3"),
-            "{order} does not say why: {said}"
+            "{command} does not say why: {said}"
         );
-        watch.stop().assert_within(order, Duration::from_secs(45));
+        watch.stop().assert_within(command, Duration::from_secs(45));
     }
     stop(nexus);
 }

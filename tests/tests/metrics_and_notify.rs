@@ -288,7 +288,7 @@ async fn an_owner_is_notified_by_a_program_and_by_a_webhook_whose_address_stays_
     write_with_mode(&folder.join("hook"), &url, 0o600);
     let notify = format!(
         "[notify]\ncommand = [{path:?}, \"as {{written}}\"]\nwebhook = {{ file = \"hook\" }}\n\
-         events = [\"login-locked\", \"tunnel-failed\"]\n[log]\nfilter = \"info,nexus=debug\"\n"
+         events = [\"login_locked\", \"tunnel_failed\"]\n[log]\nfilter = \"info,nexus=debug\"\n"
     );
     // A bore that is not there: the tunnel fails at once.
     let bore = "[tunnel.home]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
@@ -312,7 +312,7 @@ async fn an_owner_is_notified_by_a_program_and_by_a_webhook_whose_address_stays_
         .iter()
         .map(|l| l["event"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(events, ["login-locked", "tunnel-failed"].map(str::to_owned).into());
+    assert_eq!(events, ["login_locked", "tunnel_failed"].map(str::to_owned).into());
     for line in lines() {
         assert!(
             line["at"].as_u64().unwrap() > 0 && !line["text"].as_str().unwrap().is_empty(),
@@ -321,7 +321,7 @@ async fn an_owner_is_notified_by_a_program_and_by_a_webhook_whose_address_stays_
         assert!(!line.to_string().contains("not the password"), "{line}");
     }
     let environment = std::fs::read_to_string(&env).unwrap();
-    assert!(environment.contains("NEXUS_EVENT=login-locked"), "{environment}");
+    assert!(environment.contains("NEXUS_EVENT=login_locked"), "{environment}");
     assert!(environment.contains("as {written}\n"), "{environment}");
     assert!(
         !environment.contains("HOOK_OF_NOBODY") && !environment.contains("s3cret"),
@@ -359,7 +359,7 @@ async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
         "hang",
         &format!("setsid sleep 600 & echo $! >> {pids:?}; echo $$ >> {pids:?}; sleep 600"),
     );
-    let notify = format!("[notify]\ncommand = [{path:?}]\nevents = [\"login-locked\"]\n");
+    let notify = format!("[notify]\ncommand = [{path:?}]\nevents = [\"login_locked\"]\n");
     let nexus = start.config(format!("{ECHO}{notify}")).up();
     Browser::set_up(&nexus).await;
     lock_the_login(&nexus).await;
@@ -391,7 +391,7 @@ async fn an_owner_is_notified_of_a_tunnels_address_and_the_metrics_have_its_prog
     let line = wait::seen("the program is told", line, Option::is_some).unwrap();
     assert_eq!(
         (&line["event"], &line["subject"]),
-        (&"tunnel-url".into(), &"tunnel home".into())
+        (&"tunnel_url".into(), &"tunnel home".into())
     );
     assert_eq!(line["url"], status["url"]);
     let http = nexus_tests::http().build().unwrap();

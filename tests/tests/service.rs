@@ -318,7 +318,7 @@ async fn nobody_waits_for_a_stderr_that_takes_nothing() {
     let health = Browser::new(&url).get("/healthz").await;
     assert_eq!(health.status(), 200);
     let kept = logs(&start, &["--audit", "--json"]);
-    assert!(kept.contains("login-failed"), "{kept}");
+    assert!(kept.contains("login_failed"), "{kept}");
     processes::signal(nexus.0.id(), 15);
     wait::until("no signal waits for the terminal", || {
         nexus.0.try_wait().unwrap().is_some()

@@ -252,9 +252,9 @@ fn a_secret_that_others_can_read_is_refused_with_the_chmod_to_run_and_only_its_t
     assert!(!said.contains("the-secret-value"), "{said}");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let nexus = start.up();
-    // It is ordered: what comes of it (no bore is named here) is said without the secret too.
-    let order = start.run(&["tunnel", "start"], &["home"], "");
-    let said = format!("{}{}", stop(nexus), String::from_utf8_lossy(&order.stderr));
+    // It is opened: what comes of it (no bore is named here) is said without the secret too.
+    let command = start.run(&["tunnel", "start"], &["home"], "");
+    let said = format!("{}{}", stop(nexus), String::from_utf8_lossy(&command.stderr));
     assert!(!said.contains("chmod"), "{said}");
     assert!(!said.contains("the-secret-value"), "{said}");
 }

@@ -50,7 +50,11 @@ pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) ->
         .header("host", "nexus")
         .body(Full::new(Bytes::from(bytes)))
         .map_err(|error| Refusal::Refused(error.to_string()))?;
-    let limit = if method == "GET" { limits::QUERY } else { limits::ORDER };
+    let limit = if method == "GET" {
+        limits::QUERY
+    } else {
+        limits::COMMAND
+    };
     let exchange = async {
         let response = send(stream, request).await?;
         let status = response.status();

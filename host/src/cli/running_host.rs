@@ -245,7 +245,7 @@ fn path(name: &str, action: &str) -> String {
     format!("/api/v1/tunnels/{}{action}", utf8_percent_encode(name, SEGMENT))
 }
 
-/// Waits until what this order led to is known: what the host says of the tunnel from the order on is about nothing else.
+/// Waits until what this command led to is known: what the host says of the tunnel from the command on is about nothing else.
 async fn opened(data_dir: &Path, name: &str, place: &CommonOptions) -> Result<(), Refusal> {
     let mut opening = Opening::begin(limits::SWAP_OPEN);
     let account = Instant::now() + ACCOUNT;
@@ -293,7 +293,7 @@ async fn opened(data_dir: &Path, name: &str, place: &CommonOptions) -> Result<()
     }
 }
 
-/// `not_open` says why an order did not open a tunnel, and what happens next.
+/// `not_open` says why a command did not open a tunnel, and what happens next.
 fn not_open(refused: &Refused, now: Millis, file: Option<&Path>) -> String {
     let next = match refused.again {
         None => String::new(),

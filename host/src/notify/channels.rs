@@ -62,7 +62,7 @@ impl Channel for CommandChannel {
     }
     fn tell<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), String>> {
         async move {
-            let spec = self.spec(notice.event.word()).ok_or("it names no program")?;
+            let spec = self.spec(&notice.event.to_string()).ok_or("it names no program")?;
             let mut json = serde_json::to_vec(notice).map_err(|e| e.to_string())?;
             json.push(b'\n');
             let refs: Arc<dyn References> = Arc::new(NoSecrets);

@@ -98,7 +98,7 @@ async fn work(channel: Arc<dyn Channel>, mut notices: mpsc::Receiver<Notice>) {
                 Ok(Err(cause)) => cause,
                 Err(_) => "no end of it".to_owned(),
             };
-            let event = notice.event.word();
+            let event = notice.event.to_string();
             if left == 0 {
                 tracing::warn!(event, "cannot notify {}: {cause}", channel.name());
                 break;

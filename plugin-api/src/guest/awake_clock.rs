@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-/// `AwakeClock` counts the milliseconds in which the machine and the process ran. Of a gap between two calls it counts at
-/// most the longest one that occurs while they run.
+/// `AwakeClock` counts the milliseconds in which the machine and the process ran. A gap between two calls is limited to
+/// `longest_gap`: the machine slept, or the process was stopped.
 #[derive(Debug, Clone)]
 pub struct AwakeClock {
     longest_gap: u64,

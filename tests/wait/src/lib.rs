@@ -81,7 +81,7 @@ pub async fn watched<T: Clone + Debug>(
     takes: impl FnMut(&T) -> bool,
 ) -> T {
     let last = values.clone();
-    let found = before_the_deadline(async { values.wait_for(takes).await.map(|value| value.clone()) });
+    let found = before(LONG, async { values.wait_for(takes).await.map(|value| value.clone()) });
     match found.await {
         Some(Ok(value)) => value,
         Some(Err(_)) => panic!(
@@ -97,7 +97,7 @@ pub async fn watched<T: Clone + Debug>(
 /// # Panics
 /// It is not there in time.
 pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let done = before_the_deadline(work).await;
+    let done = before(LONG, work).await;
     done.unwrap_or_else(|| panic!("{}", too_late::<()>(what, None)))
 }
 
@@ -114,11 +114,11 @@ pub fn happens(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
 }
 
 /// A thread keeps the deadline: timers of tokio stand still where its clock is paused, or expire at once.
-async fn before_the_deadline<T>(work: impl Future<Output = T>) -> Option<T> {
+async fn before<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let (still_waits, ended) = mpsc::channel::<()>();
     let (expire, expired) = oneshot::channel();
     std::thread::spawn(move || {
-        if ended.recv_timeout(LONG) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
             let _ = expire.send(());
         }
     });
@@ -136,5 +136,30 @@ fn too_late<T: Debug>(what: &str, last: Option<&T>) -> String {
     match last {
         Some(last) => format!("after {seconds} s this has not happened: {what}; last seen: {last:#?}"),
         None => format!("after {seconds} s this has not happened: {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_clock_neither_shortens_the_deadline_nor_removes_it() {
+        let an_hour = tokio::time::sleep(Duration::from_secs(3600));
+        assert!(
+            before(LONG, an_hour).await.is_some(),
+            "the paused clock advances by itself"
+        );
+        let never = std::future::pending::<()>();
+        assert!(before(Duration::from_millis(20), never).await.is_none());
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the sender is gone before this has happened: it is 2; last seen: 1")]
+    async fn a_value_that_never_comes_is_reported_with_the_last_one() {
+        let (sender, mut values) = watch::channel(0);
+        sender.send_replace(1);
+        drop(sender);
+        watched("it is 2", &mut values, |value| *value == 2).await;
     }
 }

@@ -85,7 +85,7 @@ impl AuthService {
                     return Ok(());
                 };
                 self.revoke_of(&login.user, Which::One(id.clone())).await?;
-                ("login-ended", login.user.account)
+                ("login_ended", login.user.account)
             }
             End::Device(id) => {
                 let Some(user) = self.store.device_owner(id).await? else {
@@ -98,7 +98,7 @@ impl AuthService {
             End::Account(account) => {
                 let user = self.existing(account).await?;
                 self.remove(&user, false).await?;
-                ("account-removed", user.account)
+                ("account_removed", user.account)
             }
         };
         tracing::info!(target: "audit", event, account, by = by.user.account, place = client.place, peer = client.peer);

@@ -115,7 +115,7 @@ impl AuthService {
         client: &Client,
     ) -> Result<NewLogin, AuthError> {
         if let Err(error) = self.setup_check(token).await {
-            tracing::warn!(target: "audit", event = "set-up-refused", place = client.place, peer = client.peer, %error);
+            tracing::warn!(target: "audit", event = "first_account_refused", place = client.place, peer = client.peer, %error);
             return Err(error);
         }
         let account = Account::parse(account, "account")?;
@@ -130,7 +130,7 @@ impl AuthService {
         let _permit = self.hashing.permit(who).await?;
         let user = self.enroll(&account, input, true).await?;
         self.setup_link.clear();
-        tracing::info!(target: "audit", event = "set-up", account = account.as_str(), place = client.place, peer = client.peer);
+        tracing::info!(target: "audit", event = "first_account_added", account = account.as_str(), place = client.place, peer = client.peer);
         self.has_account.send_replace(true);
         self.note(client, Severity::Ok, "the owner account was created");
         self.new_login(user, None, client).await

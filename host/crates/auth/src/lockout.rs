@@ -39,14 +39,14 @@ impl AuthService {
 
     async fn locked(&self, until: Millis, account: &str, client: &Client) -> AuthError {
         let account = self.named(account).await;
-        tracing::warn!(target: "audit", event = "login-locked", account, place = client.place, peer = client.peer, until = audit::time(until));
+        tracing::warn!(target: "audit", event = "login_locked", account, place = client.place, peer = client.peer, until = audit::time(until));
         AuthError::Locked { until }
     }
 
     /// Writes into the audit that nothing was checked; a flood of these is folded there.
     pub(super) async fn unchecked(&self, error: &AuthError, account: &str, client: &Client) {
         let account = self.named(account).await;
-        tracing::warn!(target: "audit", event = "login-unchecked", account, place = client.place, peer = client.peer, %error);
+        tracing::warn!(target: "audit", event = "login_unchecked", account, place = client.place, peer = client.peer, %error);
     }
 
     /// `named` is the account as the audit has it: what was typed may be a password, where there is no such account.
@@ -72,7 +72,7 @@ impl AuthService {
     /// Makes the error of a wrong credential; the last one that was allowed says that it locked.
     pub(super) async fn wrong(&self, key: &str, left: u32, account: &str, client: &Client) -> AuthError {
         let named = self.named(account).await;
-        tracing::info!(target: "audit", event = "login-failed", account = named, place = client.place, peer = client.peer, attempts_left = left);
+        tracing::info!(target: "audit", event = "login_failed", account = named, place = client.place, peer = client.peer, attempts_left = left);
         if left > 0 {
             return AuthError::BadCredential;
         }

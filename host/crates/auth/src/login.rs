@@ -128,7 +128,7 @@ impl AuthService {
             Ok(Step::Deny { reason, message }) => {
                 self.store.refund(&counter.key).await?;
                 let account = self.named(name).await;
-                tracing::info!(target: "audit", event = "login-denied", account, place = client.place, peer = client.peer, ?reason);
+                tracing::info!(target: "audit", event = "login_denied", account, place = client.place, peer = client.peer, ?reason);
                 Err(denied(reason, message))
             }
             Ok(next) => {
@@ -146,7 +146,7 @@ impl AuthService {
     async fn let_in(&self, subject: &str, counter: AttemptCounter, client: &Client) -> Result<NewLogin, AuthError> {
         let Some(user) = self.store.user_by_identity(self.provider.name(), subject).await? else {
             self.store.refund(&counter.key).await?;
-            tracing::info!(target: "audit", event = "login-unknown", subject, place = client.place, peer = client.peer);
+            tracing::info!(target: "audit", event = "login_unknown", subject, place = client.place, peer = client.peer);
             return Err(AuthError::Denied(
                 "The login provider knows you, but you have no account here.".into(),
             ));

@@ -63,7 +63,7 @@ impl AuthService {
         }
         self.enroll(&account, input, false).await?;
         self.has_account.send_replace(true);
-        tracing::info!(target: "audit", event = "account-added", account = account.as_str(), by = "command line");
+        tracing::info!(target: "audit", event = "account_added", account = account.as_str(), by = "command line");
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl AuthService {
             Outcome::BadCredential => return Err(AuthError::BadCredential),
         }
         self.store.unlock(&user.account, self.clock.now()).await?;
-        tracing::info!(target: "audit", event = "password-reset", account = user.account, by = "command line");
+        tracing::info!(target: "audit", event = "password_reset", account = user.account, by = "command line");
         self.store.forget_devices(user.id, Which::All).await?;
         self.revoke_of(&user, Which::All).await
     }
@@ -102,7 +102,7 @@ impl AuthService {
     pub async fn unlock_account(&self, account: &str) -> Result<bool, AuthError> {
         let user = self.existing(account).await?;
         let locked = self.store.unlock(&user.account, self.clock.now()).await? > 0;
-        tracing::info!(target: "audit", event = "account-unlocked", account = user.account, by = "command line");
+        tracing::info!(target: "audit", event = "account_unlocked", account = user.account, by = "command line");
         Ok(locked)
     }
 
@@ -115,7 +115,7 @@ impl AuthService {
         let user = self.existing(account).await?;
         let removed = self.remove(&user, force).await?;
         tracing::info!(
-            target: "audit", event = "account-removed", account = user.account, logins = removed.logins,
+            target: "audit", event = "account_removed", account = user.account, logins = removed.logins,
             devices = removed.devices, by = "command line"
         );
         Ok(removed)

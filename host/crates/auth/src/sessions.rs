@@ -213,7 +213,7 @@ impl AuthService {
     /// Closes what is open for logins that are gone.
     pub(super) fn ended(&self, account: &str, logins: Vec<LoginId>) {
         for id in logins {
-            tracing::info!(target: "audit", event = "login-revoked", account, login = id);
+            tracing::info!(target: "audit", event = "login_revoked", account, login = id);
             let _ = self.revoked.send(id); // nothing is open
         }
     }
@@ -320,7 +320,7 @@ impl AuthService {
                 }
                 self.store.clear(&key).await?;
                 self.store.checked_login(&login.id, self.clock.now()).await?;
-                tracing::info!(target: "audit", event = "password-changed", account = user.account, place = client.place, peer = client.peer);
+                tracing::info!(target: "audit", event = "password_changed", account = user.account, place = client.place, peer = client.peer);
                 self.store
                     .forget_devices(user.id, Which::AllBut(login.device.clone()))
                     .await?;

@@ -5,7 +5,7 @@ use crate::grants::{AuthoredGrants, PluginTables};
 use crate::log_filter;
 use crate::metrics::AuthoredMetrics;
 use crate::notify::AuthoredNotify;
-use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer};
+use crate::toml_reader::{Findings, InvalidValue, Located, RenamedValue, Table, describe, integer};
 use crate::value_readers::{self, address, duration, hosts, path, path_or_none, plugin, size};
 use crate::version::CONFIG_VERSION;
 use crate::written_url::origin;
@@ -314,7 +314,11 @@ impl AuthoredLog {
             let now = log_filter::current(&written.value);
             if now != written.value {
                 let value = toml::Value::String(now.clone()).to_string();
-                findings.renamed.push((written.span.clone(), value));
+                findings.renamed.push(RenamedValue {
+                    what: "the parts of the log",
+                    span: written.span.clone(),
+                    value,
+                });
             }
             written.map(|_| now)
         });

@@ -43,7 +43,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("nexus::runtime::auth", &["nexus_plugin_host::worlds::auth"]),
     ("nexus::runtime::cache", &["nexus_plugin_host::engine::code_cache"]),
     ("nexus::runtime::clip", &["nexus_plugin_host::truncate"]),
-    ("nexus::runtime::late", &["nexus_registry::late"]),
+    ("nexus::runtime::late", &["nexus_registry::lazy_plugin"]),
     (
         "nexus::runtime::supervisor",
         &["nexus_plugin_host::instance::supervisor"],

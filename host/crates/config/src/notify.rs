@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::resolved::Notify;
 use crate::secret::{self, Secret, SecretSource};
-use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe};
+use crate::toml_reader::{Findings, InvalidValue, Located, RenamedValue, Table, describe};
 use nexus_model::address::is_loopback_host;
 use nexus_model::notice::NoticeKind;
 use std::collections::BTreeSet;
@@ -46,14 +46,7 @@ impl AuthoredNotify {
                 (Located { value: (), span, key }, words)
             }),
             webhook: t.get("webhook", "an address", findings, |v| Ok(hook(v))),
-            events: t.list("events", &expected(), findings, |v| {
-                let word = v.as_str().ok_or(InvalidValue::PLAIN)?;
-                let known = NoticeKind::ALL.into_iter().find(|kind| kind.word() == word);
-                known.ok_or_else(|| InvalidValue {
-                    found: Some(describe(v)),
-                    fix: None,
-                })
-            }),
+            events: events(&mut t, findings),
         };
         t.finish(findings);
         notify
@@ -95,12 +88,36 @@ impl AuthoredNotify {
     }
 }
 
-fn expected() -> String {
-    let words: Vec<_> = NoticeKind::ALL
-        .iter()
-        .map(|kind| format!("\"{}\"", kind.word()))
-        .collect();
-    format!("one of {}", words.join(", "))
+/// Reads the kinds. Those of 0.1 had hyphens.
+fn events(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Vec<Located<NoticeKind>>> {
+    let expected = format!("one of {}", quoted(NoticeKind::ALL));
+    let mut old = false;
+    let events = t.list("events", &expected, findings, |v| {
+        let word = v.as_str().ok_or(InvalidValue::PLAIN)?;
+        let of_0_1 = || {
+            NoticeKind::ALL
+                .into_iter()
+                .find(|kind| kind.to_string().replace('_', "-") == word)
+        };
+        let known = NoticeKind::named(word).or_else(|| of_0_1().inspect(|_| old = true));
+        known.ok_or_else(|| InvalidValue {
+            found: Some(describe(v)),
+            fix: None,
+        })
+    })?;
+    if let Some((first, last)) = events.first().zip(events.last()).filter(|_| old) {
+        findings.renamed.push(RenamedValue {
+            what: "the events of `notify`",
+            span: first.span.start..last.span.end,
+            value: quoted(events.iter().map(|kind| kind.value)),
+        });
+    }
+    Some(events)
+}
+
+fn quoted(kinds: impl IntoIterator<Item = NoticeKind>) -> String {
+    let kinds: Vec<_> = kinds.into_iter().map(|kind| format!("\"{kind}\"")).collect();
+    kinds.join(", ")
 }
 
 fn hook(v: &DeValue<'_>) -> Hook {
@@ -253,7 +270,7 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_without_a_channel_and_two_kinds_unless_others_are_named() {
-        assert!(read("").0.is_none() && read("[notify]\nevents = [\"tunnel-url\"]").0.is_none());
+        assert!(read("").0.is_none() && read("[notify]\nevents = [\"tunnel_url\"]").0.is_none());
         let (notify, _) = read("[notify]\nwebhook = { env = \"HOOK\" }");
         let notify = notify.unwrap();
         assert_eq!(
@@ -261,7 +278,7 @@ mod tests {
             BTreeSet::from([NoticeKind::TunnelUrl, NoticeKind::TunnelFailed])
         );
         assert!(!format!("{notify:?}").contains("t0ken"));
-        let (notify, _) = read("[notify]\nwebhook = \"http://[::1]:80/x\"\nevents = [\"login-locked\"]");
+        let (notify, _) = read("[notify]\nwebhook = \"http://[::1]:80/x\"\nevents = [\"login_locked\"]");
         assert_eq!(notify.unwrap().events, BTreeSet::from([NoticeKind::LoginLocked]));
     }
 

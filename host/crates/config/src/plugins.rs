@@ -59,7 +59,7 @@ pub(super) fn resolve(
         let LoadedManifest { manifest, digest } = match resolver.manifest_of(name, &named, &source) {
             Ok(found) => found,
             Err(unusable) => {
-                resolved.broken.insert(name.to_owned(), (None, vec![unusable]));
+                resolved.broken.insert(name.to_owned(), (None, vec![*unusable]));
                 continue;
             }
         };
@@ -204,7 +204,12 @@ impl<'a> PluginResolver<'a> {
     }
 
     /// `manifest_of` is what the component says of itself.
-    fn manifest_of(&self, name: &str, named: &NamedPlugin<'_>, source: &Source) -> Result<LoadedManifest, Diagnostic> {
+    fn manifest_of(
+        &self,
+        name: &str,
+        named: &NamedPlugin<'_>,
+        source: &Source,
+    ) -> Result<LoadedManifest, Box<Diagnostic>> {
         self.machine.plugins.manifest(name, source).map_err(|cause| {
             let (place, key) = match &named.table.source {
                 Some(s) => (Place::At(s.span.clone()), s.key.clone()),
@@ -214,10 +219,11 @@ impl<'a> PluginResolver<'a> {
                 Source::File(path) => path.display().to_string(),
                 Source::Builtin => String::new(),
             };
-            Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
+            let unusable = Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
                 .found(cause)
                 .expected("a component with its manifest, as `nexus plugin build` creates it")
-                .fix(format!("put a component of this plugin at {file}"))
+                .fix(format!("put a component of this plugin at {file}"));
+            Box::new(unusable)
         })
     }
 

@@ -42,12 +42,12 @@ pub(super) fn resolve(
     }
     let name = file.map_or_else(|| "config".to_owned(), |file| file.display().to_string());
     let keys = old.into_iter().map(|key| format!("{name}:{}: {key}", key.line));
-    let values = findings.renamed.into_iter().map(|(span, value)| {
-        let line = renamed_keys::new_line(text, current.span_written(&span), &value);
+    let values = findings.renamed.into_iter().map(|renamed| {
+        let line = renamed_keys::new_line(text, current.span_written(&renamed.span), &renamed.value);
         format!(
-            "{name}:{}: the parts of the log have been renamed; the old names are only read by this version. To fix: \
+            "{name}:{}: {} have been renamed; the old names are only read by this version. To fix: \
              write {line}",
-            line.first
+            line.first, renamed.what
         )
     });
     let notices = keys.chain(values).chain(findings.notices).collect();

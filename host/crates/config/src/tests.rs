@@ -335,7 +335,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[notify]\nevents = [\"tunnel-up\"]",
-        &["an item of `notify.events`", "\"tunnel-url\""],
+        &["an item of `notify.events`", "\"tunnel_url\""],
     ),
     ("[notify]\ncommand = \"/bin/cat\"", &["put it in brackets"]),
     ("[notify]\ncommand = []", &["names no program"]),

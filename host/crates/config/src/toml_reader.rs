@@ -31,14 +31,25 @@ impl<T> Located<T> {
     }
 }
 
+/// `RenamedValue` is a value that is written with names of the version before.
+#[derive(Debug)]
+pub(super) struct RenamedValue {
+    /// `what` has other names now: `the parts of the log`.
+    pub what: &'static str,
+    /// `span` is where the value is.
+    pub span: Span,
+    /// `value` is the value to write, as TOML.
+    pub value: String,
+}
+
 /// `Findings` are what was found out while reading.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub diagnostics: Vec<Diagnostic>,
     /// `asked` has the path of every key that was asked for, with `*` for a name that the operator chose.
     pub asked: BTreeSet<String>,
-    /// `renamed` is where a value is written with names of the version before, and the value to write.
-    pub renamed: Vec<(Span, String)>,
+    /// `renamed` are the values that are written with names of the version before.
+    pub renamed: Vec<RenamedValue>,
     /// `notices` are sentences about old keys elsewhere: in the manifests of plugins.
     pub notices: Vec<String>,
 }

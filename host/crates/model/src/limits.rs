@@ -89,9 +89,9 @@ pub const REPAIR_FIRST: Duration = secs(60);
 pub const REPAIR_MOST: Duration = secs(3600);
 /// `REPAIR_WELL` is the time without a failed check after which these pauses start with [`REPAIR_FIRST`] again.
 pub const REPAIR_WELL: Duration = secs(600);
-/// `ORDER_STUCK` is how long the provider has to give the same reason why no request gets through until an order to
+/// `COMMAND_STUCK` is how long the provider has to give the same reason why no request gets through until a command to
 /// open the tunnel is answered with it.
-pub const ORDER_STUCK: Duration = secs(15);
+pub const COMMAND_STUCK: Duration = secs(15);
 /// `NOTIFY_OUTAGE` is how long an outage of a tunnel lasts until an owner who is away is told.
 pub const NOTIFY_OUTAGE: Duration = secs(30);
 /// `TUNNEL_DRAIN` is the time that the clients of a replaced tunnel have to go over to the new one.
@@ -106,8 +106,8 @@ pub const TUNNEL_LEAVE: Duration = secs(1);
 
 /// `QUERY` bounds a command's question to the running host.
 pub const QUERY: Duration = secs(10);
-/// `ORDER` bounds a command's order, which may wait for answers that run and for a tunnel to open.
-pub const ORDER: Duration = secs(300);
+/// `COMMAND` bounds a command, which may wait for answers that run and for a tunnel to open.
+pub const COMMAND: Duration = secs(300);
 
 /// `SETTLE` is the time for marking the answers that a chat backend left unfinished, where the disk does not take it.
 pub const SETTLE: Duration = secs(5);

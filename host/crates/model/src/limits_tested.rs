@@ -15,7 +15,10 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("HTTP_HEADERS", "silence_ends_a_wait_for_the_head_and_a_body"),
     ("PROCESS_RUN", "a_run_past_its_time_is_killed_with_its_tree"),
     ("PROCESS_STOP", "waits_of_a_stop_sequence_have_an_end_together"),
-    ("PROCESS_ORDER", "a_stop_request_that_is_never_answered_holds_nobody_up"),
+    (
+        "PROCESS_COMMAND",
+        "a_stop_request_that_is_never_answered_holds_nobody_up",
+    ),
     ("PROCESS_STARTS_WINDOW", "starts_of_processes_have_a_rate"),
     ("PROCESS_GRACE", "nothing_of_the_tree_is_left_when_stop_returns"),
     ("SWAP_OPEN", "a_swap_to_one_that_is_stuck_for_one_reason_ends_with_it"),
@@ -24,7 +27,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_connection_that_is_proved_dead_is_reopened_and_no_wrong_check_loops",
     ),
     (
-        "ORDER_STUCK",
+        "COMMAND_STUCK",
         "a_reason_that_stays_is_the_answer_and_the_last_line_has_the_last_one",
     ),
     (

@@ -14,9 +14,9 @@ pub const PROCESS_START: Duration = secs(10);
 pub const PROCESS_DRAIN: Duration = secs(2);
 /// `PROCESS_STOP` is the time of all steps of a stop sequence together, whatever each of them says.
 pub const PROCESS_STOP: Duration = secs(30);
-/// `PROCESS_ORDER` is the time of an order to start or to stop a process, with what it waits for: another order, the
+/// `PROCESS_COMMAND` is the time of a command to start or to stop a process, with what it waits for: another command, the
 /// stop sequence, SIGKILL.
-pub const PROCESS_ORDER: Duration = secs(90);
+pub const PROCESS_COMMAND: Duration = secs(90);
 /// `PROCESS_GRACE` is the time between SIGTERM, which follows the last step of a stop sequence, and SIGKILL.
 pub const PROCESS_GRACE: Duration = secs(5);
 /// `PRESENT_CHECK` is the time for looking whether a process would find what it must not, on a disk that may be slow.

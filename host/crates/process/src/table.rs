@@ -285,18 +285,18 @@ async fn whole<T: Send + 'static>(
     ended.unwrap_or_else(|e| Err(ProcessError::Unavailable(format!("Nexus is shutting down ({e})"))))
 }
 
-/// Bounds an order for who waits: one that hangs all the same (a child that not even the kernel can end, or many orders
+/// Bounds a command for who waits: one that hangs all the same (a child that not even the kernel can end, or many commands
 /// for one name) goes on by itself, and says so to its caller.
 async fn in_time<T>(
     name: String,
-    order: impl Future<Output = Result<T, ProcessError>> + Send,
+    command: impl Future<Output = Result<T, ProcessError>> + Send,
 ) -> Result<T, ProcessError> {
-    let answer = tokio::time::timeout(limits::PROCESS_ORDER, order).await;
+    let answer = tokio::time::timeout(limits::PROCESS_COMMAND, command).await;
     answer.unwrap_or_else(|_| {
         Err(ProcessError::Timeout(format!(
             "process `{}` neither started nor exited within {} s",
             spec_check::shown(&name),
-            limits::PROCESS_ORDER.as_secs()
+            limits::PROCESS_COMMAND.as_secs()
         )))
     })
 }

@@ -180,7 +180,7 @@ impl Catalog {
         ChangedComponent::check(name, broken.digest.as_deref(), plugin.digest.as_deref())?;
         tracing::info!(
             target: "audit",
-            event = "plugin-found",
+            event = "plugin_found",
             plugin = name,
             digest = plugin.digest,
             "a plugin that could not be loaded at the start is loaded now"
@@ -189,8 +189,8 @@ impl Catalog {
         Ok(plugin.clone())
     }
 
-    /// `unloadable` says why a plugin cannot be loaded, and what to do. `order`: what starts it then.
-    pub fn unloadable(&self, name: &str, order: &str, cause: &str) -> Trouble {
+    /// `unloadable` says why a plugin cannot be loaded, and what to do. `command` starts it then.
+    pub fn unloadable(&self, name: &str, command: &str, cause: &str) -> Trouble {
         let known = self.get(name);
         let broken = self.broken.get(name).filter(|_| known.is_none());
         let (cause, named) = cause_and_fix(cause);
@@ -207,21 +207,21 @@ impl Catalog {
             part: format!("plugin {name}"),
             // The part is named beside it.
             cause: sentence(cause, None),
-            fix: Some(then(&fix, order)),
+            fix: Some(then(&fix, command)),
         }
     }
 }
 
-/// `then` is a fix with the order that starts the plugin afterwards; the restart of Nexus starts it too.
-fn then(fix: &str, order: &str) -> String {
+/// `then` is a fix with the command that starts the plugin afterwards; the restart of Nexus starts it too.
+fn then(fix: &str, command: &str) -> String {
     if fix.contains("restart Nexus") {
         fix.to_owned()
     } else if fix.contains('\n') {
-        format!("{fix}\nThen run `{order}`.")
+        format!("{fix}\nThen run `{command}`.")
     } else if fix.contains(". ") || fix.ends_with('.') {
-        format!("{}. Then run `{order}`.", fix.trim_end_matches('.'))
+        format!("{}. Then run `{command}`.", fix.trim_end_matches('.'))
     } else {
-        format!("{fix}, then run `{order}`")
+        format!("{fix}, then run `{command}`")
     }
 }
 

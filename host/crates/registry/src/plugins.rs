@@ -61,10 +61,10 @@ impl Plugins {
                         fix: None,
                     });
                 }
-                let order = format!("nexus tunnel start {}", tunnel.name);
+                let command = format!("nexus tunnel start {}", tunnel.name);
                 let owner = tunnel.process_owner();
                 let loaded = plugins.loader.load_tunnel(plugin, &owner, Some(status)).await;
-                loaded.map_err(|error| plugins.catalog.unloadable(plugin, &order, error.cause()))
+                loaded.map_err(|error| plugins.catalog.unloadable(plugin, &command, error.cause()))
             }
             .boxed()
         };

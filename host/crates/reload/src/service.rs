@@ -25,12 +25,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-type Order = (String, oneshot::Sender<Result<(), NotApplied>>);
+type ApplyCommand = (String, oneshot::Sender<Result<(), NotApplied>>);
 
 /// `ReloadService` watches the file. Dropping it ends the watching.
 pub struct ReloadService {
     pending: watch::Receiver<Option<Pending>>,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<ApplyCommand>,
     task: JoinHandle<()>,
 }
 
@@ -62,7 +62,7 @@ impl ReloadService {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, getrandom::Error> {
         let (sender, pending) = watch::channel(None);
-        let (orders, ordered) = mpsc::channel(1);
+        let (commands, received) = mpsc::channel(1);
         let mut watcher = Watcher {
             counts: Values::default(),
             salt: nexus_model::random::random_token()?,
@@ -86,8 +86,12 @@ impl ReloadService {
             looked_at: BTreeMap::new(),
         };
         watcher.counts = watcher.values(running);
-        let task = tokio::spawn(watcher.run(ordered));
-        Ok(Self { pending, orders, task })
+        let task = tokio::spawn(watcher.run(received));
+        Ok(Self {
+            pending,
+            commands,
+            task,
+        })
     }
 
     /// `pending` is what the file has that is not applied yet; changes are seen at once.
@@ -103,7 +107,7 @@ impl ReloadService {
     pub async fn apply(&self, id: &str) -> Result<(), NotApplied> {
         let gone = || NotApplied("Nexus is stopping.".to_owned());
         let (done, answer) = oneshot::channel();
-        self.orders.send((id.to_owned(), done)).await.map_err(|_| gone())?;
+        self.commands.send((id.to_owned(), done)).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -153,14 +157,14 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    async fn run(mut self, mut commands: mpsc::Receiver<ApplyCommand>) {
         let mut look = tokio::time::interval(limits::CONFIG_CHECK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = look.tick() => self.look().await,
-                order = orders.recv() => {
-                    let Some((id, done)) = order else { return };
+                command = commands.recv() => {
+                    let Some((id, done)) = command else { return };
                     let answer = self.apply(&id).await;
                     let _ = done.send(answer);
                 }

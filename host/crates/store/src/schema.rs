@@ -49,25 +49,27 @@ const STEPS: &[&str] = &[
     r#"ALTER TABLE activity RENAME COLUMN tone TO severity;
      UPDATE activity SET severity = CASE severity WHEN 'good' THEN 'ok' WHEN 'busy' THEN 'warning' WHEN 'bad' THEN 'error'
         ELSE 'inactive' END;
-     UPDATE session SET turn = json_object('state', 'retrying', 'attempt', turn -> '$.attempt', 'cause', turn -> '$.message',
-            'next_at', turn -> '$.next_at')
-        WHERE turn LIKE '{"type":"retrying",%';
-     UPDATE session SET turn = json_object('state', turn ->> '$.type') WHERE turn LIKE '{"type":%';
-     UPDATE event SET body = json_object('type', 'turn', 'turn', json_object('state', 'retrying', 'attempt',
-            body -> '$.turn.attempt', 'cause', body -> '$.turn.message', 'next_at', body -> '$.turn.next_at'))
-        WHERE part IS NULL AND body LIKE '{"type":"turn","turn":{"type":"retrying",%';
-     UPDATE event SET body = json_object('type', 'turn', 'turn', json_object('state', body ->> '$.turn.type'))
-        WHERE part IS NULL AND body LIKE '{"type":"turn","turn":{"type":%';
-     UPDATE event SET body = json_set(body, '$.message.waiting',
-            json_object('type', 'owner', 'cause', body -> '$.message.waiting.reason'))
-        WHERE part IS NULL AND body LIKE '{"type":"message",%"waiting":{"for":"owner"%';
-     UPDATE event SET body = json_set(body, '$.message.waiting', json_object('type', body ->> '$.message.waiting.for'))
-        WHERE part IS NULL AND body LIKE '{"type":"message",%"waiting":{"for":%';
-     UPDATE event SET body = json_set(body, '$.request.questions', json((
-            SELECT json_group_array(json_set(json_remove(value, '$.own'), '$.allow_custom',
-                json(iif(json_extract(value, '$.own'), 'true', 'false'))))
-            FROM json_each(body, '$.request.questions'))))
-        WHERE part IS NULL AND body LIKE '{"type":"request",%"questions":[{%';"#,
+     UPDATE session SET turn = CASE
+            WHEN turn LIKE '{"type":"retrying",%' THEN json_object('state', 'retrying', 'attempt', turn -> '$.attempt',
+                'cause', turn -> '$.message', 'next_at', turn -> '$.next_at')
+            ELSE json_object('state', turn ->> '$.type') END
+        WHERE turn LIKE '{"type":%' AND json_valid(turn);
+     UPDATE event SET body = CASE
+            WHEN body LIKE '{"type":"turn","turn":{"type":"retrying",%' THEN json_object('type', 'turn', 'turn',
+                json_object('state', 'retrying', 'attempt', body -> '$.turn.attempt', 'cause', body -> '$.turn.message',
+                    'next_at', body -> '$.turn.next_at'))
+            WHEN body LIKE '{"type":"turn",%' THEN json_object('type', 'turn', 'turn',
+                json_object('state', body ->> '$.turn.type'))
+            WHEN body LIKE '{"type":"message",%"waiting":{"for":"owner"%' THEN json_set(body, '$.message.waiting',
+                json_object('type', 'owner', 'cause', body -> '$.message.waiting.reason'))
+            WHEN body LIKE '{"type":"message",%' THEN json_set(body, '$.message.waiting',
+                json_object('type', body ->> '$.message.waiting.for'))
+            ELSE json_set(body, '$.request.questions', json((
+                SELECT json_group_array(json_set(json_remove(value, '$.own'), '$.allow_custom',
+                    json(iif(json_extract(value, '$.own'), 'true', 'false'))))
+                FROM json_each(body, '$.request.questions')))) END
+        WHERE part IS NULL AND (body LIKE '{"type":"turn","turn":{"type":%' OR body LIKE
+            '{"type":"message",%"waiting":{"for":%' OR body LIKE '{"type":"request",%"questions":[{%') AND json_valid(body);"#,
 ];
 
 /// `known` is the newest schema that this nexus knows.

@@ -9,7 +9,7 @@
 //!
 //! # Mechanism
 //!
-//! - An order is a value and not a message: [`Desired`] in a watch. [`Actor::serve`] compares it with what it does, so two
+//! - A command is a value and not a message: [`Desired`] in a watch. [`Actor::serve`] compares it with what it does, so two
 //!   stops are one, and a start that comes while it stops is seen when that is done.
 //! - [`Actor::attempt`] goes from nothing, or from what the last attempt left, to the end of one run: the plugin is up, TLS is
 //!   there or waived, the program is there, the listener is open; then the run, whose events become the status. What
@@ -19,12 +19,12 @@
 //! - The listener stays between attempts, and after a crash the address too: the process leads to the same port all the
 //!   time, and the next instance adopts it. [`Actor::shut`] closes all of it, the process by the host's own table.
 //! - Where the public check proves that nobody gets through, it ends the run as a failure of the provider does.
-//! - What came of an order is published only while no newer order waits ([`Actor::settle`]).
+//! - What came of a command is published only while no newer command waits ([`Actor::settle`]).
 //!
 //! # Limits
 //!
 //! Between two instances nobody hears what the adopted process says. A stop takes as long as the plugin needs to close, and
-//! an order that comes meanwhile waits for it. How often a plugin that crashes is restarted is its supervisor's matter: here
+//! a command that comes meanwhile waits for it. How often a plugin that crashes is restarted is its supervisor's matter: here
 //! a "now" begins the pauses from the first one, or they would stretch the crashes over more time than its budget sees.
 //!
 //! # Cost
@@ -33,7 +33,7 @@
 //!
 //! # Rejected
 //!
-//! - A queue of commands and a table of states: each command in each state is a case, and a queue keeps orders that a newer
+//! - A queue of commands and a table of states: each command in each state is a case, and a queue keeps commands that a newer
 //!   one has made pointless.
 //! - One task for all tunnels: a plugin that does not close in time would hold up the others.
 //! - A new listener for each run: an adopted process would lead to a port that another program may have got.
@@ -543,11 +543,11 @@ impl Actor {
         });
     }
 
-    /// Publishes what came of an order. Nothing where a newer one waits: its own result is what is asked for.
-    fn settle(&self, order: Desired, state: TunnelState) {
+    /// Publishes what came of a command. Nothing where a newer one waits: its own result is what is asked for.
+    fn settle(&self, command: Desired, state: TunnelState) {
         let now = self.clock.now();
         self.update(|status| {
-            if *self.desired.borrow() == order && status.state != state {
+            if *self.desired.borrow() == command && status.state != state {
                 status.state = state;
                 status.since = now;
             }

@@ -1,6 +1,6 @@
-//! When the outcome of an order to open a tunnel is known. The command, and a swap, wait no longer than that, and say why.
+//! When the outcome of a command to open a tunnel is known. The command, and a swap, wait no longer than that, and say why.
 //!
-//! A plugin tells of its state, not of its end: a provider that tries again for ever never fails. So an order is also refused
+//! A plugin tells of its state, not of its end: a provider that tries again for ever never fails. So a command is also refused
 //! where somebody has to do something (there is a hint), where the next try comes too late for it, and where the same reason
 //! has stood for a while. The tunnel itself goes on trying.
 
@@ -10,7 +10,7 @@ use nexus_model::tunnel::{TunnelState, TunnelStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// `Outcome` is what became of an order so far.
+/// `Outcome` is what became of a command so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `Open`: the tunnel is open at this address.
@@ -27,7 +27,7 @@ pub enum Outcome {
     Pending(String),
 }
 
-/// `Refused` says why an order is over though the tunnel may go on trying.
+/// `Refused` says why a command is over though the tunnel may go on trying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// `cause` is a sentence for the operator.
@@ -38,7 +38,7 @@ pub struct Refused {
     pub again: Option<Option<Millis>>,
 }
 
-/// `Opening` is one order, from its beginning.
+/// `Opening` is one command, from its beginning.
 #[derive(Debug)]
 pub struct Opening {
     end: Instant,
@@ -47,7 +47,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Begins an order that may take `patience`.
+    /// Begins a command that may take `patience`.
     pub fn begin(patience: Duration) -> Self {
         Self {
             end: Instant::now() + patience,
@@ -88,7 +88,7 @@ impl Opening {
                     _ => Instant::now(),
                 };
                 self.stuck = Some((cause.clone(), since));
-                if since.elapsed() >= limits::ORDER_STUCK {
+                if since.elapsed() >= limits::COMMAND_STUCK {
                     return Outcome::Refused(Refused {
                         cause: cause.clone(),
                         fix: None,
@@ -184,14 +184,14 @@ mod tests {
             )
         };
         assert!(matches!(opening.see(&state("a"), 0), Outcome::Pending(_)));
-        tokio::time::advance(limits::ORDER_STUCK / 2).await;
+        tokio::time::advance(limits::COMMAND_STUCK / 2).await;
         assert!(
             matches!(opening.see(&state("b"), 0), Outcome::Pending(_)),
             "another one"
         );
-        tokio::time::advance(limits::ORDER_STUCK / 2).await;
+        tokio::time::advance(limits::COMMAND_STUCK / 2).await;
         assert!(matches!(opening.see(&state("b"), 0), Outcome::Pending(_)));
-        tokio::time::advance(limits::ORDER_STUCK / 2).await;
+        tokio::time::advance(limits::COMMAND_STUCK / 2).await;
         assert!(matches!(opening.see(&state("b"), 0), Outcome::Refused(refused) if refused.cause == "b"));
         let starting = status(
             TunnelState::Starting {

@@ -1,4 +1,4 @@
-//! Orders, outages, dead connections and names that were made just now: a tunnel recovers, and its state is never an earlier
+//! Commands, outages, dead connections and names that were made just now: a tunnel recovers, and its state is never an earlier
 //! one; on paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -56,7 +56,7 @@ async fn an_order_is_never_answered_with_what_came_of_an_earlier_one() {
         rig.run().await.end(Err(failure(kind, "no key")));
         rig.until(|s| matches!(s.state, TunnelState::Failed { .. } | TunnelState::Waiting { .. }))
             .await;
-        // Fixed, and ordered again: from here on nothing says "no key" any more.
+        // Fixed, and opened again: from here on nothing says "no key" any more.
         let mut all = rig.service.statuses();
         rig.service.open("main").await.unwrap();
         let now = state(&rig);
@@ -128,7 +128,7 @@ async fn a_swap_to_one_that_is_stuck_for_one_reason_ends_with_it() {
     assert!(refused.contains(cause), "{refused}");
     let took = begun.elapsed();
     assert!(
-        took >= limits::ORDER_STUCK && took < limits::ORDER_STUCK * 2,
+        took >= limits::COMMAND_STUCK && took < limits::COMMAND_STUCK * 2,
         "{took:?}"
     );
 }

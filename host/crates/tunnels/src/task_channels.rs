@@ -14,7 +14,7 @@ pub(super) const OPENING: &str = "opening the tunnel";
 pub(super) struct Desired {
     pub(super) wanted: bool,
     /// `starts` grows when the operator says "now": that ends a pause and a failure, and tells the attempts of one
-    /// order from those of the next.
+    /// command from those of the next.
     pub(super) starts: u64,
 }
 

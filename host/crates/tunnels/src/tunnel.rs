@@ -70,7 +70,7 @@ impl RunningTunnel {
         self.publisher.status()
     }
 
-    /// Wants it open. From here on the status tells of this order: what came of an earlier one is gone, and the actor
+    /// Wants it open. From here on the status tells of this command: what came of an earlier one is gone, and the actor
     /// publishes the end of no attempt that began before it.
     pub(super) fn want(&self) {
         self.moved.send_replace(None);

@@ -49,7 +49,7 @@ impl WebState {
     }
 }
 
-/// `unknown_tunnel` is the answer to an order for a tunnel that does not exist: where one is made, or that the file has
+/// `unknown_tunnel` is the answer to a command for a tunnel that does not exist: where one is made, or that the file has
 /// it and it is not applied yet.
 pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> ApiError {
     let ApiError::NotFound(cause) = error else {

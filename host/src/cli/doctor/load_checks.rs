@@ -49,7 +49,7 @@ async fn all(foundation: &Foundation) -> Unusable {
     let config = &foundation.config;
     let mut found = Unusable::default();
     let mut said = BTreeSet::new();
-    let mut note = |part: String, plugin: &str, loaded: Result<(), CannotUse>, order: &str| match loaded {
+    let mut note = |part: String, plugin: &str, loaded: Result<(), CannotUse>, command: &str| match loaded {
         Ok(()) => {}
         Err(CannotUse::Refused(refusals)) => {
             if said.insert(plugin.to_owned()) {
@@ -59,7 +59,7 @@ async fn all(foundation: &Foundation) -> Unusable {
         }
         Err(CannotUse::Plaintext(trouble)) => found.troubles.push(trouble),
         Err(CannotUse::Unloadable(error)) => {
-            let trouble = foundation.loader.catalog.unloadable(plugin, order, &error);
+            let trouble = foundation.loader.catalog.unloadable(plugin, command, &error);
             let part = format!("{part}: {}", trouble.part);
             found.troubles.push(Trouble { part, ..trouble });
         }

@@ -74,6 +74,26 @@ fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_writ
 }
 
 #[test]
+fn events_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_write() {
+    let text = "config_version = 1\n[notify]\nwebhook = \"http://[::1]:80/x\"\nevents = [\"tunnel-url\", \"login_locked\"] # two\n";
+    let file = std::env::temp_dir().join("nexus.toml");
+    let read = |text: &str| resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env)).unwrap();
+    let config = read(text);
+    assert_eq!(
+        config.notices,
+        [format!(
+            "{}:4: the events of `notify` have been renamed; the old names are only read by this version. To fix: write line \
+             4 as: events = [\"tunnel_url\", \"login_locked\"] # two",
+            file.display()
+        )]
+    );
+    let again = read(&text.replace("tunnel-url", "tunnel_url"));
+    assert_eq!(again.notices, Vec::<String>::new());
+    let events = |config: Config| config.notify.unwrap().events;
+    assert_eq!(events(again), events(config));
+}
+
+#[test]
 fn what_else_is_wrong_in_an_old_file_is_shown_as_it_is_written_with_the_notices() {
     let file = std::env::temp_dir().join("nexus.toml");
     let text = "config-version = 1\n[log]\nlog = 1\nfilter = \"nexus::web=debug\"\n[tunnel]\nhome = { probe = \

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn failed(account: &str, place: &str, peer: &str) -> Fields {
-        let line = serde_json::json!({ "event": "login-failed", "account": account, "place": place, "peer": peer });
+        let line = serde_json::json!({ "event": "login_failed", "account": account, "place": place, "peer": peer });
         line.as_object().unwrap().clone()
     }
 

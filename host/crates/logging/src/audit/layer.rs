@@ -18,12 +18,12 @@ use tracing_subscriber::layer::Context;
 
 /// `OF_STRANGERS` are the events that one without a login can cause, or a program of the agent.
 const OF_STRANGERS: [&str; 7] = [
-    "login-failed",
-    "login-locked",
-    "login-denied",
-    "login-unknown",
-    "login-unchecked",
-    "set-up-refused",
+    "login_failed",
+    "login_locked",
+    "login_denied",
+    "login_unknown",
+    "login_unchecked",
+    "first_account_refused",
     "refused",
 ];
 
@@ -242,7 +242,7 @@ fn write(
             0 => {}
             many => {
                 let mut fields = Fields::new();
-                fields.insert("event".into(), "lines-lost".into());
+                fields.insert("event".into(), "lines_lost".into());
                 fields.insert("count".into(), many.into());
                 let _ = file.append(&self::line(&jiff::Timestamp::now().to_string(), "ERROR", fields));
             }
@@ -334,8 +334,8 @@ mod tests {
         tracing::subscriber::with_default(log, || {
             tracing::info!(target: "audit", event = "login", account = "owner", place = "loopback", peer = "127.0.0.1");
             for n in 0..20_000 {
-                tracing::warn!(target: "audit", event = "login-locked", account = "owner", place = "tunnel main", peer = "203.0.113.9", until = 7_u64);
-                tracing::info!(target: "audit", event = "login-failed", account = format!("name{n}"), place = "tunnel main", peer = "203.0.113.9", attempts_left = 4);
+                tracing::warn!(target: "audit", event = "login_locked", account = "owner", place = "tunnel main", peer = "203.0.113.9", until = 7_u64);
+                tracing::info!(target: "audit", event = "login_failed", account = format!("name{n}"), place = "tunnel main", peer = "203.0.113.9", attempts_left = 4);
             }
             tracing::info!(target: "audit", event = "logout", account = "owner");
             tracing::info!("no line of the audit");
@@ -384,7 +384,7 @@ mod tests {
             let log = tracing_subscriber::registry().with(Audit::of_command(dir.path()));
             tracing::subscriber::with_default(log, || {
                 tracing::warn!(target: "audit", event = "refused", what = "nexus user add");
-                tracing::info!(target: "audit", event = "account-added", account = "x".repeat(5_000));
+                tracing::info!(target: "audit", event = "account_added", account = "x".repeat(5_000));
             });
         }
         let [owners, others] = read(dir.path());
@@ -409,6 +409,6 @@ mod tests {
         audit.finish(Duration::from_secs(60));
         let [owners, _] = read(dir.path());
         assert_eq!(owners.len(), 2, "{owners:?}");
-        assert_eq!(owners[1]["fields"]["event"], "lines-lost");
+        assert_eq!(owners[1]["fields"]["event"], "lines_lost");
     }
 }

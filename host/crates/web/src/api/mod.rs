@@ -129,7 +129,7 @@ async fn audited(request: Request, next: Next) -> Response {
         .cloned()
         .unwrap_or_else(RequestOrigin::operator);
     let answer = next.run(request).await;
-    who.orders(&what, "", answer.status().as_str());
+    who.note_command(&what, "", answer.status().as_str());
     answer
 }
 

@@ -66,7 +66,7 @@ impl FromRequest<WebState> for UserForm {
             return Err(pages::message(StatusCode::FORBIDDEN, "Form expired", STALE));
         }
         // One place for all forms of a user.
-        who.orders(&path, fields.get("plugin"), "");
+        who.note_command(&path, fields.get("plugin"), "");
         Ok(Self { login, site, fields })
     }
 }

@@ -164,8 +164,8 @@ impl RequestOrigin {
             peer: String::new(),
         }
     }
-    /// Writes an order that changes the host itself into the audit.
-    pub(crate) fn orders(&self, what: &str, plugin: &str, result: &str) {
+    /// Writes a command that changes the host itself into the audit.
+    pub(crate) fn note_command(&self, what: &str, plugin: &str, result: &str) {
         tracing::info!(target: "audit", event = "command", account = self.account, what, plugin, place = self.place, peer = self.peer, result);
     }
 }

@@ -1,6 +1,8 @@
 //! A database that Nexus 0.1.0 wrote.
 
 use super::*;
+use nexus_model::activity::Severity;
+use nexus_model::chat::Waiting;
 
 const WRITTEN_BY_0_1_0: &str = include_str!("../testdata/0.1.0.sql");
 
@@ -65,7 +67,8 @@ async fn chats_and_requests_of_0_1_0_are_found() {
     assert!(request.part.is_some() && request.created_at > 0);
 
     let question = journal.state(&id("Question")).await.unwrap();
-    assert_eq!(question.requests[0].questions[0].choices[1].label, "Red");
+    let asked = &question.requests[0].questions[0];
+    assert_eq!((asked.choices[1].label.as_str(), asked.allow_custom), ("Red", true));
     journal
         .append(
             &id("Question"),
@@ -91,11 +94,65 @@ async fn every_event_of_0_1_0_is_read_and_written_alike() {
         .unwrap();
     assert!(bodies.len() > 40);
     for body in bodies {
-        assert!(!body.contains("asked"), "{body}");
+        for old in ["asked", r#""turn":{"type""#, r#""waiting":{"for""#, r#""own":"#] {
+            assert!(!body.contains(old), "{body}");
+        }
         let event: Event = serde_json::from_str(&body).unwrap();
         let again: serde_json::Value = serde_json::to_value(&event).unwrap();
         assert_eq!(again, serde_json::from_str::<serde_json::Value>(&body).unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_turn_and_a_waiting_prompt_of_0_1_0_keep_their_causes() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = r#"
+        INSERT INTO session(key, id, backend, info, turn, asks, activity) VALUES
+            (1001, 'retrying', 'chat-opencode', NULL, '{"type":"retrying","attempt":2,"message":"no answer","next_at":null}', 0, 1),
+            (1002, 'running', 'chat-opencode', NULL, '{"type":"running"}', 0, 1);
+        INSERT INTO event(session, seq, part, body) VALUES
+            (1001, 1, NULL, '{"type":"turn","turn":{"type":"retrying","attempt":2,"message":"no answer","next_at":7}}'),
+            (1001, 2, NULL, '{"type":"message","message":{"id":"m","role":"user","created_at":1,"waiting":{"for":"owner","reason":"it was stopped"}}}');"#;
+    rusqlite::Connection::open(folder.path().join("nexus.db"))
+        .unwrap()
+        .execute_batch(&format!("PRAGMA foreign_keys = OFF;\n{WRITTEN_BY_0_1_0}{old}"))
+        .unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let read = |sql: &'static str| {
+        let rows = store.read(move |db| {
+            db.prepare(sql)?
+                .query_map([], |row| row.get::<_, String>(0))?
+                .collect::<Result<Vec<_>, _>>()
+        });
+        async move { rows.await.unwrap() }
+    };
+    let turn: Vec<Turn> = read("SELECT turn FROM session WHERE key > 1000 ORDER BY key")
+        .await
+        .iter()
+        .map(|turn| serde_json::from_str(turn).unwrap())
+        .collect();
+    let retrying = |next_at| Turn::Retrying {
+        attempt: 2,
+        cause: "no answer".to_owned(),
+        next_at,
+    };
+    assert_eq!(turn, [retrying(None), Turn::Running]);
+    let events: Vec<Event> = read("SELECT body FROM event WHERE session > 1000 ORDER BY seq")
+        .await
+        .iter()
+        .map(|body| serde_json::from_str(body).unwrap())
+        .collect();
+    assert_eq!(
+        events[0],
+        Event::Turn {
+            turn: retrying(Some(7))
+        }
+    );
+    let Event::Message { message } = &events[1] else {
+        panic!("{events:?}");
+    };
+    let cause = "it was stopped".to_owned();
+    assert_eq!(message.waiting, Some(Waiting::Owner { cause, fix: None }));
 }
 
 #[tokio::test]
@@ -106,5 +163,6 @@ async fn the_account_and_the_settings_of_0_1_0_are_found() {
     let chosen = store.setting("tunnel.home.plugin").await.unwrap().unwrap();
     assert!(String::from_utf8(chosen).unwrap().contains("tunnel-ssh"));
     assert!(store.setting("auth.key").await.unwrap().is_some());
-    assert_eq!(store.notes(10).await.unwrap()[0].subject, "tunnel home");
+    let note = &store.notes(10).await.unwrap()[0];
+    assert_eq!((note.subject.as_str(), note.severity), ("tunnel home", Severity::Ok));
 }

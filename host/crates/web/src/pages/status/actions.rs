@@ -1,4 +1,4 @@
-//! What a person orders on the status page: the backend started, stopped or replaced, a tunnel, changes of the configuration.
+//! The commands of the status page: the backend started, stopped or replaced, a tunnel, changes of the configuration.
 
 use crate::WebState;
 use crate::http::csrf_form::UserForm;
@@ -51,7 +51,7 @@ struct ConfirmPage {
     go: String,
 }
 
-/// `questions` are what has to be known before an order that takes something away; empty: it takes nothing.
+/// `questions` are what has to be known before a command that takes something away; empty: it takes nothing.
 fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<Vec<String>> {
     let mut questions = Vec::new();
     if busy > 0 && matches!(action, "stop" | "restart" | "swap") {
