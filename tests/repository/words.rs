@@ -173,6 +173,8 @@ const KEPT: &[(&str, &str)] = &[
     // Another text is another contract.
     ("plugin-api/wit/chat.wit", "conversation"),
     ("plugin-api/wit/chat.wit", "conversations"),
+    ("host/crates/plugin-host/wit/chat.wit", "conversation"),
+    ("host/crates/plugin-host/wit/chat.wit", "conversations"),
     // opencode's own words.
     ("tests/src/llm.rs", "conversation"),
     ("tests/tests/stand_in.rs", "conversation"),

@@ -86,7 +86,7 @@ pub async fn watched<T: Clone + Debug>(
         Some(Ok(value)) => value,
         Some(Err(_)) => panic!(
             "the sender is gone before this has happened: {what}; last seen: {:#?}",
-            last.borrow()
+            *last.borrow()
         ),
         None => panic!("{}", too_late(what, Some(&*last.borrow()))),
     }

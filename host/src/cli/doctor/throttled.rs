@@ -57,7 +57,7 @@ mod tests {
         let details = json!({
             "name": name, "kind": "tunnel", "tunnel": tunnel, "processes": [],
             "facts": {
-                "digest": "", "description": "", "authors": [], "license": "", "source": {"source": "builtin"},
+                "digest": "", "description": "", "authors": [], "license": "", "source": {"type": "builtin"},
                 "grants": [], "missing_permissions": [], "limits": [],
             },
             "statistics": {

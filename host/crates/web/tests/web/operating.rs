@@ -94,7 +94,7 @@ async fn the_log_is_shown_to_who_is_logged_in_and_is_only_text() {
         "{}",
         shown.text
     );
-    assert!(shown.text.contains("<li class=\"busy\">"), "a warning is seen");
+    assert!(shown.text.contains("<li class=\"warning\">"), "a warning is seen");
     let api = web.get("/api/v1/log?lines=many", &cookie).await;
     assert_eq!(api.status, 400, "{}", api.text);
     assert!(api.text.contains("\"detail\""));
