@@ -6,6 +6,7 @@ mod capability_files;
 mod circles;
 mod dependencies;
 mod map;
+mod retired_words;
 mod sources;
 mod type_names;
 mod walks;

@@ -328,7 +328,7 @@ fn commanded(start: &Start, words: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_is_known() {
+async fn a_command_answers_with_its_own_result_and_with_the_reason_as_soon_as_it_is_known() {
     let start = Start::new();
     let cloudflared = prepare(&start);
     cloudflared.behave(&Behaviour {

@@ -145,7 +145,7 @@ fn failing(config: &Config) -> Vec<String> {
     for trouble in &troubles {
         print_error(&with_file(&format!("error: {trouble}"), config.file.as_deref()));
     }
-    let mut parts: Vec<String> = troubles.into_iter().map(|trouble| trouble.part).collect();
+    let mut parts: Vec<String> = troubles.into_iter().map(|trouble| trouble.subject).collect();
     let plugins = config.broken.keys().chain(refused.iter().map(|(plugin, _)| plugin));
     for plugin in plugins.map(|plugin| format!("plugin {plugin}")) {
         if !parts.iter().any(|part| part.ends_with(&plugin)) {

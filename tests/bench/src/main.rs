@@ -40,7 +40,7 @@ macro_rules! timed {
 fn main() -> anyhow::Result<()> {
     use tokio::runtime::Builder;
     let files = Files::write()?;
-    println!("Calls, events and falls, on two threads as in the host:\n");
+    println!("Calls, events and crashes, on two threads as in the host:\n");
     on(Builder::new_multi_thread().worker_threads(2), running(files.clone()))?;
     println!("\nThe same on one thread, where nothing is woken across threads:\n");
     on(&mut Builder::new_current_thread(), running(files.clone()))?;

@@ -234,7 +234,7 @@ fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
 }
 
 /// `trouble` is what keeps one part from working, as a sentence, with all that there is to do.
-fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
+fn trouble(subject: String, found: &[Diagnostic]) -> Trouble {
     let sentences = found.iter().map(|diagnostic| match &diagnostic.found {
         Some(found) => format!("{}: {}.", diagnostic.problem, found.trim_end_matches('.')),
         None => format!("{}.", diagnostic.problem),
@@ -244,7 +244,7 @@ fn trouble(part: String, found: &[Diagnostic]) -> Trouble {
         .filter_map(|diagnostic| diagnostic.fix.as_deref())
         .collect();
     Trouble {
-        part,
+        subject,
         cause: sentences.collect::<Vec<_>>().join(" "),
         fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
     }

@@ -43,7 +43,7 @@ pub struct SessionInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ListedSession)]
 pub struct Root {
-    /// `info` describes the session.
+    /// The session; its keys are in the same object.
     #[serde(flatten)]
     pub info: SessionInfo,
     /// `backend` is the name of the chat plugin that the session belongs to. While another backend is active, the

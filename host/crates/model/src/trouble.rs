@@ -60,13 +60,13 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// `Trouble` is a part of Nexus that does not work while the rest does.
+/// `HostProblem` is a part of Nexus that does not work while the rest does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = HostProblem)]
 pub struct Trouble {
-    /// `part` is the part that does not work: `metrics`, `notify`, `plugin tunnel-mine`.
+    /// `subject` is the part that does not work: `metrics`, `notify`, `plugin tunnel-mine`.
     #[schema(examples("metrics"))]
-    pub part: String,
+    pub subject: String,
     /// `cause` says why it does not work.
     pub cause: String,
     /// `fix` says how to fix it: a command, or lines for the configuration. Null: no fix is known.
@@ -76,9 +76,9 @@ pub struct Trouble {
 
 impl Trouble {
     /// Makes one whose fix is known: a command, or lines for the configuration.
-    pub fn new(part: impl Into<String>, cause: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn new(subject: impl Into<String>, cause: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
-            part: part.into(),
+            subject: subject.into(),
             cause: cause.into(),
             fix: Some(fix.into()),
         }
@@ -88,7 +88,7 @@ impl Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A part of a part, as `tunnel home: plugin tunnel-mine`, does not work.
-        let fails = match self.part.as_str() {
+        let fails = match self.subject.as_str() {
             part if part.starts_with("tunnel ") && !part.contains(": ") => "cannot open",
             "metrics" => "do not work",
             _ => "does not work",
@@ -96,7 +96,7 @@ impl std::fmt::Display for Trouble {
         write!(
             f,
             "{} {fails}: {}",
-            self.part,
+            self.subject,
             sentence(&self.cause, self.fix.as_deref())
         )
     }

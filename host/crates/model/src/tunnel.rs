@@ -91,7 +91,7 @@ pub struct TunnelStatistics {
 pub struct Measurement {
     /// `at` is the time at which the program reported the values.
     pub at: Millis,
-    /// `statistics` are the values.
+    /// The values; their keys are in the same object.
     #[serde(flatten)]
     pub statistics: TunnelStatistics,
 }

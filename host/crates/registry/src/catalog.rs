@@ -204,7 +204,7 @@ impl Catalog {
             _ => "reinstall nexus".to_owned(),
         });
         Trouble {
-            part: format!("plugin {name}"),
+            subject: format!("plugin {name}"),
             // The part is named beside it.
             cause: sentence(cause, None),
             fix: Some(then(&fix, command)),

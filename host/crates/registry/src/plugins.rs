@@ -55,7 +55,7 @@ impl Plugins {
                 let plugin = &tunnel.plugin;
                 if let Some(cause) = barred {
                     return Err(Trouble {
-                        part: format!("plugin {plugin}"),
+                        subject: format!("plugin {plugin}"),
                         cause,
                         // It is no matter of this plugin.
                         fix: None,

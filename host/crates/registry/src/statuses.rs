@@ -103,14 +103,14 @@ impl PluginStatuses {
     /// Notes that a part does not work, while the rest does.
     pub fn trouble(&self, trouble: Trouble) {
         self.activity
-            .note(&trouble.part, Severity::Error, &format!("failed: {}", trouble.cause));
+            .note(&trouble.subject, Severity::Error, &format!("failed: {}", trouble.cause));
         self.troubles_now().push(trouble);
         self.publish(&self.sources());
     }
 
     /// Notes that a part works again.
     pub fn no_trouble(&self, part: &str) {
-        self.troubles_now().retain(|trouble| trouble.part != part);
+        self.troubles_now().retain(|trouble| trouble.subject != part);
         self.publish(&self.sources());
     }
 

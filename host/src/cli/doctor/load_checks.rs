@@ -60,8 +60,8 @@ async fn all(foundation: &Foundation) -> Unusable {
         Err(CannotUse::Plaintext(trouble)) => found.troubles.push(trouble),
         Err(CannotUse::Unloadable(error)) => {
             let trouble = foundation.loader.catalog.unloadable(plugin, command, &error);
-            let part = format!("{part}: {}", trouble.part);
-            found.troubles.push(Trouble { part, ..trouble });
+            let subject = format!("{part}: {}", trouble.subject);
+            found.troubles.push(Trouble { subject, ..trouble });
         }
     };
     let name = &config.auth.plugin;

@@ -68,7 +68,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let config = &foundation.config;
     for trouble in &config.troubles {
         let fix = trouble.fix.clone().unwrap_or_default();
-        findings.push(Finding::fail(&trouble.part, &trouble.cause, fix));
+        findings.push(Finding::fail(&trouble.subject, &trouble.cause, fix));
     }
     let name = &config.auth.plugin;
     match foundation.loader.auth(&config.auth.plugin) {
@@ -149,11 +149,9 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
                         (None, None) => {}
                     }
                 }
-                findings.extend(
-                    bare.map(|bare| {
-                        Finding::fail(bare.part.replace(' ', "."), bare.cause, bare.fix.unwrap_or_default())
-                    }),
-                );
+                findings.extend(bare.map(|bare| {
+                    Finding::fail(bare.subject.replace(' ', "."), bare.cause, bare.fix.unwrap_or_default())
+                }));
             }
         }
     }

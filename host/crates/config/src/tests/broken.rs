@@ -38,7 +38,7 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_is_used() {
         assert!(!config.plugins.contains_key(plugin), "{text}");
         assert!(config.plugins.contains_key("auth-local"), "{text}");
         let trouble = &broken.trouble;
-        assert_eq!(trouble.part, format!("plugin {plugin}"));
+        assert_eq!(trouble.subject, format!("plugin {plugin}"));
         assert!(trouble.fix.as_ref().unwrap().contains(fix), "{text}: {trouble}");
         assert!(broken.report.contains("nexus.toml:"), "{}", broken.report);
     }

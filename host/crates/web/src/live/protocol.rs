@@ -432,7 +432,7 @@ pub struct MessageWithParts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = RenderedPart)]
 pub struct Rendered {
-    /// `part` is the part itself.
+    /// The part; its keys are in the same object.
     #[serde(flatten)]
     pub part: Part,
     /// `html` is the rendered and sanitized Markdown of a closed text. Absent: show the Markdown as text.
