@@ -193,7 +193,8 @@ async fn each_tunnel_whose_plugin_cannot_be_loaded_fails_alone_and_says_why_ever
     fs::copy(builtin("tunnel-cloudflared"), start.folder().join("t-contract.wasm")).unwrap();
     run(&start, &["tunnel", "start", "t-contract", "--no-wait"]);
     output_once(&start, &["status"], |status| {
-        status.contains("Confirm the component on the status page")
+        status.contains("has changed since the configuration was read")
+            && status.contains("on the status page, or restart Nexus")
     });
     stop(nexus);
 }
@@ -475,7 +476,7 @@ db = sqlite3.connect(sys.argv[1])
 db.execute("UPDATE session SET turn = ? WHERE id = ?", ('{"type":"of the future"}', sys.argv[2]))
 for name, value in [('tunnel.main.wanted', b'maybe'), ('chat.main.plugin', b'{'), ('auth.key', b'')]:
     db.execute("INSERT OR REPLACE INTO setting(name, value) VALUES (?, ?)", (name, value))
-db.execute("UPDATE activity SET tone = 'of the future' WHERE id = (SELECT max(id) FROM activity)")
+db.execute("UPDATE activity SET severity = 'of the future' WHERE id = (SELECT max(id) FROM activity)")
 db.commit()
 "#;
     let done = std::process::Command::new("python3")

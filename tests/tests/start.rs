@@ -385,7 +385,7 @@ async fn a_start_that_takes_long_says_what_it_may_be() {
     let browser = Browser::set_up(&nexus).await;
     let mut socket = browser.socket("/live").await.unwrap();
     socket.send(&json!({"type": "hello", "protocol": 3})).await;
-    let what = |frame: &Value| frame["backend"]["what"].as_str().unwrap_or_default().to_owned();
+    let what = |frame: &Value| frame["backend"]["progress"].as_str().unwrap_or_default().to_owned();
     let said = socket.until(|frame| what(frame).contains("is not ready")).await;
     let said = what(said.last().unwrap());
     assert!(said.contains("registry") && said.contains("MCP server"), "{said}");

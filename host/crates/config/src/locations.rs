@@ -32,7 +32,7 @@ pub fn adding(lines: &str) -> String {
 }
 
 /// `with_file` completes a text that gives lines for the configuration: it names the file, and how that begins where there is
-/// none yet.
+/// none yet, and how the lines become active.
 pub fn with_file(text: &str, file: Option<&Path>) -> String {
     // Each message that does names the table.
     let pastes = [
@@ -57,14 +57,20 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
             " (create this file, with `config_version = {CONFIG_VERSION}` as its first line)"
         ));
     }
+    // Whoever wrote the text may have said already what comes after.
+    let known = ["on the status page", "estart Nexus", "then run"];
+    let then = match known.iter().any(|then| text.contains(then)) {
+        true => String::new(),
+        false => format!(", {THEN_APPLY}"),
+    };
     for place in ["to the configuration", "in the configuration"] {
         let (preposition, _) = place.split_once(' ').unwrap_or_default();
         if text.contains(place) {
-            return text.replacen(place, &format!("{preposition} {name}"), 1);
+            return text.replacen(place, &format!("{preposition} {name}{then}"), 1);
         }
     }
     match text.strip_prefix('[') {
-        Some(_) => format!("add these lines to {name}:\n{text}"),
+        Some(_) => format!("add these lines to {name}{then}:\n{text}"),
         // As a plugin of others may say it.
         None => format!("{}\nThe configuration file is {name}.", text.trim_end()),
     }

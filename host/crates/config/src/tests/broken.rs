@@ -1,7 +1,7 @@
 //! What lies outside the file, and what is too much.
 
 use super::{fs, load, machine, no_env, read, report};
-use crate::{Overrides, in_table, with_file};
+use crate::{Overrides, THEN_APPLY, in_table, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -69,16 +69,26 @@ fn lines_to_paste_say_into_which_file() {
     let report = with_file(&text, Some(&file));
     assert_eq!(
         report,
-        format!("add these lines to {name} (create this file, with `config_version = 1` as its first line):\n{lines}")
+        format!(
+            "add these lines to {name} (create this file, with `config_version = 1` as its first line), {THEN_APPLY}:\n{lines}"
+        )
     );
     std::fs::write(&file, "").unwrap();
     assert_eq!(with_file(&report, Some(&file)), report, "once");
-    let named = format!("add these lines to {name}:\n{lines}");
+    let named = format!("add these lines to {name}, {THEN_APPLY}:\n{lines}");
     assert_eq!(with_file(&text, Some(&file)), named);
     assert_eq!(with_file(lines, Some(&file)), named);
     assert_eq!(
         with_file(&in_table("tunnel.home", "listen = \"127.0.0.1:0\""), Some(&file)),
-        format!("set `listen = \"127.0.0.1:0\"` in the existing table [tunnel.home] in {name}")
+        format!("set `listen = \"127.0.0.1:0\"` in the existing table [tunnel.home] in {name}, {THEN_APPLY}")
+    );
+    assert_eq!(
+        with_file(
+            &format!("add to the configuration and restart Nexus:\n{lines}"),
+            Some(&file)
+        ),
+        format!("add to {name} and restart Nexus:\n{lines}"),
+        "the author has said what comes after"
     );
     assert_eq!(
         with_file("see [web]", Some(&file)),

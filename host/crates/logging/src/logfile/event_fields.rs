@@ -1,9 +1,10 @@
 //! The message and the fields of an event, as stderr shows them.
 //!
 //! `tracing-subscriber`'s own way puts the fields behind the last line of a message, where they spoil lines to paste, and
-//! leaves what is in a field as it is. Here it is as in [`super::Parsed::text`]: fields of a message with lines stand below it,
+//! leaves what is in a field as it is. Here it is as in [`super::Parsed::text`]: fields stand behind the first line of a message,
 //! and everything is seen. The lines are indented by [`super::Background`].
 
+use super::line::on_lines;
 use nexus_plugin_api::text::prose;
 use std::fmt::{self, Debug};
 use tracing::field::{Field, Visit};
@@ -19,16 +20,16 @@ impl<'writer> FormatFields<'writer> for EventFields {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
         let mut parts = Parts {
             ansi: writer.has_ansi_escapes(),
-            text: String::new(),
+            parts: Vec::new(),
         };
         fields.record(&mut parts);
-        writer.write_str(&parts.text)
+        writer.write_str(&on_lines(parts.parts))
     }
 }
 
 struct Parts {
     ansi: bool,
-    text: String,
+    parts: Vec<String>,
 }
 
 impl Visit for Parts {
@@ -42,15 +43,11 @@ impl Visit for Parts {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let value = format!("{value:?}");
         let value = prose(value.trim_end_matches('\n'));
-        if !self.text.is_empty() {
-            self.text.push(if self.text.contains('\n') { '\n' } else { ' ' });
-        }
-        match (field.name(), self.ansi) {
-            ("message", _) => {}
-            (name, true) => self.text.push_str(&format!("\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m")),
-            (name, false) => self.text.push_str(&format!("{name}=")),
-        }
-        self.text.push_str(&value);
+        self.parts.push(match (field.name(), self.ansi) {
+            ("message", _) => value.into_owned(),
+            (name, true) => format!("\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
+            (name, false) => format!("{name}={value}"),
+        });
     }
 }
 
@@ -100,7 +97,7 @@ mod tests {
                 tracing::warn!(plugin = "bore", "To fix:\n[plugin.bore]\nbinary = \"/opt/bore\"");
             }),
             " WARN it failed plugin=\"bore\" n=1\n \
-             WARN To fix:\n    [plugin.bore]\n    binary = \"/opt/bore\"\n    plugin=\"bore\"\n"
+             WARN To fix: plugin=\"bore\"\n    [plugin.bore]\n    binary = \"/opt/bore\"\n"
         );
     }
 

@@ -7,6 +7,7 @@
 //! the page), each further line of an event is indented by [`FURTHER_LINE`], and no event begins with a blank.
 
 use nexus_model::log::About;
+use nexus_plugin_api::text::prose;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use tracing::Level;
@@ -63,35 +64,40 @@ fn parse(raw: &str) -> Option<Parsed> {
 }
 
 impl Parsed {
-    /// `text` is the message and the fields. The lines of the message stay lines, indented; the fields stand on a line of
-    /// their own below them, so that lines to paste end where they end.
+    /// `text` is the message and the fields. The lines of the message stay lines, indented; the fields stand behind the first of
+    /// them, so that whoever copies lines to paste copies nothing else.
     pub fn text(&self) -> String {
         // The audit has no message, only fields.
-        let message = Some(as_lines(&self.message)).filter(|message| !message.is_empty());
-        let fields = self.fields.iter().map(|(name, value)| match value.as_str() {
-            Some(value) => format!("{}={}", plain(name), as_lines(value)),
-            None => format!("{}={}", plain(name), plain(&value.to_string())),
+        let message = Some(prose(&self.message).into_owned()).filter(|message| !message.is_empty());
+        let fields = self.fields.iter().map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{}={}", plain(name), prose(&value))
         });
-        let mut text = String::new();
-        let mut separator = "";
-        for part in message.into_iter().chain(fields) {
-            text.push_str(separator);
-            text.push_str(&part);
-            separator = if part.contains('\n') { FURTHER_LINE } else { " " };
-        }
-        text
+        on_lines(message.into_iter().chain(fields)).replace('\n', FURTHER_LINE)
     }
+}
+
+/// `on_lines` puts the first lines of all parts on one line, and the further ones below it.
+pub(super) fn on_lines(parts: impl IntoIterator<Item = String>) -> String {
+    let (mut text, mut further) = (String::new(), String::new());
+    for part in parts {
+        let part = part.trim_end_matches('\n');
+        let (first, rest) = part.split_once('\n').map_or((part, ""), |(first, rest)| (first, rest));
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(first);
+        if part.contains('\n') {
+            further.push('\n');
+            further.push_str(rest);
+        }
+    }
+    text + &further
 }
 
 /// `plain` makes one line in which everything is seen: the file may hold what an earlier version, or somebody else, wrote.
 pub fn plain(text: &str) -> String {
     nexus_plugin_api::text::line(text).into_owned()
-}
-
-/// `as_lines` keeps the lines of a text and indents each but the first; everything in them is seen.
-fn as_lines(text: &str) -> String {
-    let seen = nexus_plugin_api::text::prose(text);
-    seen.trim_end_matches('\n').replace('\n', FURTHER_LINE)
 }
 
 /// `Filter` says which lines are wanted.
@@ -128,7 +134,7 @@ pub(crate) fn seen(line: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(line);
     }
     let text = String::from_utf8_lossy(line);
-    let pieces: Vec<_> = text.split('\x1b').map(nexus_plugin_api::text::prose).collect();
+    let pieces: Vec<_> = text.split('\x1b').map(prose).collect();
     Cow::Owned(pieces.join("\x1b").into_bytes())
 }
 
@@ -170,7 +176,7 @@ mod tests {
         let text = line.parsed.unwrap().text();
         assert_eq!(
             text,
-            "To fix: add these lines:\n    [plugin.bore]\n    binary = \"/opt/bore\"\n    plugin=bore n=1"
+            "To fix: add these lines: plugin=bore n=1\n    [plugin.bore]\n    binary = \"/opt/bore\""
         );
         let pasted: Vec<&str> = text.lines().skip(1).take(2).map(str::trim_start).collect();
         assert_eq!(pasted.join("\n"), toml);
