@@ -68,7 +68,8 @@ impl std::fmt::Display for OldKey {
         }
         write!(
             f,
-            "the key `{was}` has been renamed to `{now}`; the old name is only read by this version. To fix: write {}",
+            "the key `{was}` has been renamed to `{now}`; this version still reads the old name; a later one will not. To \
+             fix: write {}",
             self.new_line
         )
     }
@@ -314,8 +315,8 @@ mod tests {
         );
         assert_eq!(
             found.old[1].to_string(),
-            "the key `probe` has been renamed to `public_check`; the old name is only read by this version. To fix: \
-             write line 3 as: public_check = \"on\""
+            "the key `probe` has been renamed to `public_check`; this version still reads the old name; a later one will \
+             not. To fix: write line 3 as: public_check = \"on\""
         );
         assert_eq!(&text[found.old[1].span.clone()], "probe");
     }

@@ -38,7 +38,7 @@ await run(async (browser) => {
   await page.goto(bookmark);
   await page.locator('#prompt').waitFor();
   please('opencode appears');
-  await page.getByText('switch back to chat-echo').waitFor();
+  await page.getByText('replace the chat backend with chat-echo').waitFor();
   assert.equal(await answer(page), 'Hello, is anyone there?', 'it can be read');
   assert.ok(await page.locator('#prompt').isHidden(), 'nothing can be sent to a backend that is not there');
   await look(page, 'foreign');

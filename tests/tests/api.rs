@@ -171,7 +171,7 @@ async fn the_command_line_starts_swaps_and_stops_a_tunnel_and_the_backend() {
     let (code, _, words) = run(&start, &["status"]);
     assert_eq!(code, Some(1));
     assert!(
-        words.contains("nexus is not running with") && words.contains("nexus up"),
+        words.contains("Nexus is not running with") && words.contains("nexus up"),
         "{words}"
     );
     let nexus = start.up();

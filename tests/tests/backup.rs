@@ -36,7 +36,7 @@ async fn a_backup_of_a_running_nexus_comes_back_elsewhere_with_its_accounts_and_
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let (code, output) = outcome(&start.run(&["backup"], &[name], ""));
     assert_eq!((code, output.contains("already exists")), (Some(1), true), "{output}");
-    // Not under a nexus that runs, and not over data.
+    // Not under a Nexus that runs, and not over data.
     for force in [&[name][..], &[name, "--force"]] {
         let (code, output) = outcome(&start.run(&["restore"], force, ""));
         assert_eq!(code, Some(1), "{output}");

@@ -141,7 +141,7 @@ async fn each_tunnel_whose_plugin_cannot_be_loaded_fails_alone_and_says_why_ever
     let start = start.config(config);
     // `config check` names each, as the start will find it.
     let (code, said_by_check) = run(&start, &["config", "check"]);
-    assert_eq!(code, Some(1), "{said_by_check}");
+    assert_eq!(code, Some(2), "{said_by_check}");
     let nexus = start.up();
     let browser = Browser::set_up(&nexus).await;
     let expected: Vec<_> = broken.iter().map(|(name, _, why)| (*name, *why)).collect();
@@ -401,7 +401,7 @@ async fn a_missing_port_program_and_secret_fail_metrics_and_notices_alone() {
         "{ECHO}[metrics]\nlisten = \"{address}\"\n[notify]\ncommand = [\"/none/such\"]\nwebhook = {{ env = \"NONE_SUCH\" }}\n"
     ));
     let (code, check) = run(&start, &["config", "check"]);
-    assert_eq!(code, Some(1), "{check}");
+    assert_eq!(code, Some(2), "{check}");
     assert!(
         check.contains("notify does not work") && check.contains("/none/such"),
         "{check}"

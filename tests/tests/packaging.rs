@@ -41,7 +41,7 @@ fn the_units_fit_what_nexus_does() {
         assert_eq!(one("NoNewPrivileges"), "yes");
         // Compiled plugins and JavaScript would not run.
         assert!(values(&unit, "MemoryDenyWriteExecute").is_empty(), "{name}");
-        // The command line is one that this nexus knows.
+        // The command line is one that this Nexus knows.
         let start = one("ExecStart");
         let words = start.split(' ').skip(1).chain(["--help"]);
         let output = Command::new(binary()).args(words).output().unwrap();

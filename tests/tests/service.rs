@@ -239,7 +239,7 @@ fn two_nexus_never_share_a_log() {
     let one = first.up();
     let two = second.up();
     two.line("who writes the log", |l| {
-        l.contains("another nexus is writing to it").then_some(())
+        l.contains("another Nexus is writing to it").then_some(())
     });
     stop(two);
     stop(one);

@@ -275,7 +275,7 @@ fn a_damaged_component_is_reported_by_each_check() {
         fs::write(&file, bytes).unwrap();
         let output = start.run(&["config", "check"], &[], "");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("mine.wasm") && said.contains(why), "{why}: {said}");
         let (code, out, _) = nexus(&["plugin", "check", file.to_str().unwrap(), "--json"]);
         let out: Value = serde_json::from_str(&out).unwrap();

@@ -22,7 +22,7 @@ impl DataDirLock {
     /// Takes the lock of the data folder.
     ///
     /// # Errors
-    /// Another nexus runs on it.
+    /// Another Nexus runs on it.
     pub fn take(data_dir: &Path) -> anyhow::Result<Self> {
         Ok(Self(Lock::acquire(data_dir)?))
     }

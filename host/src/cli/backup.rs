@@ -98,7 +98,7 @@ pub(super) fn restore(args: &RestoreArgs, place: &CommonOptions) -> anyhow::Resu
     print_error("Everyone has to log in again: logins are not part of a backup.");
     if !config.data_dir.join("tools").exists() && config.chat.plugin == "chat-opencode" {
         print_error(&format!(
-            "Installed programs are not part of it either. If you installed opencode with nexus, run: {}",
+            "Installed programs are not part of it either. If you installed opencode with Nexus, run: {}",
             place.command("setup opencode")
         ));
     }

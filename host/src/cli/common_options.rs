@@ -6,12 +6,10 @@ use std::path::PathBuf;
 /// Which configuration, and where the data lies. They may stand anywhere, since most commands look at both.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CommonOptions {
-    /// The configuration file. By default nexus/nexus.toml in the user's configuration folder is used if it exists, else
-    /// the built-in defaults (`nexus plugin` reads only a file that is given). A file in the current directory is never
-    /// used, because the agent can write there
+    /// The configuration file [default: ~/.config/nexus/nexus.toml if it exists, else the built-in defaults]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// The folder for accounts, chats and installed programs [default: nexus in the user's data folder]
+    /// The folder for accounts, chats and installed programs [default: ~/.local/share/nexus]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 }

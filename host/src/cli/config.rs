@@ -7,7 +7,7 @@ use super::permissions;
 use super::terminal::{print_error, say};
 use clap::Subcommand;
 use nexus_config::resolved::Config;
-use nexus_config::with_file;
+use nexus_config::{with_file, with_place};
 use nexus_model::plural::{self, count};
 use nexus_model::trouble::sentence;
 use nexus_model::units::exact_duration;
@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check a configuration file and show each problem with its position and fix. Missing permissions of a plugin are a
-    /// warning, so the exit code stays 0
+    /// Check a configuration file and show each problem with its position and fix. The exit code is 2 if there is one, and 0
+    /// if a plugin only has missing permissions
     Check {
         /// The configuration file [default: the file that `nexus up` uses]
         #[arg(value_name = "FILE")]
@@ -40,8 +40,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
     let config = match load_config(&place, None, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => {
-            print_error(&e.to_string());
-            return ExitCode::from(EXIT_USAGE);
+            return e.show();
         }
     };
     for (name, broken) in &config.broken {
@@ -61,7 +60,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
             file.display()
         )),
         Some(file) => say(&format!(
-            "{} is valid, but these parts would not start (see above): {}",
+            "{} can be read, but these parts would not start: {}",
             file.display(),
             failing.join(", ")
         )),
@@ -121,7 +120,7 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
     if failing.is_empty() {
         ExitCode::SUCCESS
     } else {
-        ExitCode::FAILURE
+        ExitCode::from(EXIT_USAGE)
     }
 }
 
@@ -142,10 +141,13 @@ fn failing(config: &Config) -> Vec<String> {
     for (_, report) in &refused {
         print_error(&report.to_string());
     }
+    let file = config.file.as_deref();
     for trouble in &troubles {
-        print_error(&with_file(&format!("error: {trouble}"), config.file.as_deref()));
+        let text = with_file(&format!("error: {trouble}"), file);
+        print_error(&with_place(&text, file, Some(&config.data_dir)));
     }
     let mut parts: Vec<String> = troubles.into_iter().map(|trouble| trouble.subject).collect();
+    parts.dedup();
     let plugins = config.broken.keys().chain(refused.iter().map(|(plugin, _)| plugin));
     for plugin in plugins.map(|plugin| format!("plugin {plugin}")) {
         if !parts.iter().any(|part| part.ends_with(&plugin)) {

@@ -19,7 +19,7 @@ pub(super) enum Refusal {
     #[error("{0}")]
     Refused(String),
     /// `Starting`: the host is not up yet; the text is what it does.
-    #[error("nexus is starting: {0}. Try again in a moment")]
+    #[error("Nexus is starting: {0}. Try again in a moment")]
     Starting(String),
     /// `Forbidden`: the host turns this process away, because what the agent runs does not act for the operator.
     #[error("{0}")]
@@ -41,7 +41,7 @@ pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) ->
         .await
         .map_err(|error| unreachable(data_dir, &socket, &error))?;
     let lost =
-        |error: hyper::Error| Refusal::Unreachable(format!("the connection to the running nexus was closed: {error}"));
+        |error: hyper::Error| Refusal::Unreachable(format!("the connection to the running Nexus was closed: {error}"));
     let method = if body.is_some() { "POST" } else { "GET" };
     let bytes = body.map(|body| body.to_string()).unwrap_or_default();
     let request = http::Request::builder()
@@ -65,7 +65,7 @@ pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) ->
         .map_err(|_| {
             let limit = limit.as_secs();
             Refusal::Unreachable(format!(
-                "the running nexus did not answer within {limit} s. `nexus doctor` shows its process"
+                "the running Nexus did not answer within {limit} s. `nexus doctor` shows its process"
             ))
         })?
         .map_err(lost)?;
@@ -77,7 +77,7 @@ pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) ->
         return Err(Refusal::Starting(what.to_owned()));
     }
     let message = answer.get("detail").and_then(Value::as_str);
-    let message = message.map_or_else(|| format!("the running nexus answered {status}"), str::to_owned);
+    let message = message.map_or_else(|| format!("the running Nexus answered {status}"), str::to_owned);
     Err(if status == http::StatusCode::FORBIDDEN {
         Refusal::Forbidden(message)
     } else {
@@ -105,17 +105,17 @@ fn unreachable(data_dir: &Path, socket: &Path, error: &std::io::Error) -> Refusa
     let data = data_dir.display();
     Refusal::Unreachable(match (error.kind(), nexus_store::lock::holder(data_dir)) {
         (NotFound | ConnectionRefused, None) => format!(
-            "nexus is not running with the data folder {data}. To fix: start it with `nexus up`, or give its data \
+            "Nexus is not running with the data folder {data}. To fix: start it with `nexus up`, or give its data \
              folder with --data-dir DIR"
         ),
         // It takes the lock first, then its address, then the socket.
         (NotFound | ConnectionRefused, Some(holder)) if holder.url.is_none() => format!(
-            "nexus is starting with {data} as process {}: try again in a moment",
+            "Nexus is starting with {data} as process {}: try again in a moment",
             holder.pid
         ),
         (NotFound | ConnectionRefused, Some(holder)) => format!(
-            "nexus is running with {data} as process {pid}, but its control socket {socket} was deleted. The page \
-             still works. To fix: kill {pid}, then start nexus again; that creates the socket again",
+            "Nexus is running with {data} as process {pid}, but its control socket {socket} was deleted. The page \
+             still works. To fix: kill {pid}, then start Nexus again; that creates the socket again",
             pid = holder.pid,
             socket = socket.display()
         ),

@@ -1,7 +1,7 @@
 //! The configuration that the options name, and what is said where it cannot be used.
 
 use super::common_options::CommonOptions;
-use super::terminal::print_error;
+use super::terminal::{print_error, print_failure};
 use nexus_config::resolved::Config;
 use nexus_config::{HostEnvironment, Overrides, PluginSource, Report, default_file, load};
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub fn load_config(
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// `HostEnvironment`: the current directory is gone, or may not be read.
-    #[error("the current directory cannot be read: {0}")]
+    #[error("the current directory cannot be read: {0}. To fix: change to a folder that exists")]
     HostEnvironment(std::io::Error),
     /// `Config`: the file, or what it names, has these problems.
     #[error("{0}")]
@@ -42,7 +42,10 @@ pub enum LoadError {
 impl LoadError {
     /// Writes the error to stderr, and returns the exit code that goes with it.
     pub fn show(&self) -> ExitCode {
-        print_error(&self.to_string());
+        match self {
+            Self::HostEnvironment(_) => print_failure(&self.to_string()),
+            Self::Config(_) => print_error(self.to_string().trim_end()),
+        }
         match self {
             Self::HostEnvironment(_) => ExitCode::FAILURE,
             Self::Config(_) => ExitCode::from(EXIT_USAGE),

@@ -1,4 +1,4 @@
-//! `nexus logs`: shows the log's file, also the parts that were rotated away, while nexus runs or not.
+//! `nexus logs`: shows the log's file, also the parts that were rotated away, while Nexus runs or not.
 
 use super::common_options::CommonOptions;
 use super::load_config::load_config;
@@ -77,7 +77,7 @@ pub(super) fn run(args: &LogsArgs, place: &CommonOptions) -> anyhow::Result<Exit
     let Some(file) = config.log.file else {
         anyhow::bail!(
             "this configuration disables the log file: [log] file = \"\". To fix: remove the key to use \
-             logs/nexus.log in the data folder, and restart nexus"
+             logs/nexus.log in the data folder, and restart Nexus"
         );
     };
     ended(show(args, std::slice::from_ref(&file.path)), &file.path)
@@ -88,7 +88,7 @@ fn ended(shown: io::Result<()>, path: &Path) -> anyhow::Result<ExitCode> {
         // `nexus logs | head` has what it wants.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(e) if e.kind() == io::ErrorKind::NotFound => anyhow::bail!(
-            "there is no log at {} yet: `nexus up` creates it. For a nexus with another data folder or \
+            "there is no log at {} yet: `nexus up` creates it. For a Nexus with another data folder or \
              configuration, use --data-dir DIR or --config FILE",
             path.display()
         ),

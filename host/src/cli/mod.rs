@@ -37,7 +37,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use terminal::{print_error, print_raw, say};
+use terminal::{print_error, print_failure, print_raw, say};
 
 /// For a task that hangs on a dead disk, and for a terminal that takes nothing: neither keeps the process.
 const LAST_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -152,7 +152,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     result.unwrap_or_else(|e| {
-        print_error(&given.with_place(&format!("error: {e:#}")));
+        print_failure(&given.with_place(&format!("{e:#}")));
         ExitCode::FAILURE
     })
 }
@@ -246,7 +246,9 @@ fn run_user(command: user::UserCommand, place: &CommonOptions) -> anyhow::Result
         let mut source = user::source(&command);
         let mut answer = Vec::new();
         let done = user::run(command, &service, source.as_mut(), &mut answer).await;
-        print_raw(place.with_place(&String::from_utf8_lossy(&answer)).trim_end());
+        if !answer.is_empty() {
+            print_raw(place.with_place(&String::from_utf8_lossy(&answer)).trim_end());
+        }
         done.map(|()| ExitCode::SUCCESS)
     })
 }

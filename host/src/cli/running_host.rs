@@ -2,14 +2,14 @@
 
 use super::common_options::CommonOptions;
 use super::control_client::{Refusal, request};
-use super::terminal::{print_error, print_raw, say};
+use super::terminal::{print_error, print_failure, print_raw, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};
 use nexus_config::{HostEnvironment, Overrides, data_dir, with_file, with_place};
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
-use nexus_model::reload::{Pending, PendingState};
+use nexus_model::reload::{Pending, PendingState, not_applied};
 use nexus_model::time::{Clock as _, Millis, SystemClock};
 use nexus_model::trouble::{Trouble, sentence, uncapitalized};
 use nexus_model::tunnel;
@@ -48,7 +48,7 @@ pub(super) enum TunnelCommand {
         /// The name of the tunnel
         name: String,
     },
-    /// Replace the provider of a tunnel; an open tunnel stays reachable, and if the new plugin fails, nothing changes
+    /// Switch a tunnel to another plugin; an open tunnel stays reachable, and the old plugin stays if the new one fails
     Swap {
         /// The name of the tunnel
         name: String,
@@ -105,7 +105,7 @@ fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refu
     Ok(match runtime.block_on(job(&data_dir)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(refusal) => {
-            print_error(&place.with_place(&format!("error: {refusal}")));
+            print_failure(&place.with_place(&refusal.to_string()));
             ExitCode::FAILURE
         }
     })
@@ -114,7 +114,7 @@ fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refu
 fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
     serde_json::from_value(answer).map_err(|error| {
         Refusal::Refused(format!(
-            "the running nexus has another version than this command: {error}. To fix: restart nexus"
+            "the running Nexus has another version than this command: {error}. To fix: restart Nexus"
         ))
     })
 }
@@ -339,7 +339,8 @@ fn overview(status: &Status) -> String {
             PluginState::Restarting { cause, .. } => indented(&format!("restarting: {cause}")),
             PluginState::Failed { cause } => {
                 let fix = plugin.last_failure.as_ref().and_then(|failure| failure.fix.as_deref());
-                indented(&sentence(&format!("failed: {cause}"), fix))
+                let whole = sentence(&format!("failed: {cause}"), fix);
+                indented(&with_file(&whole, Some(Path::new(&status.config_file))))
             }
         };
         let restarts = match plugin.restarts {
@@ -358,7 +359,12 @@ fn overview(status: &Status) -> String {
         );
     }
     if let Some(pending) = &status.pending {
-        let _ = write!(text, "\n{}\n{}", status.config_file, of_file(&pending.what));
+        let _ = write!(
+            text,
+            "\n{}\n{}",
+            status.config_file,
+            of_file(&pending.what, &status.config_file)
+        );
     }
     text
 }
@@ -367,7 +373,7 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
     match pending {
         Some(pending) => format!(
             "no tunnel has been applied yet; {file}\n{}",
-            of_file(&pending.what).trim_end()
+            of_file(&pending.what, file).trim_end()
         ),
         None => format!(
             "no tunnel is configured. To add one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
@@ -375,8 +381,8 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
     }
 }
 
-/// `of_file` is what the configuration's file has that is not applied yet.
-fn of_file(what: &PendingState) -> String {
+/// `of_file` is what the configuration's `file` has that is not applied yet.
+fn of_file(what: &PendingState, file: &str) -> String {
     let (confirm, restart, new_permissions, components) = match what {
         PendingState::Invalid { cause } => {
             return format!("  changed, but is invalid, so none of its changes take effect:\n{cause}\n");
@@ -393,9 +399,9 @@ fn of_file(what: &PendingState) -> String {
     let parts = [
         (
             confirm,
-            "to be confirmed on the status page; they also take effect at the next start",
+            "Changes that wait for Apply on the status page; at the next start they take effect anyway",
         ),
-        (restart, "take effect at the next start"),
+        (restart, "Changes that take effect at the next start"),
     ];
     for (changes, when) in parts.iter().filter(|(changes, _)| !changes.is_empty()) {
         let _ = writeln!(text, "  {when}:");
@@ -411,13 +417,10 @@ fn of_file(what: &PendingState) -> String {
                     shown(&change.new_value)
                 ),
             };
-            if let Some(cause) = &change.cause {
-                let _ = writeln!(text, "      not applied: {}", deeper(cause));
-                if let Some(fix) = &change.fix {
-                    let _ = writeln!(text, "      To fix: {}", deeper(fix));
-                }
-            }
         }
+    }
+    if let Some(failed) = not_applied(confirm, |fix| with_file(fix, Some(Path::new(file)))) {
+        let _ = writeln!(text, "  {}", indented(&failed));
     }
     for component in components {
         let _ = writeln!(text, "  {}", component.sentence());
@@ -426,7 +429,7 @@ fn of_file(what: &PendingState) -> String {
         }
     }
     for permission in new_permissions {
-        let _ = writeln!(text, "  new permissions after that: {permission}");
+        let _ = writeln!(text, "  New permission after that: {permission}");
     }
     text
 }
@@ -452,7 +455,7 @@ fn of_backend(backend: &BackendStatus) -> String {
         .map(|rules| format!("; {}", uncapitalized(rules)));
     let missing = backend.missing.as_ref().map(|missing| {
         let cause = sentence(&missing.cause, missing.fix.as_deref());
-        format!("\n{} is not ready to use:\n{cause}", missing.title)
+        format!("\n{cause}")
     });
     format!(
         "{name}, {}{}{}",
@@ -465,11 +468,6 @@ fn of_backend(backend: &BackendStatus) -> String {
 /// `indented` has the further lines of a text that is in a list.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
-}
-
-/// Further lines of a text that is in a list within a list.
-fn deeper(text: &str) -> String {
-    text.trim_end().replace('\n', "\n        ")
 }
 
 fn line(status: &TunnelStatus) -> String {

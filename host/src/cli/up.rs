@@ -67,8 +67,8 @@ pub(super) async fn up(config: Config, rereading: ReloadHooks, terminal: &Arc<Ba
         )),
         // On the terminal and nowhere else: not in the log, which is kept.
         Some(link) => terminal.say(&format!(
-            "\n  There is no account yet. To create the owner account, open this link in a browser:\n\n    {link}\n\n \
-              The link works once and expires after 15 minutes. Restart nexus to get a new one.\n"
+            "\n  There is no account yet. To create the owner account, open this link in a browser:\n\n    {link}\n\n  \
+             The link works once and expires after 15 minutes. Restart Nexus to get a new one.\n"
         )),
         None => {}
     }
@@ -148,8 +148,9 @@ async fn tell_what_is_missing(
         let missing = status.borrow_and_update().missing.clone();
         match missing {
             Some(missing) if !was_missing => terminal.say(&format!(
-                "  {title} is not ready: the page shows the reason and an example backend without a model.\n  To \
-                 install the tested version: {setup}\n  Nexus detects it automatically.\n",
+                "  {headline}\n  To install the tested version: {setup}\n  Until then an example backend answers. Nexus \
+                 notices when {title} is installed.\n",
+                headline = missing.headline(),
                 title = missing.title,
                 setup = command(&format!("setup {}", missing.title), file.as_deref(), Some(&data_dir))
             )),

@@ -172,7 +172,7 @@ pub async fn run(
             } else if accounts.is_empty() {
                 writeln!(
                     out,
-                    "There is no account yet. Start nexus and open the set-up link, or run `nexus user add NAME`."
+                    "There is no account yet. Start Nexus and open the set-up link, or run `nexus user add NAME`."
                 )?;
             } else {
                 writeln!(

@@ -49,7 +49,7 @@ pub enum AuthError {
     SetUpWrong,
     /// `SetUpExpired`: the set-up link is older than [`limits::SETUP_LINK`].
     #[error(
-        "This set-up link has expired after {} minutes. To get a new one, restart nexus.",
+        "This set-up link has expired after {} minutes. To get a new one, restart Nexus.",
         limits::SETUP_LINK.as_secs() / 60
     )]
     SetUpExpired,

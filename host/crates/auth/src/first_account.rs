@@ -159,16 +159,19 @@ impl AuthService {
                 }
                 match refused? {
                     Err(NameTaken::SetUp) => Err(AuthError::SetUpClosed),
-                    _ => Err(taken()),
+                    _ => Err(taken(account.as_str())),
                 }
             }
         }
     }
 }
 
-pub(super) fn taken() -> AuthError {
+pub(super) fn taken(account: &str) -> AuthError {
     AuthError::Rejected {
         field: "account".into(),
-        cause: "This account already exists.".into(),
+        cause: format!(
+            "The account {account} already exists. To fix: choose another name, or set a new password with \
+             `nexus user passwd {account}`"
+        ),
     }
 }

@@ -46,7 +46,7 @@ impl AuthService {
         }
         let account = Account::parse(account, "account")?;
         match self.store.user_by_account(account.as_str()).await? {
-            Some(_) => Err(taken()),
+            Some(_) => Err(taken(account.as_str())),
             None => Ok(()),
         }
     }
@@ -59,7 +59,7 @@ impl AuthService {
         let account = Account::parse(account, "account")?;
         let _one = self.enrollment.lock().await;
         if self.store.user_by_account(account.as_str()).await?.is_some() {
-            return Err(taken());
+            return Err(taken(account.as_str()));
         }
         self.enroll(&account, input, false).await?;
         self.has_account.send_replace(true);
@@ -128,8 +128,8 @@ impl AuthService {
             return Err(AuthError::Rejected {
                 field: "account".into(),
                 cause: format!(
-                    "{} is the last account: without it nobody can log in. To fix: add another one first (nexus user \
-                     add NAME), or remove this one on the machine with: nexus user remove {} --force",
+                    "{} is the last account: without it nobody can log in. To fix: add another one first with \
+                     `nexus user add NAME`, or remove this one on the machine with `nexus user remove {} --force`",
                     user.account, user.account
                 ),
             });
@@ -175,8 +175,8 @@ impl AuthService {
             .ok_or_else(|| AuthError::Rejected {
                 field: "account".into(),
                 cause: format!(
-                    "There is no account {}. To fix: run `nexus user list`, which shows all accounts, or `nexus user add` to \
-                     add one",
+                    "There is no account {}. To fix: run `nexus user list`, which shows all accounts, or \
+                     `nexus user add NAME` to add one",
                     account.as_str()
                 ),
             })

@@ -1,5 +1,6 @@
 //! The backend as people see it. JSON as the page and the API have it.
 
+use nexus_model::trouble::{TO_FIX, sentence};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -99,6 +100,42 @@ pub struct Missing {
     pub install: Install,
 }
 
+impl Missing {
+    /// `headline` is the cause in a few words.
+    pub fn headline(&self) -> String {
+        match self.cause.split_once(NOT_INSTALLED) {
+            Some((program, _)) => format!("{program}{NOT_INSTALLED}."),
+            None => format!("{} is not ready to use.", self.title),
+        }
+    }
+
+    /// `details` are the rest of the cause, and the fix.
+    pub fn details(&self) -> String {
+        let headline = self.headline();
+        let known = headline.trim_end_matches('.');
+        let Some(rest) = self.cause.strip_prefix(known) else {
+            return sentence(&self.cause, self.fix.as_deref());
+        };
+        let mut rest = rest.trim_start_matches([':', '.', ' ']).chars();
+        match (rest.next(), &self.fix) {
+            (None, Some(fix)) => format!("{TO_FIX}{fix}"),
+            (None, None) => headline,
+            (Some(first), fix) => {
+                let rest: String = first.to_uppercase().chain(rest).collect();
+                sentence(&rest, fix.as_deref())
+            }
+        }
+    }
+
+    /// Tells whether the program is not there at all.
+    pub fn is_not_installed(&self) -> bool {
+        self.cause.contains(NOT_INSTALLED)
+    }
+}
+
+/// `NOT_INSTALLED` is said of a program that is not there.
+const NOT_INSTALLED: &str = " is not installed";
+
 /// `Install` is the state of the installation of a missing program by Nexus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -122,4 +159,43 @@ pub enum Install {
         /// `label` is the label of the button.
         label: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_in_few_words_and_the_rest_in_the_details() {
+        let said = |cause: &str| {
+            let missing = Missing {
+                title: "opencode".to_owned(),
+                cause: cause.to_owned(),
+                fix: Some("install it".to_owned()),
+                install: Install::Unsupported,
+            };
+            (missing.headline(), missing.details(), missing.is_not_installed())
+        };
+        let of = |headline: &str, details: &str, missing| (headline.to_owned(), details.to_owned(), missing);
+        assert_eq!(
+            said("opencode is not installed: it was not found in /t."),
+            of(
+                "opencode is not installed.",
+                "It was not found in /t. To fix: install it",
+                true
+            )
+        );
+        assert_eq!(
+            said("opencode is not installed."),
+            of("opencode is not installed.", "To fix: install it", true)
+        );
+        assert_eq!(
+            said("opencode 1.0.0 is too old."),
+            of(
+                "opencode is not ready to use.",
+                "opencode 1.0.0 is too old. To fix: install it",
+                false
+            )
+        );
+    }
 }

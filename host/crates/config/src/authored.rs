@@ -73,7 +73,7 @@ pub(super) struct AuthoredTunnel {
 #[derive(Debug, Default)]
 pub(super) struct AuthoredPlugin {
     pub source: Option<Located<String>>,
-    pub config: Vec<(String, Located<toml::Value>)>,
+    pub config: Vec<(Located<String>, Located<toml::Value>)>,
     pub grants: AuthoredGrants,
     pub limits: AuthoredLimits,
 }

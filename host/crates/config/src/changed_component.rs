@@ -31,7 +31,7 @@ impl fmt::Display for ChangedComponent {
             "The component of {} has changed since the configuration was read, so its grants do not apply",
             self.plugin
         );
-        let fix = "confirm the component on the status page, or restart Nexus";
+        let fix = "choose Apply on the status page, or restart Nexus";
         f.write_str(&sentence(&cause, Some(fix)))
     }
 }

@@ -1,10 +1,10 @@
 //! The commands that a text gives to run.
 
-use crate::locations::{default_place, xdg};
-use std::path::Path;
+use crate::locations::{absolute, default_place, xdg};
+use std::path::{Path, PathBuf};
 
 /// `command` is `nexus WORDS` as it reaches the Nexus that uses this configuration and this data folder: it names those that
-/// are given and are not the defaults, quoted for a shell.
+/// are given and are not the defaults, as full paths that are quoted for a shell.
 ///
 /// ```
 /// use nexus_config::command;
@@ -17,8 +17,8 @@ use std::path::Path;
 /// ```
 pub fn command(words: &str, file: Option<&Path>, data_dir: Option<&Path>) -> String {
     let usual_data = xdg("XDG_DATA_HOME", ".local/share").map(|home| home.join("nexus"));
-    let file = file.filter(|file| default_place().as_deref() != Some(file));
-    let data_dir = data_dir.filter(|dir| usual_data.as_deref() != Some(dir));
+    let file = file.map(full).filter(|file| default_place().as_ref() != Some(file));
+    let data_dir = data_dir.map(full).filter(|dir| usual_data.as_ref() != Some(dir));
     let mut command = format!("nexus {words}");
     for (flag, path) in [("--config", file), ("--data-dir", data_dir)] {
         if let Some(path) = path {
@@ -28,16 +28,20 @@ pub fn command(words: &str, file: Option<&Path>, data_dir: Option<&Path>) -> Str
     command
 }
 
+/// `full` is the path from the root on: the command may be run in another folder.
+fn full(path: &Path) -> PathBuf {
+    std::env::current_dir().map_or_else(|_| path.to_owned(), |cwd| absolute(&cwd, path))
+}
+
 /// `with_place` completes the commands of a text, which are in backquotes, as [`command`] writes them: who wrote the text
-/// may not know which configuration is used. A command that names a place, or a file to check, stays as it is.
+/// may not know which configuration is used. What a command names itself stays as it is.
 pub fn with_place(text: &str, file: Option<&Path>, data_dir: Option<&Path>) -> String {
     let complete = |quoted: &str| {
         let words = quoted.strip_prefix("nexus ")?;
-        let whole = ["--config", "--data-dir", "\n"].iter().any(|part| words.contains(part));
-        let elsewhere = ["config check ", "plugin build"]
-            .iter()
-            .any(|begin| words.starts_with(begin));
-        (!whole && !elsewhere).then(|| command(words, file, data_dir))
+        let whole = ["--data-dir", "\n"].iter().any(|part| words.contains(part));
+        let named = words.contains("--config") || words.starts_with("config check ");
+        let complete = whole || words.starts_with("plugin build");
+        (!complete).then(|| command(words, file.filter(|_| !named), data_dir))
     };
     let parts: Vec<&str> = text.split('`').collect();
     let last = parts.len().saturating_sub(1);
@@ -80,6 +84,11 @@ mod tests {
         ] {
             assert_eq!(command("doctor", file, data), format!("nexus doctor{flags}"));
         }
+        let here = std::env::current_dir().unwrap().join("d1");
+        assert_eq!(
+            command("doctor", None, Some(Path::new("./d1"))),
+            format!("nexus doctor --data-dir {}", shell_word(&here.display().to_string()))
+        );
     }
 
     #[test]
@@ -91,15 +100,22 @@ mod tests {
         );
         for text in [
             "run `nexus doctor --data-dir /other`",
-            "run `nexus config check /etc/nexus.toml`",
             "run `nexus plugin build`",
             "restart `nexus`",
-            "start nexus and look at `x",
+            "start Nexus and look at `x",
             "an open `nexus doctor",
             "`a`nexus b`c`",
             "",
         ] {
             assert_eq!(completed(text), text);
+        }
+        for words in ["config check /etc/nexus.toml", "doctor --config /etc/nexus.toml"] {
+            let text = with_place(
+                &format!("run `nexus {words}`"),
+                Some(Path::new("/f")),
+                Some(Path::new("/d")),
+            );
+            assert_eq!(text, format!("run `nexus {words} --data-dir /d`"));
         }
         let once = completed("run `nexus doctor`");
         assert_eq!(completed(&once), once, "once");

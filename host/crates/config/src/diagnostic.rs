@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, said so that nobody has to look anything up: the place, what was found, what was
 //! expected, the nearest valid name and how to fix it. A reader collects every problem, not only the first.
 
+use nexus_model::plural::count;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -96,9 +97,15 @@ impl Diagnostic {
 /// `nearest` is the name that is most like `written`, if a slip of the fingers or the memory can have led from one to
 /// the other.
 pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    // Of a short name, one slip is a large part.
+    let slip = |name: &str| written.len() > 2 && strsim::osa_distance(&written, name) == 1;
     names
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&written.to_lowercase(), name), name))
+        .map(|name| {
+            let like = strsim::jaro_winkler(&written, name);
+            (if slip(name) { like.max(0.9) } else { like }, name)
+        })
         .filter(|(score, _)| *score > 0.78)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
@@ -115,6 +122,8 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
     /// `notices` tell of keys with old names, as [`crate::resolved::Config::notices`] do.
     pub notices: Vec<String>,
+    /// `of_machine`: the problem is none of the text; the file, or what it names, cannot be read on this machine.
+    pub of_machine: bool,
 }
 
 impl std::error::Error for Report {}
@@ -141,7 +150,17 @@ impl Report {
             source,
             diagnostics,
             notices: Vec::new(),
+            of_machine: false,
         }
+    }
+
+    /// `mistakes` is how many of the problems are in the text of the file.
+    fn mistakes(&self) -> usize {
+        if self.of_machine {
+            return 0;
+        }
+        let in_text = self.diagnostics.iter().filter(|d| matches!(d.place, Place::At(_)));
+        in_text.count()
     }
 
     /// `locate` says where `offset` is. An offset behind the end, or within a character, means the place before it.
@@ -254,14 +273,17 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        let n = self.diagnostics.len();
-        if n > SHOWN {
-            writeln!(f, "… and {} more\n", n - SHOWN)?;
+        let more = self.diagnostics.len().saturating_sub(SHOWN);
+        if more > 0 {
+            writeln!(f, "… and {more} more\n")?;
         }
         for notice in &self.notices {
             writeln!(f, "warning: {}\n", clean(notice))?;
         }
-        write!(f, "{n} problem{} in the configuration", if n == 1 { "" } else { "s" })
+        match self.mistakes() {
+            0 => Ok(()),
+            n => write!(f, "{} in the configuration", count(n, "problem")),
+        }
     }
 }
 
@@ -290,16 +312,17 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_has_no_line_to_show() {
         let d = Diagnostic::new(Place::At(0..0), "", "cannot read the file");
-        let text = Report::new(Some("n.toml".into()), String::new(), vec![d]).to_string();
-        assert_eq!(
-            text,
-            "error: cannot read the file\n  --> n.toml\n\n1 problem in the configuration"
-        );
+        let report = Report {
+            of_machine: true,
+            ..Report::new(Some("n.toml".into()), String::new(), vec![d])
+        };
+        assert_eq!(report.to_string(), "error: cannot read the file\n  --> n.toml\n\n");
     }
 
     #[test]
     fn only_what_can_be_meant_is_near() {
         assert_eq!(nearest("Listen", ["listen", "hosts"]), Some("listen"));
+        assert_eq!(nearest("wbe", ["log", "web"]), Some("web"));
         assert_eq!(nearest("zzz", ["listen", "hosts"]), None);
     }
 }

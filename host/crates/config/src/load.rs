@@ -18,7 +18,10 @@ pub fn load(file: Option<&Path>, overrides: &Overrides, machine: &HostEnvironmen
     };
     let fail = |problem: String, fix: &str| {
         let d = Diagnostic::new(Place::At(0..0), "", problem).fix(fix);
-        Report::new(Some(file.to_owned()), String::new(), vec![d])
+        Report {
+            of_machine: true,
+            ..Report::new(Some(file.to_owned()), String::new(), vec![d])
+        }
     };
     let bytes = bounded::read(file, limits::CONFIG_BYTES).map_err(|e| {
         fail(

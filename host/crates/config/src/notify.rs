@@ -1,5 +1,6 @@
 //! `[notify]`: how an owner who is away hears of something. All three stages of it, since nothing else needs them.
 
+use crate::command::shell_word;
 use crate::diagnostic::Diagnostic;
 use crate::resolved::Notify;
 use crate::secret::{self, Secret, SecretSource};
@@ -30,7 +31,7 @@ impl AuthoredNotify {
         let here = t.here();
         let words = t.list(
             "command",
-            "the full path of a program and its arguments",
+            ("text", "a list of the full path of a program and its arguments"),
             findings,
             |v| {
                 v.as_str()
@@ -92,7 +93,8 @@ impl AuthoredNotify {
 fn events(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Vec<Located<NoticeKind>>> {
     let expected = format!("one of {}", quoted(NoticeKind::ALL));
     let mut old = false;
-    let events = t.list("events", &expected, findings, |v| {
+    let whole = format!("a list of some of {}", quoted(NoticeKind::ALL));
+    let events = t.list("events", (&expected, &whole), findings, |v| {
         let word = v.as_str().ok_or(InvalidValue::PLAIN)?;
         let of_0_1 = || {
             NoticeKind::ALL
@@ -107,7 +109,7 @@ fn events(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Vec<Located<
     })?;
     if let Some((first, last)) = events.first().zip(events.last()).filter(|_| old) {
         findings.renamed.push(RenamedValue {
-            what: "the events of `notify`",
+            what: "names in `events` of [notify]",
             span: first.span.start..last.span.end,
             value: quoted(events.iter().map(|kind| kind.value)),
         });
@@ -158,9 +160,9 @@ fn program(
     };
     let path = Path::new(&first.value);
     let found = if !path.is_absolute() {
-        Some(format!("{:?}, which is not a full path", first.value))
+        Some(format!("{:?} is not a full path", first.value))
     } else if !path.is_file() {
-        Some(format!("{:?}, which does not exist", first.value))
+        Some(format!("{:?} does not exist", first.value))
     } else {
         None
     };
@@ -169,7 +171,14 @@ fn program(
             .problem("this program cannot be run")
             .found(found)
             .expected(expected)
-            .fix("no shell searches for it; `command -v NAME` shows the path of a program");
+            .fix(format!(
+                "write the full path of an existing program (`command -v {}` shows it)",
+                shell_word(
+                    &path
+                        .file_name()
+                        .map_or_else(|| "NAME".into(), |name| name.to_string_lossy())
+                )
+            ));
         if path.is_absolute() {
             untold.push(refused);
         } else {

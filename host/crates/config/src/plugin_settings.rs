@@ -1,24 +1,25 @@
 //! `[plugin.NAME.config]`: what the operator sets, checked against the schema in the plugin's manifest.
 
 use crate::grants::{GrantContext, described};
-use crate::toml_reader::{Findings, Located};
+use crate::toml_reader::{CORRECT, Findings, Located};
 use nexus_plugin_api::manifest::ConfigKey;
 
 /// `settings` are checked, with the defaults filled in. A secret is none of them.
 pub(super) fn settings(
-    written: &[(String, Located<toml::Value>)],
+    written: &[(Located<String>, Located<toml::Value>)],
     asked: &GrantContext<'_>,
     findings: &mut Findings,
 ) -> serde_json::Map<String, serde_json::Value> {
     let schema = &asked.manifest.config;
     let readable = || schema.iter().filter(|(_, k)| !k.secret).map(|(name, _)| name.as_str());
     let mut values = serde_json::Map::new();
-    for (name, value) in written {
+    for (at, value) in written {
+        let name = &at.value;
         let found = || shown(&value.value);
         match schema.get(name) {
             None => {
                 let list = readable().collect::<Vec<_>>().join(", ");
-                let mut d = value
+                let mut d = at
                     .problem(format!("the plugin `{}` has no key `{name}`", asked.name))
                     .expected(if list.is_empty() {
                         "no keys".to_owned()
@@ -48,7 +49,13 @@ pub(super) fn settings(
                 value
                     .problem(format!("`{}` has an invalid value", value.key))
                     .found(found())
-                    .expected(described(key)),
+                    .expected(described(key))
+                    .fix(
+                        match value.value.as_str().and_then(|text| text.parse::<toml::Value>().ok()) {
+                            Some(bare) if key.kind.admits(&bare) => "remove the quotation marks",
+                            _ => CORRECT,
+                        },
+                    ),
             ),
             Some(key) if !one_of(key, &value.value) => findings.push(
                 value
@@ -58,7 +65,8 @@ pub(super) fn settings(
                     .nearest(
                         value.value.as_str().unwrap_or(""),
                         key.one_of.iter().map(String::as_str),
-                    ),
+                    )
+                    .fix(CORRECT),
             ),
             Some(_) => {
                 values.insert(name.clone(), json(&value.value));
@@ -66,7 +74,7 @@ pub(super) fn settings(
         }
     }
     for (name, key) in schema.iter().filter(|(_, k)| !k.secret) {
-        if written.iter().any(|(written, _)| written == name) {
+        if written.iter().any(|(written, _)| written.value == *name) {
             continue;
         }
         match &key.default {

@@ -18,6 +18,7 @@ use crate::prepared::Prepared;
 use crate::resolved::{ComponentInfo, Grants, Limits, Plugin, Source};
 use crate::toml_reader::{Findings, Located};
 use nexus_model::limits;
+use nexus_model::trouble::cause_and_fix;
 use nexus_plugin_api::manifest::{Kind, Manifest};
 use nexus_plugin_api::renamed_keys::OldKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,19 +188,23 @@ impl<'a> PluginResolver<'a> {
             return Some(Source::Builtin);
         }
         let key = &named.key;
-        findings.push(
-            Diagnostic::new(
-                named.place.clone(),
-                key.clone(),
-                format!("there is no built-in plugin `{name}`"),
-            )
-            .expected(format!(
-                "source = \"path.wasm\", or one of {}",
-                self.builtins.join(", ")
-            ))
-            .nearest(name, self.builtins.iter().map(String::as_str))
-            .fix(format!("add to [{key}]: source = \"path/to/component.wasm\"")),
-        );
+        let mut unknown = Diagnostic::new(
+            named.place.clone(),
+            key.clone(),
+            format!("there is no built-in plugin `{name}`"),
+        )
+        .expected(format!(
+            "source = \"path.wasm\", or one of {}",
+            self.builtins.join(", ")
+        ))
+        .nearest(name, self.builtins.iter().map(String::as_str));
+        unknown.fix = Some(match &unknown.nearest {
+            Some(near) => format!(
+                "rename it to [plugin.{near}]; for a plugin from a file, add source = \"path/to/component.wasm\""
+            ),
+            None => format!("add to [{key}]: source = \"path/to/component.wasm\""),
+        });
+        findings.push(unknown);
         None
     }
 
@@ -219,11 +224,17 @@ impl<'a> PluginResolver<'a> {
                 Source::File(path) => path.display().to_string(),
                 Source::Builtin => String::new(),
             };
-            let unusable = Diagnostic::new(place, key, format!("the plugin `{name}` cannot be used"))
-                .found(cause)
-                .expected("a component with its manifest, as `nexus plugin build` creates it")
-                .fix(format!("put a component of this plugin at {file}"));
-            Box::new(unusable)
+            let (problem, fix) = cause_and_fix(&cause);
+            let fix = match fix {
+                Some(build) if build.ends_with("`nexus plugin build`") => {
+                    format!("{build} and copy the result to {file}")
+                }
+                Some(fix) => fix.to_owned(),
+                None => format!("put a component of this plugin at {file}"),
+            };
+            let expected = "a component with its manifest, as `nexus plugin build` creates it";
+            let unusable = Diagnostic::new(place, key, problem.trim_end_matches('.'));
+            Box::new(unusable.expected(expected).fix(fix))
         })
     }
 
@@ -357,8 +368,8 @@ pub fn old_manifest_keys(name: &str, source: &Source, manifest: &Manifest) -> Ve
     };
     let keys = manifest.old_keys.iter().map(|OldKey { was, now, new_line, .. }| {
         format!(
-            "plugin {name} ({file}): the key `{was}` of its manifest has been renamed to `{now}`; the old name is only \
-             read by this version. To fix: the author of the plugin has to build it again; in its plugin.toml, write \
+            "plugin {name} ({file}): the key `{was}` of its manifest has been renamed to `{now}`; this version still \
+             reads the old name; a later one will not. To fix: the author of the plugin has to build it again; in its plugin.toml, write \
              {new_line}"
         )
     });

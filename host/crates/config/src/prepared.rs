@@ -5,7 +5,7 @@ use crate::authored::{Authored, AuthoredAuth, AuthoredChat, AuthoredLog, Authore
 use crate::diagnostic::{Diagnostic, Place, Span};
 use crate::notify::AuthoredNotify;
 use crate::resolved::{Auth, Metrics, PublicCheckMode};
-use crate::toml_reader::{Findings, Located};
+use crate::toml_reader::{CORRECT, Findings, Located};
 use crate::toml_text;
 use crate::value_readers;
 use nexus_model::limits;
@@ -159,9 +159,20 @@ fn select(
 /// Checks a name that the operator chose: it becomes part of file names, URLs and log lines.
 fn check_name(name: &Located<String>, what: &str, findings: &mut Findings) {
     if Name::try_from(name.value.clone()).is_err() {
+        let like: String = name
+            .value
+            .to_ascii_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let fix = match Name::try_from(like) {
+            Ok(like) => format!("rename it, for example to [{what}.{like}]"),
+            Err(_) => format!("rename it, for example to [{what}.main]"),
+        };
         findings.push(
             name.problem(format!("`{}` is not a valid name for a {what}", name.value))
-                .expected("2 to 64 characters of a-z, 0-9 and -, starting with a letter"),
+                .expected("2 to 64 characters of a-z, 0-9 and -, starting with a letter")
+                .fix(fix),
         );
     }
 }
@@ -194,7 +205,8 @@ fn prepare_auth(auth: AuthoredAuth, selected: &mut Vec<Selection>, findings: &mu
             short
                 .problem("this is too short to stay logged in")
                 .found(exact_duration(short.value))
-                .expected("at least \"1m\""),
+                .expected("at least \"1m\"")
+                .fix("write a longer time, or delete the line"),
         );
     }
     Auth {
@@ -249,7 +261,8 @@ fn prepare_chat(
             written
                 .problem("the fallback cannot be the plugin itself")
                 .found(format!("{:?}", written.value))
-                .expected("another plugin, or \"\" for none"),
+                .expected("another plugin, or \"\" for none")
+                .fix("write fallback = \"\", or the name of another plugin"),
         );
     }
     PreparedChat {
@@ -289,7 +302,8 @@ fn prepare_tunnels(
             findings.push(
                 l.problem("two listeners cannot share a port")
                     .found(format!("{listen}, which {other} uses"))
-                    .expected("another port, or 0 for any free port"),
+                    .expected("another port, or 0 for any free port")
+                    .fix(format!("write \"{}:0\"", listen.ip())),
             );
         }
         taken.push((listen, format!("tunnel `{}`", name.value)));
@@ -320,7 +334,8 @@ fn prepare_public_check(written: &Located<String>, findings: &mut Findings) -> P
                 written
                     .problem("`public_check` has an invalid value")
                     .found(format!("{:?}", written.value))
-                    .expected(value_readers::PUBLIC_CHECK),
+                    .expected(value_readers::PUBLIC_CHECK)
+                    .fix(CORRECT),
             );
             PublicCheckMode::On
         }

@@ -14,7 +14,7 @@ pub fn refused(config: &Config, plugin: &str, refusals: &[Refusal]) -> Report {
     let table = authored.plugins.iter().find(|(name, _)| name.value == plugin);
     let diagnostics = refusals.iter().map(|refusal| {
         let written = refusal.key.as_ref().zip(table).and_then(|(key, (_, table))| {
-            let value = table.config.iter().find(|(name, _)| name == key);
+            let value = table.config.iter().find(|(name, _)| name.value == *key);
             let secret = table.grants.secrets.iter().find(|(name, _)| name == key);
             value
                 .map(|(_, value)| (Place::At(value.span.clone()), value.key.clone()))

@@ -45,7 +45,7 @@ pub(super) fn resolve(
     let values = findings.renamed.into_iter().map(|renamed| {
         let line = renamed_keys::new_line(text, current.span_written(&renamed.span), &renamed.value);
         format!(
-            "{name}:{}: {} have been renamed; the old names are only read by this version. To fix: \
+            "{name}:{}: {} have been renamed; this version still reads the old names; a later one will not. To fix: \
              write {line}",
             line.first, renamed.what
         )
@@ -112,7 +112,10 @@ pub(super) fn resolve_noting(
     let notify = prepared
         .notify
         .resolve(&from_folder, machine.env, &mut untold, findings);
-    let troubles = (!untold.is_empty()).then(|| trouble("notify".to_owned(), &untold));
+    let troubles = untold
+        .iter()
+        .map(|one| trouble("notify".to_owned(), std::slice::from_ref(one)))
+        .collect();
     Some(Config {
         secret_variables,
         log: log(prepared.log, &data_dir, &from_folder),
@@ -136,7 +139,7 @@ pub(super) fn resolve_noting(
         tunnels: prepared.tunnels.into_iter().map(tunnel).collect(),
         plugins,
         broken,
-        troubles: troubles.into_iter().collect(),
+        troubles,
         metrics: prepared.metrics,
         notify,
     })
@@ -152,11 +155,14 @@ fn unavailable(
 ) -> UnavailablePlugin {
     let trouble = trouble(format!("plugin {name}"), &found);
     let found = as_written(current, found);
-    let report = Report::new(file.map(Path::to_owned), current.written.to_owned(), found);
+    let report = Report {
+        of_machine: true,
+        ..Report::new(file.map(Path::to_owned), current.written.to_owned(), found)
+    };
     UnavailablePlugin {
         digest,
         trouble,
-        report: report.to_string(),
+        report: report.to_string().trim_end().to_owned(),
     }
 }
 

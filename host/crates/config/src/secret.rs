@@ -38,7 +38,7 @@ pub(super) enum SecretSource {
 /// `sources` reads `[plugin.NAME.secrets]`: each name with the place of its secret.
 pub(super) fn sources(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(String, Located<SecretSource>)> {
     let mut all = Vec::new();
-    for (name, value) in t.values("secrets", findings) {
+    for (Located { value: name, .. }, value) in t.values("secrets", findings) {
         let key = value.key.clone();
         let written = value.value.as_table().map(|t| t.iter().collect::<Vec<_>>());
         let source = match written.as_deref() {
@@ -61,7 +61,10 @@ pub(super) fn sources(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<(St
                 }
                 .problem(format!("`{key}` does not say where the secret is"))
                 .hide_value()
-                .found(format!("a {}", value.value.type_str()))
+                .found(match value.value.type_str() {
+                    kind @ ("array" | "integer") => format!("an {kind}"),
+                    kind => format!("a {kind}"),
+                })
                 .expected("{ env = \"VARIABLE\" } or { file = \"path\" }")
                 .fix(
                     "a secret must not be in this file itself; put it into a file with mode 600 and give the path of \

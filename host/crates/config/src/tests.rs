@@ -298,7 +298,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[web]\nlisten = 7860",
-        &[":3:10", "found: the integer 7860", "write \"127.0.0.1:7860\""],
+        &[":3:10", "found: 7860", "write \"127.0.0.1:7860\""],
     ),
     ("[web]\nlisten = \"localhost:80\"", &["write \"127.0.0.1:80\""]),
     (
@@ -313,7 +313,10 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[web]\npublic_url = \"https://x.org/chat\"",
         &["`/chat` follows the host"],
     ),
-    ("[web]\nhosts = \"x.org\"", &["put it in brackets: hosts = [ … ]"]),
+    (
+        "[web]\nhosts = \"x.org\"",
+        &["write it in brackets: hosts = [\"x.org\"]", "a list of host names"],
+    ),
     (
         "[web]\nhosts = [\"x.org\", \"http://y\"]",
         &[":3:19", "an item of `web.hosts` has an invalid value"],
@@ -337,10 +340,13 @@ const BROKEN: &[(&str, &[&str])] = &[
         "[notify]\nevents = [\"tunnel-up\"]",
         &["an item of `notify.events`", "\"tunnel_url\""],
     ),
-    ("[notify]\ncommand = \"/bin/cat\"", &["put it in brackets"]),
+    (
+        "[notify]\ncommand = \"/bin/cat\"",
+        &["write it in brackets: command = [\"/bin/cat\"]"],
+    ),
     ("[notify]\ncommand = []", &["names no program"]),
     ("[notify]\ncommand = [\"notify-send\"]", &["not a full path"]),
-    ("[notify]\ncommand = [\"/nowhere/x\"]", &["which does not exist"]),
+    ("[notify]\ncommand = [\"/nowhere/x\"]", &["/x\" does not exist"]),
     (
         "[notify]\nwebhook = { env = \"UNSET_HOOK\" }",
         &["UNSET_HOOK", "is not set"],
@@ -387,10 +393,7 @@ const BROKEN: &[(&str, &[&str])] = &[
         &["not a valid name for a tunnel"],
     ),
     ("[plugin.mine]\n", &["there is no built-in plugin `mine`", "source = "]),
-    (
-        "[plugin.mine]\nsource = \"gone.wasm\"",
-        &[":3:10", "the plugin `mine` cannot be used", "no such file"],
-    ),
+    ("[plugin.mine]\nsource = \"gone.wasm\"", &[":3:10", "no such file"]),
     (
         "[plugin.tunnel-bore.config]\nsrver = \"x\"",
         &["has no key `srver`", "nearest: server"],
@@ -443,6 +446,24 @@ const BROKEN: &[(&str, &[&str])] = &[
         &["units are B, KiB, MiB and GiB"],
     ),
     ("[log]\nfilter = \"nexus=loud\"", &["`log.filter` has an invalid value"]),
+    (
+        "[wbe]\nlisten = 1",
+        &["nearest: web", "rename it to [web], or delete it"],
+    ),
+    (
+        "[plugin.tunnel-bor.config]\nport = 1",
+        &[
+            "nearest: tunnel-bore",
+            "rename it to [plugin.tunnel-bore]; for a plugin from a file, add source",
+        ],
+    ),
+    (
+        "[tunnel.Home_1]\nplugin = \"tunnel-bore\"",
+        &["rename it, for example to [tunnel.home-1]"],
+    ),
+    ("[auth]\nlockout_failures = \"5\"", &["remove the quotation marks"]),
+    ("[chat.main]\nworkspace = 5", &["write the path in quotation marks"]),
+    ("[web]\nhosts = [[1]]", &["found: a list of one item"]),
     ("[web\nlisten = 1", &[":2:", "not valid TOML"]),
     ("a = 1\na = 2", &["not valid TOML", ":3:1"]),
 ];

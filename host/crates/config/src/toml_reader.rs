@@ -78,6 +78,9 @@ impl InvalidValue {
     }
 }
 
+/// `CORRECT` is the fix of a value for which no better one is known.
+pub(super) const CORRECT: &str = "correct the value, or delete the line";
+
 /// `Table` is one table that is being read.
 pub(super) struct Table<'a, 'i> {
     map: &'a DeTable<'i>,
@@ -142,7 +145,7 @@ impl<'a, 'i> Table<'a, 'i> {
             Err(invalid) => {
                 findings.push(Diagnostic {
                     found: Some(invalid.found.unwrap_or_else(|| describe(value.get_ref()))),
-                    fix: invalid.fix,
+                    fix: Some(invalid.fix.unwrap_or_else(|| CORRECT.to_owned())),
                     ..Diagnostic::new(
                         Place::At(value.span()),
                         path.clone(),
@@ -162,7 +165,7 @@ impl<'a, 'i> Table<'a, 'i> {
         findings: &mut Findings,
     ) -> Option<Located<String>> {
         self.get(key, expected, findings, |v| {
-            v.as_str().map(str::to_owned).ok_or(InvalidValue::PLAIN)
+            v.as_str().map(str::to_owned).ok_or_else(|| no_string(key))
         })
     }
 
@@ -182,19 +185,21 @@ impl<'a, 'i> Table<'a, 'i> {
         findings: &mut Findings,
     ) -> Option<Located<T>> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let within = |n: i64| T::try_from(n).ok().filter(|n| range.contains(n));
         self.get(key, &expected, findings, |v| {
-            integer(v)
-                .and_then(|n| T::try_from(n).ok())
-                .filter(|n| range.contains(n))
-                .ok_or(InvalidValue::PLAIN)
+            integer(v).and_then(within).ok_or_else(|| {
+                let quoted = v.as_str().and_then(|text| within(text.parse().ok()?));
+                quoted.map_or(InvalidValue::PLAIN, |_| InvalidValue::fix("remove the quotation marks"))
+            })
         })
     }
 
-    /// Reads a list whose items `parse` understands one by one, each with its place.
+    /// Reads a list whose items `parse` understands one by one, each with its place. `expected` is what one item may be, and
+    /// what the whole list is.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
-        expected: &str,
+        (expected, whole): (&str, &str),
         findings: &mut Findings,
         mut parse: impl FnMut(&DeValue<'i>) -> Result<T, InvalidValue>,
     ) -> Option<Vec<Located<T>>> {
@@ -208,8 +213,11 @@ impl<'a, 'i> Table<'a, 'i> {
                     format!("`{path}` has an invalid value"),
                 )
                 .found(describe(value.get_ref()))
-                .expected(format!("a list of {expected}"))
-                .fix(format!("put it in brackets: {key} = [ … ]")),
+                .expected(whole)
+                .fix(match to_toml(value.get_ref()) {
+                    Ok(plain) => format!("write it in brackets: {key} = [{plain}]"),
+                    Err(_) => CORRECT.to_owned(),
+                }),
             );
             return None;
         };
@@ -223,7 +231,11 @@ impl<'a, 'i> Table<'a, 'i> {
                 }),
                 Err(invalid) => findings.push(Diagnostic {
                     found: Some(invalid.found.unwrap_or_else(|| describe(item.get_ref()))),
-                    fix: invalid.fix,
+                    fix: Some(
+                        invalid
+                            .fix
+                            .unwrap_or_else(|| "correct it, or delete it from the list".to_owned()),
+                    ),
                     ..Diagnostic::new(
                         Place::At(item.span()),
                         path.clone(),
@@ -293,7 +305,11 @@ impl<'a, 'i> Table<'a, 'i> {
 
     /// Reads everything in the table `key`, for keys that another schema checks later. Values that no configuration can
     /// hold (an integer that does not fit into 64 bits) are noted.
-    pub(super) fn values(&mut self, key: &'static str, findings: &mut Findings) -> Vec<(String, Located<toml::Value>)> {
+    pub(super) fn values(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Vec<(Located<String>, Located<toml::Value>)> {
         let Some(outer) = self.table(key, findings) else {
             return Vec::new();
         };
@@ -304,7 +320,11 @@ impl<'a, 'i> Table<'a, 'i> {
                 let key = join(&outer.path, name.get_ref());
                 match to_toml(value.get_ref()) {
                     Ok(plain) => Some((
-                        name.get_ref().to_string(),
+                        Located {
+                            value: name.get_ref().to_string(),
+                            span: name.span(),
+                            key: key.clone(),
+                        },
                         Located {
                             value: plain,
                             span: value.span(),
@@ -319,7 +339,8 @@ impl<'a, 'i> Table<'a, 'i> {
                                 format!("`{key}` has an invalid value"),
                             )
                             .found(found)
-                            .expected("a number of at most 64 bits"),
+                            .expected("a number of at most 64 bits")
+                            .fix(CORRECT),
                         );
                         None
                     }
@@ -332,7 +353,7 @@ impl<'a, 'i> Table<'a, 'i> {
 
     /// Notes every key that nobody asked for.
     pub(super) fn finish(self, findings: &mut Findings) {
-        for name in self.map.keys() {
+        for (name, value) in self.map {
             let written = name.get_ref();
             if self.asked.iter().any(|asked| written == asked) {
                 continue;
@@ -350,6 +371,9 @@ impl<'a, 'i> Table<'a, 'i> {
             .expected(format!("one of {}", self.asked.join(", ")))
             .nearest(written, self.asked.iter().copied());
             unknown.fix = Some(match &unknown.nearest {
+                Some(near) if value.get_ref().is_table() => {
+                    format!("rename it to [{}], or delete it", join(&self.path, near))
+                }
                 Some(near) => format!("rename `{written}` to `{near}`, or delete it"),
                 None => "delete it".to_owned(),
             });
@@ -377,7 +401,8 @@ fn into_table<'a, 'i>(
     findings.push(
         Diagnostic::new(Place::At(value.span()), path.clone(), format!("`{path}` is a table"))
             .found(describe(value.get_ref()))
-            .expected(format!("a table, written [{path}]")),
+            .expected(format!("a table, written [{path}]"))
+            .fix(format!("write [{path}] with the keys below it, or delete the line")),
     );
     None
 }
@@ -387,15 +412,22 @@ pub(super) fn integer(value: &DeValue<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// `describe` is the value as a reader would say it.
+/// `no_string` is why the value of a key that takes text is not accepted.
+pub(super) fn no_string(key: &str) -> InvalidValue {
+    InvalidValue::fix(format!("write it in quotation marks: {key} = \"…\""))
+}
+
+/// `describe` is the value as it is written in TOML, or what kind of value it is where it may be long.
 pub(super) fn describe(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("the string {:?}", shorten(text)),
-        DeValue::Integer(n) => format!("the integer {n}"),
-        DeValue::Float(n) => format!("the number {n}"),
-        DeValue::Boolean(b) => format!("{b}"),
-        DeValue::Datetime(d) => format!("the date {d}"),
+        DeValue::String(text) => format!("{:?}", shorten(text)),
+        DeValue::Integer(n) => n.to_string(),
+        DeValue::Float(n) => n.to_string(),
+        DeValue::Boolean(b) => b.to_string(),
+        DeValue::Datetime(d) => d.to_string(),
+        DeValue::Array(items) if items.len() == 1 => "a list of one item".to_owned(),
         DeValue::Array(items) => format!("a list of {} items", items.len()),
+        DeValue::Table(items) if items.len() == 1 => "a table of one key".to_owned(),
         DeValue::Table(items) => format!("a table of {} keys", items.len()),
     }
 }

@@ -1,6 +1,6 @@
 //! Readers of the values that several tables have: names, paths, addresses, durations, sizes.
 
-use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer};
+use crate::toml_reader::{Findings, InvalidValue, Located, Table, describe, integer, no_string};
 use crate::units;
 use crate::written_url::host_name;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +16,7 @@ pub(super) fn plugin(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Fi
         v.as_str()
             .filter(|s| !s.is_empty())
             .map(str::to_owned)
-            .ok_or(InvalidValue::PLAIN)
+            .ok_or_else(|| no_string(key))
     })
 }
 
@@ -26,13 +26,12 @@ pub(super) fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Find
         "a path; a relative path starts at this file's folder",
         findings,
         |v| {
-            path_or_none(v).and_then(|text| {
-                if text.is_empty() {
-                    Err(InvalidValue::PLAIN)
-                } else {
-                    Ok(text)
-                }
-            })
+            let text = path_or_none(v)?;
+            if text.is_empty() {
+                Err(InvalidValue::PLAIN)
+            } else {
+                Ok(text)
+            }
         },
     )
 }
@@ -43,7 +42,8 @@ pub(super) fn path_or_none(v: &DeValue<'_>) -> Result<String, InvalidValue> {
             Err(InvalidValue::fix("`~` is not expanded here; write the full path"))
         }
         Some(text) if !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err(InvalidValue::PLAIN),
+        Some(_) => Err(InvalidValue::PLAIN),
+        None => Err(InvalidValue::fix("write the path in quotation marks")),
     }
 }
 
@@ -71,7 +71,10 @@ pub(super) fn address(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<
 pub(super) fn hosts(t: &mut Table<'_, '_>, findings: &mut Findings) -> Vec<Located<String>> {
     t.list(
         "hosts",
-        "a host name without scheme and port, such as \"chat.example.org\"",
+        (
+            "a host name without scheme and port, such as \"chat.example.org\"",
+            "a list of host names without scheme and port, such as [\"chat.example.org\"]",
+        ),
         findings,
         |v| {
             let host = host_name(v.as_str().ok_or(InvalidValue::PLAIN)?).map_err(|cause| InvalidValue {

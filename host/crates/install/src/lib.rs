@@ -98,7 +98,7 @@ pub enum SetupError {
     },
     /// `NoChecksum`: there is no entry in `PACKAGES` for this system and processor.
     #[error(
-        "this version of nexus has no checksum of opencode {version} for {0}, so it does not install it. To fix: \
+        "this version of Nexus has no checksum of opencode {version} for {0}, so it does not install it. To fix: \
          install it yourself with `npm install -g opencode-ai@{version}`",
         version = OPENCODE_VERSION
     )]

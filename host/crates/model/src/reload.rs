@@ -2,6 +2,7 @@
 
 use crate::plugin::Kind;
 use crate::time::Millis;
+use crate::trouble::sentence;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -59,6 +60,39 @@ impl PendingState {
             Self::Changed { confirm, restart, .. } => confirm.iter().chain(restart).any(of),
         }
     }
+
+    /// Tells whether a change was not applied for a cause that begins with `part`, as `Tunnel main: `.
+    pub fn says_not_applied(&self, part: &str) -> bool {
+        let of = |change: &Change| change.cause.as_ref().is_some_and(|cause| cause.starts_with(part));
+        match self {
+            Self::Invalid { .. } => false,
+            Self::Changed { confirm, .. } => confirm.iter().any(of),
+        }
+    }
+}
+
+/// `not_applied` says how many of these changes could not be applied, and each cause once. `None`: none has failed.
+/// `complete` is done to each fix.
+pub fn not_applied(changes: &[Change], complete: impl Fn(&str) -> String) -> Option<String> {
+    let failed = || changes.iter().filter(|change| change.cause.is_some());
+    let what = match (failed().count(), changes.len()) {
+        (0, _) => return None,
+        (1, 1) => "This change was not applied:".to_owned(),
+        (failed, all) if failed == all => format!("None of these {all} changes were applied:"),
+        (1, all) => format!("1 of these {all} changes was not applied:"),
+        (failed, all) => format!("{failed} of these {all} changes were not applied:"),
+    };
+    let mut causes: Vec<String> = Vec::new();
+    for change in failed() {
+        let fix = change.fix.as_deref().map(&complete);
+        let cause = sentence(change.cause.as_deref().unwrap_or_default(), fix.as_deref());
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    // Several are one below the other.
+    let between = if causes.len() == 1 { " " } else { "\n" };
+    Some(format!("{what}{between}{}", causes.join("\n")))
 }
 
 /// `ConfigComponent` is a component file that is new or differs from the loaded component.
@@ -84,11 +118,19 @@ pub struct Component {
 }
 
 impl Component {
-    /// `sentence` is a line for people: `[plugin.x] becomes tunnel-x 0.2.0 (…), from tunnel-x 0.1.0 (…)`.
+    /// `sentence` is a line for people: `The component of x is tunnel-x 0.2.0 (…) and was tunnel-x 0.1.0 (…).`
     pub fn sentence(&self) -> String {
-        let old = self.old.as_ref();
-        let old = old.map_or_else(|| "is new".to_owned(), |old| format!("was {old}"));
-        format!("The component of {} is {} and {old}", self.plugin, self.new)
+        let Self { plugin, old, new, .. } = self;
+        match old {
+            None => format!("The component of {plugin} is {new} and is new."),
+            Some(old) if old == new => {
+                format!(
+                    "The file of {plugin} has changed ({} {}, as before).",
+                    new.name, new.version
+                )
+            }
+            Some(old) => format!("The component of {plugin} is {new} and was {old}."),
+        }
     }
 
     /// `details` are what a person has to know besides; the worst first.
@@ -176,4 +218,80 @@ pub struct Effect {
     pub tunnel: Option<String>,
     /// `disconnects` is true if clients of the tunnel are disconnected.
     pub disconnects: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(cause: Option<&str>, fix: Option<&str>) -> Change {
+        Change {
+            key: "tunnel.main.plugin".to_owned(),
+            old_value: None,
+            new_value: None,
+            note: None,
+            cause: cause.map(str::to_owned),
+            fix: fix.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_was_not_applied_is_counted_and_each_cause_is_said_once() {
+        let (good, bad) = (
+            change(None, None),
+            change(Some("Tunnel a: no bore."), Some("install it")),
+        );
+        let other = change(Some("Tunnel b: no ssh"), None);
+        let said =
+            |changes: &[&Change]| not_applied(&changes.iter().copied().cloned().collect::<Vec<_>>(), str::to_owned);
+        assert_eq!(said(&[&good, &good]), None);
+        let cause = "Tunnel a: no bore. To fix: install it";
+        assert_eq!(said(&[&bad]), Some(format!("This change was not applied: {cause}")));
+        assert_eq!(
+            said(&[&bad, &bad]),
+            Some(format!("None of these 2 changes were applied: {cause}"))
+        );
+        assert_eq!(
+            said(&[&bad, &good]),
+            Some(format!("1 of these 2 changes was not applied: {cause}"))
+        );
+        assert_eq!(
+            said(&[&bad, &other, &bad, &good]),
+            Some(format!(
+                "3 of these 4 changes were not applied:\n{cause}\nTunnel b: no ssh."
+            ))
+        );
+    }
+
+    #[test]
+    fn a_component_that_is_named_as_before_has_only_another_file() {
+        let identity = |version: &str| ComponentIdentity {
+            name: "tunnel-bore".to_owned(),
+            kind: Kind::Tunnel,
+            version: version.to_owned(),
+            api: "^0.1".to_owned(),
+        };
+        let said = |old: Option<ComponentIdentity>| {
+            let component = Component {
+                plugin: "mine".to_owned(),
+                old,
+                new: identity("0.1.0"),
+                new_permissions: Vec::new(),
+                removed_permissions: Vec::new(),
+                mismatches: Vec::new(),
+                cause: None,
+            };
+            component.sentence()
+        };
+        assert_eq!(
+            said(Some(identity("0.1.0"))),
+            "The file of mine has changed (tunnel-bore 0.1.0, as before)."
+        );
+        assert_eq!(
+            said(Some(identity("0.0.9"))),
+            "The component of mine is tunnel-bore 0.1.0 (tunnel, nexus:plugin ^0.1) and was tunnel-bore 0.0.9 (tunnel, \
+             nexus:plugin ^0.1)."
+        );
+        assert!(said(None).ends_with("and is new."));
+    }
 }

@@ -1,7 +1,7 @@
 //! What does not work: why, and what to do about it.
 
 use crate::plugin::Availability;
-pub use nexus_plugin_api::error_text::{cause_and_fix, sentence};
+pub use nexus_plugin_api::error_text::{TO_FIX, cause_and_fix, sentence};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

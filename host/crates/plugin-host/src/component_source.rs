@@ -35,7 +35,8 @@ impl PluginSource for Components {
             Source::File(path) => {
                 let bytes = bounded::read(path, limits::COMPONENT_BYTES);
                 let bytes = bytes.map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-                let manifest = manifest(&bytes).map_err(|cause| format!("{}: {cause}", path.display()))?;
+                let manifest =
+                    manifest(&bytes).map_err(|cause| cause.about(&path.display().to_string()).to_string())?;
                 let digest = Some(digest(&bytes));
                 Ok(LoadedManifest { manifest, digest })
             }

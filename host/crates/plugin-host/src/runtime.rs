@@ -116,12 +116,17 @@ impl Runtime {
     /// # Errors
     /// In words: what was found, what was expected, what to do.
     pub fn load(&self, plugin: &Plugin, builtin: Option<&'static [u8]>) -> Result<Loaded, LoadError> {
+        self.load_unnamed(plugin, builtin)
+            .map_err(|error| error.about(&component_of(plugin)))
+    }
+
+    fn load_unnamed(&self, plugin: &Plugin, builtin: Option<&'static [u8]>) -> Result<Loaded, LoadError> {
         let read: Vec<u8>;
         let bytes: &[u8] = match (&plugin.source, builtin) {
             (Source::Builtin, Some(bytes)) => bytes,
             (Source::Builtin, None) => {
                 return Err(LoadError::Unsupported(format!(
-                    "There is no built-in plugin {0}. Give the path of its component: [plugin.{0}] source = \
+                    "There is no built-in plugin {0}. To fix: give the path of its component: [plugin.{0}] source = \
                      \"/path/to/{0}.wasm\"",
                     plugin.name
                 )));
@@ -180,6 +185,7 @@ impl Runtime {
             Some(plugin.limits.memory),
         )
         .map(drop)
+        .map_err(|error| error.about(&component_of(plugin)))
     }
 
     /// Makes a chat backend. Nothing runs before `start()`. `shown`: the place that shows its state, where there is one already.
@@ -283,6 +289,14 @@ fn identified(loaded: &Loaded, shown: StatusSender) -> watch::Sender<PluginStatu
     let status = shown.unwrap_or_else(|| watch::Sender::new(stopped()));
     identify(&status, loaded.manifest().version.to_string());
     status
+}
+
+/// `component_of` names the component of a plugin: its file, or the name of a built-in one.
+fn component_of(plugin: &Plugin) -> String {
+    match &plugin.source {
+        Source::Builtin => plugin.name.clone(),
+        Source::File(path) => path.display().to_string(),
+    }
 }
 
 fn of_kind(loaded: &Loaded, wanted: Kind) -> Result<(), LoadError> {

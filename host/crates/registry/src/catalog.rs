@@ -197,11 +197,11 @@ impl Catalog {
         let fix = broken.and_then(|broken| broken.trouble.fix.clone());
         let fix = fix.or_else(|| named.map(str::to_owned)).unwrap_or_else(|| match known.map(|plugin| plugin.source) {
             Some(Source::File(path)) => format!(
-                "put a component that this version of nexus can load at {} (`nexus plugin check` shows what is wrong \
-                 with it)",
+                "put a component that this version of Nexus can load at {} (`nexus plugin check {name}` shows what is \
+                 wrong with it)",
                 path.display()
             ),
-            _ => "reinstall nexus".to_owned(),
+            _ => "reinstall Nexus".to_owned(),
         });
         Trouble {
             subject: format!("plugin {name}"),
@@ -214,14 +214,18 @@ impl Catalog {
 
 /// `then` is a fix with the command that starts the plugin afterwards; the restart of Nexus starts it too.
 fn then(fix: &str, command: &str) -> String {
+    let start = match command.strip_prefix("nexus ") {
+        Some(_) => format!("run `{command}`"),
+        None => command.to_owned(),
+    };
     if fix.contains("restart Nexus") {
         fix.to_owned()
     } else if fix.contains('\n') {
-        format!("{fix}\nThen run `{command}`.")
+        format!("{fix}\nThen {start}.")
     } else if fix.contains(". ") || fix.ends_with('.') {
-        format!("{}. Then run `{command}`.", fix.trim_end_matches('.'))
+        format!("{}. Then {start}.", fix.trim_end_matches('.'))
     } else {
-        format!("{fix}, then run `{command}`")
+        format!("{fix}, then {start}")
     }
 }
 
@@ -272,14 +276,18 @@ mod tests {
         let fix = |name: &str| catalog.unloadable(name, "nexus tunnel start main", "it is gone").fix;
         let then = |fix: &str| Some(format!("{fix}, then run `nexus tunnel start main`"));
         assert_eq!(fix("tunnel-bore"), then("put it back"));
-        assert_eq!(fix("chat-opencode"), then("reinstall nexus"));
+        assert_eq!(fix("chat-opencode"), then("reinstall Nexus"));
         for (fix, whole) in [
-            ("Give 1. Or 2.", "Give 1. Or 2. Then run `x`."),
+            ("Give 1. Or 2.", "Give 1. Or 2. Then run `nexus x`."),
             ("set it and restart Nexus", "set it and restart Nexus"),
-            ("add:\n[web]", "add:\n[web]\nThen run `x`."),
+            ("add:\n[web]", "add:\n[web]\nThen run `nexus x`."),
         ] {
-            assert_eq!(super::then(fix, "x"), whole);
+            assert_eq!(super::then(fix, "nexus x"), whole);
         }
+        assert_eq!(
+            super::then("put it back", "restart Nexus"),
+            "put it back, then restart Nexus"
+        );
         assert_eq!(
             catalog.unloadable("chat-opencode", "x", "it is gone").cause,
             "it is gone."

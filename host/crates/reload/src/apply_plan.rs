@@ -170,7 +170,7 @@ impl ApplyPlan {
                     (Some(now), Some(then)) if now == then => {
                         ("is closed and reopened, possibly at another address".to_owned(), true)
                     }
-                    (Some(_), Some(then)) => (format!("gets the provider {then}, at another address"), false),
+                    (Some(_), Some(then)) => (format!("gets the provider {then} and a new address"), false),
                 };
                 Some(Effect {
                     tunnel: Some(name.clone()),

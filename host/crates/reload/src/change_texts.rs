@@ -16,10 +16,10 @@ pub(super) fn applied(taken: usize, all: usize) -> (String, bool) {
     let failed = all.saturating_sub(taken);
     let was = if taken == 1 { "was" } else { "were" };
     let result = match failed {
-        0 if all == 1 => "the confirmed change was applied".to_owned(),
-        0 => format!("all {all} confirmed changes were applied"),
-        _ if all == 1 => "the confirmed change was not applied".to_owned(),
-        failed => format!("{taken} of {all} confirmed changes {was} applied; {failed} failed"),
+        0 if all == 1 => "the change was applied".to_owned(),
+        0 => format!("all {all} changes were applied"),
+        _ if all == 1 => "the change was not applied".to_owned(),
+        failed => format!("{taken} of {all} changes {was} applied; {failed} failed"),
     };
     (result, failed > 0)
 }
@@ -58,7 +58,10 @@ pub(super) fn invalid(report: &str, file: Option<&Path>) -> String {
     let place = report.lines().find_map(|line| line.trim().strip_prefix("--> "));
     let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
     let check = match file {
-        Some(file) => format!("nexus config check {}", file.display()),
+        Some(file) => format!(
+            "nexus config check {}",
+            nexus_config::shell_word(&file.display().to_string())
+        ),
         None => "nexus config check".to_owned(),
     };
     format!("{place}{first}. To fix: run `{check}`, which shows each mistake")
@@ -101,11 +104,11 @@ mod tests {
     #[test]
     fn a_confirmation_says_how_many_of_the_changes_were_applied() {
         for (taken, all, result) in [
-            (1, 1, ("the confirmed change was applied", false)),
-            (0, 1, ("the confirmed change was not applied", true)),
-            (4, 4, ("all 4 confirmed changes were applied", false)),
-            (1, 4, ("1 of 4 confirmed changes was applied; 3 failed", true)),
-            (0, 4, ("0 of 4 confirmed changes were applied; 4 failed", true)),
+            (1, 1, ("the change was applied", false)),
+            (0, 1, ("the change was not applied", true)),
+            (4, 4, ("all 4 changes were applied", false)),
+            (1, 4, ("1 of 4 changes was applied; 3 failed", true)),
+            (0, 4, ("0 of 4 changes were applied; 4 failed", true)),
         ] {
             assert_eq!(applied(taken, all), (result.0.to_owned(), result.1));
         }

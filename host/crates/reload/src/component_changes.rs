@@ -32,13 +32,13 @@ pub(super) fn components(
         if let Some(before) = before {
             if before.component.name != plugin.component.name {
                 mismatches.push(format!(
-                    "Its name is {}; the name of the confirmed component is {}.",
+                    "Its name is {}; the name of the active component is {}.",
                     plugin.component.name, before.component.name
                 ));
             }
             if before.kind != plugin.kind {
                 mismatches.push(format!(
-                    "This component is a {} plugin; the confirmed component is a {} plugin.",
+                    "This component is a {} plugin; the active component is a {} plugin.",
                     plugin.kind, before.kind
                 ));
             }

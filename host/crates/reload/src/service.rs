@@ -440,7 +440,7 @@ impl Watcher {
                 let counted = |n: usize, one: &str, more: &str| (n > 0).then(|| plural::of(n as u64, one, more));
                 let parts = [
                     counted(confirm.len(), "change waits", "changes wait")
-                        .map(|what| format!("{what} for confirmation on the status page")),
+                        .map(|what| format!("{what} for Apply on the status page")),
                     counted(restart.len(), "change takes", "changes take")
                         .map(|what| format!("{what} effect at the next start")),
                 ];
@@ -468,7 +468,8 @@ impl Watcher {
         self.read().await;
         let Some(latest) = self.latest.take_if(|latest| latest.id == id) else {
             return Err(NotApplied(
-                "The configuration has changed again. Review the changes and confirm them.".to_owned(),
+                "The configuration has changed again. Review the changes, then choose Apply on the status page."
+                    .to_owned(),
             ));
         };
         self.errors.clear();

@@ -48,7 +48,7 @@ impl Store {
     /// Opens (or makes) `data_dir/nexus.db`, and brings its schema up to date. Blocks.
     ///
     /// # Errors
-    /// Where it cannot be opened or written, or was written by a newer nexus.
+    /// Where it cannot be opened or written, or was written by a newer Nexus.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         private_dir(data_dir)?;
         let path = data_dir.join(FILE);
@@ -204,8 +204,8 @@ fn still_there(database: &Path) -> Result<StillThere, StoreError> {
         let open =
             which().map_err(|e| StoreError::Open(format!("cannot open the database {}: {e}", database.display())))?;
         let gone = StoreError::ReadOnly(format!(
-            "the database {} was deleted or moved while nexus is running: new data is lost when nexus stops. To fix: \
-             move it back; if it no longer exists, stop nexus and restore a backup",
+            "the database {} was deleted or moved while Nexus is running: new data is lost when Nexus stops. To fix: \
+             move it back; if it no longer exists, stop Nexus and restore a backup",
             database.display()
         ));
         Ok(Arc::new(move || match which() {

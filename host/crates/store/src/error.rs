@@ -9,19 +9,19 @@ pub enum StoreError {
     #[error("{0}")]
     ReadOnly(String),
     #[error(
-        "the database {path} has schema {found}, but this version of nexus supports up to {known}. To fix: start the \
-         newer nexus that wrote it, or restore an older backup"
+        "the database {path} has schema {found}, but this version of Nexus supports up to {known}. To fix: start the \
+         newer Nexus that wrote it, or restore an older backup"
     )]
-    /// `Newer`: the database was written by a newer nexus.
+    /// `Newer`: the database was written by a newer Nexus.
     Newer {
         /// `path` is the database's file.
         path: String,
         /// `found` is the version of its schema.
         found: i64,
-        /// `known` is the newest schema that this nexus knows.
+        /// `known` is the newest schema that this Nexus knows.
         known: i64,
     },
-    /// `Locked`: another nexus uses the data folder.
+    /// `Locked`: another Nexus uses the data folder.
     #[error("{0}")]
     Locked(String),
     /// `Open`: the database cannot be opened.

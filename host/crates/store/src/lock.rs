@@ -72,11 +72,11 @@ pub struct Holder {
     pub url: Option<String>,
 }
 
-/// Refuses to go on where another nexus runs. It is called before anything is opened that only one can have; it is
+/// Refuses to go on where another Nexus runs. It is called before anything is opened that only one can have; it is
 /// [`Lock::acquire`] that decides.
 ///
 /// # Errors
-/// Another nexus runs there.
+/// Another Nexus runs there.
 pub fn refuse_a_second(data_dir: &Path) -> Result<(), StoreError> {
     let Some(Holder { pid, url }) = holder(data_dir) else {
         return Ok(());
@@ -138,7 +138,7 @@ fn in_use(data_dir: &Path, owner: &str) -> String {
         format!(" ({owner})")
     };
     format!(
-        "another nexus{who} uses the data folder {}. To fix: stop it, or use another folder with --data-dir",
+        "another Nexus{who} uses the data folder {}. To fix: stop it, or use another folder with --data-dir",
         data_dir.display()
     )
 }

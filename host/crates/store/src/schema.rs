@@ -72,7 +72,7 @@ const STEPS: &[&str] = &[
             '{"type":"message",%"waiting":{"for":%' OR body LIKE '{"type":"request",%"questions":[{%') AND json_valid(body);"#,
 ];
 
-/// `known` is the newest schema that this nexus knows.
+/// `known` is the newest schema that this Nexus knows.
 pub(super) fn known() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
@@ -80,7 +80,7 @@ pub(super) fn known() -> i64 {
 /// `version` is the schema of a database that is left as it is; 0: it is empty.
 ///
 /// # Errors
-/// It is newer than what this nexus knows, or no database.
+/// It is newer than what this Nexus knows, or no database.
 pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > known() {

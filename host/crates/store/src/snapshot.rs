@@ -1,4 +1,4 @@
-//! A copy of the database as it is at one moment, while others write it; and whether a copy is one that this nexus can use.
+//! A copy of the database as it is at one moment, while others write it; and whether a copy is one that this Nexus can use.
 //!
 //! `VACUUM INTO`, not the online backup: that one starts again whenever another process writes, so that a host that streams
 //! would keep it from ever ending. This reads in one transaction, which holds up no writer, and leaves the copy compact.
@@ -18,7 +18,7 @@ pub const NAME: &str = FILE;
 /// Returns the schema's version.
 ///
 /// # Errors
-/// There is no database, it is one of a newer nexus, or the disk is full.
+/// There is no database, it is one of a newer Nexus, or the disk is full.
 pub fn take(data_dir: &Path, into: &Path) -> Result<i64, StoreError> {
     let path = data_dir.join(FILE);
     let source = connect(&path)?;
@@ -37,7 +37,7 @@ pub fn take(data_dir: &Path, into: &Path) -> Result<i64, StoreError> {
     Ok(schema)
 }
 
-/// Checks that this nexus can open the database `path`, which nobody else has open, and that nothing in it is damaged.
+/// Checks that this Nexus can open the database `path`, which nobody else has open, and that nothing in it is damaged.
 /// Changes nothing. Returns the schema's version.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ impl WebState {
         if waits {
             text.push_str(&format!(
                 "\nThe configuration also has changes of {plugin} that are not applied yet. If the plugin needs them, \
-                 apply them on the status page, then try again."
+                 choose Apply on the status page, then try again."
             ));
         }
         error
@@ -63,7 +63,7 @@ pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> A
         .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
     ApiError::NotFound(if waits {
         format!(
-            "The tunnel `{name}` is in {file} but has not been applied yet. To fix: apply the change on the \
+            "The tunnel `{name}` is in {file} but has not been applied yet. To fix: choose Apply on the \
             status page."
         )
     } else {

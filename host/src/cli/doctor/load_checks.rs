@@ -11,6 +11,7 @@ use nexus_model::time::SystemClock;
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::Encryption;
 use nexus_plugin_traits::{Supervised, TunnelProvider};
+use nexus_store::lock;
 use nexus_tunnels::no_tls;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(in crate::cli) struct Unusable {
 /// # Errors
 /// Nothing can be loaded on this machine at all.
 pub(in crate::cli) fn unloadable(config: Config) -> anyhow::Result<Unusable> {
+    let running = lock::holder(&config.data_dir).is_some();
     let scratch = Scratch::make()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -37,7 +39,7 @@ pub(in crate::cli) fn unloadable(config: Config) -> anyhow::Result<Unusable> {
         .build()?;
     let found = runtime.block_on(async {
         let foundation = Foundation::beside(config, Arc::new(SystemClock), &scratch.0)?;
-        let found = all(&foundation).await;
+        let found = all(&foundation, running).await;
         foundation.processes.stop_all(None).await;
         anyhow::Ok(found)
     });
@@ -45,8 +47,10 @@ pub(in crate::cli) fn unloadable(config: Config) -> anyhow::Result<Unusable> {
     found
 }
 
-async fn all(foundation: &Foundation) -> Unusable {
+/// `running`: what is corrected is started beside what runs.
+async fn all(foundation: &Foundation, running: bool) -> Unusable {
     let config = &foundation.config;
+    let start = |command: String| if running { command } else { "nexus up".to_owned() };
     let mut found = Unusable::default();
     let mut said = BTreeSet::new();
     let mut note = |part: String, plugin: &str, loaded: Result<(), CannotUse>, command: &str| match loaded {
@@ -76,7 +80,7 @@ async fn all(foundation: &Foundation) -> Unusable {
         "auth".to_owned(),
         name,
         loaded.map_err(CannotUse::Unloadable),
-        "nexus up",
+        &start("restart Nexus".to_owned()),
     );
     let chats = [Some(&config.chat.plugin), config.chat.fallback.as_ref()];
     for name in chats.into_iter().flatten() {
@@ -84,14 +88,16 @@ async fn all(foundation: &Foundation) -> Unusable {
             Ok(chat) => describes(&*chat, async || Ok(())).await,
             Err(error) => Err(CannotUse::Unloadable(error.cause().to_owned())),
         };
-        note(format!("chat {}", config.chat.name), name, loaded, "nexus up");
+        let command = start("nexus chat start".to_owned());
+        note(format!("chat {}", config.chat.name), name, loaded, &command);
     }
     for tunnel in config.tunnels.values() {
         let loaded = match foundation.loader.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
             Ok(provider) => describes(&*provider, async || plaintext(tunnel, &*provider).await).await,
             Err(error) => Err(CannotUse::Unloadable(error.cause().to_owned())),
         };
-        note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, "nexus up");
+        let command = start(format!("nexus tunnel start {}", tunnel.name));
+        note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, &command);
     }
     found
 }

@@ -69,12 +69,12 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
             ),
             Some((address, Err(cause))) => Finding::fail(
                 "running",
-                format!("nexus is running with {data} as process {pid}, but http://{address} does not answer: {cause}"),
-                format!("run `kill {pid}`, then start nexus again; `nexus logs` shows what it did last"),
+                format!("Nexus is running with {data} as process {pid}, but http://{address} does not answer: {cause}"),
+                format!("run `kill {pid}`, then start Nexus again; `nexus logs` shows what it did last"),
             ),
             None => Finding::warn(
                 "running",
-                format!("nexus is running with {data} as process {pid} but does not listen yet"),
+                format!("Nexus is running with {data} as process {pid} but does not listen yet"),
                 "run `nexus doctor` again in a few seconds; `nexus logs` shows what it is doing",
             ),
         });
@@ -84,7 +84,7 @@ fn running(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>
         }
         return;
     }
-    findings.push(Finding::ok("running", format!("nexus is not running with {data}")));
+    findings.push(Finding::ok("running", format!("Nexus is not running with {data}")));
     let web = (
         "listen".to_owned(),
         config.web.listen,
@@ -131,19 +131,19 @@ fn control(config: &Config, pid: u32) -> Option<Finding> {
         if error.kind() == std::io::ErrorKind::InvalidInput {
             "use a shorter --data-dir".to_owned()
         } else {
-            format!("run `kill {pid}`, then start nexus again, which creates the socket")
+            format!("run `kill {pid}`, then start Nexus again, which creates the socket")
         },
     ))
 }
 
-/// `Health` is a nexus that answers.
+/// `Health` is a Nexus that answers.
 struct Health {
     version: String,
     /// `starting` is what it does before it is up.
     starting: Option<String>,
 }
 
-/// Finds the nexus that answers at an address; where it listens on all of them, on loopback.
+/// Finds the Nexus that answers at an address; where it listens on all of them, on loopback.
 fn health(mut address: SocketAddr) -> Result<Health, String> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -199,7 +199,7 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
                 dir.display(),
                 meta.uid()
             ),
-            format!("run nexus as that user, or run `sudo chown -R {me} {}`", dir.display()),
+            format!("run Nexus as that user, or run `sudo chown -R {me} {}`", dir.display()),
         ),
         Ok(meta) if meta.mode() & 0o077 != 0 => Finding::warn(
             "data",
@@ -265,7 +265,7 @@ fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding
             ),
             Some(holder) => Finding::fail(
                 "database",
-                "nexus is running, but its database was deleted or moved: new data is lost when nexus stops",
+                "Nexus is running, but its database was deleted or moved: new data is lost when Nexus stops",
                 format!(
                     "move {} back. If it is lost, run `kill {}`, then `nexus restore FILE`",
                     snapshot::NAME,
@@ -279,7 +279,7 @@ fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding
         Err(error @ StoreError::Newer { .. }) => Finding::fail(
             "database",
             error.to_string(),
-            "install the newer nexus again, or run `nexus restore FILE --force`",
+            "install the newer Nexus again, or run `nexus restore FILE --force`",
         ),
         Err(error) => Finding::fail("database", error.to_string(), "run `nexus restore FILE --force`"),
     });
@@ -350,6 +350,10 @@ fn log(config: &Config, findings: &mut Vec<Finding>) {
         return findings.push(Finding::ok("log", "the log is written to stderr only, as configured"));
     };
     let path = &log.path;
+    let unusable = |found: String| {
+        let fix = "set another path with [log] file = \"/path\", or file = \"\" for none";
+        Finding::warn("log", format!("the log is written to stderr only: {found}"), fix)
+    };
     #[cfg(unix)]
     {
         use rustix::fs::{Access, access};
@@ -360,22 +364,27 @@ fn log(config: &Config, findings: &mut Vec<Finding>) {
             Access::WRITE_OK
         };
         if let Err(error) = access(there, wanted) {
-            return findings.push(Finding::fail(
-                "log",
-                format!("{} cannot be written: {error}", there.display()),
-                "[log]\nfile = \"/another/place/nexus.log\"",
-            ));
+            return findings.push(unusable(format!("{} cannot be written: {error}", there.display())));
         }
         if there != path && !there.is_dir() {
-            return findings.push(Finding::fail(
-                "log",
-                format!("{} is a file, but the log needs a folder there", there.display()),
-                "[log]\nfile = \"/another/place/nexus.log\"",
-            ));
+            let found = format!("{} is a file, but the log needs a folder there", there.display());
+            return findings.push(unusable(found));
+        }
+        if let Some(error) = there.is_dir().then(|| cannot_create(there)).flatten() {
+            return findings.push(unusable(format!("{} cannot be created: {error}", path.display())));
         }
     }
     findings.push(Finding::ok(
         "log",
         format!("{} (`nexus logs` shows it)", path.display()),
     ));
+}
+
+/// `cannot_create` tries it with a folder that is removed again: a permission alone does not say it of every file system.
+#[cfg(unix)]
+fn cannot_create(there: &Path) -> Option<String> {
+    let probe = there.join(format!(".nexus-doctor-{}", std::process::id()));
+    let made = nexus_files::private::make_new_dir(&probe).err();
+    let _ = std::fs::remove_dir(&probe);
+    made.map(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! `nexus doctor`: looks at everything that a start depends on, beside a nexus that runs or without one. It takes no
+//! `nexus doctor`: looks at everything that a start depends on, beside a Nexus that runs or without one. It takes no
 //! lock and changes nothing but the cache of compiled plugins.
 
 mod finding;
@@ -43,7 +43,10 @@ struct Report {
 pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     let config = configuration(place, &mut findings);
-    let file = config.as_ref().and_then(|config| config.file.clone());
+    let read = config.as_ref().and_then(|config| config.file.clone());
+    // One that cannot be read is the one to correct.
+    let given = || place.config.as_ref().and_then(|file| std::path::absolute(file).ok());
+    let file = read.or_else(given);
     if let Some(config) = config {
         let holder = lock::holder(&config.data_dir);
         machine::look(&config, holder.as_ref(), &mut findings);
@@ -53,8 +56,11 @@ pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<Ex
         }
         plugins::look(config, &mut findings);
     }
-    for fix in findings.iter_mut().filter_map(|finding| finding.fix.as_mut()) {
-        *fix = place.with_place(&with_file(fix, file.as_deref()));
+    for finding in &mut findings {
+        finding.found = place.with_place(&finding.found);
+        if let Some(fix) = &mut finding.fix {
+            *fix = place.with_place(&with_file(fix, file.as_deref()));
+        }
     }
     let ok = findings.iter().all(|f| f.level != Level::Fail);
     if args.json {
@@ -120,7 +126,7 @@ fn other_file(config: &Config) -> Option<Finding> {
         Finding::warn(
             "config.other",
             format!(
-                "the running nexus uses another configuration, {theirs}, not {}",
+                "the running Nexus uses another configuration, {theirs}, not {}",
                 ours.display()
             ),
             // Also where it is the default: this call names another one.
@@ -153,7 +159,7 @@ fn configuration(place: &CommonOptions, findings: &mut Vec<Finding>) -> Option<C
         }
         Err(LoadError::Config(report)) => findings.push(Finding::fail(
             "config",
-            report.to_string(),
+            report.to_string().trim_end(),
             "correct each line as described; the checks below use the defaults until then",
         )),
         Err(error) => findings.push(Finding::fail(
@@ -211,7 +217,7 @@ mod tests {
         assert_eq!(
             found.found,
             format!(
-                "the running nexus uses another configuration, /srv/my nexus.toml, not {}",
+                "the running Nexus uses another configuration, /srv/my nexus.toml, not {}",
                 ours.display()
             )
         );

@@ -7,7 +7,7 @@ use super::scratch_folder::Scratch;
 use crate::app::Foundation;
 use crate::cli::permissions;
 use nexus_config::resolved::Config;
-use nexus_config::{in_table, refused};
+use nexus_config::{command, in_table, refused, shell_word};
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_model::trouble::{Problem, cause_and_fix, uncapitalized};
@@ -66,13 +66,27 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
 
 async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let config = &foundation.config;
+    if !config.chat.workspace.is_dir() {
+        let workspace = config.broken.get(&config.chat.plugin).map(|broken| &broken.trouble);
+        findings.extend(
+            workspace
+                .filter(|trouble| is_of_workspace(config, &trouble.cause))
+                .map(|trouble| {
+                    Finding::fail(
+                        "workspace",
+                        trouble.cause.clone(),
+                        trouble.fix.clone().unwrap_or_default(),
+                    )
+                }),
+        );
+    }
     for trouble in &config.troubles {
         let fix = trouble.fix.clone().unwrap_or_default();
         findings.push(Finding::fail(&trouble.subject, &trouble.cause, fix));
     }
     let name = &config.auth.plugin;
     match foundation.loader.auth(&config.auth.plugin) {
-        Err(error) => findings.push(does_not_load(config, name, &error)),
+        Err(error) => findings.extend(does_not_load(config, name, &error)),
         Ok(auth) => findings.push(match asked(auth.methods()).await {
             Ok(methods) => {
                 let titles: Vec<_> = methods.into_iter().map(|m| m.title).collect();
@@ -94,7 +108,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     }
     let name = &config.chat.plugin;
     match foundation.loader.chat(name, None) {
-        Err(error) => findings.push(does_not_load(config, name, &error)),
+        Err(error) => findings.extend(does_not_load(config, name, &error)),
         Ok(chat) => {
             // An example is shown meanwhile, and the page offers the installation.
             let stands_in = config.chat.fallback.is_some();
@@ -112,8 +126,8 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
         }
     }
     if let Some(name) = &config.chat.fallback {
-        findings.push(match foundation.loader.chat(name, None) {
-            Ok(_) => Finding::ok(format!("plugin.{name}"), "the plugin can be loaded"),
+        findings.extend(match foundation.loader.chat(name, None) {
+            Ok(_) => Some(Finding::ok(format!("plugin.{name}"), "the plugin can be loaded")),
             Err(error) => does_not_load(config, name, &error),
         });
     }
@@ -121,7 +135,7 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     for tunnel in config.tunnels.values() {
         let first = seen.insert(&tunnel.plugin);
         match foundation.loader.tunnel(&tunnel.plugin, tunnel.process_owner(), None) {
-            Err(error) if first => findings.push(does_not_load(config, &tunnel.plugin, &error)),
+            Err(error) if first => findings.extend(does_not_load(config, &tunnel.plugin, &error)),
             Err(_) => {}
             Ok(provider) => {
                 let (mut bare, mut title) = (None, tunnel.plugin.clone());
@@ -199,26 +213,35 @@ async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
         .unwrap_or_else(slow)
 }
 
-fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Finding {
-    if let Some(fix) = config.broken.get(name).and_then(|broken| broken.trouble.fix.clone()) {
-        return Finding::fail(
-            format!("plugin.{name}"),
-            format!("the plugin cannot be loaded: {}", cause_and_fix(&error.to_string()).0),
-            fix,
-        );
+/// `does_not_load` is none where only the workspace is missing, which is a finding of its own.
+fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Option<Finding> {
+    let check = format!("plugin.{name}");
+    let broken = config.broken.get(name).map(|broken| &broken.trouble);
+    if let Some((trouble, fix)) = broken.and_then(|trouble| Some((trouble, trouble.fix.clone()?))) {
+        let other = !is_of_workspace(config, &trouble.cause);
+        return other.then(|| Finding::fail(check, format!("{name} cannot start: {}", trouble.cause), fix));
     }
-    let fix = match &config.file {
-        Some(file) => format!(
-            "run `nexus plugin check {name} --config {}`, which shows what is wrong",
-            file.display()
-        ),
-        None => format!("run `nexus plugin check {name}`, which shows what is wrong"),
-    };
-    Finding::fail(
-        format!("plugin.{name}"),
-        format!("the plugin cannot be loaded: {error}"),
+    let (cause, fix) = cause_and_fix(error.cause());
+    let fix = fix.map_or_else(
+        || {
+            let words = format!("plugin check {}", shell_word(name));
+            format!(
+                "run `{}`, which shows what is wrong",
+                command(&words, config.file.as_deref(), None)
+            )
+        },
+        str::to_owned,
+    );
+    Some(Finding::fail(
+        check,
+        format!("the plugin cannot be loaded: {cause}"),
         fix,
-    )
+    ))
+}
+
+fn is_of_workspace(config: &Config, cause: &str) -> bool {
+    cause.starts_with(&format!("the workspace {} ", config.chat.workspace.display()))
+        && cause.matches(". ").count() == 0
 }
 
 /// Asks what the plugin says of its program (`title`: the provider's name), and where that is.

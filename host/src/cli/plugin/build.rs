@@ -33,15 +33,14 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
         .with_context(|| format!("there is no folder {}", directory.display()))?;
     // What is cheap to find out comes before the compiler.
     let manifest_path = directory.join("plugin.toml");
-    let text = std::fs::read_to_string(&manifest_path).with_context(|| {
-        format!(
-            "{} {}. To fix: give a plugin's folder; plugin-api/README.md shows how to start one",
-            manifest_path.display(),
-            if manifest_path.exists() {
-                "cannot be read"
-            } else {
-                "does not exist"
-            }
+    let text = std::fs::read_to_string(&manifest_path).map_err(|error| {
+        let what = match error.kind() {
+            std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        };
+        anyhow::anyhow!(
+            "{} {what}. To fix: give a plugin's folder; plugin-api/README.md shows how to start one",
+            manifest_path.display()
         )
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
@@ -75,7 +74,7 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
         .context("cannot start cargo. To fix: install Rust from https://rustup.rs")?;
     if !output.status.success() {
         bail!(
-            "The plugin {} was not built: cargo exited with {}.",
+            "the plugin {} was not built: cargo exited with {}.",
             manifest.name,
             output.status
         );

@@ -9,7 +9,7 @@ pub mod toolchain;
 
 use super::common_options::CommonOptions;
 use super::load_config::{EXIT_USAGE, LoadError};
-use super::terminal::print_error;
+use super::terminal::{print_error, print_failure};
 use clap::{Args, Subcommand};
 use nexus_config::old_manifest_keys;
 use nexus_plugin_api::text;
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 #[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// List the built-in plugins, and with --config those of a configuration
+    /// List the built-in plugins, and those of a configuration that --config names
     List(ListArgs),
     /// Show a plugin and the permissions it requests
     Info(InfoArgs),
@@ -45,7 +45,7 @@ pub struct ListArgs {
 #[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// The name of a built-in or configured plugin, or the path of a component file
+    /// The name of a built-in plugin or, with --config, of a configured one, or the path of a component file
     #[arg(value_name = "NAME|FILE")]
     plugin: String,
     /// Print JSON
@@ -56,7 +56,7 @@ pub struct InfoArgs {
 #[expect(missing_docs, reason = "clap would show a doc comment as the help text")]
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The name of a built-in or configured plugin, or the path of a component file
+    /// The name of a built-in plugin or, with --config, of a configured one, or the path of a component file
     #[arg(value_name = "NAME|FILE")]
     plugin: String,
     /// Print JSON
@@ -111,8 +111,11 @@ pub fn run(command: PluginCommand, place: &CommonOptions) -> anyhow::Result<Exit
                 say(&format!("{:#}\n", not_loaded(&error)))?;
             } else {
                 // A report on a configuration begins each of its problems so.
-                let prefix = if error.is::<LoadError>() { "" } else { "error: " };
-                print_error(&format!("{prefix}{error:#}"));
+                let text = format!("{error:#}");
+                match error.is::<LoadError>() {
+                    true => print_error(text.trim_end()),
+                    false => print_failure(&place.with_place(&text)),
+                }
             }
             // What is wrong with a configuration has its own code, as everywhere.
             Ok(match error.downcast_ref::<LoadError>() {

@@ -23,11 +23,7 @@ pub(super) fn load(source: &Source, name: &str) -> anyhow::Result<Inspection> {
         Source::Builtin => Ok(inspect(
             builtin::builtin(name).context("there is no such built-in plugin")?,
         )?),
-        Source::File(path) => {
-            let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
-            let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
-            inspect(&bytes).with_context(|| format!("{} cannot be loaded", path.display()))
-        }
+        Source::File(path) => Ok(inspect(&component(path)?).map_err(|error| error.about(&path.display().to_string()))?),
     }
 }
 
@@ -40,12 +36,20 @@ pub(super) fn checked(source: &Source, name: &str, memory: Option<u64>) -> anyho
             memory,
         )?),
         Source::File(path) => {
-            let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES).map_err(anyhow::Error::msg);
-            let bytes = bytes.with_context(|| format!("{} cannot be read", path.display()))?;
-            nexus_plugin_host::check(&bytes, name, memory)
-                .with_context(|| format!("{} cannot be loaded", path.display()))
+            let found = nexus_plugin_host::check(&component(path)?, name, memory);
+            Ok(found.map_err(|error| error.about(&path.display().to_string()))?)
         }
     }
+}
+
+fn component(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = bounded::read(path, nexus_model::limits::COMPONENT_BYTES);
+    bytes.map_err(|error| {
+        anyhow::anyhow!(
+            "{} cannot be read: {error}. To fix: give the path of a component file",
+            path.display()
+        )
+    })
 }
 
 /// `resolved` is the configuration that was named; `None` where none was.
@@ -120,8 +124,8 @@ pub(super) fn source(plugin: &str, config: Option<&Config>) -> anyhow::Result<So
     }
     let names: Vec<_> = named.iter().map(|(name, _)| name.as_str()).collect();
     anyhow::bail!(
-        "There is no plugin `{plugin}` and no file with that name. Known plugins: {}. For a plugin of a \
-         configuration, use --config FILE.",
+        "there is no plugin `{plugin}` and no file with that name. To fix: give one of {}; for a plugin of a \
+         configuration, use --config FILE",
         names.join(", ")
     )
 }

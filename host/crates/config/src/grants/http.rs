@@ -44,7 +44,8 @@ impl GrantKind for HttpGrants {
 
     fn read(tables: &mut PluginTables<'_, '_, '_>, findings: &mut Findings) -> Self::Written {
         let expected = "\"https://api.example.org\", or { url = \"http://10.0.0.5:8080\", private = true }";
-        tables.grants.as_mut()?.list("http", expected, findings, entry)
+        let whole = "a list such as [\"https://api.example.org\", { url = \"http://10.0.0.5:8080\", private = true }]";
+        tables.grants.as_mut()?.list("http", (expected, whole), findings, entry)
     }
 
     fn requested(manifest: &Manifest) -> Vec<Request> {

@@ -127,7 +127,7 @@ mod tests {
                 "send requests to https://*.example.org",
                 "send requests to https://nas:8443, including private addresses",
                 "store up to 1536 KiB",
-                "read the secret token"
+                "read the secret `token`"
             ]
         );
         assert_eq!(Permission::store(None).to_string(), "store data");
@@ -154,7 +154,7 @@ mod tests {
                 "run node: runs it [\"X_*\"]",
                 "send requests to https://api.example.org: asks it []",
                 "store up to 4 KiB: keeps it []",
-                "read the secret token: the key of the account []",
+                "read the secret `token`: the key of the account []",
             ]
         );
     }

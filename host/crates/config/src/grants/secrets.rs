@@ -24,7 +24,7 @@ impl Permission {
             capability: CAPABILITY,
             target: name.to_owned(),
             extended: false,
-            text: format!("read the secret {name}"),
+            text: format!("read the secret `{name}`"),
         }
     }
 }

@@ -88,7 +88,7 @@ fn lines_to_paste_say_into_which_file() {
             Some(&file)
         ),
         format!("add to {name} and restart Nexus:\n{lines}"),
-        "the author has said what comes after"
+        "the text tells already what comes after"
     );
     assert_eq!(
         with_file("see [web]", Some(&file)),

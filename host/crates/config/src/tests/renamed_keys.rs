@@ -44,12 +44,12 @@ fn keys_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_writ
         config.notices,
         [
             format!(
-                "{name}:1: the key `config-version` has been renamed to `config_version`; the old name is only read \
-                 by this version. To fix: write line 1 as: config_version = 1"
+                "{name}:1: the key `config-version` has been renamed to `config_version`; this version still \
+                 reads the old name; a later one will not. To fix: write line 1 as: config_version = 1"
             ),
             format!(
-                "{name}:4: the key `probe` has been renamed to `public_check`; the old name is only read by this \
-                 version. To fix: write line 4 as: public_check = \"on\" # by itself"
+                "{name}:4: the key `probe` has been renamed to `public_check`; this version still reads the \
+                 old name; a later one will not. To fix: write line 4 as: public_check = \"on\" # by itself"
             )
         ]
     );
@@ -82,8 +82,8 @@ fn events_of_the_version_before_are_read_with_a_notice_that_shows_the_line_to_wr
     assert_eq!(
         config.notices,
         [format!(
-            "{}:4: the events of `notify` have been renamed; the old names are only read by this version. To fix: write line \
-             4 as: events = [\"tunnel_url\", \"login_locked\"] # two",
+            "{}:4: names in `events` of [notify] have been renamed; this version still reads the old names; a later one will \
+             not. To fix: write line 4 as: events = [\"tunnel_url\", \"login_locked\"] # two",
             file.display()
         )]
     );
@@ -135,7 +135,7 @@ fn old_keys_of_a_plugins_manifest_are_reported_with_the_plugin_and_its_file() {
         .iter()
         .map(|notice| notice.strip_prefix(&begins).unwrap())
         .collect();
-    let rest = "; the old name is only read by this version. To fix: the author of the plugin has to build it again; in its \
+    let rest = "; this version still reads the old name; a later one will not. To fix: the author of the plugin has to build it again; in its \
                 plugin.toml, write line";
     assert_eq!(
         told,
@@ -166,8 +166,8 @@ fn a_filter_with_the_places_of_the_version_before_is_read_with_a_notice() {
     let config = resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env)).unwrap();
     assert_eq!(config.log.filter, "warn,nexus_chat=debug");
     let notice = format!(
-        "{}:3: the parts of the log have been renamed; the old names are only read by this version. To fix: write line 3 \
-         as: filter = \"warn,nexus_chat=debug\"",
+        "{}:3: the parts of the log have been renamed; this version still reads the old names; a later one will not. To \
+         fix: write line 3 as: filter = \"warn,nexus_chat=debug\"",
         file.display()
     );
     assert_eq!(config.notices, [notice]);

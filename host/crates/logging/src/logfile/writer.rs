@@ -163,7 +163,7 @@ fn lock(path: &Path) -> Result<File, String> {
     let file = appending().open(&name).map_err(|e| e.to_string())?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err("another nexus is writing to it".to_owned()),
+        Err(TryLockError::WouldBlock) => Err("another Nexus is writing to it".to_owned()),
         Err(TryLockError::Error(e)) => Err(format!("it cannot be locked: {e}")),
     }
 }
@@ -260,7 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(&dir, 100, 5);
         let first = open_quietly(&config).unwrap();
-        assert_eq!(open_quietly(&config).err().unwrap(), "another nexus is writing to it");
+        assert_eq!(open_quietly(&config).err().unwrap(), "another Nexus is writing to it");
         drop(first);
         open_quietly(&config).unwrap();
     }

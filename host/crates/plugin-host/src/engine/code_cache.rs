@@ -289,7 +289,7 @@ pub fn cache_state(data_dir: &Path) -> CacheState {
 fn checked(bytes: &[u8]) -> Result<(CacheKey, &[u8]), String> {
     let rest = bytes
         .strip_prefix(MAGIC)
-        .ok_or("it is not a file of this version of nexus")?;
+        .ok_or("it is not a file of this version of Nexus")?;
     let (engine, rest) = rest.split_first_chunk().ok_or("it is truncated")?;
     let (component, rest) = rest.split_first_chunk().ok_or("it is truncated")?;
     let (digest, code) = rest.split_at_checked(DIGEST).ok_or("it is truncated")?;
@@ -315,7 +315,7 @@ fn private(path: &Path, meta: &Metadata) -> Result<(), String> {
     let me = rustix::process::geteuid().as_raw();
     if meta.uid() != me {
         return Err(format!(
-            "{} belongs to user {}, but nexus runs as {me}",
+            "{} belongs to user {}, but Nexus runs as {me}",
             path.display(),
             meta.uid()
         ));

@@ -61,24 +61,25 @@ pub(super) fn optional(kind: Kind) -> Option<&'static str> {
 ///
 /// # Errors
 /// A sentence: which function of which interface, what was found, what this host's contract has.
-pub(super) fn check(
-    plugin: &str,
-    kind: Kind,
-    found: &Types,
-    imports: &[String],
-    exports: &[String],
-) -> Result<(), LoadError> {
+pub(super) fn check(kind: Kind, found: &Types, imports: &[String], exports: &[String]) -> Result<(), LoadError> {
     let Some(contract) = contract() else {
         return Err(LoadError::Unsupported(
-            "This nexus is damaged: cannot read its contract. Reinstall nexus.".into(),
+            "this Nexus is damaged: cannot read its contract. To fix: reinstall Nexus".into(),
         ));
     };
     let (found, contract) = (found.as_ref(), contract.as_ref());
-    let unsupported = |cause: String| {
+    let state = compatible_range();
+    let state = state.trim_end_matches(".x");
+    let unsupported = |interface: &str, function: Option<&str>, detail: String| {
+        let interface = interface.split('@').next().unwrap_or_default();
+        let differs = match function {
+            Some(function) => format!("function `{function}` of {interface}"),
+            None => interface.to_owned(),
+        };
         LoadError::Api(format!(
-            "The plugin {plugin} does not match nexus:plugin {API_VERSION}, the contract of this host: {cause}. Use a \
-             version of the plugin that was built against nexus:plugin {}, or another version of nexus.",
-            compatible_range()
+            "The component was built against another state of the contract {state} ({differs}) and cannot be loaded. To \
+             fix: build it again with `nexus plugin build` against the plugin-api of this Nexus, or use a newer version of \
+             the plugin ({detail})"
         ))
     };
     let ours = |name: &str| {
@@ -99,15 +100,14 @@ pub(super) fn check(
                 .find(|(name, _)| *name == function)
                 .map(|(_, own)| own)
             else {
-                return Err(unsupported(format!(
-                    "it imports the function `{function}` of {import}, which does not exist"
-                )));
+                let detail = format!("it imports the function `{function}` of {import}, which does not exist");
+                return Err(unsupported(import, Some(function), detail));
             };
             let same = compare((found, theirs), (contract, own));
             same.map_err(|cause| {
-                unsupported(format!(
-                    "it imports the function `{function}` of {import} with another signature: {cause}"
-                ))
+                let detail =
+                    format!("it imports the function `{function}` of {import} with another signature: {cause}");
+                unsupported(import, Some(function), detail)
             })?;
         }
     }
@@ -121,20 +121,24 @@ pub(super) fn check(
         let own = instance(contract, contract.component_item_for_export(&name).map(|item| item.ty));
         let Some(own) = own else { continue };
         let Some(theirs) = theirs else {
-            return Err(unsupported(format!("its export {export} is not an interface")));
+            return Err(unsupported(
+                export,
+                None,
+                format!("its export {export} is not an interface"),
+            ));
         };
         for (function, own) in functions(contract, own) {
             let Some(theirs) = functions(found, theirs)
                 .find(|(name, _)| *name == function)
                 .map(|(_, theirs)| theirs)
             else {
-                return Err(unsupported(format!("its {export} has no function `{function}`")));
+                let detail = format!("its {export} has no function `{function}`");
+                return Err(unsupported(export, Some(function), detail));
             };
             let same = compare((found, theirs), (contract, own));
             same.map_err(|cause| {
-                unsupported(format!(
-                    "the function `{function}` of its {export} has another signature: {cause}"
-                ))
+                let detail = format!("the function `{function}` of its {export} has another signature: {cause}");
+                unsupported(export, Some(function), detail)
             })?;
         }
     }

@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// `Unreadable` has the file, and why it cannot be read.
-    #[error("cannot read {0}: {1}. Check the `source` of the plugin in the configuration.")]
+    #[error("cannot read {0}: {1}. To fix: check the `source` of the plugin in the configuration")]
     Unreadable(String, String),
     /// `NotComponent`: the bytes are no component, or damaged.
     #[error("{0}")]
@@ -22,4 +22,22 @@ pub enum LoadError {
     /// `Changed`: it is another one than that which got the grants.
     #[error(transparent)]
     Changed(#[from] nexus_config::ChangedComponent),
+}
+
+impl LoadError {
+    /// `about` names what is refused, a path or a plugin, where the sentence begins with "The component".
+    #[must_use]
+    pub fn about(self, subject: &str) -> Self {
+        let name = |text: String| match text.strip_prefix("The component ") {
+            Some(rest) => format!("{subject} {rest}"),
+            None => text,
+        };
+        match self {
+            Self::NotComponent(text) => Self::NotComponent(name(text)),
+            Self::Manifest(text) => Self::Manifest(name(text)),
+            Self::Api(text) => Self::Api(name(text)),
+            Self::Unsupported(text) => Self::Unsupported(name(text)),
+            other => other,
+        }
+    }
 }

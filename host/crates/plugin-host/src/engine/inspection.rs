@@ -73,13 +73,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     check_imports(&outline.imports)?;
     check_exports(&manifest, &outline.exports)?;
     let types = fit::types(bytes).map_err(|e| damaged(&e))?;
-    fit::check(
-        manifest.name.as_str(),
-        manifest.kind,
-        &types,
-        &outline.imports,
-        &outline.exports,
-    )?;
+    fit::check(manifest.kind, &types, &outline.imports, &outline.exports)?;
     Ok(Inspection {
         kind: manifest.kind.into(),
         manifest,
@@ -110,8 +104,15 @@ fn damaged(cause: &dyn std::fmt::Display) -> LoadError {
     // The rest are bytes.
     let cause = cause.lines().next().unwrap_or_default();
     let cause = cause.split(" - expected=").next().unwrap_or_default();
+    // That the first bytes are others says nothing more.
+    let cause = if cause.contains("magic header") {
+        String::new()
+    } else {
+        format!(" ({cause})")
+    };
     LoadError::NotComponent(format!(
-        "The file is not a WebAssembly component, or it is damaged: {cause}. Copy or build it again."
+        "The component is not a WebAssembly component, or it is damaged{cause}. To fix: build it with \
+         `nexus plugin build`"
     ))
 }
 
@@ -129,27 +130,24 @@ struct Outline<'a> {
 impl Outline<'_> {
     fn manifest(&self) -> Result<Manifest, LoadError> {
         let text = self.manifest.ok_or_else(|| {
-            LoadError::Manifest(format!(
-                "The component has no manifest: the custom section `{MANIFEST_SECTION}` is missing. Build it with \
-                 `nexus plugin build`, which adds plugin.toml as the last step; tools that strip a component remove \
-                 it."
-            ))
+            LoadError::Manifest("The component has no manifest. To fix: build it with `nexus plugin build`".into())
         })?;
         if self.manifests > 1 {
             return Err(LoadError::Manifest(format!(
-                "The component has {} manifests, but the custom section `{MANIFEST_SECTION}` must exist only once. \
-                 Build it again.",
+                "The component has {} manifests, but the custom section `{MANIFEST_SECTION}` must exist only once. To \
+                 fix: build it with `nexus plugin build`",
                 self.manifests
             )));
         }
         let text = std::str::from_utf8(text).map_err(|e| {
             LoadError::Manifest(format!(
-                "The manifest in the component is not UTF-8 ({e}). Build it again."
+                "The component has a manifest that is not UTF-8 ({e}). To fix: build it with `nexus plugin build`"
             ))
         })?;
         let invalid = |cause: &dyn std::fmt::Display| {
             LoadError::Manifest(format!(
-                "The manifest in the component is not valid: {cause}. Correct plugin.toml and build the component again."
+                "The component has a manifest that is not valid: {cause}. To fix: correct plugin.toml and build the \
+                 component again"
             ))
         };
         let manifest = Manifest::parse(text).map_err(|e| invalid(&e))?;
@@ -183,8 +181,8 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
                 ..
             } if depth == 0 => {
                 return Err(LoadError::NotComponent(
-                    "The file is a core WebAssembly module, not a component. Build it for the target wasm32-wasip2, \
-                     or with `nexus plugin build`."
+                    "The component is a core WebAssembly module, not a component. To fix: build it with `nexus plugin \
+                     build`"
                         .into(),
                 ));
             }
@@ -224,8 +222,8 @@ fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
         return Ok(());
     }
     Err(LoadError::Api(format!(
-        "The plugin {} was written for nexus:plugin {}, but this host supports {API_VERSION}. Use a version of the \
-         plugin for {}, or another version of nexus.",
+        "The plugin {} was written for nexus:plugin {}, but this host supports {API_VERSION}. To fix: use a version \
+         of the plugin for {}, or another version of Nexus",
         manifest.name,
         manifest.api,
         compatible_range()
@@ -252,38 +250,40 @@ const SOCKETS: &str = "wasi:sockets";
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     for import in imports {
-        let refuse = |cause: String| Err(LoadError::Api(format!("The plugin imports {import}: {cause}")));
+        let refuse = |cause: String| Err(LoadError::Api(format!("The component imports {import}: {cause}")));
         let Some(i) = interface(import) else {
-            return refuse("only interfaces of nexus:plugin and WASI 0.2 are available. Remove the import.".into());
+            return refuse(
+                "only interfaces of nexus:plugin and WASI 0.2 are available. To fix: remove the import".into(),
+            );
         };
         let of_wasi_02 = i.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
         let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
         match i.package {
             "nexus:plugin" if !i.is_compatible() => {
                 return refuse(format!(
-                    "its version is {found}, but this host supports {}. Build the plugin for that version.",
+                    "its version is {found}, but this host supports {}. To fix: build the plugin for that version",
                     compatible_range()
                 ));
             }
             "nexus:plugin" if offered().any(|name| name == i.name) => {}
             "nexus:plugin" => {
                 return refuse(format!(
-                    "this host has no `{}`. Use a newer nexus, or remove the import.",
+                    "this host has no `{}`. To fix: use a newer Nexus, or remove the import",
                     i.name
                 ));
             }
             "wasi:http" => {
                 return refuse(
-                    "it is not available to plugins, regardless of grants. Use nexus:plugin/http for requests and \
-                     nexus:plugin/process for programs that open connections."
+                    "it is not available to plugins, regardless of grants. To fix: use nexus:plugin/http for requests and \
+                     nexus:plugin/process for programs that open connections"
                         .into(),
                 );
             }
             package if WASI.contains(&package) && of_wasi_02 => {}
             package if WASI.contains(&package) => {
                 return refuse(format!(
-                    "its version is {found}, but this host supports WASI 0.2 for the standard libraries of languages. \
-                     Build for wasm32-wasip2, or use nexus:plugin/clock and nexus:plugin/log."
+                    "its version is {found}, but this host supports WASI 0.2 for the standard libraries of languages. To \
+                     fix: build for wasm32-wasip2, or use nexus:plugin/clock and nexus:plugin/log"
                 ));
             }
             _ => {
@@ -308,8 +308,8 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
     let kind = manifest.kind;
     Err(LoadError::Api(match all().find(|(_, i)| named(i)) {
         Some((export, _)) => format!(
-            "The plugin {} exports {export}, but this host supports {wanted} {}. Use a version of the plugin for \
-             that, or another version of nexus.",
+            "The plugin {} exports {export}, but this host supports {wanted} {}. To fix: use a version of the \
+             plugin for that, or another version of Nexus",
             manifest.name,
             compatible_range()
         ),
@@ -320,8 +320,8 @@ fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadErro
                 exports.join(", ")
             };
             format!(
-                "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. Correct `kind` in \
-                 plugin.toml, or export the interface.",
+                "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. To fix: correct `kind` \
+                 in plugin.toml, or export the interface",
                 manifest.name,
                 compatible_range()
             )

@@ -43,7 +43,8 @@ fn what_is_no_component_is_refused_with_a_message() {
     assert!(refusal(&wat::parse_str("(module)").unwrap()).contains("core WebAssembly module"));
     for bytes in [&b""[..], b"hello", b"\0asm", b"\0asm\x0d\0\x01\0\xff\xff"] {
         assert!(
-            refusal(bytes).contains("Copy or build it again") || refusal(bytes).contains("no manifest"),
+            refusal(bytes).contains("To fix: build it with `nexus plugin build`")
+                || refusal(bytes).contains("no manifest"),
             "{}",
             refusal(bytes)
         );

@@ -41,14 +41,14 @@ pub(crate) fn fits(
 }
 
 pub(crate) fn not_compiled(e: &wasmtime::Error) -> LoadError {
-    LoadError::NotComponent(format!("The component does not compile: {e:#}. Build it again."))
+    LoadError::NotComponent(format!("The component does not compile: {e:#}. To fix: build it again"))
 }
 
 /// `not_linked` names something of WASI, for the contract was compared before.
 pub(crate) fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
     LoadError::Api(format!(
         "The plugin {} imports a part of WASI that this host does not have: {}. Available is WASI 0.2 without http \
-         (all sockets are denied). Build it for wasm32-wasip2, or with tools for WASI 0.2.",
+         (all sockets are denied). To fix: build it for wasm32-wasip2, or with tools for WASI 0.2",
         inspection.manifest.name,
         nexus_plugin_api::text::line(&format!("{e:#}"))
     ))

@@ -439,7 +439,10 @@ fn types_that_do_not_fit_are_refused_with_a_message() {
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("does not match nexus:plugin 0.1.0"), "{error}");
+    assert!(
+        error.contains("was built against another state of the contract 0.1"),
+        "{error}"
+    );
     assert!(
         world
             .runtime

@@ -173,7 +173,7 @@ async fn facts_describe_what_is_granted() {
             runs.as_str(),
             "send requests to https://evil.dev",
             "store up to 1 MiB",
-            "read the secret demo"
+            "read the secret `demo`"
         ]
     );
     assert!(!format!("{facts:?}").contains("hush"));

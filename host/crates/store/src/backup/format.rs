@@ -36,7 +36,7 @@ pub(super) fn left_out(name: &str) -> bool {
 pub struct Manifest {
     /// `format` is the version of the archive's layout: 1.
     pub format: u32,
-    /// `nexus` is the version of the nexus that wrote it.
+    /// `nexus` is the version of the Nexus that wrote it.
     pub nexus: String,
     /// `created_at` is in RFC 3339, UTC.
     pub created_at: String,

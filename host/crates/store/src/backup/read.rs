@@ -26,23 +26,23 @@ pub struct Restored {
 /// Restores the backup `file` into `data_dir`. With `force`, what is there is kept aside, in the same folder.
 ///
 /// # Errors
-/// A nexus runs there; there is data and no `force`; the backup is damaged, of a newer nexus, or leads out of the data
+/// A Nexus runs there; there is data and no `force`; the backup is damaged, of a newer Nexus, or leads out of the data
 /// folder; there is not enough space. In each case the data is as it was.
 pub fn restore(file: &Path, data_dir: &Path, force: bool) -> anyhow::Result<Restored> {
     let named = || format!("the backup {}", file.display());
     let archive = match File::open(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-            "{} does not exist. To fix: give the path of a file that `nexus backup` wrote",
+            "{} does not exist. To fix: give the path of a backup that Nexus wrote",
             named()
         ),
         opened => opened.with_context(named)?,
     };
-    // Held to the end: a nexus that starts meanwhile is refused.
+    // Held to the end: a Nexus that starts meanwhile is refused.
     let _lock = Lock::acquire(data_dir)?;
     let there = entries(data_dir)?;
     if !force && let Some(first) = there.first() {
         bail!(
-            "{} already contains data ({}, …). To fix: restore into another directory with --data-dir DIR, or use \
+            "{} already contains data ({}, …). To fix: restore into another folder with --data-dir DIR, or use \
              --force, which moves the existing data into a folder {BEFORE}…",
             data_dir.display(),
             first.display()
@@ -93,11 +93,16 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     // Raw: else the library reads the names and attributes that stand before an entry whole, and a few kilobytes of a
     // forged file unpack to as much memory as there is.
-    let mut entries = tar.entries().context("it is not a backup of nexus")?.raw(true);
-    let first = entries.next().context("it is empty")?;
-    let first = first.context("it is not a backup of nexus, or it is damaged")?;
+    let no_backup = |detail: &str| {
+        anyhow::anyhow!("it is not a backup of Nexus, or it is damaged{detail}. To fix: give a backup that Nexus wrote")
+    };
+    let mut entries = tar.entries().map_err(|_| no_backup(""))?.raw(true);
+    let first = entries
+        .next()
+        .ok_or_else(|| no_backup(""))?
+        .map_err(|_| no_backup(""))?;
     if first.path_bytes() != MANIFEST.as_bytes() {
-        bail!("it is not a backup of nexus: {MANIFEST} is not the first file");
+        return Err(no_backup(&format!(" ({MANIFEST} is not the first file)")));
     }
     let mut text = Vec::new();
     first.take(limits::BACKUP_MANIFEST_BYTES).read_to_end(&mut text)?;
@@ -134,7 +139,7 @@ fn unpack(archive: File, to: &Path) -> anyhow::Result<Manifest> {
         check_path(&path).map_err(anyhow::Error::msg)?;
         if entry.header().entry_type() != tar::EntryType::Regular {
             bail!(
-                "{} is not a regular file, but a backup of nexus contains only regular files",
+                "{} is not a regular file, but a backup of Nexus contains only regular files",
                 shown(&path)
             );
         }
@@ -197,7 +202,7 @@ fn manifest(text: &[u8]) -> anyhow::Result<Manifest> {
     let head: Head = serde_json::from_slice(text).context("its manifest is damaged")?;
     if head.format > FORMAT {
         bail!(
-            "it was written by a newer nexus ({}, format {}; this version knows format {FORMAT}). To fix: restore it \
+            "it was written by a newer Nexus ({}, format {}; this version knows format {FORMAT}). To fix: restore it \
              with that version",
             word(&head.nexus),
             head.format

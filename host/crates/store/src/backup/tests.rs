@@ -271,7 +271,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     let newer = String::from_utf8(plain.clone())
         .unwrap()
         .replace("\"format\":1", "\"format\":2");
-    check(&[(MANIFEST, newer.as_bytes(), Regular)], "newer nexus");
+    check(&[(MANIFEST, newer.as_bytes(), Regular)], "newer Nexus");
     let future = dir.path().join("future.db");
     fs::copy(data.join(snapshot::NAME), &future).unwrap();
     let db = rusqlite::Connection::open(&future).unwrap();
@@ -324,7 +324,7 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     fs::write(&forged, &whole[..whole.len() / 2]).unwrap();
     cause_of(restore(&forged, &dir.path().join("target"), false));
     fs::write(&forged, "a letter").unwrap();
-    assert!(cause_of(restore(&forged, &dir.path().join("target"), false)).contains("not a backup of nexus"));
+    assert!(cause_of(restore(&forged, &dir.path().join("target"), false)).contains("not a backup of Nexus"));
 }
 
 #[test]
@@ -370,7 +370,7 @@ fn a_running_nexus_is_not_pulled_from_under() {
     let (_dir, data, file) = world();
     write(&data, &file, &nothing).unwrap();
     let lock = crate::lock::Lock::acquire(&data).unwrap();
-    assert!(cause_of(restore(&file, &data, true)).contains("another nexus"));
+    assert!(cause_of(restore(&file, &data, true)).contains("another Nexus"));
     drop(lock);
     restore(&file, &data, true).unwrap();
 }

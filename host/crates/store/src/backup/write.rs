@@ -1,4 +1,4 @@
-//! Writes a backup, while nexus runs or not.
+//! Writes a backup, while Nexus runs or not.
 
 use super::format::{Entry, FORMAT, MANIFEST, Manifest, STAGING, check_path, left_out};
 use super::hashing_reader::Hashed;
@@ -33,7 +33,7 @@ pub struct Written {
 pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> anyhow::Result<Written> {
     if !Store::exists(data_dir) {
         bail!(
-            "there is nothing to back up: nexus has never run with {}. To fix: give the right data folder with \
+            "there is nothing to back up: Nexus has never run with {}. To fix: give the right data folder with \
              --data-dir DIR",
             data_dir.display()
         );

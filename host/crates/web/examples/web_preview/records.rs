@@ -61,7 +61,7 @@ impl PluginRecord for FakeRecord {
             ),
             Kind::Tunnel => (
                 "A tunnel over a bore server",
-                &["run bore (not found on this machine)", "read the secret secret"],
+                &["run bore (not found on this machine)", "read the secret `secret`"],
             ),
         };
         Facts {

@@ -88,7 +88,7 @@ pub(super) async fn apply(
     if !fresh {
         return Err(Problem::of(
             StatusCode::FORBIDDEN,
-            "This needs a login from the last five minutes. To fix: apply the change on the status page, which asks \
+            "This needs a login from the last five minutes. To fix: choose Apply on the status page, which asks \
              for one, or restart Nexus.",
         ));
     }

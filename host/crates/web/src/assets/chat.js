@@ -13,7 +13,7 @@ import { drawer, drawList, title } from './side.js';
 export function start() {
   const app = document.querySelector('.app');
   const log = $('log'), scroll = $('scroll'), box = $('prompt'), notice = $('notice'), stop = $('stop');
-  const tail = el('div', { className: 'tail' });
+  const tail = el('div');
   let session = app.dataset.session;
   let last = null, turn = { state: 'idle' }, ticking = null;
   // What is older than what is shown; what went wrong outside any message; whether a continuation was asked for.
@@ -524,7 +524,7 @@ export function start() {
     const focused = $('composer').contains(document.activeElement);
     app.classList.toggle('foreign', foreign);
     $('foreign').hidden = !foreign;
-    if (foreign) $('foreign').textContent = `This chat belongs to the backend ${owner}, but ${plugin} is active. You can read it; to continue it, switch back to ${owner}.`;
+    if (foreign) $('foreign').textContent = `This chat belongs to the chat backend ${owner}, but ${plugin} is active. You can read it; to continue it, replace the chat backend with ${owner} on the status page.`;
     if (was === foreign) return;
     drawTail();
     if (foreign && focused) home();

@@ -16,7 +16,7 @@ export function drawList({ session, sessions, others, more }) {
   const away = sessions.filter(({ archived }) => archived), open = list.querySelector('details')?.open ?? false;
   list.replaceChildren(...sessions.filter(({ archived }) => !archived).map(line));
   if (away.length) {
-    list.append(el('li', {}, el('details', { className: 'archived', open: open || away.some(({ id }) => id === session) },
+    list.append(el('li', {}, el('details', { open: open || away.some(({ id }) => id === session) },
       el('summary', { textContent: `Archived (${away.length})` }), el('ul', { className: 'list' }, ...away.map(line)))));
   }
   if (others) {

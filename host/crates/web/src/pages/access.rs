@@ -70,9 +70,7 @@ pub(crate) struct EndedQuery {
 }
 
 pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<EndedQuery>, user: User) -> Response {
-    let done = done
-        .ended
-        .map(|_| "EndedQuery. Its open connections are closed.".to_owned());
+    let done = done.ended.map(|_| "Done. Its open connections are closed.".to_owned());
     render(&state, user.login, done, None).await
 }
 
@@ -177,7 +175,7 @@ fn groups(access: Access, own: &Session, failures: u32, adding: &str) -> Vec<Gro
             title: "Logins",
             help: "Browsers that are logged in. A login is valid only at the address at which you logged in."
                 .to_owned(),
-            verb: "End",
+            verb: "Log out",
             rows: logins.collect(),
         },
         Group {
@@ -190,7 +188,7 @@ fn groups(access: Access, own: &Session, failures: u32, adding: &str) -> Vec<Gro
         Group {
             kind: "account",
             title: "Accounts",
-            help: format!("To add an account, run on the machine that runs Nexus: {adding}"),
+            help: format!("To add an account, run on the machine that runs Nexus: `{adding}`"),
             verb: "Remove",
             rows: accounts.collect(),
         },

@@ -3,6 +3,7 @@
 use super::marked;
 use crate::http::assets;
 use askama::Template;
+use askama::filters::Safe;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use nexus_auth::Session;
@@ -58,7 +59,7 @@ struct Banners<'a> {
 }
 
 impl Banners<'_> {
-    fn sentence(&self, cause: &str, fix: &Option<String>) -> String {
+    fn sentence(&self, cause: &str, fix: &Option<String>) -> Safe<String> {
         marked(&sentence(cause, fix.as_deref()))
     }
 }

@@ -7,18 +7,18 @@ mod plugins;
 mod qr_code;
 mod tunnels;
 
-use super::{Frame, marked, show};
+use super::{Frame, show};
 use crate::WebState;
 use crate::http::identity::User;
 use crate::http::listener::Place;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use nexus_chat::{BackendStatus, Phase};
+use nexus_chat::{BackendStatus, Missing, Phase};
 use nexus_model::limits;
-use nexus_model::plugin::Details;
-use nexus_model::reload::{Change, Effect, Pending, PendingState};
-use nexus_model::trouble::{Trouble, sentence};
+use nexus_model::plugin::{Details, Failure};
+use nexus_model::reload::{self, Change, Effect, Pending, PendingState};
+use nexus_model::trouble::Trouble;
 use notes::NoteRow;
 use plugins::{Machine, PluginRow};
 use tunnels::{SwapRow, TunnelRow};
@@ -41,6 +41,8 @@ struct StatusBody {
     troubles: Vec<Trouble>,
     /// `pending` is what the configuration's file has that is not applied yet.
     pending: Option<Pending>,
+    /// `not_applied` says which of these changes failed, and why.
+    not_applied: Option<String>,
     /// `through` is the tunnel that whoever looks came through.
     through: Option<String>,
     backend: BackendStatus,
@@ -63,12 +65,6 @@ struct StatusBody {
 #[template(path = "changes.html")]
 struct Changes<'a> {
     changes: &'a [Change],
-}
-
-impl Changes<'_> {
-    fn sentence(&self, cause: &str, fix: &Option<String>) -> String {
-        marked(&sentence(cause, fix.as_deref()))
-    }
 }
 
 impl StatusBody {
@@ -97,12 +93,41 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Sta
     let notes: Vec<NoteRow> = activity.borrow().iter().map(NoteRow::new).collect();
     let backend = services.chat.backend().borrow().clone();
     let mut chats = services.chat.plugins();
-    chats.retain(|name| *name != backend.plugin);
+    // The wanted one comes by itself once its program is there.
+    let wanted = backend.missing.as_ref().map(|_| services.chat.plugin());
+    chats.retain(|name| *name != backend.plugin && Some(name) != wanted.as_ref());
     let plugin = backend.plugin.clone();
+    let missing_program = wanted.filter(|_| backend.missing.as_ref().is_some_and(Missing::is_not_installed));
     let plugins = services.plugins.catalog.of_kind(nexus_model::plugin::Kind::Tunnel);
     let pending = services.reload.pending().borrow().clone();
+    let says_why = |tunnel: &str| {
+        let of = format!("Tunnel {tunnel}: ");
+        pending
+            .as_ref()
+            .is_some_and(|pending| pending.what.says_not_applied(&of))
+    };
+    let tunnel_rows = services
+        .tunnels
+        .statuses()
+        .borrow()
+        .iter()
+        .map(|status| TunnelRow::new(status, now, place, &plugins, &notes, says_why(&status.name)))
+        .map(|row| TunnelRow {
+            fix: row.fix.map(|fix| services.host.complete(&fix)),
+            swap: row.swap.map(|swap| SwapRow {
+                fix: swap.fix.map(|fix| services.host.complete(&fix)),
+                ..swap
+            }),
+            ..row
+        })
+        .collect();
+    let not_applied = match pending.as_ref().map(|pending| &pending.what) {
+        Some(PendingState::Changed { confirm, .. }) => reload::not_applied(confirm, |fix| services.host.complete(fix)),
+        Some(PendingState::Invalid { .. }) | None => None,
+    };
     StatusBody {
         pending,
+        not_applied,
         starting: services.plugins.progress.text(),
         troubles: services.plugins.statuses.troubles(),
         through: match place {
@@ -119,22 +144,22 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Sta
             .iter()
             .find(|details| details.name == plugin)
             .and_then(|details| Machine::new(details, now)),
-        plugins: plugins::rows(&services.plugins.statuses.subscribe().borrow(), details, now),
-        tunnels: services
-            .tunnels
-            .statuses()
-            .borrow()
-            .iter()
-            .map(|status| TunnelRow::new(status, now, place, &plugins, &notes))
-            .map(|row| TunnelRow {
-                fix: row.fix.map(|fix| services.host.complete(&fix)),
-                swap: row.swap.map(|swap| SwapRow {
-                    fix: swap.fix.map(|fix| services.host.complete(&fix)),
-                    ..swap
-                }),
-                ..row
-            })
-            .collect(),
+        plugins: plugins::rows(
+            &services.plugins.statuses.subscribe().borrow(),
+            details,
+            missing_program.as_deref(),
+            now,
+        )
+        .into_iter()
+        .map(|row| PluginRow {
+            failure: row.failure.map(|failure| Failure {
+                fix: failure.fix.map(|fix| services.host.complete(&fix)),
+                ..failure
+            }),
+            ..row
+        })
+        .collect(),
+        tunnels: tunnel_rows,
         activity: notes.into_iter().take(limits::STATUS_ACTIVITY).collect(),
         config_file: services.host.config_file.clone(),
         workspace: services.host.workspace.clone(),

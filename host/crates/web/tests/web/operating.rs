@@ -128,6 +128,8 @@ async fn who_can_come_in_is_listed_and_ended_with_a_fresh_login_alone() {
         "203.0.113.9",
         " UTC",
         "full owner rights",
+        "<code>nexus user add NAME",
+        "aria-label=\"Log out: ",
     ] {
         assert!(page.text.contains(shown), "{shown}: {}", page.text);
     }

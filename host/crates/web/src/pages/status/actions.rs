@@ -26,14 +26,17 @@ pub(crate) async fn backend(State(state): State<WebState>, Path(action): Path<St
             // Refused at once where it can be seen at once.
             let plugin = user.fields.get("plugin");
             if let Err(error) = chat.swap(plugin).await {
-                return not_done("The backend was not replaced", &state.not_swapped(plugin, error.into()));
+                return not_done(
+                    "The chat backend was not replaced",
+                    &state.not_swapped(plugin, error.into()),
+                );
             }
         }
         _ => {
             return message(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "The backend can be started, stopped, restarted or replaced.",
+                "The chat backend can be started, stopped, restarted or replaced.",
             );
         }
     }
@@ -67,8 +70,8 @@ fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<V
     }
     if action == "swap" && example {
         questions.push(format!(
-            "{plugin} is an example without a model. All chats of the current backend become read-only until you \
-             switch back to it."
+            "{plugin} is an example without a model. All chats of the current backend become read-only until it is \
+             the chat backend again."
         ));
     }
     (!questions.is_empty()).then_some(questions)
@@ -78,9 +81,9 @@ fn questions(action: &str, plugin: &str, busy: usize, example: bool) -> Option<V
 fn confirm(user: UserForm, action: &str, questions: Vec<String>) -> Response {
     let plugin = user.fields.get("plugin").to_owned();
     let (title, go) = match action {
-        "stop" => ("Stop the backend?", "Stop".to_owned()),
-        "restart" => ("Restart the backend?", "Restart".to_owned()),
-        _ => ("Replace the backend?", format!("Use {plugin}")),
+        "stop" => ("Stop the chat backend?", "Stop".to_owned()),
+        "restart" => ("Restart the chat backend?", "Restart".to_owned()),
+        _ => ("Replace the chat backend?", format!("Replace with {plugin}")),
     };
     let csrf = user.login.csrf;
     let frame = Frame::open("message", title);
@@ -110,7 +113,7 @@ pub(crate) async fn apply(State(state): State<WebState>, user: UserForm) -> Resp
         return message(
             StatusCode::CONFLICT,
             "The changes were not applied",
-            "The configuration file has changed again. To fix: open the status page, review the changes and apply them.",
+            "The configuration file has changed again. To fix: review the changes on the status page, then choose Apply.",
         );
     }
     // It takes a while, and the page shows how it goes: nobody waits for it here.
@@ -139,7 +142,7 @@ pub(crate) async fn tunnel(
             return message(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                "A tunnel can be started, stopped or given another provider.",
+                "A tunnel can be started or stopped, and its provider can be replaced.",
             );
         }
     };

@@ -57,19 +57,26 @@ impl Machine {
 }
 
 /// `details` are in the same order; those of a plugin that is not loaded are left out.
-pub(super) fn rows(plugins: &[PluginStatus], details: &[Details], now: Millis) -> Vec<PluginRow> {
+/// `missing_program` is the plugin whose program is not installed.
+pub(super) fn rows(
+    plugins: &[PluginStatus],
+    details: &[Details],
+    missing_program: Option<&str>,
+    now: Millis,
+) -> Vec<PluginRow> {
     let mut details = details.iter().peekable();
     let rows = plugins.iter().enumerate().map(|(id, status)| {
         let more = details.next_if(|details| details.name == status.name);
-        row(id, status, more, now)
+        row(id, status, more, missing_program == Some(status.name.as_str()), now)
     });
     rows.collect()
 }
 
-fn row(id: usize, status: &PluginStatus, details: Option<&Details>, now: Millis) -> PluginRow {
+fn row(id: usize, status: &PluginStatus, details: Option<&Details>, program_missing: bool, now: Millis) -> PluginRow {
     let (severity, state, detail) = match &status.state {
         PluginState::Stopped => ("inactive", "Stopped", None),
         PluginState::Starting => ("warning", "Starting", None),
+        PluginState::Running if program_missing => ("warning", "Program missing", None),
         PluginState::Running => ("ok", "Running", None),
         PluginState::Restarting { cause, at } => (
             "warning",

@@ -49,8 +49,9 @@ pub(super) struct SwapRow {
 
 impl SwapRow {
     /// `current`: the provider of the tunnel. Where it is the new one too, it only gets new settings. What the tunnel's
-    /// `state`, which is shown above, says already is not said again.
-    fn new(swap: &tunnel::Swap, current: &str, state: &TunnelState) -> Self {
+    /// `state`, which is shown above, says already is not said again; nor what the configuration's card says, where
+    /// that `says_why`.
+    fn new(swap: &tunnel::Swap, current: &str, state: &TunnelState, says_why: bool) -> Self {
         use tunnel::Step::{Checking, Draining, Failed, Opening};
         let plugin = &swap.plugin;
         let same = plugin == current;
@@ -70,6 +71,14 @@ impl SwapRow {
                 None,
             ),
             Draining { url: None } => (format!("{plugin} is the provider now"), None),
+            Failed { .. } if same && says_why => (
+                format!("{plugin} did not open with its new settings ({ABOVE}); the old settings are active again."),
+                None,
+            ),
+            Failed { .. } if says_why => (
+                format!("{plugin} could not replace {current} ({ABOVE}). {current} stays active."),
+                None,
+            ),
             Failed { cause, fix } if same && known(cause) => (
                 format!(
                     "{plugin} did not open with its new settings, for the same reason; the old settings are active again."
@@ -129,6 +138,7 @@ impl TunnelRow {
         place: &Place,
         plugins: &[String],
         notes: &[NoteRow],
+        swap_explained: bool,
     ) -> Self {
         use nexus_model::tunnel::TunnelState::{
             Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
@@ -204,7 +214,7 @@ impl TunnelRow {
                 .swap
                 .as_ref()
                 .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
-                .map(|swap| SwapRow::new(swap, &status.plugin, &status.state)),
+                .map(|swap| SwapRow::new(swap, &status.plugin, &status.state, swap_explained)),
             plaintext: status.encryption == Some(Encryption::None),
             can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
@@ -212,6 +222,9 @@ impl TunnelRow {
         }
     }
 }
+
+/// `ABOVE` is where the reason stands.
+const ABOVE: &str = "the reason is under Configuration";
 
 /// `FAILED_SWAP` is how long a failed swap is shown, in milliseconds.
 const FAILED_SWAP: Millis = 15 * 60 * 1000;
@@ -233,7 +246,7 @@ mod tests {
                 since: 0,
                 step,
             };
-            SwapRow::new(&swap, "tunnel-cloudflared", &TunnelState::Off).text
+            SwapRow::new(&swap, "tunnel-cloudflared", &TunnelState::Off, false).text
         };
         assert_eq!(
             failed("tunnel-cloudflared"),
@@ -259,7 +272,7 @@ mod tests {
                 cause: "cloudflared is not installed".to_owned(),
                 fix,
             };
-            let row = SwapRow::new(&Swap { plugin, since, step }, "tunnel-cloudflared", &state);
+            let row = SwapRow::new(&Swap { plugin, since, step }, "tunnel-cloudflared", &state, false);
             (row.text, row.fix)
         };
         assert_eq!(
