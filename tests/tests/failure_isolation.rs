@@ -503,7 +503,7 @@ async fn a_swap_to_an_example_asks_first_and_the_plugins_are_listed_once_each() 
     let asked = browser.submit_on("/status", path, &[("plugin", "chat-echo")]).await;
     let asked = asked.text().await.unwrap();
     assert!(
-        asked.contains("without a model") && asked.contains("Use chat-echo"),
+        asked.contains("without a model") && asked.contains("Replace with chat-echo"),
         "{asked}"
     );
     let (_, status) = run(&start, &["status", "--json"]);
