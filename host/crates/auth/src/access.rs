@@ -1,4 +1,4 @@
-//! Applicant can come in now, for the page: all accounts, logins and known devices, and the end of any of them. Every account is
+//! Who can come in now, for the page: all accounts, logins and known devices, and the end of any of them. Every account is
 //! a full owner, so each of them sees and ends all.
 
 use crate::client::Client;

@@ -124,7 +124,7 @@ impl AuthService {
         let who = Applicant {
             place: client.place.clone(),
             network: nexus_logging::audit::network(&client.peer),
-            // Applicant has the link has read the terminal.
+            // Who has the link has read the terminal.
             known: true,
         };
         let _permit = self.hashing.permit(who).await?;

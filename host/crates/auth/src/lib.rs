@@ -1,4 +1,4 @@
-//! Applicant may come in. Users, login sessions, lockout, rate limits and the audit trail are the host's; a plugin only turns
+//! Who may come in. Users, login sessions, lockout, rate limits and the audit trail are the host's; a plugin only turns
 //! what was shown into a subject, so that swapping it can drop none of them.
 //!
 //! Everything is read from the database at each check and nothing is cached: `nexus user passwd` works while the host

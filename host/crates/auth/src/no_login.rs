@@ -3,7 +3,7 @@
 //!
 //! [`or_nobody`] decides it.
 //!
-//! Not taken: another login plugin in its place. Applicant may come in is decided by the one that the operator chose.
+//! Not taken: another login plugin in its place. Who may come in is decided by the one that the operator chose.
 
 use nexus_model::plugin::{Failure, Kind, PluginState, PluginStatus};
 use nexus_model::time::Millis;
