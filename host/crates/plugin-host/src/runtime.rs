@@ -5,7 +5,7 @@ use crate::capabilities::{Context, Gate, GeneratedSecrets, HostServices, LogSink
 use crate::cpu_share::CpuShare;
 use crate::engine::instance_state::InstanceState;
 use crate::engine::{
-    self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, not_compiled, not_linked,
+    self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, link, not_compiled, not_linked,
 };
 use crate::instance::{InstanceTemplate, Supervisor, identify};
 use crate::plugin_stats::Counters;
@@ -13,6 +13,7 @@ use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
 use nexus_config::ChangedComponent;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_files::bounded;
+use nexus_model::digest::sha256;
 use nexus_model::limits;
 use nexus_model::plugin::{Kind, PluginState, PluginStatus};
 use nexus_model::token_bucket::TokenBucket;
@@ -23,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use wasmtime::Engine;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 /// `RuntimeOptions` are what the runtime needs of the rest of the host.
 pub struct RuntimeOptions {
@@ -93,9 +94,9 @@ impl Runtime {
             services,
         } = options;
         Ok(Arc::new(Self {
+            cache: CodeCache::new(&cache_in, &engine),
             engine,
             linker,
-            cache: CodeCache::new(&cache_in),
             data_dir,
             services,
             generated: Arc::default(),
@@ -137,21 +138,20 @@ impl Runtime {
                 &read
             }
         };
-        let inspection = engine::read(bytes)?;
+        let digest = sha256(&[bytes]);
+        let inspection = engine::read(bytes, &digest)?;
         enough_memory(&inspection, &plugin.name, plugin.limits.memory)?;
         ChangedComponent::check(&plugin.name, plugin.digest.as_deref(), Some(&inspection.digest))?;
         // Two tunnels with one plugin: the second one finds the first one's work in the cache.
         let turn = self.compiling.turn(&inspection.digest);
         let alone = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let component = self
-            .cache
-            .load_noting(&self.engine, bytes, || self.compiling.begin(&plugin.name, bytes.len()));
+        let component = self.cache.load(digest, || {
+            engine::check_types(bytes, &inspection)?;
+            let _shown = self.compiling.begin(&plugin.name, bytes.len());
+            Component::new(&self.engine, bytes).map_err(|e| not_compiled(&e))
+        })?;
         drop(alone);
-        let component = component.map_err(|e| not_compiled(&e))?;
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|e| not_linked(&inspection, &e))?;
+        let pre = link(&self.linker, &component).map_err(|e| not_linked(&inspection, &e))?;
         if inspection.wants_sockets() {
             tracing::info!(
                 plugin = plugin.name,

@@ -5,10 +5,14 @@
 //! it is looked for. The digest finds damage and mistakes, not malice: against malice stands the mode of the directory,
 //! which is checked. The whole directory may be deleted at any time.
 //!
+//! What is here was compared with the contract before it was compiled ([`super::contract_check`]) and is not compared again:
+//! the key holds the contract and the version of Nexus.
+//!
 //! Each version of a plugin and of Nexus leaves files of its own. So those that were not used for the longest time are
 //! deleted when one is written, until the rest keeps to [`limits::CODE_CACHE_BYTES`] and [`limits::CODE_CACHE_FILES`]; never
 //! one that this process has loaded.
 
+use super::contract_check::CONTRACT;
 use nexus_files::private;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
@@ -27,14 +31,18 @@ use wasmtime::component::Component;
 const MAGIC: &[u8; 16] = b"nexus-compiled-2";
 const DIGEST: usize = 32;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct CodeCache {
     dir: PathBuf,
+    engine: Engine,
+    /// `engine_key` is [`CacheKey::engine`] of it.
+    engine_key: [u8; DIGEST],
     /// `used` are the names of the files that this process has loaded or written.
     used: Arc<Mutex<BTreeSet<OsString>>>,
 }
 
-/// `CacheKey` says to which engine and which component a file belongs; SHA-256 each.
+/// `CacheKey` says to which engine (with the version of Nexus and of its contract) and which component a file belongs;
+/// SHA-256 each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CacheKey {
     engine: [u8; DIGEST],
@@ -42,15 +50,6 @@ struct CacheKey {
 }
 
 impl CacheKey {
-    fn to(engine: &Engine, bytes: &[u8]) -> Self {
-        let mut compatibility = Collected(Vec::new());
-        engine.precompile_compatibility_hash().hash(&mut compatibility);
-        Self {
-            engine: sha256(&[&compatibility.0]),
-            component: sha256(&[bytes]),
-        }
-    }
-
     fn name(&self) -> String {
         let engine = hex(&self.engine);
         format!(
@@ -62,36 +61,38 @@ impl CacheKey {
 }
 
 impl CodeCache {
-    /// Uses `cache/wasm` in this directory, which is made at the first write.
-    pub(crate) fn new(parent: &Path) -> Self {
+    /// Uses `cache/wasm` in this directory, which is made at the first write, for code of this engine.
+    pub(crate) fn new(parent: &Path, engine: &Engine) -> Self {
+        let mut compatibility = Collected(Vec::new());
+        engine.precompile_compatibility_hash().hash(&mut compatibility);
         Self {
-            dir: parent.join("cache").join("wasm"),
+            dir: folder(parent),
+            engine: engine.clone(),
+            engine_key: sha256(&[&compatibility.0, env!("CARGO_PKG_VERSION").as_bytes(), CONTRACT]),
             used: Arc::default(),
         }
     }
 
-    /// `load` is the component, from the cache or compiled (and then cached).
-    ///
-    /// # Errors
-    /// The component cannot be compiled. Trouble with the cache itself is logged and costs only time.
-    #[cfg(test)]
-    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
-        self.load_noting(engine, bytes, || ())
+    /// `component` is the SHA-256 of the component.
+    fn key(&self, component: [u8; DIGEST]) -> CacheKey {
+        CacheKey {
+            engine: self.engine_key,
+            component,
+        }
     }
 
-    /// Does the same. What `begin` gives is held while it is compiled.
+    /// `load` is the component with this SHA-256, from the cache or compiled (and then cached).
     ///
     /// # Errors
-    /// The component cannot be compiled.
-    pub(crate) fn load_noting<T>(
+    /// Those of `compile`. Trouble with the cache itself is logged and costs only time.
+    pub(crate) fn load<E>(
         &self,
-        engine: &Engine,
-        bytes: &[u8],
-        begin: impl FnOnce() -> T,
-    ) -> wasmtime::Result<Component> {
-        let belongs = CacheKey::to(engine, bytes);
+        component: [u8; DIGEST],
+        compile: impl FnOnce() -> Result<Component, E>,
+    ) -> Result<Component, E> {
+        let belongs = self.key(component);
         let file = self.dir.join(belongs.name());
-        match self.read(engine, &file, &belongs) {
+        match self.read(&file, &belongs) {
             Ok(Some(component)) => {
                 self.keep(&file);
                 return Ok(component);
@@ -104,9 +105,7 @@ impl CodeCache {
                 );
             }
         }
-        let compiling = begin();
-        let component = Component::new(engine, bytes)?;
-        drop(compiling);
+        let component = compile()?;
         self.keep(&file);
         if let Err(e) = self.write(&file, &belongs, &component) {
             tracing::warn!(
@@ -123,7 +122,7 @@ impl CodeCache {
     }
 
     /// Reads a file of the cache; `None`: there is no such file.
-    fn read(&self, engine: &Engine, file: &Path, belongs: &CacheKey) -> Result<Option<Component>, String> {
+    fn read(&self, file: &Path, belongs: &CacheKey) -> Result<Option<Component>, String> {
         let Some(bytes) = content(&self.dir, file)? else {
             return Ok(None);
         };
@@ -135,7 +134,7 @@ impl CodeCache {
         // that only this user can write (checked above), were written by `write` below for this component and an engine
         // of the same compatibility (compared above, and the engine again by wasmtime), and are undamaged (digest).
         #[allow(unsafe_code)]
-        let component = unsafe { Component::deserialize(engine, code) };
+        let component = unsafe { Component::deserialize(&self.engine, code) };
         component.map(Some).map_err(|e| format!("{e:#}"))
     }
 
@@ -192,6 +191,10 @@ impl CodeCache {
             }
         }
     }
+}
+
+fn folder(parent: &Path) -> PathBuf {
+    parent.join("cache").join("wasm")
 }
 
 /// `content` are the bytes of a file of the cache, with everything checked that says nobody else wrote it. `None`:
@@ -258,19 +261,19 @@ pub struct CacheState {
 
 /// Looks at every file of the cache and changes none.
 pub fn cache_state(data_dir: &Path) -> CacheState {
-    let cache = CodeCache::new(data_dir);
+    let dir = folder(data_dir);
     let mut state = CacheState::default();
-    let Ok(entries) = std::fs::read_dir(&cache.dir) else {
+    let Ok(entries) = std::fs::read_dir(&dir) else {
         return state;
     };
-    state.trouble.extend(own_directory(&cache.dir).err());
+    state.trouble.extend(own_directory(&dir).err());
     for path in entries.flatten().map(|e| e.path()) {
         if path.extension().is_none_or(|e| e != "cwasm") {
             continue;
         }
         state.files += 1;
         let whole = || -> Result<u64, String> {
-            let bytes = content(&cache.dir, &path)?.ok_or("the file was deleted")?;
+            let bytes = content(&dir, &path)?.ok_or("the file was deleted")?;
             let (belongs, _) = checked(&bytes)?;
             if path.file_name() != Some(std::ffi::OsStr::new(&belongs.name())) {
                 return Err("it belongs to another component or another version of Nexus".into());

@@ -2,10 +2,15 @@
 
 use super::*;
 
-fn setup() -> (tempfile::TempDir, CodeCache, Engine) {
+fn setup() -> (tempfile::TempDir, CodeCache) {
     let dir = tempfile::tempdir().unwrap();
-    let cache = CodeCache::new(dir.path());
-    (dir, cache, crate::engine::engine().unwrap())
+    let cache = cache_in(dir.path());
+    (dir, cache)
+}
+
+/// As another start of the program has it.
+fn cache_in(dir: &Path) -> CodeCache {
+    CodeCache::new(dir, &crate::engine::engine().unwrap())
 }
 
 /// A component of its own for each number.
@@ -13,14 +18,20 @@ fn component(n: u32) -> Vec<u8> {
     wat::parse_str(format!("(component (core module (func (export \"f{n}\"))))")).unwrap()
 }
 
-fn file(cache: &CodeCache, engine: &Engine, bytes: &[u8]) -> (PathBuf, CacheKey) {
-    let belongs = CacheKey::to(engine, bytes);
+fn load(cache: &CodeCache, bytes: &[u8]) {
+    cache
+        .load(sha256(&[bytes]), || Component::new(&cache.engine, bytes))
+        .unwrap();
+}
+
+fn file(cache: &CodeCache, bytes: &[u8]) -> (PathBuf, CacheKey) {
+    let belongs = cache.key(sha256(&[bytes]));
     (cache.dir.join(belongs.name()), belongs)
 }
 
-fn refused(cache: &CodeCache, engine: &Engine, bytes: &[u8]) -> String {
-    let (file, belongs) = file(cache, engine, bytes);
-    cache.read(engine, &file, &belongs).err().unwrap()
+fn refused(cache: &CodeCache, bytes: &[u8]) -> String {
+    let (file, belongs) = file(cache, bytes);
+    cache.read(&file, &belongs).err().unwrap()
 }
 
 fn files(cache: &CodeCache) -> usize {
@@ -29,14 +40,15 @@ fn files(cache: &CodeCache) -> usize {
 
 #[test]
 fn code_is_written_once_and_privately() {
-    let (_dir, cache, engine) = setup();
+    let (_dir, cache) = setup();
     let wasm = component(0);
-    let (file, belongs) = file(&cache, &engine, &wasm);
-    assert!(cache.read(&engine, &file, &belongs).unwrap().is_none());
-    cache.load(&engine, &wasm).unwrap();
-    assert!(cache.read(&engine, &file, &belongs).unwrap().is_some());
+    let (file, belongs) = file(&cache, &wasm);
+    assert!(cache.read(&file, &belongs).unwrap().is_none());
+    load(&cache, &wasm);
+    assert!(cache.read(&file, &belongs).unwrap().is_some());
     let written = std::fs::read(&file).unwrap();
-    cache.load(&engine, &wasm).unwrap();
+    let again = cache.load(sha256(&[&wasm]), || Err("compiled and checked again"));
+    assert!(again.is_ok(), "{:?}", again.err());
     assert_eq!((files(&cache), std::fs::read(&file).unwrap()), (1, written));
     #[cfg(unix)]
     {
@@ -48,10 +60,10 @@ fn code_is_written_once_and_privately() {
 
 #[test]
 fn damage_is_reported_and_repaired() {
-    let (_dir, cache, engine) = setup();
+    let (_dir, cache) = setup();
     let wasm = component(0);
-    let (file, belongs) = file(&cache, &engine, &wasm);
-    cache.load(&engine, &wasm).unwrap();
+    let (file, belongs) = file(&cache, &wasm);
+    load(&cache, &wasm);
     let good = std::fs::read(&file).unwrap();
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
@@ -67,47 +79,44 @@ fn damage_is_reported_and_repaired() {
         (b"", "version"),
     ] {
         std::fs::write(&file, bytes).unwrap();
-        let error = refused(&cache, &engine, &wasm);
+        let error = refused(&cache, &wasm);
         assert!(error.contains(cause), "{error}");
-        cache.load(&engine, &wasm).unwrap();
+        load(&cache, &wasm);
         assert_eq!(std::fs::read(&file).unwrap().len(), good.len());
-        assert!(cache.read(&engine, &file, &belongs).unwrap().is_some());
+        assert!(cache.read(&file, &belongs).unwrap().is_some());
     }
 }
 
 #[test]
 fn the_code_of_another_component_or_engine_is_not_run_under_a_borrowed_name() {
-    let (dir, cache, engine) = setup();
+    let (dir, cache) = setup();
     let (mine, other) = (component(1), component(2));
-    cache.load(&engine, &other).unwrap();
-    let (borrowed, belongs) = file(&cache, &engine, &mine);
-    std::fs::copy(file(&cache, &engine, &other).0, &borrowed).unwrap();
-    let error = refused(&cache, &engine, &mine);
+    load(&cache, &other);
+    let (borrowed, belongs) = file(&cache, &mine);
+    std::fs::copy(file(&cache, &other).0, &borrowed).unwrap();
+    let error = refused(&cache, &mine);
     assert!(error.contains("another component"), "{error}");
     assert!(crate::engine::cache_state(dir.path()).trouble[0].contains("another component"));
-    cache.load(&engine, &mine).unwrap();
-    assert!(
-        cache.read(&engine, &borrowed, &belongs).unwrap().is_some(),
-        "compiled again"
-    );
+    load(&cache, &mine);
+    assert!(cache.read(&borrowed, &belongs).unwrap().is_some(), "compiled again");
 
     let mut bytes = std::fs::read(&borrowed).unwrap();
     bytes[MAGIC.len()] ^= 1; // the engine
     std::fs::write(&borrowed, bytes).unwrap();
-    assert!(refused(&cache, &engine, &mine).contains("another version of Nexus"));
+    assert!(refused(&cache, &mine).contains("another version of Nexus"));
 }
 
 #[cfg(unix)]
 #[test]
 fn code_that_others_could_have_written_is_not_run() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (_dir, cache, engine) = setup();
+    let (_dir, cache) = setup();
     let wasm = component(0);
-    cache.load(&engine, &wasm).unwrap();
+    load(&cache, &wasm);
     let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     for path in [cache.dir.as_path(), cache.dir.parent().unwrap()] {
         open(path, 0o777);
-        let error = refused(&cache, &engine, &wasm);
+        let error = refused(&cache, &wasm);
         assert!(error.contains("chmod go-w"), "{error}");
         open(path, 0o700);
     }
@@ -117,20 +126,20 @@ fn code_that_others_could_have_written_is_not_run() {
 #[test]
 fn links_and_what_is_no_file_are_refused_and_nothing_is_written_through_them() {
     use std::os::unix::fs::symlink;
-    let (dir, cache, engine) = setup();
+    let (dir, cache) = setup();
     let (elsewhere, wasm) = (tempfile::tempdir().unwrap(), component(0));
-    cache.load(&engine, &wasm).unwrap();
-    let (path, _) = file(&cache, &engine, &wasm);
+    load(&cache, &wasm);
+    let (path, _) = file(&cache, &wasm);
 
     // A file.
     std::fs::rename(&path, elsewhere.path().join("code")).unwrap();
     symlink(elsewhere.path().join("code"), &path).unwrap();
-    assert!(refused(&cache, &engine, &wasm).contains("symbolic link"));
+    assert!(refused(&cache, &wasm).contains("symbolic link"));
     std::fs::remove_file(&path).unwrap();
 
     // A pipe, which nobody writes to.
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-    assert!(refused(&cache, &engine, &wasm).contains("not a file"));
+    assert!(refused(&cache, &wasm).contains("not a file"));
     std::fs::remove_file(&path).unwrap();
 
     // The folder, and the one above.
@@ -140,7 +149,7 @@ fn links_and_what_is_no_file_are_refused_and_nothing_is_written_through_them() {
         std::fs::create_dir_all(target.join("wasm")).unwrap();
         std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
         symlink(&target, &folder).unwrap();
-        cache.load(&engine, &wasm).unwrap();
+        load(&cache, &wasm);
         let left: Vec<_> = std::fs::read_dir(target.join("wasm"))
             .unwrap()
             .chain(std::fs::read_dir(&target).unwrap())
@@ -154,14 +163,14 @@ fn links_and_what_is_no_file_are_refused_and_nothing_is_written_through_them() {
 
 #[test]
 fn files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used() {
-    let (dir, _, engine) = setup();
+    let (dir, _) = setup();
     for n in 0..6 {
         // Each of them an earlier life.
-        CodeCache::new(dir.path()).load(&engine, &component(n)).unwrap();
+        load(&cache_in(dir.path()), &component(n));
     }
-    let cache = CodeCache::new(dir.path());
+    let cache = cache_in(dir.path());
     let when = |n: u32, seconds| {
-        let (path, _) = file(&cache, &engine, &component(n));
+        let (path, _) = file(&cache, &component(n));
         let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
         File::options()
             .write(true)
@@ -173,9 +182,9 @@ fn files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used() 
     for n in 0..6 {
         when(n, u64::from(n));
     }
-    let there = |n| file(&cache, &engine, &component(n)).0.exists();
+    let there = |n| file(&cache, &component(n)).0.exists();
     // Used, though it is the oldest.
-    cache.load(&engine, &component(0)).unwrap();
+    load(&cache, &component(0));
     when(0, 0);
     let stale = cache.dir.join("x.partial");
     std::fs::write(&stale, "half").unwrap();
@@ -198,6 +207,5 @@ fn files_beyond_the_bounds_are_deleted_the_oldest_first_and_none_that_is_used() 
 fn a_cache_that_cannot_be_written_only_takes_time() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("cache"), "a file in the way").unwrap();
-    let engine = crate::engine::engine().unwrap();
-    CodeCache::new(dir.path()).load(&engine, &component(0)).unwrap();
+    load(&cache_in(dir.path()), &component(0));
 }

@@ -6,7 +6,8 @@
 //! Mechanism: `contract.wasm` beside this file is a component without a body that imports and exports every interface of
 //! this host's contract (a test makes it from the WIT and compares). Its types and those of the plugin are read by
 //! wasmparser, without compiling or running anything, and compared function by function; what differs is said by name.
-//! The same check serves `nexus plugin check`, the start of a plugin, and a change of its file.
+//! The same check serves `nexus plugin check`, the start of a plugin, and a change of its file. It runs before a component
+//! is compiled, so what the code cache has was checked already ([`super::code_cache`]).
 //!
 //! Limits: what a plugin takes from WASI is left to the engine, which links it ([`super::linker`]).
 //!
@@ -25,7 +26,8 @@ use wasmparser::component_types::{
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
 
-const CONTRACT: &[u8] = include_bytes!("contract.wasm");
+/// `CONTRACT` is also part of the key of the code cache: what lies there was compared with this one.
+pub(super) const CONTRACT: &[u8] = include_bytes!("contract.wasm");
 
 /// `types` are those of a component, without a look at its code.
 ///

@@ -6,6 +6,7 @@
 //! [`super::contract_check`].
 
 use super::contract_check as fit;
+use super::denied_wasi::{FILESYSTEM, SOCKETS};
 use super::error::LoadError;
 use super::interface_name::{Interface, compatible_range, interface};
 use crate::capabilities;
@@ -60,11 +61,14 @@ impl Inspection {
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let mut validator = Validator::new_with_features(WasmFeatures::all());
     validator.validate_all(bytes).map_err(|e| damaged(&e))?;
-    read(bytes)
+    let inspection = read(bytes, &sha256(&[bytes]))?;
+    check_types(bytes, &inspection)?;
+    Ok(inspection)
 }
 
-/// Does as [`inspect`], less the validation of the code, which the compiler does (and code of the cache has passed).
-pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
+/// Reads what the component says, wants and offers, by name: neither its types ([`check_types`]) nor its code, which the
+/// compiler validates. A component in the code cache has passed both. `digest` is its own.
+pub(crate) fn read(bytes: &[u8], digest: &[u8; 32]) -> Result<Inspection, LoadError> {
     let mut outline = outline(bytes)?;
     let manifest = outline.manifest()?;
     outline.imports.sort();
@@ -72,17 +76,21 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Inspection, LoadError> {
     check_api(&manifest)?;
     check_imports(&outline.imports)?;
     check_exports(&manifest, &outline.exports)?;
-    let types = fit::types(bytes).map_err(|e| damaged(&e))?;
-    fit::check(manifest.kind, &types, &outline.imports, &outline.exports)?;
     Ok(Inspection {
         kind: manifest.kind.into(),
         manifest,
-        digest: digest(bytes),
+        digest: hex(digest),
         imports: outline.imports,
         exports: outline.exports,
         size: bytes.len() as u64,
         memory: outline.memory,
     })
+}
+
+/// Compares the types of a component that was [`read`] with those of the contract.
+pub(crate) fn check_types(bytes: &[u8], read: &Inspection) -> Result<(), LoadError> {
+    let types = fit::types(bytes).map_err(|e| damaged(&e))?;
+    fit::check(read.manifest.kind, &types, &read.imports, &read.exports)
 }
 
 /// `digest` is the SHA-256 of the bytes, in hexadecimal.
@@ -237,16 +245,7 @@ fn offered() -> impl Iterator<Item = &'static str> {
     TYPES.into_iter().chain(capabilities::interfaces())
 }
 
-const WASI: [&str; 6] = [
-    "wasi:cli",
-    "wasi:clocks",
-    "wasi:io",
-    "wasi:random",
-    "wasi:filesystem",
-    SOCKETS,
-];
-/// `SOCKETS` is imported by standard libraries whether or not it is used. It is linked, and opens nothing.
-const SOCKETS: &str = "wasi:sockets";
+const WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:io", "wasi:random", FILESYSTEM, SOCKETS];
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     for import in imports {

@@ -32,13 +32,10 @@ impl WasiView for InstanceState {
 /// `store` is a store with all limits applied, and the meter that must drive it.
 pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceState>, CpuMeter) {
     let limits = context.gate.limits();
-    // No arguments, no environment, no directory, no network: only where its words go.
+    // No arguments, no environment: only where its words go. Directories and the network are not linked at all.
     let wasi = WasiCtx::builder()
         .stdout(LogStream::new(Arc::clone(&context.log), false))
         .stderr(LogStream::new(Arc::clone(&context.log), true))
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
         .build();
     let state = InstanceState {
         caps: Capabilities::new(Arc::clone(context)),

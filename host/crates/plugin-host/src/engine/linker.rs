@@ -1,21 +1,19 @@
 //! The one linker, for all kinds of plugin: the capabilities of the contract, and the part of WASI 0.2 that standard
-//! libraries of languages want. wasi:http is not here, and `wasi:sockets` opens nothing: standard libraries (Python's,
-//! Rust's `std::net`) import it whether or not a plugin uses it, so it is linked, and every socket and every name is denied
-//! (`allow_tcp`, `allow_udp` in [`crate::engine::instance_state`]). So no ungated way out exists.
+//! libraries of languages want. wasi:http is not here, and `wasi:sockets` and `wasi:filesystem` open nothing: they are
+//! linked for each component that imports them, and deny ([`super::denied_wasi`]). So no ungated way out exists.
 //!
 //! Linking a capability grants nothing: the gate decides at each call.
 
+use super::denied_wasi::with_denied;
 use crate::capabilities::{self, Capabilities};
 use crate::engine::instance_state::InstanceState;
 use wasmtime::Engine;
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{Component, HasData, InstancePre, Linker, ResourceTable};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 struct Io;
 
@@ -46,20 +44,6 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>>
     wasi::random::random::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
     wasi::random::insecure::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
     wasi::random::insecure_seed::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
-    // Standard libraries import it; there is no directory to open.
-    wasi::filesystem::preopens::add_to_linker::<InstanceState, WasiFilesystem>(l, InstanceState::filesystem)?;
-    wasi::filesystem::types::add_to_linker::<InstanceState, WasiFilesystem>(l, InstanceState::filesystem)?;
-    wasi::sockets::network::add_to_linker::<InstanceState, WasiSockets>(
-        l,
-        &Default::default(),
-        InstanceState::sockets,
-    )?;
-    wasi::sockets::instance_network::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
-    wasi::sockets::ip_name_lookup::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
-    wasi::sockets::tcp::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
-    wasi::sockets::tcp_create_socket::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
-    wasi::sockets::udp::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
-    wasi::sockets::udp_create_socket::add_to_linker::<InstanceState, WasiSockets>(l, InstanceState::sockets)?;
     wasi::cli::exit::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::environment::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
@@ -71,4 +55,18 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>>
     wasi::cli::terminal_stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::terminal_stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     Ok(linker)
+}
+
+/// Links a component with it.
+///
+/// # Errors
+/// The component imports what is not in it: a part of WASI, for the contract was compared before.
+pub(crate) fn link(
+    linker: &Linker<InstanceState>,
+    component: &Component,
+) -> wasmtime::Result<InstancePre<InstanceState>> {
+    match with_denied(linker, component.engine(), component)? {
+        Some(with) => with.instantiate_pre(component),
+        None => linker.instantiate_pre(component),
+    }
 }

@@ -3,7 +3,7 @@
 use super::error::LoadError;
 use super::inspection::{Inspection, inspect};
 use super::instance_state::InstanceState;
-use super::linker::linker;
+use super::linker::{link, linker};
 use super::wasmtime_engine::engine;
 use nexus_model::limits;
 use wasmtime::Engine;
@@ -34,9 +34,7 @@ pub(crate) fn fits(
     let asked = inspection.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY);
     enough_memory(&inspection, name, memory.unwrap_or(asked))?;
     let component = wasmtime::component::Component::new(engine, bytes).map_err(|e| not_compiled(&e))?;
-    linker
-        .instantiate_pre(&component)
-        .map_err(|e| not_linked(&inspection, &e))?;
+    link(linker, &component).map_err(|e| not_linked(&inspection, &e))?;
     Ok(inspection)
 }
 

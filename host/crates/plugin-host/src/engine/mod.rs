@@ -4,6 +4,7 @@
 mod code_cache;
 mod compilations;
 mod contract_check;
+mod denied_wasi;
 mod error;
 pub(crate) mod guest_limits;
 mod guest_stdio;
@@ -22,7 +23,7 @@ pub use load_check::check;
 
 pub(crate) use code_cache::CodeCache;
 pub(crate) use compilations::Compilations;
-pub(crate) use inspection::read;
-pub(crate) use linker::linker;
+pub(crate) use inspection::{check_types, read};
+pub(crate) use linker::{link, linker};
 pub(crate) use load_check::{enough_memory, fits, not_compiled, not_linked};
 pub(crate) use wasmtime_engine::engine;

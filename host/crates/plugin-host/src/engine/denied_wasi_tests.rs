@@ -1,0 +1,166 @@
+//! What a plugin finds behind WASI's sockets and files.
+
+use super::*;
+use wasmtime::Store;
+
+/// How a result travels through the plugin.
+#[derive(Clone, Copy)]
+enum Passed {
+    Nothing,
+    AsValue,
+    InMemory,
+}
+
+/// Calls a function of an interface once, through a component that does nothing else. `types` are those of the interface.
+fn call(interface: &str, types: &str, function: &str, signature: &str, passed: Passed) -> wasmtime::Result<Vec<Val>> {
+    let engine = crate::engine::engine().unwrap();
+    let (lowered, run) = match passed {
+        Passed::Nothing => ("", "(func (export \"run\") call $f)"),
+        Passed::AsValue => ("(result i32)", "(func (export \"run\") (result i32) call $f)"),
+        Passed::InMemory => (
+            "(param i32)",
+            "(func (export \"run\") (result i32) (call $f (i32.const 16)) i32.const 16)",
+        ),
+    };
+    let named = ["error-code", "network"].map(|name| match types.contains(&format!("\"{name}\"")) {
+        true => format!("(alias export $i \"{name}\" (type ${name}))"),
+        false => String::new(),
+    });
+    let named = named.concat();
+    let outside = signature.replace("$e", "$error-code").replace("$n", "$network");
+    let wat = format!(
+        r#"(component
+            (import "{interface}" (instance $i {types} (export "{function}" (func {signature}))))
+            {named}
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+            (core instance $m (instantiate $m))
+            (core func $f (canon lower (func $i "{function}")
+                (memory $m "memory") (realloc (func $m "realloc"))))
+            (core module $c
+                (import "" "f" (func $f {lowered}))
+                {run})
+            (core instance $c (instantiate $c (with "" (instance (export "f" (func $f))))))
+            (func (export "{function}") {outside}
+                (canon lift (core func $c "run") (memory $m "memory") (realloc (func $m "realloc")))))"#
+    );
+    let component = Component::new(&engine, wat::parse_str(wat).unwrap())?;
+    let linker = with_denied(&Linker::<()>::new(&engine), &engine, &component)?.unwrap();
+    let mut store = Store::new(&engine, ());
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = wait(linker.instantiate_async(&mut store, &component))?;
+    let function = instance.get_func(&mut store, function).unwrap();
+    let mut results = vec![Val::Bool(true); function.ty(&store).results().len()];
+    wait(function.call_async(&mut store, &[], &mut results))?;
+    Ok(results)
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+const CODE: &str =
+    r#"(type $e' (enum "unknown" "access-denied" "not-supported")) (export "error-code" (type $e (eq $e')))"#;
+
+#[test]
+fn an_error_says_that_it_is_not_allowed() {
+    let denied = |code: &str| vec![Val::Result(Err(Some(Box::new(Val::Enum(code.into())))))];
+    for version in ["0.2.0", "0.2.6"] {
+        let found = call(
+            &format!("wasi:sockets/tcp-create-socket@{version}"),
+            CODE,
+            "create-tcp-socket",
+            "(result (result u32 (error $e)))",
+            Passed::InMemory,
+        );
+        assert_eq!(found.unwrap(), denied("access-denied"));
+    }
+    let files = r#"(type $e' (enum "access" "exist")) (export "error-code" (type $e (eq $e')))"#;
+    let found = call(
+        "wasi:filesystem/types@0.2.3",
+        files,
+        "open",
+        "(result (result (error $e)))",
+        Passed::InMemory,
+    );
+    assert_eq!(found.unwrap(), denied("access"));
+    let variant =
+        r#"(type $e' (variant (case "other" string) (case "access-denied"))) (export "error-code" (type $e (eq $e')))"#;
+    let found = call(
+        "wasi:sockets/types@0.2.9",
+        variant,
+        "create",
+        "(result (result (error $e)))",
+        Passed::InMemory,
+    );
+    let code = Val::Variant("access-denied".into(), None);
+    assert_eq!(found.unwrap(), [Val::Result(Err(Some(Box::new(code))))]);
+}
+
+#[test]
+fn what_cannot_fail_is_empty() {
+    for (signature, passed, expected) in [
+        ("(result (list u32))", Passed::InMemory, Val::List(Vec::new())),
+        ("(result (option string))", Passed::InMemory, Val::Option(None)),
+        ("(result bool)", Passed::AsValue, Val::Bool(false)),
+    ] {
+        let found = call(
+            "wasi:filesystem/preopens@0.2.0",
+            "",
+            "get-directories",
+            signature,
+            passed,
+        );
+        assert_eq!(found.unwrap(), [expected]);
+    }
+    let found = call("wasi:filesystem/types@0.2.0", "", "set", "", Passed::Nothing).unwrap();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_resource_can_be_held_and_there_is_nothing_behind_it() {
+    let network = r#"(export "network" (type $n (sub resource)))"#;
+    let found = call(
+        "wasi:sockets/instance-network@0.2.0",
+        network,
+        "instance-network",
+        "(result (own $n))",
+        Passed::AsValue,
+    );
+    assert!(matches!(found.unwrap()[..], [Val::Resource(_)]));
+}
+
+#[test]
+fn what_can_say_none_of_it_traps_with_its_name() {
+    for (signature, passed) in [
+        ("(result u32)", Passed::AsValue),
+        ("(result (result u32 (error string)))", Passed::InMemory),
+        ("(result (result u32))", Passed::InMemory),
+    ] {
+        let error = call("wasi:sockets/tcp@0.2.0", "", "hop-limit", signature, passed).unwrap_err();
+        let words = format!("{:#}", error.root_cause());
+        assert!(
+            words.contains("wasi:sockets/tcp@0.2.0#hop-limit is not available to plugins"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn nothing_else_is_linked_by_it() {
+    let engine = crate::engine::engine().unwrap();
+    for import in [
+        "wasi:http/types@0.2.0",
+        "wasi:socket/tcp@0.2.0",
+        "other:sockets/tcp@0.2.0",
+    ] {
+        let wat = format!(r#"(component (import "{import}" (instance (export "f" (func)))))"#);
+        let component = Component::new(&engine, wat::parse_str(wat).unwrap()).unwrap();
+        let linker = with_denied(&Linker::<()>::new(&engine), &engine, &component).unwrap();
+        assert!(linker.is_none(), "{import}");
+    }
+}
