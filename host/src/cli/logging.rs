@@ -2,6 +2,7 @@
 //! files of its own.
 
 use anyhow::Context as _;
+use nexus_config::log_targets;
 use nexus_config::resolved::Log;
 use nexus_logging::audit::{Audit, TARGET};
 use nexus_logging::logfile::{self, Background, EventFields, Writer};
@@ -9,10 +10,10 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
+use tracing_subscriber::{Layer as _, Registry, reload};
 
 /// `Logs` are where the lines of this process go.
 pub(super) struct Logs {
@@ -90,7 +91,7 @@ pub(super) fn start(log: &Log, data_dir: &Path) -> anyhow::Result<(Filter, Logs)
 }
 
 /// `Filter` says what of the log is written; it can be changed while it is.
-pub(super) struct Filter(reload::Handle<EnvFilter, Registry>);
+pub(super) struct Filter(reload::Handle<Targets, Registry>);
 
 impl Filter {
     /// `Err`: a sentence for the operator.
@@ -100,13 +101,13 @@ impl Filter {
     }
 }
 
-fn parse(text: &str) -> anyhow::Result<EnvFilter> {
-    let filter = EnvFilter::try_new(text).context("log.filter")?;
+fn parse(text: &str) -> anyhow::Result<Targets> {
+    let filter = log_targets(text).map_err(|cause| anyhow::anyhow!("log.filter: {cause}"))?;
     // Who came in is not silenced by the way, only by name.
     if text.contains("audit") {
         return Ok(filter);
     }
-    Ok(filter.add_directive("audit=info".parse().context("log.filter")?))
+    Ok(filter.with_target("audit", LevelFilter::INFO))
 }
 
 /// Whether what is written to stderr is kept by systemd's journal, which others of the machine may read.

@@ -3,6 +3,7 @@
 
 use crate::toml_reader::{InvalidValue, describe};
 use toml::de::DeValue;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// `TARGETS` are the modules of 0.1 whose place has changed, and what has their lines now: the module that replaced them
 /// where there is one, else its crate, whose target matches all of its modules. The longest name that fits is the one.
@@ -108,42 +109,74 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("nexus::web::serve", &["nexus_web::http::server"]),
 ];
 
+/// What a filter shows: levels, and `TARGET=LEVEL` for the parts of the log. Where it names no level for the rest, errors of
+/// the rest are shown.
+///
+/// # Errors
+/// Which of its parts is neither, in words.
+pub fn log_targets(filter: &str) -> Result<Targets, String> {
+    let mut targets = Targets::new().with_default(LevelFilter::ERROR);
+    for part in filter.split(',').map(str::trim) {
+        match part.split_once('=') {
+            Some((target, level)) if !target.is_empty() && !target.contains('[') => {
+                targets = targets.with_target(target, of_name(level)?);
+            }
+            Some(_) => return Err(format!("`{part}` is not TARGET=LEVEL")),
+            // A target without a level would silence everything else.
+            None => targets = targets.with_default(of_name(part)?),
+        }
+    }
+    Ok(targets)
+}
+
+fn of_name(level: &str) -> Result<LevelFilter, String> {
+    let known = level.parse().ok().filter(|_| !level.is_empty());
+    known.ok_or_else(|| format!("`{level}` is not a level"))
+}
+
 /// Reads a filter.
 ///
 /// # Errors
 /// What of it is no filter, and what to write.
 pub(super) fn read(value: &DeValue<'_>) -> Result<String, InvalidValue> {
     let text = value.as_str().ok_or(InvalidValue::PLAIN)?;
-    if let Err(cause) = tracing_subscriber::EnvFilter::try_new(text) {
-        return Err(InvalidValue {
+    // What 0.1 took is read, and what is left of it is shown by a notice.
+    match log_targets(&without_spans(text)) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(cause) => Err(InvalidValue {
             found: Some(format!("{}: {cause}", describe(value))),
-            fix: None,
-        });
-    }
-    match no_level(text) {
-        None => Ok(text.to_owned()),
-        Some(word) => Err(InvalidValue {
-            found: Some(format!("{}: `{word}` is not a level", describe(value))),
             fix: Some("the levels are error, warn, info, debug and trace; off for none".to_owned()),
         }),
     }
 }
 
-/// `no_level` is a part of a filter that is a place without a level: it would be taken, and silence everything else.
-fn no_level(filter: &str) -> Option<&str> {
-    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    filter
-        .split(',')
-        .map(str::trim)
-        .find(|part| !part.contains(['=', '[']) && !LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level)))
+/// `without_spans` leaves out what 0.1 took and what never matched: Nexus's log has no spans.
+fn without_spans(filter: &str) -> String {
+    // A part for a span may have commas between its brackets.
+    let mut depth = 0_usize;
+    let parts = filter.split(|c| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    let kept: Vec<&str> = parts.filter(|part| !part.contains('[')).collect();
+    if kept.is_empty() {
+        "error".to_owned()
+    } else {
+        kept.join(",")
+    }
 }
 
 /// `current` is the filter with the targets of this version.
 pub(super) fn current(filter: &str) -> String {
+    let filter = without_spans(filter);
     let parts = filter.split(',').map(|part| {
         let directive = part.trim_start();
         let blank = part.strip_suffix(directive).unwrap_or_default();
-        let end = directive.find(['=', '[', ' ']).unwrap_or(directive.len());
+        let end = directive.find(['=', ' ']).unwrap_or(directive.len());
         let Some((target, rest)) = directive.split_at_checked(end) else {
             return part.to_owned();
         };
@@ -176,8 +209,8 @@ mod tests {
             ("warn,nexus=debug", "warn,nexus=debug"),
             ("warn,nexus::web=debug", "warn,nexus_web=debug"),
             (
-                "warn, nexus::services::chat::pump=trace,nexus::runtime[call]=debug",
-                "warn, nexus_chat::event_pump=trace,nexus_plugin_host[call]=debug",
+                "warn, nexus::services::chat::pump=trace,nexus::runtime[call]=debug,nexus::web=info",
+                "warn, nexus_chat::event_pump=trace,nexus_web=info",
             ),
             (
                 "nexus::runtime::supervisor=info,nexus::process::keeper=off",
@@ -202,8 +235,39 @@ mod tests {
                 "nexus::app=debug,nexus::cli::up=debug",
             ),
             ("nexus_web=debug", "nexus_web=debug"),
+            ("info,[{a,b=\"x\"}]=trace,h2=off", "info,h2=off"),
+            ("nexus[call]=debug", "error"),
         ] {
             assert_eq!(current(was), now);
+        }
+    }
+
+    #[test]
+    fn a_filter_has_levels_and_targets_with_levels() {
+        use tracing_subscriber::filter::LevelFilter as L;
+        let shown = |filter: &str, target: &str| {
+            let targets = log_targets(filter).unwrap();
+            let levels = [L::TRACE, L::DEBUG, L::INFO, L::WARN, L::ERROR];
+            let enabled = |level: &&L| level.into_level().is_some_and(|l| targets.would_enable(target, &l));
+            levels.iter().find(enabled).copied().unwrap_or(L::OFF)
+        };
+        assert_eq!(shown("info", "any"), L::INFO);
+        assert_eq!(shown("Warn, nexus_web=debug", "nexus_web::live"), L::DEBUG);
+        assert_eq!(shown("warn, nexus_web=debug", "hyper"), L::WARN);
+        assert_eq!(shown("nexus_web=debug", "hyper"), L::ERROR, "errors of the rest");
+        assert_eq!(shown("off,nexus_web=off", "nexus_web"), L::OFF);
+        for (filter, cause) in [
+            ("", "`` is not a level"),
+            ("info,", "`` is not a level"),
+            ("loud", "`loud` is not a level"),
+            ("nexus_web", "`nexus_web` is not a level"),
+            ("info,nexus_web=", "`` is not a level"),
+            ("info,nexus_web=loud", "`loud` is not a level"),
+            ("info,a=b=debug", "`b=debug` is not a level"),
+            ("info,=debug", "`=debug` is not TARGET=LEVEL"),
+            ("info,nexus[call]=debug", "`nexus[call]=debug` is not TARGET=LEVEL"),
+        ] {
+            assert_eq!(log_targets(filter).unwrap_err(), cause, "{filter}");
         }
     }
 

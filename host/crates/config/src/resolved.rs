@@ -226,7 +226,7 @@ pub struct Limits {
 /// `Log` is `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// `filter` is as `tracing_subscriber::EnvFilter` reads it.
+    /// `filter` is as [`crate::log_targets`] reads it.
     pub filter: String,
     /// `json`: what goes to stderr is JSON; what goes to the file always is.
     pub json: bool,

@@ -1,17 +1,16 @@
-//! Whether a new filter of the log hides anything that the old one shows. Only levels and `TARGET=LEVEL` are understood; of
-//! filters for spans and fields it is assumed.
+//! Whether a new filter of the log hides anything that the old one shows.
 
+use nexus_config::log_targets;
 use std::iter::once;
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
 
 /// Tells whether all that `old` shows is shown by `new` too.
 pub(super) fn shows_all_of(new: &str, old: &str) -> bool {
     // Who came in is written down unless a filter names it.
-    if new.contains("audit") || [new, old].iter().any(|filter| filter.contains(['[', '{'])) {
+    if new.contains("audit") {
         return false;
     }
-    let (Ok(new), Ok(old)) = (new.parse::<Targets>(), old.parse::<Targets>()) else {
+    let (Ok(new), Ok(old)) = (log_targets(new), log_targets(old)) else {
         return false;
     };
     let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];

@@ -1,5 +1,5 @@
-//! The interfaces of WASI that standard libraries of languages import whether or not a plugin uses them, and that open
-//! nothing here: `wasi:sockets` and `wasi:filesystem`. Each of their functions exists and denies.
+//! The interfaces of WASI that standard libraries of languages import whether or not a plugin uses them, and behind which
+//! there is nothing here: sockets, files, the environment, a terminal. Each of their functions exists and denies.
 //!
 //! Problem: without them no component of Rust, C or Python links. With wasmtime's own implementation and everything switched
 //! off, code that opens sockets and files lies one mistake behind a plugin; and its hundred typed functions took a third of
@@ -9,8 +9,8 @@
 //! gives the one that says "not allowed", a list is empty, an option is none, and a resource is one on which everything is
 //! denied. So a language's library reports what it reports of an operating system that denies it.
 //!
-//! Limits: what can give nothing of these traps, with its name. `wasi:filesystem` has no such function; `wasi:sockets` has none
-//! that can be reached, because no socket ever exists.
+//! Limits: what can give nothing of these traps, with its name; no library gets there, because no socket and no file ever
+//! exists.
 //!
 //! Cost: the linker is copied for each component that imports one of them, some microseconds.
 
@@ -22,6 +22,16 @@ use wasmtime::{AsContextMut, Engine, StoreContextMut};
 /// `SOCKETS` is said aloud when a component imports it: whoever uses it will miss it.
 pub(super) const SOCKETS: &str = "wasi:sockets";
 pub(super) const FILESYSTEM: &str = "wasi:filesystem";
+/// `CLI` has beside what is denied the standard streams and the exit, which are linked.
+pub(super) const CLI: &str = "wasi:cli";
+const DENIED_OF_CLI: [&str; 6] = [
+    "environment",
+    "terminal-input",
+    "terminal-output",
+    "terminal-stdin",
+    "terminal-stdout",
+    "terminal-stderr",
+];
 
 /// `DENIALS` are the names for "not allowed" among the error codes of these interfaces.
 const DENIALS: [&str; 3] = ["access-denied", "access", "not-permitted"];
@@ -40,7 +50,11 @@ pub(super) fn with_denied<T: 'static>(
 ) -> wasmtime::Result<Option<Linker<T>>> {
     let mut with: Option<Linker<T>> = None;
     for (name, import) in component.component_type().imports(engine) {
-        let denied = interface(name).is_some_and(|i| [SOCKETS, FILESYSTEM].contains(&i.package));
+        let denied = interface(name).is_some_and(|i| match i.package {
+            SOCKETS | FILESYSTEM => true,
+            CLI => DENIED_OF_CLI.contains(&i.name),
+            _ => false,
+        });
         let ComponentItem::ComponentInstance(items) = import.ty else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! What a plugin finds behind WASI's sockets and files.
+//! What a plugin finds behind WASI's sockets, files and environment.
 
 use super::*;
 use wasmtime::Store;
@@ -117,6 +117,14 @@ fn what_cannot_fail_is_empty() {
         );
         assert_eq!(found.unwrap(), [expected]);
     }
+    let found = call(
+        "wasi:cli/environment@0.2.0",
+        "",
+        "get-arguments",
+        "(result (list string))",
+        Passed::InMemory,
+    );
+    assert_eq!(found.unwrap(), [Val::List(Vec::new())]);
     let found = call("wasi:filesystem/types@0.2.0", "", "set", "", Passed::Nothing).unwrap();
     assert!(found.is_empty(), "{found:?}");
 }

@@ -6,7 +6,7 @@
 //! [`super::contract_check`].
 
 use super::contract_check as fit;
-use super::denied_wasi::{FILESYSTEM, SOCKETS};
+use super::denied_wasi::{CLI, FILESYSTEM, SOCKETS};
 use super::error::LoadError;
 use super::interface_name::{Interface, compatible_range, interface};
 use crate::capabilities;
@@ -245,7 +245,7 @@ fn offered() -> impl Iterator<Item = &'static str> {
     TYPES.into_iter().chain(capabilities::interfaces())
 }
 
-const WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:io", "wasi:random", FILESYSTEM, SOCKETS];
+const WASI: [&str; 6] = [CLI, "wasi:clocks", "wasi:io", "wasi:random", FILESYSTEM, SOCKETS];
 
 fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     for import in imports {

@@ -32,7 +32,7 @@ impl WasiView for InstanceState {
 /// `store` is a store with all limits applied, and the meter that must drive it.
 pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceState>, CpuMeter) {
     let limits = context.gate.limits();
-    // No arguments, no environment: only where its words go. Directories and the network are not linked at all.
+    // Only where its words go: behind the environment, files and the network is nothing of wasmtime's (`denied_wasi`).
     let wasi = WasiCtx::builder()
         .stdout(LogStream::new(Arc::clone(&context.log), false))
         .stderr(LogStream::new(Arc::clone(&context.log), true))

@@ -1,6 +1,7 @@
 //! The one linker, for all kinds of plugin: the capabilities of the contract, and the part of WASI 0.2 that standard
-//! libraries of languages want. wasi:http is not here, and `wasi:sockets` and `wasi:filesystem` open nothing: they are
-//! linked for each component that imports them, and deny ([`super::denied_wasi`]). So no ungated way out exists.
+//! libraries of languages want. wasi:http is not here, and there is nothing behind sockets, files, the environment and the
+//! terminal: they are linked for each component that imports them, and deny ([`super::denied_wasi`]). So no ungated way out
+//! exists.
 //!
 //! Linking a capability grants nothing: the gate decides at each call.
 
@@ -45,15 +46,9 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>>
     wasi::random::insecure::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
     wasi::random::insecure_seed::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
     wasi::cli::exit::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
-    wasi::cli::environment::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
-    wasi::cli::terminal_input::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
-    wasi::cli::terminal_output::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
-    wasi::cli::terminal_stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
-    wasi::cli::terminal_stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
-    wasi::cli::terminal_stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     Ok(linker)
 }
 
