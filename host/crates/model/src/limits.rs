@@ -191,6 +191,11 @@ pub const STORE_WRITES_WINDOW: Duration = secs(60);
 pub const STORE_BUSY: Duration = secs(5);
 /// `WAL_WAIT` is how long writing waits for who reads from the write-ahead log, when that has reached [`WAL_MOST`].
 pub const WAL_WAIT: Duration = ms(500);
+/// `COMMIT_HERE` is the time that a commit may take on the thread of who asks for it; after one that took longer, the disk
+/// counts as slow.
+pub const COMMIT_HERE: Duration = ms(5);
+/// `COMMIT_SLOW` is the time for which the disk then counts as slow, and a thread of its own commits.
+pub const COMMIT_SLOW: Duration = secs(10);
 /// `STORE_CHECK` is the time between two checks of whether anything could be saved, while nothing is written.
 pub const STORE_CHECK: Duration = secs(5);
 /// `ACTIVITY_WINDOW` is the span in which the notes about one thing are counted.
@@ -408,6 +413,8 @@ pub const BACKUP_PATH_BYTES: u64 = 4096;
 
 // The database.
 
+/// `SMALL_WRITE` is the size in bytes up to which the events of a chat are committed on the thread that has them.
+pub const SMALL_WRITE: usize = 16 << 10;
 /// `STORE_BATCH` is how many jobs one transaction takes, so that the first of them does not wait for ever.
 pub const STORE_BATCH: usize = 256;
 /// `STORE_READERS` is how many readers are kept open between uses.

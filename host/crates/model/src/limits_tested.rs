@@ -247,6 +247,9 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "WAL_KEPT",
         "a_log_that_an_earlier_life_left_long_is_cut_without_a_write",
     ),
+    ("COMMIT_HERE", "who_would_have_to_wait_leaves_it_to_the_thread"),
+    ("COMMIT_SLOW", "who_would_have_to_wait_leaves_it_to_the_thread"),
+    ("SMALL_WRITE", "who_would_have_to_wait_leaves_it_to_the_thread"),
     (
         "WAL_MOST",
         "the_log_of_a_writer_that_never_pauses_stays_below_its_bound_and_shrinks_again",

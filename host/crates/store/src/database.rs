@@ -128,6 +128,27 @@ impl Store {
         }
     }
 
+    /// Runs a `job` that adds about so many `bytes` as [`Store::write`] with [`Durability::Process`] does, and where that is
+    /// not much and nobody else writes on the thread of the caller: such a write waits for no other thread.
+    ///
+    /// # Errors
+    /// What `job` or the commit failed with.
+    pub async fn add<T, F>(&self, bytes: usize, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        match &self.inner.at {
+            Place::File(file) => {
+                let (reply, answer) = oneshot::channel();
+                file.writer
+                    .commit_here(Job::new(Durability::Process, job, reply), bytes)?;
+                answer.await.map_err(|_| StoreError::Closed)?
+            }
+            Place::Memory { database, .. } => database.write(job),
+        }
+    }
+
     /// Runs `job` on a reading connection, in one read transaction: it sees one moment.
     ///
     /// # Errors

@@ -1,4 +1,12 @@
-//! The writing thread: drains its queue, commits a batch as one transaction, answers after the commit.
+//! What is written, and by whom: by the writing thread, which drains its queue, commits a batch as one transaction and
+//! answers after the commit; or at once, on the thread of who asks ([`Writer::commit_here`]).
+//!
+//! An event of a chat is committed on its own thread: to the writing thread and back would be two hand-offs between
+//! threads, each of which waits for a core, for a commit that takes some twenty microseconds. That is for small jobs that
+//! need not survive a power cut, only while nobody else writes or waits, and only while the disk is quick: a commit of more
+//! than [`limits::COMMIT_HERE`] sends all to the thread for [`limits::COMMIT_SLOW`]. So a slow disk holds a thread of the
+//! services up once in that time, and for one commit. (All on the thread of who asks was left out: a disk that hangs would
+//! stop the page too.)
 //!
 //! What has to survive a power cut is answered by another thread, once that has brought the write-ahead log to the disk: a
 //! disk that takes seconds for it holds up whoever asked for it, and not the chat that streams through the same writer.
@@ -15,9 +23,11 @@ use crate::types::{Durability, Health};
 use nexus_model::limits;
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 pub(super) struct Job {
@@ -80,8 +90,61 @@ pub(super) type StillThere = Arc<dyn Fn() -> Result<(), StoreError> + Send + Syn
 pub(super) type ToDisk = Box<dyn Fn() -> Result<(), StoreError> + Send>;
 
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    committing: Arc<Mutex<Committing>>,
+    queue: Option<mpsc::Sender<Order>>,
+    /// `queued` counts the jobs that the thread has not answered yet.
+    queued: Arc<AtomicUsize>,
+    slow: SlowDisk,
+    /// `thread` commits what is queued.
+    thread: Option<JoinHandle<()>>,
+    /// `helpers` bring commits to the disk and shorten the log. They end once nobody can commit any more.
+    helpers: Vec<JoinHandle<()>>,
+}
+
+/// `Order` is what the thread is asked for.
+enum Order {
+    Job(Job),
+    /// `EmptyLog`: the log has reached its bound, and whoever saw that must not wait for it.
+    EmptyLog,
+}
+
+/// `Committing` is the connection that writes, with what is watched at each commit.
+struct Committing {
+    db: Connection,
+    growth: Growth,
+    there: StillThere,
+    health: watch::Sender<Health>,
+}
+
+/// `SlowDisk` is until when no commit is made on the thread of who asks.
+struct SlowDisk {
+    since: Instant,
+    /// `until` is in milliseconds after `since`.
+    until: AtomicU64,
+}
+
+impl SlowDisk {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            until: AtomicU64::new(0),
+        }
+    }
+
+    fn is_now(&self) -> bool {
+        self.now() < self.until.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, took: Duration) {
+        if took > limits::COMMIT_HERE {
+            let pause = u64::try_from(limits::COMMIT_SLOW.as_millis()).unwrap_or(u64::MAX);
+            self.until.store(self.now().saturating_add(pause), Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Writer {
@@ -93,73 +156,128 @@ impl Writer {
         health: watch::Sender<Health>,
         log: PathBuf,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::channel();
+        let (queue, orders) = mpsc::channel();
         let (wake, woken) = mpsc::sync_channel(1);
         let (committed, unsynced) = mpsc::channel();
         let named = |name: &str| std::thread::Builder::new().name(name.into());
         let syncer = named("store-sync").spawn(move || bring_to_disk(&sync, &unsynced))?;
         let log = Log(log);
         let cut = log.clone();
-        let writer = named("store-writer").spawn(move || {
-            let mut growth = Growth::new(log, wake);
-            write(&connection, &jobs, &mut growth, &committed, &there, &health);
-        })?;
+        let committing = Arc::new(Mutex::new(Committing {
+            db: connection,
+            growth: Growth::new(log, wake),
+            there,
+            health,
+        }));
+        let queued = Arc::new(AtomicUsize::new(0));
+        let (shared, left) = (Arc::clone(&committing), Arc::clone(&queued));
+        let writer = named("store-writer").spawn(move || write(&shared, &orders, &left, &committed))?;
         let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &cut, &woken))?;
         Ok(Self {
+            committing,
             queue: Some(queue),
-            // In this order: each of them ends when the one before has.
-            threads: vec![writer, syncer, checkpointer],
+            queued,
+            slow: SlowDisk::new(),
+            thread: Some(writer),
+            helpers: vec![syncer, checkpointer],
         })
     }
 
+    /// Leaves the job to the writing thread.
     pub(super) fn send(&self, job: Job) -> Result<(), StoreError> {
+        self.queued.fetch_add(1, Ordering::AcqRel);
+        self.order(Order::Job(job)).inspect_err(|_| {
+            self.queued.fetch_sub(1, Ordering::AcqRel);
+        })
+    }
+
+    fn order(&self, order: Order) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.send(job).map_err(|_| StoreError::Closed)
+        queue.send(order).map_err(|_| StoreError::Closed)
+    }
+
+    /// Commits the job, which writes about so many bytes, before it returns, where nobody else writes or waits to and the
+    /// disk is quick; leaves it to the writing thread otherwise. It is for jobs whose commit is answered as
+    /// [`Durability::Process`].
+    pub(super) fn commit_here(&self, job: Job, bytes: usize) -> Result<(), StoreError> {
+        if bytes > limits::SMALL_WRITE || self.queued.load(Ordering::Acquire) > 0 || self.slow.is_now() {
+            return self.send(job);
+        }
+        let mut committing = match self.committing.try_lock() {
+            Ok(committing) => committing,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return self.send(job),
+        };
+        let begun = Instant::now();
+        let mut batch = [job];
+        let Some(outcome) = committing.commit(&mut batch, Patience::None) else {
+            drop(committing);
+            let [job] = batch;
+            return self.send(job);
+        };
+        let full = committing.growth.committed();
+        drop(committing);
+        self.slow.note(begun.elapsed());
+        let [job] = batch;
+        job.work.answer(outcome);
+        if full {
+            self.order(Order::EmptyLog)?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
-        for thread in self.threads.drain(..) {
+        let join = |thread: JoinHandle<()>| {
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
             }
-        }
+        };
+        self.queue = None;
+        self.thread.take().map(join);
+        let mut committing = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        committing.growth.wake = None;
+        drop(committing);
+        self.helpers.drain(..).for_each(join);
     }
 }
 
 fn write(
-    db: &Connection,
-    jobs: &mpsc::Receiver<Job>,
-    growth: &mut Growth,
+    committing: &Mutex<Committing>,
+    orders: &mpsc::Receiver<Order>,
+    queued: &AtomicUsize,
     committed: &mpsc::Sender<Job>,
-    there: &StillThere,
-    health: &watch::Sender<Health>,
 ) {
     loop {
-        let first = match jobs.recv_timeout(limits::STORE_CHECK) {
-            Ok(first) => first,
+        let first = match orders.recv_timeout(limits::STORE_CHECK) {
+            Ok(Order::Job(first)) => first,
+            Ok(Order::EmptyLog) => {
+                let mut committing = committing.lock().unwrap_or_else(PoisonError::into_inner);
+                committing.empty_full_log();
+                continue;
+            }
             Err(RecvTimeoutError::Timeout) => {
-                look(db, there, health);
+                let committing = committing.lock().unwrap_or_else(PoisonError::into_inner);
+                look(&committing.db, &committing.there, &committing.health);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut batch = vec![first];
+        let mut full = false;
         while batch.len() < limits::STORE_BATCH
-            && let Ok(job) = jobs.try_recv()
+            && let Ok(order) = orders.try_recv()
         {
-            batch.push(job);
+            match order {
+                Order::Job(job) => batch.push(job),
+                Order::EmptyLog => full = true,
+            }
         }
-        let before = db.total_changes();
-        let (outcome, trouble) = transact(db, &mut batch);
-        match outcome.as_ref().err().or(trouble.as_ref()) {
-            Some(error) => report(health, Some(error)),
-            // A transaction that changed nothing shows nothing.
-            None if db.total_changes() == before => {}
-            None => report(health, there().as_ref().err()),
-        }
+        let jobs = batch.len();
+        let mut committing = committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = committing.commit(&mut batch, Patience::StoreBusy);
+        let outcome = outcome.unwrap_or_else(|| Err(StoreError::Database("the database is locked".into())));
         for job in batch {
             if job.durability == Durability::Synced && outcome.is_ok() {
                 if let Err(mpsc::SendError(job)) = committed.send(job) {
@@ -169,8 +287,61 @@ fn write(
                 job.work.answer(outcome.clone());
             }
         }
-        growth.committed(db);
+        queued.fetch_sub(jobs, Ordering::AcqRel);
+        if committing.growth.committed() || full {
+            committing.empty_full_log();
+        }
     }
+}
+
+/// `Patience` is how long a transaction waits for another connection that writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// `None`: not at all.
+    None,
+    /// `StoreBusy`: [`limits::STORE_BUSY`].
+    StoreBusy,
+}
+
+impl Committing {
+    /// Commits a batch as one transaction; `None`: another connection writes, and nothing was begun.
+    fn commit(&mut self, batch: &mut [Job], patience: Patience) -> Option<Result<(), StoreError>> {
+        let before = self.db.total_changes();
+        let begun = match begin(&self.db, patience) {
+            Err(error) if patience == Patience::None && is_busy(&error) => return None,
+            begun => begun.map_err(StoreError::from),
+        };
+        let (outcome, trouble) = match begun {
+            Ok(()) => transact(&self.db, batch),
+            Err(error) => (Err(error), None),
+        };
+        match outcome.as_ref().err().or(trouble.as_ref()) {
+            Some(error) => report(&self.health, Some(error)),
+            // A transaction that changed nothing shows nothing.
+            None if self.db.total_changes() == before => {}
+            None => report(&self.health, (self.there)().as_ref().err()),
+        }
+        Some(outcome)
+    }
+
+    fn empty_full_log(&mut self) {
+        self.growth.empty(&self.db);
+    }
+}
+
+fn begin(db: &Connection, patience: Patience) -> rusqlite::Result<()> {
+    let begin = || db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop);
+    if patience == Patience::StoreBusy {
+        return begin();
+    }
+    db.busy_timeout(Duration::ZERO)?;
+    let begun = begin();
+    db.busy_timeout(limits::STORE_BUSY)?;
+    begun
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
 }
 
 /// `Log` is the file of the write-ahead log.
@@ -187,7 +358,8 @@ impl Log {
 /// `Growth` is how much the log has grown since the checkpointer was told.
 struct Growth {
     log: Log,
-    wake: mpsc::SyncSender<()>,
+    /// `wake` wakes the checkpointer, which ends when this is dropped.
+    wake: Option<mpsc::SyncSender<()>>,
     commits: u32,
     /// `soft` is the length in bytes at which the checkpointer is woken next.
     soft: u64,
@@ -199,19 +371,22 @@ impl Growth {
     fn new(log: Log, wake: mpsc::SyncSender<()>) -> Self {
         Self {
             log,
-            wake,
+            wake: Some(wake),
             commits: 0,
             soft: limits::WAL_KEPT,
             hard: limits::WAL_MOST,
         }
     }
 
-    fn committed(&mut self, db: &Connection) {
+    /// Notes a commit; true: the log has reached its bound and is to be emptied before more is written.
+    fn committed(&mut self) -> bool {
         let bytes = self.log.bytes();
         self.commits += 1;
         if self.commits >= limits::WAL_COMMITS || bytes >= self.soft {
             self.commits = 0;
-            let _ = self.wake.try_send(()); // one is on its way already
+            if let Some(wake) = &self.wake {
+                let _ = wake.try_send(()); // one is on its way already
+            }
             self.soft = bytes.saturating_add(limits::WAL_KEPT);
         }
         // It is shorter again.
@@ -219,13 +394,19 @@ impl Growth {
         self.hard = self
             .hard
             .min(limits::WAL_MOST.max(bytes.saturating_add(limits::WAL_KEPT)));
-        if bytes >= self.hard {
-            if let Err(e) = empty(db, limits::WAL_WAIT) {
-                tracing::warn!(error = %e, "cannot empty the write-ahead log of the database; retrying");
-            }
-            // Somebody reads from it still: not again at each commit.
-            self.hard = limits::WAL_MOST.max(self.log.bytes().saturating_add(limits::WAL_KEPT));
+        bytes >= self.hard
+    }
+
+    /// Empties the log, unless somebody else has meanwhile.
+    fn empty(&mut self, db: &Connection) {
+        if self.log.bytes() < self.hard {
+            return;
         }
+        if let Err(e) = empty(db, limits::WAL_WAIT) {
+            tracing::warn!(error = %e, "cannot empty the write-ahead log of the database; retrying");
+        }
+        // Somebody reads from it still: not again at each commit.
+        self.hard = limits::WAL_MOST.max(self.log.bytes().saturating_add(limits::WAL_KEPT));
     }
 }
 
@@ -237,11 +418,11 @@ fn empty(db: &Connection, wait: std::time::Duration) -> rusqlite::Result<()> {
     done
 }
 
-/// Returns the commit's result, and the trouble with the disk that one job alone ran into.
+/// Ends the transaction that was begun. Returns the commit's result, and the trouble with the disk that one job alone ran
+/// into.
 fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Option<StoreError>) {
     let mut trouble = None;
     let mut body = || -> Result<(), StoreError> {
-        db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         for job in batch.iter_mut() {
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
             if let Err(e) = job.work.run(db) {
@@ -342,17 +523,113 @@ fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
 mod tests {
     use super::*;
 
+    struct Rig {
+        writer: Writer,
+        /// `finish` is the disk's answer to each sync.
+        finish: mpsc::Sender<Result<(), StoreError>>,
+        dir: tempfile::TempDir,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let open = || {
+                let db = Connection::open(dir.path().join("t.db")).unwrap();
+                db.pragma_update(None, "journal_mode", "WAL").unwrap();
+                db.busy_timeout(limits::STORE_BUSY).unwrap();
+                db
+            };
+            let connection = open();
+            connection.execute_batch("CREATE TABLE t(n)").unwrap();
+            let (finish, finished) = mpsc::channel::<Result<(), StoreError>>();
+            let (health, _) = watch::channel(Health::Writable);
+            let sync = Box::new(move || finished.recv().unwrap());
+            let log = dir.path().join("t.db-wal");
+            let writer = Writer::spawn(connection, open(), sync, Arc::new(|| Ok(())), health, log).unwrap();
+            Self { writer, finish, dir }
+        }
+
+        /// The thread on which it was inserted.
+        fn insert_here(&self) -> oneshot::Receiver<Result<std::thread::ThreadId, StoreError>> {
+            self.insert(limits::SMALL_WRITE)
+        }
+
+        fn insert(&self, bytes: usize) -> oneshot::Receiver<Result<std::thread::ThreadId, StoreError>> {
+            let (reply, answer) = oneshot::channel();
+            let job = |db: &Connection| {
+                db.execute("INSERT INTO t VALUES (1)", [])?;
+                Ok(std::thread::current().id())
+            };
+            self.writer
+                .commit_here(Job::new(Durability::Process, job, reply), bytes)
+                .unwrap();
+            answer
+        }
+    }
+
+    #[tokio::test]
+    async fn a_small_write_is_committed_before_it_returns() {
+        let rig = Rig::new();
+        let here = std::thread::current().id();
+        for _ in 0..3 {
+            assert_eq!(rig.insert_here().try_recv().unwrap(), Ok(here));
+        }
+        let other = Connection::open(rig.dir.path().join("t.db")).unwrap();
+        let count = || {
+            other
+                .query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(count(), 3);
+        let (reply, answer) = oneshot::channel();
+        let failing = |db: &Connection| -> rusqlite::Result<()> {
+            db.execute("INSERT INTO t VALUES (1)", [])?;
+            Err(rusqlite::Error::InvalidQuery)
+        };
+        rig.writer
+            .commit_here(Job::new(Durability::Process, failing, reply), 1)
+            .unwrap();
+        assert!(answer.await.unwrap().is_err());
+        assert_eq!(count(), 3, "undone");
+    }
+
+    #[tokio::test]
+    async fn who_would_have_to_wait_leaves_it_to_the_thread() {
+        let rig = Rig::new();
+        let here = std::thread::current().id();
+
+        // Another connection writes.
+        let other = Connection::open(rig.dir.path().join("t.db")).unwrap();
+        other
+            .execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (2)")
+            .unwrap();
+        let mut answer = rig.insert_here();
+        assert!(answer.try_recv().is_err(), "nobody waited for it");
+        let behind = rig.insert_here();
+        other.execute_batch("COMMIT").unwrap();
+        for answer in [answer, behind] {
+            let thread = nexus_testkit::wait::within("the other one has written", answer).await;
+            assert_ne!(thread.unwrap().unwrap(), here);
+        }
+
+        let quick = async || rig.insert_here().await.unwrap().unwrap() == here;
+        nexus_testkit::wait::until_async("the queue is empty", quick).await;
+
+        // It is long.
+        let thread = rig.insert(limits::SMALL_WRITE + 1).await.unwrap().unwrap();
+        assert_ne!(thread, here);
+        nexus_testkit::wait::until_async("the queue is empty", quick).await;
+
+        // The disk was slow just now.
+        rig.writer.slow.note(limits::COMMIT_HERE + Duration::from_micros(1));
+        assert!(!quick().await);
+        rig.writer.slow.until.store(0, Ordering::Relaxed);
+        nexus_testkit::wait::until_async("the disk is quick again", quick).await;
+    }
+
     #[tokio::test]
     async fn a_slow_disk_holds_up_only_who_asked_for_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = || Connection::open(dir.path().join("t.db")).unwrap();
-        let connection = open();
-        connection.execute_batch("CREATE TABLE t(n)").unwrap();
-        let (finish, finished) = mpsc::channel::<Result<(), StoreError>>();
-        let (health, _) = watch::channel(Health::Writable);
-        let sync = Box::new(move || finished.recv().unwrap());
-        let log = dir.path().join("t.db-wal");
-        let writer = Writer::spawn(connection, open(), sync, Arc::new(|| Ok(())), health, log).unwrap();
+        let Rig { writer, finish, dir } = Rig::new();
         let insert = |durability| {
             let (reply, answer) = oneshot::channel();
             let job = |db: &Connection| db.execute("INSERT INTO t VALUES (1)", []);
@@ -371,5 +648,6 @@ mod tests {
         finish.send(Err(StoreError::ReadOnly("broken".into()))).unwrap();
         let answer = nexus_testkit::wait::within("the disk has answered", synced).await;
         assert_eq!(answer.unwrap(), Err(StoreError::ReadOnly("broken".into())));
+        drop(dir);
     }
 }

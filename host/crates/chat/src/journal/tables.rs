@@ -185,40 +185,44 @@ pub(super) async fn write(
     trims: Vec<Trim>,
     most: u64,
 ) -> Result<i64, StoreError> {
-    let written = store
-        .write(durability(&entries), move |db| {
-            let removes = entries.iter().any(|entry| entry.event == Event::SessionRemoved);
-            if !removes && in_use(db)? >= most {
-                return Ok(None);
-            }
-            let key = match (row, key) {
-                (Some(row), _) => put(db, &row)?,
-                (None, Some(key)) => key,
-                (None, None) => return Err(rusqlite::Error::QueryReturnedNoRows), // a new session has a row
-            };
-            let mut insert =
-                db.prepare_cached("INSERT INTO event(session, seq, part, body) VALUES (?1, ?2, ?3, ?4)")?;
-            for entry in &entries {
-                insert.execute(params![key, signed(entry.seq), part_of(&entry.event), &*entry.json])?;
-            }
-            let mut delete =
-                db.prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
-            for trim in &trims {
-                delete.execute(params![key, signed(trim.after), signed(trim.before), trim.part])?;
-            }
-            if let Some(entry) = entries.iter().find(|entry| entry.event == Event::SessionRemoved) {
-                db.prepare_cached("INSERT OR REPLACE INTO removed(id, seq) SELECT id, ?2 FROM session WHERE key = ?1")?
-                    .execute(params![key, signed(entry.seq)])?;
-                db.prepare_cached("DELETE FROM removed WHERE rowid <= (SELECT max(rowid) FROM removed) - ?1")?
-                    .execute([signed(REMOVED_SESSIONS)])?;
-                db.prepare_cached("DELETE FROM event WHERE session = ?1")?
-                    .execute([key])?;
-                db.prepare_cached("DELETE FROM session WHERE key = ?1")?
-                    .execute([key])?;
-            }
-            Ok(Some(key))
-        })
-        .await?;
+    let durability = durability(&entries);
+    let bytes = entries.iter().map(|entry| entry.json.len()).sum();
+    let only_adds = trims.is_empty();
+    let job = move |db: &Connection| {
+        let removes = entries.iter().any(|entry| entry.event == Event::SessionRemoved);
+        if !removes && in_use(db)? >= most {
+            return Ok(None);
+        }
+        let key = match (row, key) {
+            (Some(row), _) => put(db, &row)?,
+            (None, Some(key)) => key,
+            (None, None) => return Err(rusqlite::Error::QueryReturnedNoRows), // a new session has a row
+        };
+        let mut insert = db.prepare_cached("INSERT INTO event(session, seq, part, body) VALUES (?1, ?2, ?3, ?4)")?;
+        for entry in &entries {
+            insert.execute(params![key, signed(entry.seq), part_of(&entry.event), &*entry.json])?;
+        }
+        let mut delete =
+            db.prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
+        for trim in &trims {
+            delete.execute(params![key, signed(trim.after), signed(trim.before), trim.part])?;
+        }
+        if let Some(entry) = entries.iter().find(|entry| entry.event == Event::SessionRemoved) {
+            db.prepare_cached("INSERT OR REPLACE INTO removed(id, seq) SELECT id, ?2 FROM session WHERE key = ?1")?
+                .execute(params![key, signed(entry.seq)])?;
+            db.prepare_cached("DELETE FROM removed WHERE rowid <= (SELECT max(rowid) FROM removed) - ?1")?
+                .execute([signed(REMOVED_SESSIONS)])?;
+            db.prepare_cached("DELETE FROM event WHERE session = ?1")?
+                .execute([key])?;
+            db.prepare_cached("DELETE FROM session WHERE key = ?1")?
+                .execute([key])?;
+        }
+        Ok(Some(key))
+    };
+    let written = match durability {
+        Durability::Process if only_adds => store.add(bytes, job).await?,
+        durability => store.write(durability, job).await?,
+    };
     written.ok_or_else(|| {
         StoreError::ReadOnly(format!(
             "the stored chats take {} MiB, the limit: nothing more can be saved until some are deleted",
