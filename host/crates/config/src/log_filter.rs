@@ -109,13 +109,13 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("nexus::web::serve", &["nexus_web::http::server"]),
 ];
 
-/// What a filter shows: levels, and `TARGET=LEVEL` for the parts of the log. Where it names no level for the rest, errors of
-/// the rest are shown.
+/// What a filter shows: levels, and `TARGET=LEVEL` for the parts of the log. Where it names no level for the rest, nothing of
+/// the rest is shown.
 ///
 /// # Errors
 /// Which of its parts is neither, in words.
 pub fn log_targets(filter: &str) -> Result<Targets, String> {
-    let mut targets = Targets::new().with_default(LevelFilter::ERROR);
+    let mut targets = Targets::new();
     for part in filter.split(',').map(str::trim) {
         match part.split_once('=') {
             Some((target, level)) if !target.is_empty() && !target.contains('[') => {
@@ -150,7 +150,7 @@ pub(super) fn read(value: &DeValue<'_>) -> Result<String, InvalidValue> {
     }
 }
 
-/// `without_spans` leaves out what 0.1 took and what never matched: Nexus's log has no spans.
+/// `without_spans` leaves out the parts for spans and fields, which 0.1 took. Nexus's log has no spans.
 fn without_spans(filter: &str) -> String {
     // A part for a span may have commas between its brackets.
     let mut depth = 0_usize;
@@ -163,6 +163,10 @@ fn without_spans(filter: &str) -> String {
         c == ',' && depth == 0
     });
     let kept: Vec<&str> = parts.filter(|part| !part.contains('[')).collect();
+    if filter.matches('[').count() != filter.matches(']').count() {
+        // Where a part ends cannot be told.
+        return filter.to_owned();
+    }
     if kept.is_empty() {
         "error".to_owned()
     } else {
@@ -237,6 +241,7 @@ mod tests {
             ("nexus_web=debug", "nexus_web=debug"),
             ("info,[{a,b=\"x\"}]=trace,h2=off", "info,h2=off"),
             ("nexus[call]=debug", "error"),
+            ("nexus[call=debug,h2=off", "nexus[call=debug,h2=off"),
         ] {
             assert_eq!(current(was), now);
         }
@@ -254,7 +259,7 @@ mod tests {
         assert_eq!(shown("info", "any"), L::INFO);
         assert_eq!(shown("Warn, nexus_web=debug", "nexus_web::live"), L::DEBUG);
         assert_eq!(shown("warn, nexus_web=debug", "hyper"), L::WARN);
-        assert_eq!(shown("nexus_web=debug", "hyper"), L::ERROR, "errors of the rest");
+        assert_eq!(shown("nexus_web=debug", "hyper"), L::OFF);
         assert_eq!(shown("off,nexus_web=off", "nexus_web"), L::OFF);
         for (filter, cause) in [
             ("", "`` is not a level"),
@@ -266,6 +271,7 @@ mod tests {
             ("info,a=b=debug", "`b=debug` is not a level"),
             ("info,=debug", "`=debug` is not TARGET=LEVEL"),
             ("info,nexus[call]=debug", "`nexus[call]=debug` is not TARGET=LEVEL"),
+            ("info,nexus[call=debug,h2=off", "`nexus[call=debug` is not TARGET=LEVEL"),
         ] {
             assert_eq!(log_targets(filter).unwrap_err(), cause, "{filter}");
         }

@@ -23,7 +23,7 @@ use crate::types::{Durability, Health};
 use nexus_model::limits;
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -92,8 +92,10 @@ pub(super) type ToDisk = Box<dyn Fn() -> Result<(), StoreError> + Send>;
 pub(super) struct Writer {
     committing: Arc<Mutex<Committing>>,
     queue: Option<mpsc::Sender<Order>>,
-    /// `queued` counts the jobs that the thread has not answered yet.
+    /// `queued` counts the orders that the thread has not carried out yet.
     queued: Arc<AtomicUsize>,
+    /// `restarts`: the log was moved whole, so the next commit begins it again, and SQLite syncs its head.
+    restarts: Arc<AtomicBool>,
     slow: SlowDisk,
     /// `thread` commits what is queued.
     thread: Option<JoinHandle<()>>,
@@ -170,13 +172,17 @@ impl Writer {
             health,
         }));
         let queued = Arc::new(AtomicUsize::new(0));
-        let (shared, left) = (Arc::clone(&committing), Arc::clone(&queued));
-        let writer = named("store-writer").spawn(move || write(&shared, &orders, &left, &committed))?;
-        let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &cut, &woken))?;
+        // The first commit of a life may begin the log.
+        let restarts = Arc::new(AtomicBool::new(true));
+        let (shared, left, restarted) = (Arc::clone(&committing), Arc::clone(&queued), Arc::clone(&restarts));
+        let writer = named("store-writer").spawn(move || write(&shared, &orders, &left, &restarted, &committed))?;
+        let moved = Arc::clone(&restarts);
+        let checkpointer = named("store-checkpoint").spawn(move || checkpoint(&checkpoints, &cut, &moved, &woken))?;
         Ok(Self {
             committing,
             queue: Some(queue),
             queued,
+            restarts,
             slow: SlowDisk::new(),
             thread: Some(writer),
             helpers: vec![syncer, checkpointer],
@@ -185,22 +191,24 @@ impl Writer {
 
     /// Leaves the job to the writing thread.
     pub(super) fn send(&self, job: Job) -> Result<(), StoreError> {
-        self.queued.fetch_add(1, Ordering::AcqRel);
-        self.order(Order::Job(job)).inspect_err(|_| {
-            self.queued.fetch_sub(1, Ordering::AcqRel);
-        })
+        self.order(Order::Job(job))
     }
 
     fn order(&self, order: Order) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.send(order).map_err(|_| StoreError::Closed)
+        self.queued.fetch_add(1, Ordering::AcqRel);
+        queue.send(order).map_err(|_| {
+            self.queued.fetch_sub(1, Ordering::AcqRel);
+            StoreError::Closed
+        })
     }
 
     /// Commits the job, which writes about so many bytes, before it returns, where nobody else writes or waits to and the
     /// disk is quick; leaves it to the writing thread otherwise. It is for jobs whose commit is answered as
     /// [`Durability::Process`].
     pub(super) fn commit_here(&self, job: Job, bytes: usize) -> Result<(), StoreError> {
-        if bytes > limits::SMALL_WRITE || self.queued.load(Ordering::Acquire) > 0 || self.slow.is_now() {
+        let waits = self.queued.load(Ordering::Acquire) > 0 || self.restarts.load(Ordering::Acquire);
+        if bytes > limits::SMALL_WRITE || waits || self.slow.is_now() {
             return self.send(job);
         }
         let mut committing = match self.committing.try_lock() {
@@ -221,7 +229,8 @@ impl Writer {
         let [job] = batch;
         job.work.answer(outcome);
         if full {
-            self.order(Order::EmptyLog)?;
+            // The job is committed, whether or not anybody empties the log.
+            let _ = self.order(Order::EmptyLog);
         }
         Ok(())
     }
@@ -236,9 +245,12 @@ impl Drop for Writer {
         };
         self.queue = None;
         self.thread.take().map(join);
-        let mut committing = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        committing.growth.wake = None;
-        drop(committing);
+        // Held only where this is dropped by a job of its own; then the helpers end a moment later, and nobody waits.
+        match self.committing.try_lock() {
+            Ok(mut committing) => committing.growth.wake = None,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().growth.wake = None,
+            Err(TryLockError::WouldBlock) => return,
+        }
         self.helpers.drain(..).for_each(join);
     }
 }
@@ -247,6 +259,7 @@ fn write(
     committing: &Mutex<Committing>,
     orders: &mpsc::Receiver<Order>,
     queued: &AtomicUsize,
+    restarts: &AtomicBool,
     committed: &mpsc::Sender<Job>,
 ) {
     loop {
@@ -255,6 +268,7 @@ fn write(
             Ok(Order::EmptyLog) => {
                 let mut committing = committing.lock().unwrap_or_else(PoisonError::into_inner);
                 committing.empty_full_log();
+                queued.fetch_sub(1, Ordering::AcqRel);
                 continue;
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -265,17 +279,19 @@ fn write(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut batch = vec![first];
-        let mut full = false;
+        let mut emptying = 0;
         while batch.len() < limits::STORE_BATCH
             && let Ok(order) = orders.try_recv()
         {
             match order {
                 Order::Job(job) => batch.push(job),
-                Order::EmptyLog => full = true,
+                Order::EmptyLog => emptying += 1,
             }
         }
-        let jobs = batch.len();
+        let orders = batch.len() + emptying;
         let mut committing = committing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the commit: what is moved during it begins the log once more.
+        restarts.store(false, Ordering::Release);
         let outcome = committing.commit(&mut batch, Patience::StoreBusy);
         let outcome = outcome.unwrap_or_else(|| Err(StoreError::Database("the database is locked".into())));
         for job in batch {
@@ -287,8 +303,8 @@ fn write(
                 job.work.answer(outcome.clone());
             }
         }
-        queued.fetch_sub(jobs, Ordering::AcqRel);
-        if committing.growth.committed() || full {
+        queued.fetch_sub(orders, Ordering::AcqRel);
+        if committing.growth.committed() || emptying > 0 {
             committing.empty_full_log();
         }
     }
@@ -330,6 +346,10 @@ impl Committing {
 }
 
 fn begin(db: &Connection, patience: Patience) -> rusqlite::Result<()> {
+    if !db.is_autocommit() {
+        // A job panicked in it.
+        db.execute_batch("ROLLBACK")?;
+    }
     let begin = || db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop);
     if patience == Patience::StoreBusy {
         return begin();
@@ -495,7 +515,7 @@ fn bring_to_disk(sync: &ToDisk, unsynced: &mpsc::Receiver<Job>) {
 
 /// Moves the write-ahead log into the database beside the writer, who does not wait for it, and cuts its file where all of
 /// it was moved: then the writer is held up for as long as that one call takes.
-fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
+fn checkpoint(db: &Connection, log: &Log, restarts: &AtomicBool, woken: &mpsc::Receiver<()>) {
     loop {
         match woken.recv_timeout(limits::STORE_CHECK) {
             Ok(()) => {}
@@ -507,6 +527,9 @@ fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
         let moved = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
             Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
         });
+        if !matches!(moved, Ok(false)) {
+            restarts.store(true, Ordering::Release);
+        }
         let cut = match moved {
             Ok(true) if log.bytes() > limits::WAL_KEPT => empty(db, std::time::Duration::ZERO),
             Ok(_) => Ok(()),
@@ -519,7 +542,7 @@ fn checkpoint(db: &Connection, log: &Log, woken: &mpsc::Receiver<()>) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
@@ -536,6 +559,7 @@ mod tests {
             let open = || {
                 let db = Connection::open(dir.path().join("t.db")).unwrap();
                 db.pragma_update(None, "journal_mode", "WAL").unwrap();
+                db.pragma_update(None, "synchronous", "NORMAL").unwrap();
                 db.busy_timeout(limits::STORE_BUSY).unwrap();
                 db
             };
@@ -552,6 +576,13 @@ mod tests {
         /// The thread on which it was inserted.
         fn insert_here(&self) -> oneshot::Receiver<Result<std::thread::ThreadId, StoreError>> {
             self.insert(limits::SMALL_WRITE)
+        }
+
+        /// Waits until the thread has nothing to do, and forgets that the disk was slow.
+        async fn quick(&self) {
+            let idle = async || self.writer.queued.load(Ordering::Acquire) == 0;
+            nexus_testkit::wait::until_async("the queue is empty", idle).await;
+            self.writer.slow.until.store(0, Ordering::Relaxed);
         }
 
         fn insert(&self, bytes: usize) -> oneshot::Receiver<Result<std::thread::ThreadId, StoreError>> {
@@ -571,7 +602,13 @@ mod tests {
     async fn a_small_write_is_committed_before_it_returns() {
         let rig = Rig::new();
         let here = std::thread::current().id();
+        assert_ne!(
+            rig.insert_here().await.unwrap(),
+            Ok(here),
+            "the first one begins the log"
+        );
         for _ in 0..3 {
+            rig.quick().await;
             assert_eq!(rig.insert_here().try_recv().unwrap(), Ok(here));
         }
         let other = Connection::open(rig.dir.path().join("t.db")).unwrap();
@@ -580,7 +617,7 @@ mod tests {
                 .query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
                 .unwrap()
         };
-        assert_eq!(count(), 3);
+        let before = count();
         let (reply, answer) = oneshot::channel();
         let failing = |db: &Connection| -> rusqlite::Result<()> {
             db.execute("INSERT INTO t VALUES (1)", [])?;
@@ -590,7 +627,7 @@ mod tests {
             .commit_here(Job::new(Durability::Process, failing, reply), 1)
             .unwrap();
         assert!(answer.await.unwrap().is_err());
-        assert_eq!(count(), 3, "undone");
+        assert_eq!(count(), before, "undone");
     }
 
     #[tokio::test]
@@ -612,19 +649,40 @@ mod tests {
             assert_ne!(thread.unwrap().unwrap(), here);
         }
 
-        let quick = async || rig.insert_here().await.unwrap().unwrap() == here;
-        nexus_testkit::wait::until_async("the queue is empty", quick).await;
-
         // It is long.
-        let thread = rig.insert(limits::SMALL_WRITE + 1).await.unwrap().unwrap();
-        assert_ne!(thread, here);
-        nexus_testkit::wait::until_async("the queue is empty", quick).await;
+        rig.quick().await;
+        assert_eq!(rig.insert_here().await.unwrap(), Ok(here));
+        assert_ne!(rig.insert(limits::SMALL_WRITE + 1).await.unwrap(), Ok(here));
+
+        // The log begins again.
+        rig.quick().await;
+        rig.writer.restarts.store(true, Ordering::Release);
+        assert_ne!(rig.insert_here().await.unwrap(), Ok(here));
+        rig.quick().await;
+        assert_eq!(rig.insert_here().await.unwrap(), Ok(here));
 
         // The disk was slow just now.
         rig.writer.slow.note(limits::COMMIT_HERE + Duration::from_micros(1));
-        assert!(!quick().await);
-        rig.writer.slow.until.store(0, Ordering::Relaxed);
-        nexus_testkit::wait::until_async("the disk is quick again", quick).await;
+        assert_ne!(rig.insert_here().await.unwrap(), Ok(here));
+        rig.quick().await;
+        assert_eq!(rig.insert_here().await.unwrap(), Ok(here));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_costs_no_other() {
+        let rig = Rig::new();
+        rig.insert_here().await.unwrap().unwrap();
+        rig.quick().await;
+        let (reply, _answer) = oneshot::channel();
+        let panicking = |db: &Connection| -> rusqlite::Result<()> {
+            db.execute("INSERT INTO t VALUES (1)", [])?;
+            panic!("of this test");
+        };
+        let job = Job::new(Durability::Process, panicking, reply);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rig.writer.commit_here(job, 1)));
+        assert!(panicked.is_err());
+        assert!(rig.insert_here().await.unwrap().is_ok());
+        assert!(rig.insert(limits::SMALL_WRITE + 1).await.unwrap().is_ok());
     }
 
     #[tokio::test]

@@ -17,7 +17,8 @@
 use super::interface_name::interface;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Type, Val};
-use wasmtime::{AsContextMut, Engine, StoreContextMut};
+use wasmtime::{AsContextMut as _, Engine, StoreContextMut};
+use wasmtime_wasi::p2::bindings as wasi;
 
 /// `SOCKETS` is said aloud when a component imports it: whoever uses it will miss it.
 pub(super) const SOCKETS: &str = "wasi:sockets";
@@ -42,67 +43,152 @@ struct Denied;
 /// Copies the linker and adds what this component imports of these interfaces; `None`: nothing.
 ///
 /// # Errors
-/// None that a component could cause: its imports were read before.
+/// A function of them passes what WASI 0.2 does not: the component was made to look like one of WASI.
 pub(super) fn with_denied<T: 'static>(
     linker: &Linker<T>,
     engine: &Engine,
     component: &Component,
 ) -> wasmtime::Result<Option<Linker<T>>> {
     let mut with: Option<Linker<T>> = None;
+    // An interface also lists the resources that it takes from another one (`use wasi:io/streams`), which are that one's.
+    let mut known: Vec<ResourceType> = Vec::new();
     for (name, import) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(items) = import.ty else {
+            continue;
+        };
         let denied = interface(name).is_some_and(|i| match i.package {
             SOCKETS | FILESYSTEM => true,
             CLI => DENIED_OF_CLI.contains(&i.name),
             _ => false,
         });
-        let ComponentItem::ComponentInstance(items) = import.ty else {
-            continue;
-        };
-        if !denied {
-            continue;
-        }
-        let linker = with.get_or_insert_with(|| linker.clone());
-        let mut instance = linker.instance(name)?;
+        let mut own = Vec::new();
         for (item, export) in items.exports(engine) {
             match export.ty {
-                ComponentItem::ComponentFunc(_) => deny(&mut instance, name, item)?,
-                ComponentItem::Resource(_) => {
-                    instance.resource(item, ResourceType::host::<Denied>(), |_, _| Ok(()))?;
+                ComponentItem::ComponentFunc(function) if denied => {
+                    own.push(item);
+                    passes_only_plain(&function).map_err(|passed| {
+                        wasmtime::Error::msg(format!("{name}#{item} passes {passed}, unlike WASI 0.2"))
+                    })?;
+                }
+                ComponentItem::Resource(resource) if !known.contains(&resource) => {
+                    known.push(resource);
+                    if denied {
+                        let linker = with.get_or_insert_with(|| linker.clone());
+                        linker
+                            .instance(name)?
+                            .resource(item, ResourceType::host::<Denied>(), |_, _| Ok(()))?;
+                    }
                 }
                 _ => {}
+            }
+        }
+        if denied {
+            let mut instance = with.get_or_insert_with(|| linker.clone()).instance(name)?;
+            for item in own {
+                deny(&mut instance, name, item)?;
             }
         }
     }
     Ok(with)
 }
 
+/// What is handed over is made before it is denied, and the limits of a plugin count it as the interfaces of WASI need it:
+/// nothing with an end of its own, and no small thing that becomes a large one.
+fn passes_only_plain(function: &ComponentFunc) -> Result<(), &'static str> {
+    function
+        .params()
+        .map(|(_, ty)| ty)
+        .chain(function.results())
+        .try_for_each(|ty| plain(&ty, false))
+}
+
+fn plain(ty: &Type, in_list: bool) -> Result<(), &'static str> {
+    match ty {
+        Type::List(list) => plain(&list.ty(), true),
+        Type::Option(option) => plain(&option.ty(), in_list),
+        Type::Result(result) => [result.ok(), result.err()]
+            .into_iter()
+            .flatten()
+            .try_for_each(|ty| plain(&ty, in_list)),
+        Type::Tuple(tuple) => tuple.types().try_for_each(|ty| plain(&ty, in_list)),
+        Type::Record(record) => record.fields().try_for_each(|field| plain(&field.ty, in_list)),
+        Type::Variant(variant) => variant
+            .cases()
+            .filter_map(|case| case.ty)
+            .try_for_each(|ty| plain(&ty, in_list)),
+        Type::Flags(_) if in_list => Err("flags in a list"),
+        Type::Bool
+        | Type::S8
+        | Type::U8
+        | Type::S16
+        | Type::U16
+        | Type::S32
+        | Type::U32
+        | Type::S64
+        | Type::U64
+        | Type::Float32
+        | Type::Float64
+        | Type::Char
+        | Type::String
+        | Type::Enum(_)
+        | Type::Flags(_)
+        | Type::Own(_)
+        | Type::Borrow(_) => Ok(()),
+        _ => Err("a stream, a future or another type"),
+    }
+}
+
 fn deny<T: 'static>(instance: &mut LinkerInstance<'_, T>, interface: &str, function: &str) -> wasmtime::Result<()> {
     let name = format!("{interface}#{function}");
-    instance.func_new(function, move |mut store, signature, _, results| {
-        answer(&mut store, &signature, results)
-            .ok_or_else(|| wasmtime::Error::msg(format!("{name} is not available to plugins")))
+    instance.func_new(function, move |mut store, signature, params, results| {
+        for param in params {
+            give_back(&mut store, param);
+        }
+        for (result, ty) in results.iter_mut().zip(signature.results()) {
+            *result = nothing(&mut store, &ty)?
+                .ok_or_else(|| wasmtime::Error::msg(format!("{name} is not available to plugins")))?;
+        }
+        Ok(())
     })
 }
 
-fn answer<T: 'static>(store: &mut StoreContextMut<'_, T>, function: &ComponentFunc, results: &mut [Val]) -> Option<()> {
-    for (result, ty) in results.iter_mut().zip(function.results()) {
-        *result = nothing(store, &ty)?;
-    }
-    Some(())
+/// Ends the loan of a resource: a call that keeps one is a fault of the host. Nested ones do not exist in these interfaces
+/// but for lists of pollables, which are not theirs.
+fn give_back<T: 'static>(store: &mut StoreContextMut<'_, T>, param: &Val) {
+    let Val::Resource(resource) = *param else { return };
+    let store = &mut store.as_context_mut();
+    // It is of one of these types: all others fail, and change nothing.
+    let _ = resource.try_into_resource::<Denied>(&mut *store).map(drop);
+    let _ = resource
+        .try_into_resource::<wasi::io::error::Error>(&mut *store)
+        .map(drop);
+    let _ = resource
+        .try_into_resource::<wasi::io::streams::InputStream>(&mut *store)
+        .map(drop);
+    let _ = resource
+        .try_into_resource::<wasi::io::streams::OutputStream>(&mut *store)
+        .map(drop);
+    let _ = resource
+        .try_into_resource::<wasi::io::poll::Pollable>(&mut *store)
+        .map(drop);
 }
 
-/// `nothing` is the value of a type that says no, or that nothing is there.
-fn nothing<T: 'static>(store: &mut StoreContextMut<'_, T>, ty: &Type) -> Option<Val> {
-    Some(match ty {
-        Type::Result(result) => Val::Result(Err(Some(Box::new(denial(&result.err()?)?)))),
-        Type::List(_) => Val::List(Vec::new()),
-        Type::Option(_) => Val::Option(None),
-        Type::Bool => Val::Bool(false),
+/// `nothing` is the value of a type that says no, or that nothing is there; `None`: there is none.
+fn nothing<T: 'static>(store: &mut StoreContextMut<'_, T>, ty: &Type) -> wasmtime::Result<Option<Val>> {
+    Ok(match ty {
+        Type::Result(result) => {
+            let error = result.err().and_then(|error| denial(&error));
+            error.map(|error| Val::Result(Err(Some(Box::new(error)))))
+        }
+        Type::List(_) => Some(Val::List(Vec::new())),
+        Type::Option(_) => Some(Val::Option(None)),
+        Type::Bool => Some(Val::Bool(false)),
         Type::Own(_) => {
             let resource = Resource::<Denied>::new_own(0);
-            Val::Resource(ResourceAny::try_from_resource(resource, store.as_context_mut()).ok()?)
+            let resource = ResourceAny::try_from_resource(resource, store.as_context_mut())?;
+            Some(Val::Resource(resource))
         }
-        _ => return None,
+        _ => None,
     })
 }
 

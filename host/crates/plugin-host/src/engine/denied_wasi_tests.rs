@@ -158,6 +158,86 @@ fn what_can_say_none_of_it_traps_with_its_name() {
     }
 }
 
+fn linked(wat: &str) -> wasmtime::Result<Option<(Engine, Component, Linker<()>)>> {
+    let engine = crate::engine::engine().unwrap();
+    let component = Component::new(&engine, wat::parse_str(wat).unwrap())?;
+    let mut linker = Linker::<()>::new(&engine);
+    linker.instance("wasi:io/error@0.2.0")?.resource(
+        "error",
+        ResourceType::host::<wasi::io::error::Error>(),
+        |_, _| Ok(()),
+    )?;
+    linker
+        .instance("wasi:io/error@0.2.0")?
+        .func_wrap("make", |mut store: StoreContextMut<'_, ()>, (): ()| {
+            let error = Resource::<wasi::io::error::Error>::new_own(7);
+            Ok((ResourceAny::try_from_resource(error, store.as_context_mut())?,))
+        })?;
+    let with = with_denied(&linker, &engine, &component)?;
+    Ok(with.map(|linker| (engine, component, linker)))
+}
+
+#[test]
+fn what_it_takes_from_other_interfaces_stays_theirs_and_is_given_back() {
+    // A resource of another interface in its list of items, lent to a function; and one of its own.
+    let wat = r#"(component
+        (import "wasi:io/error@0.2.0" (instance $io
+            (export "error" (type $error (sub resource)))
+            (export "make" (func (result (own $error))))))
+        (alias export $io "error" (type $error))
+        (import "wasi:sockets/network@0.2.0" (instance $network
+            (export "network" (type $n (sub resource)))
+            (export "error" (type $e (eq $error)))
+            (export "make" (func (result (own $n))))
+            (export "network-error-code" (func (param "err" (borrow $e)) (result (option u8))))))
+        (alias export $network "network" (type $n))
+        (import "wasi:sockets/ip-name-lookup@0.2.0" (instance $lookup
+            (export "network" (type $n' (eq $n)))
+            (export "resolve" (func (param "network" (borrow $n')) (result bool)))))
+        (core module $memory (memory (export "memory") 1))
+        (core instance $memory (instantiate $memory))
+        (core func $error (canon lower (func $io "make")))
+        (core func $make (canon lower (func $network "make")))
+        (core func $code (canon lower (func $network "network-error-code") (memory $memory "memory")))
+        (core func $resolve (canon lower (func $lookup "resolve")))
+        (core module $m
+            (import "" "error" (func $error (result i32)))
+            (import "" "make" (func $make (result i32)))
+            (import "" "code" (func $code (param i32 i32)))
+            (import "" "resolve" (func $resolve (param i32) (result i32)))
+            (func (export "run") (result i32)
+                (call $code (call $error) (i32.const 16))
+                (call $resolve (call $make))))
+        (core instance $m (instantiate $m (with "" (instance
+            (export "error" (func $error)) (export "make" (func $make))
+            (export "code" (func $code)) (export "resolve" (func $resolve))))))
+        (func (export "run") (result bool) (canon lift (core func $m "run"))))"#;
+    let (engine, component, linker) = linked(wat).unwrap().unwrap();
+    let mut store = Store::new(&engine, ());
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = wait(linker.instantiate_async(&mut store, &component)).unwrap();
+    let run = instance.get_typed_func::<(), (bool,)>(&mut store, "run").unwrap();
+    assert_eq!(wait(run.call_async(&mut store, ())).unwrap(), (false,));
+}
+
+#[test]
+fn what_passes_more_than_wasi_does_is_not_linked() {
+    for passed in [
+        "(stream u8)",
+        "(future u8)",
+        "(list $flags)",
+        "(option (list (tuple u8 $flags)))",
+    ] {
+        let wat = format!(
+            r#"(component (import "wasi:sockets/tcp@0.2.0" (instance
+                (type $flags' (flags "a" "b")) (export "flags" (type $flags (eq $flags')))
+                (export "f" (func (param "p" {passed}))))))"#
+        );
+        let error = linked(&wat).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("wasi:sockets/tcp@0.2.0#f passes"), "{passed}: {error}");
+    }
+}
+
 #[test]
 fn nothing_else_is_linked_by_it() {
     let engine = crate::engine::engine().unwrap();
