@@ -7,6 +7,7 @@ use super::terminal::{print_error, say};
 use clap::Args;
 use nexus_config::resolved::Config;
 use nexus_logging::logfile;
+use nexus_model::time::Utc;
 use nexus_store::backup::{self, Manifest};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ pub(super) fn write(args: BackupArgs, place: &CommonOptions) -> anyhow::Result<E
         return Ok(code);
     }
     let file = args.file.unwrap_or_else(|| {
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let now = Utc::now().for_file_names();
         PathBuf::from(format!("nexus-{now}.tar.gz"))
     });
     let log = config.log.file.as_ref().map(|log| log.path.clone());

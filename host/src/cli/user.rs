@@ -7,7 +7,7 @@ use clap::Subcommand;
 use nexus_auth::{AuthError, AuthService};
 use nexus_config::AUTH_PLUGIN;
 use nexus_model::plural::count;
-use nexus_model::time::Millis;
+use nexus_model::time::{Millis, Utc};
 use nexus_model::trouble::{sentence, uncapitalized};
 use nexus_plugin_traits::auth::{Field, FieldKind, Input};
 
@@ -221,10 +221,7 @@ fn said(e: AuthError) -> anyhow::Error {
 }
 
 fn time(at: Millis) -> String {
-    i64::try_from(at)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .map_or_else(|| "?".into(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+    Utc::of_millis(at).map_or_else(|| "?".into(), |at| format!("{} {}Z", at.date(), at.clock()))
 }
 
 /// `FirstLine` is `--password-stdin`: the same line for every password field, as the second one asks for the first once

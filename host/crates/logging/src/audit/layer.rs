@@ -5,6 +5,7 @@ use super::fold_repeats::{Fields, Fold, FoldOutcome};
 use super::paths::TARGET;
 use crate::logfile::{Background, Filter, Line, recent};
 use nexus_model::limits::{AUDIT_FOLD, AUDIT_REFUSALS, AUDIT_SEARCHED, AUDIT_VALUE, AUDIT_WAITING};
+use nexus_model::time::Utc;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,7 +121,7 @@ impl Inner {
         // What does not apply to an event has no value, and is no field.
         fields.retain(|_, value| value.as_str() != Some(""));
         mark(&mut fields);
-        let timestamp = jiff::Timestamp::now().to_string();
+        let timestamp = Utc::now().to_string();
         let event = fields.get("event").and_then(Value::as_str).unwrap_or_default();
         let strangers = OF_STRANGERS.contains(&event);
         if strangers {
@@ -159,7 +160,7 @@ impl Inner {
     /// `due` are the lines of what was counted and is due.
     fn due(&self, now: Option<Instant>) -> Vec<String> {
         let counted = self.fold.lock().unwrap_or_else(PoisonError::into_inner).due(now);
-        let timestamp = jiff::Timestamp::now().to_string();
+        let timestamp = Utc::now().to_string();
         let lines: Vec<String> = counted
             .into_iter()
             .map(|fields| line(&timestamp, "WARN", fields))
@@ -188,11 +189,9 @@ impl Echo {
     }
 }
 
-/// `time` is a time as the audit writes it: like the time of the line.
+/// `time` is a time as the audit writes it in its fields: to the second.
 pub fn time(at: u64) -> String {
-    let at = i64::try_from(at).ok();
-    let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    at.map_or_else(|| "unknown".to_owned(), |at| at.to_string())
+    Utc::of_millis(at).map_or_else(|| "unknown".to_owned(), Utc::whole_seconds)
 }
 
 /// Marks the peer of a tunnel: its listener takes the peer from a header, and who can open it can forge that.
@@ -209,7 +208,7 @@ fn line(timestamp: &str, level: &str, fields: Fields) -> String {
 
 /// Tells whether commands wrote enough refusals in the last minute.
 fn many(path: &Path) -> bool {
-    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(AUDIT_FOLD.as_secs().cast_signed());
+    let since = Utc::now().before(AUDIT_FOLD);
     let since = since.to_string();
     let filter = Filter::default();
     let lines = recent(path, AUDIT_SEARCHED, &filter).unwrap_or_default();
@@ -244,7 +243,7 @@ fn write(
                 let mut fields = Fields::new();
                 fields.insert("event".into(), "lines_lost".into());
                 fields.insert("count".into(), many.into());
-                let _ = file.append(&self::line(&jiff::Timestamp::now().to_string(), "ERROR", fields));
+                let _ = file.append(&self::line(&Utc::now().to_string(), "ERROR", fields));
             }
         }
     };

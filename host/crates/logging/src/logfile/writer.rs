@@ -5,6 +5,7 @@ use super::line::seen;
 use super::rotated_files::{make_room, numbers, older};
 use nexus_config::resolved::LogFile;
 use nexus_files::private;
+use nexus_model::time::Utc;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -148,7 +149,7 @@ impl io::Write for Writer {
 /// `missing` is a line of the log in place of so many lines that were dropped.
 pub fn missing(many: u64) -> String {
     let note = serde_json::json!({
-        "timestamp": jiff::Timestamp::now().to_string(),
+        "timestamp": Utc::now().to_string(),
         "level": "WARN",
         "fields": { "message": format!("{many} lines before this one could not be written to the log") },
         "target": module_path!(),

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use flate2::read::GzDecoder;
 use nexus_model::digest::hex;
 use nexus_model::limits;
+use nexus_model::time::Utc;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -250,7 +251,7 @@ fn keep_aside(data_dir: &Path, there: &[PathBuf]) -> anyhow::Result<Option<PathB
         // A damaged one may be the very reason for the restore; it is kept as it is.
         tracing::warn!(%error, "cannot read the database that is being replaced");
     }
-    let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamp = Utc::now().for_file_names();
     let token: [u8; 3] = nexus_model::random::random()?;
     let aside = data_dir.join(format!("{BEFORE}{stamp}-{}", hex(&token)));
     private_dir(&aside)?;

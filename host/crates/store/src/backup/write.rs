@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use nexus_model::digest::hex;
 use nexus_model::limits;
+use nexus_model::time::Utc;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub fn write(data_dir: &Path, file: &Path, outside: &dyn Fn(&Path) -> bool) -> a
     let manifest = Manifest {
         format: FORMAT,
         nexus: env!("CARGO_PKG_VERSION").to_owned(),
-        created_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        created_at: Utc::now().whole_seconds(),
         schema,
         files: files.collect::<anyhow::Result<_>>()?,
     };
@@ -183,7 +184,7 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, bytes: u64, content: &
     header.set_entry_type(tar::EntryType::Regular);
     header.set_size(bytes);
     header.set_mode(0o600);
-    header.set_mtime(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0));
+    header.set_mtime(Utc::now().seconds());
     // A file that became shorter would shift all that follows: what is missing is filled, and the digest tells.
     let mut content = content.chain(std::io::repeat(0)).take(bytes);
     tar.append_data(&mut header, name, &mut content)

@@ -12,7 +12,7 @@ use http::StatusCode;
 use nexus_auth::{Access, End, Session};
 use nexus_auth::{Device, Listed, place_in_words};
 use nexus_model::plural;
-use nexus_model::time::Millis;
+use nexus_model::time::{Millis, Utc};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -251,13 +251,11 @@ fn browser(agent: &str) -> Option<String> {
 }
 
 fn time(at: Millis) -> String {
-    let at = i64::try_from(at)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(
-        || "unknown".to_owned(),
-        |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-    )
+    let Some(at) = Utc::of_millis(at) else {
+        return "unknown".to_owned();
+    };
+    let clock = at.clock();
+    format!("{} {} UTC", at.date(), clock.get(..5).unwrap_or(&clock))
 }
 
 #[cfg(test)]
