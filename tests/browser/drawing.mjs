@@ -13,9 +13,10 @@ await run(async (browser) => {
   const text = (text, html) => ({ type: 'text', text, html });
 
   // ---- writing ---------------------------------------------------------------------------------------------------
+  const prompts = () => host.heard.filter(({ type }) => type === 'prompt');
+  // The chat is made a moment before its first message is sent.
+  await until('the first message is sent', () => prompts().length === 1);
   host.heard = [];
-  // The one that began the chat may be sent once more: on a busy machine its answer comes late.
-  const prompts = () => host.heard.filter(({ type, text }) => type === 'prompt' && text !== 'Begin.');
   const key = (init) => page.locator('#prompt').evaluate((box, init) =>
     box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init })), init);
   await page.fill('#prompt', '日本語');

@@ -118,14 +118,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        match &self.inner.at {
-            Place::File(file) => {
-                let (reply, answer) = oneshot::channel();
-                file.writer.send(Job::new(durability, job, reply))?;
-                answer.await.map_err(|_| StoreError::Closed)?
-            }
-            Place::Memory { database, .. } => database.write(job),
-        }
+        self.hand_over(durability, job, Writer::send).await
     }
 
     /// Runs a `job` that adds about so many `bytes` as [`Store::write`] with [`Durability::Process`] does, and where that is
@@ -138,11 +131,25 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.hand_over(Durability::Process, job, |writer, job| writer.commit_here(job, bytes))
+            .await
+    }
+
+    /// Waits for the answer to a job that `to` gives to the writer.
+    async fn hand_over<T, F>(
+        &self,
+        durability: Durability,
+        job: F,
+        to: impl FnOnce(&Writer, Job) -> Result<(), StoreError>,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
         match &self.inner.at {
             Place::File(file) => {
                 let (reply, answer) = oneshot::channel();
-                file.writer
-                    .commit_here(Job::new(Durability::Process, job, reply), bytes)?;
+                to(&file.writer, Job::new(durability, job, reply))?;
                 answer.await.map_err(|_| StoreError::Closed)?
             }
             Place::Memory { database, .. } => database.write(job),

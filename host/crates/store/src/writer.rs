@@ -216,16 +216,17 @@ impl Writer {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return self.send(job),
         };
-        let begun = Instant::now();
-        let mut batch = [job];
-        let Some(outcome) = committing.commit(&mut batch, Patience::None) else {
+        let started = Instant::now();
+        let begun = committing.begin(Duration::ZERO);
+        if begun.as_ref().is_err_and(is_busy) {
             drop(committing);
-            let [job] = batch;
             return self.send(job);
-        };
+        }
+        let mut batch = [job];
+        let outcome = committing.commit(begun, &mut batch);
         let full = committing.growth.committed();
         drop(committing);
-        self.slow.note(begun.elapsed());
+        self.slow.note(started.elapsed());
         let [job] = batch;
         job.work.answer(outcome);
         if full {
@@ -292,8 +293,8 @@ fn write(
         let mut committing = committing.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the commit: what is moved during it begins the log once more.
         restarts.store(false, Ordering::Release);
-        let outcome = committing.commit(&mut batch, Patience::StoreBusy);
-        let outcome = outcome.unwrap_or_else(|| Err(StoreError::Database("the database is locked".into())));
+        let begun = committing.begin(limits::STORE_BUSY);
+        let outcome = committing.commit(begun, &mut batch);
         for job in batch {
             if job.durability == Durability::Synced && outcome.is_ok() {
                 if let Err(mpsc::SendError(job)) = committed.send(job) {
@@ -310,26 +311,25 @@ fn write(
     }
 }
 
-/// `Patience` is how long a transaction waits for another connection that writes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    /// `None`: not at all.
-    None,
-    /// `StoreBusy`: [`limits::STORE_BUSY`].
-    StoreBusy,
-}
-
 impl Committing {
-    /// Commits a batch as one transaction; `None`: another connection writes, and nothing was begun.
-    fn commit(&mut self, batch: &mut [Job], patience: Patience) -> Option<Result<(), StoreError>> {
+    /// Begins a transaction. `patience` is how long it waits for another connection that writes.
+    fn begin(&self, patience: Duration) -> rusqlite::Result<()> {
+        if !self.db.is_autocommit() {
+            // A job panicked in it.
+            self.db.execute_batch("ROLLBACK")?;
+        }
+        self.db.busy_timeout(patience)?;
+        let begun = self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+        self.db.busy_timeout(limits::STORE_BUSY)?;
+        begun.map(drop)
+    }
+
+    /// Runs a batch in the transaction that was begun, and commits it.
+    fn commit(&self, begun: rusqlite::Result<()>, batch: &mut [Job]) -> Result<(), StoreError> {
         let before = self.db.total_changes();
-        let begun = match begin(&self.db, patience) {
-            Err(error) if patience == Patience::None && is_busy(&error) => return None,
-            begun => begun.map_err(StoreError::from),
-        };
         let (outcome, trouble) = match begun {
             Ok(()) => transact(&self.db, batch),
-            Err(error) => (Err(error), None),
+            Err(error) => (Err(error.into()), None),
         };
         match outcome.as_ref().err().or(trouble.as_ref()) {
             Some(error) => report(&self.health, Some(error)),
@@ -337,27 +337,12 @@ impl Committing {
             None if self.db.total_changes() == before => {}
             None => report(&self.health, (self.there)().as_ref().err()),
         }
-        Some(outcome)
+        outcome
     }
 
     fn empty_full_log(&mut self) {
         self.growth.empty(&self.db);
     }
-}
-
-fn begin(db: &Connection, patience: Patience) -> rusqlite::Result<()> {
-    if !db.is_autocommit() {
-        // A job panicked in it.
-        db.execute_batch("ROLLBACK")?;
-    }
-    let begin = || db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop);
-    if patience == Patience::StoreBusy {
-        return begin();
-    }
-    db.busy_timeout(Duration::ZERO)?;
-    let begun = begin();
-    db.busy_timeout(limits::STORE_BUSY)?;
-    begun
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

@@ -243,6 +243,8 @@ fn nothing_else_is_linked_by_it() {
     let engine = crate::engine::engine().unwrap();
     for import in [
         "wasi:http/types@0.2.0",
+        "wasi:cli/exit@0.2.0",
+        "wasi:cli/stdout@0.2.0",
         "wasi:socket/tcp@0.2.0",
         "other:sockets/tcp@0.2.0",
     ] {
