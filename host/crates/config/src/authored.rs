@@ -315,7 +315,7 @@ impl AuthoredLog {
             if now != written.value {
                 let value = toml::Value::String(now.clone()).to_string();
                 findings.renamed.push(RenamedValue {
-                    what: "the parts of the log",
+                    change: log_filter::change(&written.value),
                     span: written.span.clone(),
                     value,
                 });

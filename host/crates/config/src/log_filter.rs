@@ -174,6 +174,16 @@ fn without_spans(filter: &str) -> String {
     }
 }
 
+/// `change` says what is other in this version of what a filter of 0.1 is made of.
+pub(super) fn change(filter: &str) -> &'static str {
+    if filter.contains('[') {
+        "the log has no spans and no filters for fields any more; this version still reads a filter with them, and leaves \
+         them out"
+    } else {
+        "the parts of the log have been renamed; this version still reads the old names"
+    }
+}
+
 /// `current` is the filter with the targets of this version.
 pub(super) fn current(filter: &str) -> String {
     let filter = without_spans(filter);

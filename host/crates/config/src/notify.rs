@@ -109,7 +109,7 @@ fn events(t: &mut Table<'_, '_>, findings: &mut Findings) -> Option<Vec<Located<
     })?;
     if let Some((first, last)) = events.first().zip(events.last()).filter(|_| old) {
         findings.renamed.push(RenamedValue {
-            what: "names in `events` of [notify]",
+            change: "names in `events` of [notify] have been renamed; this version still reads the old names",
             span: first.span.start..last.span.end,
             value: quoted(events.iter().map(|kind| kind.value)),
         });

@@ -45,9 +45,8 @@ pub(super) fn resolve(
     let values = findings.renamed.into_iter().map(|renamed| {
         let line = renamed_keys::new_line(text, current.span_written(&renamed.span), &renamed.value);
         format!(
-            "{name}:{}: {} have been renamed; this version still reads the old names; a later one will not. To fix: \
-             write {line}",
-            line.first, renamed.what
+            "{name}:{}: {}; a later one will not. To fix: write {line}",
+            line.first, renamed.change
         )
     });
     let notices = keys.chain(values).chain(findings.notices).collect();

@@ -31,11 +31,11 @@ impl<T> Located<T> {
     }
 }
 
-/// `RenamedValue` is a value that is written with names of the version before.
+/// `RenamedValue` is a value that is written as the version before had it.
 #[derive(Debug)]
 pub(super) struct RenamedValue {
-    /// `what` has other names now: `the parts of the log`.
-    pub what: &'static str,
+    /// `change` is what has changed, and what this version makes of the old form: two clauses of a sentence.
+    pub change: &'static str,
     /// `span` is where the value is.
     pub span: Span,
     /// `value` is the value to write, as TOML.

@@ -171,4 +171,13 @@ fn a_filter_with_the_places_of_the_version_before_is_read_with_a_notice() {
         file.display()
     );
     assert_eq!(config.notices, [notice]);
+
+    let text = "config_version = 1\n[log]\nfilter = \"warn,nexus::web[call]=debug\"\n";
+    let config = resolve::resolve(text, Some(&file), &Overrides::default(), &machine(&no_env)).unwrap();
+    let notice = format!(
+        "{}:3: the log has no spans and no filters for fields any more; this version still reads a filter with them, and \
+         leaves them out; a later one will not. To fix: write line 3 as: filter = \"warn\"",
+        file.display()
+    );
+    assert_eq!(config.notices, [notice]);
 }
