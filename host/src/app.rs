@@ -3,6 +3,7 @@
 
 mod foundation;
 mod loader;
+mod opened_journal;
 mod reload;
 
 pub use foundation::{DataDirLock, Foundation};
@@ -156,8 +157,10 @@ impl App {
             let processes = Arc::clone(&processes);
             Box::pin(async move { processes.stop_all(Some(&owner)).await })
         });
+        let journal = nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?;
+        foundation.journal.open(journal.clone());
         let parts = nexus_chat::Dependencies {
-            journal: nexus_chat::journal::Journal::open(foundation.store.clone(), Arc::clone(&clock)).await?,
+            journal,
             plugins: plugins.clone(),
             stop_processes: Arc::clone(&stop_processes),
             activity: Arc::clone(&activity),
@@ -282,7 +285,7 @@ impl App {
         let orderly = async {
             services.tunnels.shutdown().await;
             listeners.close().await;
-            services.chat.end();
+            services.chat.end().await;
             services.foundation.processes.stop_all(None).await;
             services.activity.flush().await;
         };

@@ -8,25 +8,32 @@
 //! ```text
 //! struct Plugin;
 //! impl nexus_plugin_api::chat::Guest for Plugin { … }
-//! nexus_plugin_api::export_chat!(Plugin);
+//! impl nexus_plugin_api::sessions::Guest for Plugin { … }
+//! nexus_plugin_api::export_chat!(Plugin with sessions);
 //! ```
 
 #[cfg(feature = "auth")]
 pub mod auth;
+mod availability;
 pub mod awake_clock;
 mod bindings;
 pub mod caps;
+mod channel;
 #[cfg(feature = "chat")]
 pub mod chat;
 mod config;
 mod error;
 mod export;
+#[cfg(feature = "chat")]
+pub mod history;
 pub mod http;
 pub mod job;
 pub mod log;
 #[cfg(feature = "auth")]
 pub mod manage;
 pub mod process;
+#[cfg(feature = "chat")]
+pub mod questions;
 mod refused_settings;
 #[cfg(feature = "chat")]
 pub mod sessions;

@@ -6,33 +6,41 @@
 //!   of that name; [`caps`] holds what it may call.
 //! * [`json`] makes JSON that a program in JavaScript wrote readable.
 //! * [`manifest`] reads `plugin.toml`, and [`text`] makes text from outside safe to show (feature `manifest`).
-//! * [`chat_ext`] names what a chat backend may add to the contract's records.
 //! * [`renamed_keys`] reads keys that have a new name by their old one for one version (feature `manifest`).
-//! * [`process_ext`] names what a plugin may add to a process's specification.
-//! * [`refused_settings`]: how a plugin says that it cannot use its settings.
 //! * [`error_text`]: how an error text has its cause and its fix.
+//! * [`paths`]: what a path says by itself.
 //!
 //! A plugin for a public address that already exists, and its manifest:
 //!
 #![cfg_attr(all(feature = "tunnel", feature = "manifest"), doc = "```")]
 #![cfg_attr(not(all(feature = "tunnel", feature = "manifest")), doc = "```ignore")]
-//! use nexus_plugin_api::tunnel::{Availability, Descriptor, Encryption, Event, Guest, Origin, UrlKind, job};
+//! use nexus_plugin_api::tunnel::{
+//!     Availability, CancelReason, Descriptor, Encryption, Event, Guest, Liveness, Origin, UrlKind, job,
+//! };
 //! use nexus_plugin_api::{FutureReader, job::Job, manifest::Manifest};
 //!
 //! struct Plugin;
 //!
 //! impl Guest for Plugin {
 //!     async fn describe() -> Descriptor {
-//!         let (title, url, encryption) = ("A fixed address".to_owned(), UrlKind::Stable, Encryption::Edge);
-//!         Descriptor { title, url, encryption, event_streams: true, client_address_header: None, ext: vec![] }
+//!         Descriptor {
+//!             title: "A fixed address".to_owned(),
+//!             url: UrlKind::Stable,
+//!             encryption: Encryption::Edge,
+//!             liveness: Liveness::Unknown,
+//!             event_streams: true,
+//!             client_address_header: None,
+//!             public_name_header: None,
+//!             refused: vec![],
+//!         }
 //!     }
 //!     async fn check_availability() -> Availability {
-//!         Availability::Ready("1.0.0".to_owned())
+//!         Availability::ready("1.0.0")
 //!     }
-//!     async fn run(_: Origin, cancel: FutureReader<()>) -> Job<Event> {
+//!     async fn run(_: Origin, cancel: FutureReader<CancelReason>) -> Job<Event> {
 //!         job(cancel, async |mut events, mut cancel| {
-//!             let url = Event::Url("https://chat.example.org".to_owned());
-//!             if events.send_all(vec![url, Event::Ready(1)]).await.is_ok() {
+//!             let address = Event::address("https://chat.example.org");
+//!             if events.send_all(vec![address, Event::Ready(1)]).await.is_ok() {
 //!                 cancel.cancelled().await;
 //!             }
 //!             Ok(())
@@ -46,7 +54,7 @@
 //!     name = "tunnel-fixed"
 //!     kind = "tunnel"
 //!     version = "1.0.0"
-//!     api = "0.1"
+//!     api = "0.2"
 //!     description = "A public address that already exists"
 //!     license = "MIT OR Apache-2.0"
 //! "#)?;
@@ -57,7 +65,6 @@
 
 #![warn(missing_docs)]
 
-pub mod chat_ext;
 pub mod error_text;
 #[cfg(any(feature = "tunnel", feature = "chat", feature = "auth"))]
 mod guest;
@@ -66,15 +73,14 @@ pub use guest::*;
 pub mod json;
 #[cfg(feature = "manifest")]
 pub mod manifest;
-pub mod process_ext;
-pub mod refused_settings;
+pub mod paths;
 #[cfg(feature = "manifest")]
 pub mod renamed_keys;
 #[cfg(feature = "manifest")]
 pub mod text;
 
 /// `API_VERSION` is the version of the WIT package that this crate speaks.
-pub const API_VERSION: &str = "0.1.0";
+pub const API_VERSION: &str = "0.2.0";
 
 /// `MANIFEST_SECTION` is the component's custom section that holds `plugin.toml`.
 pub const MANIFEST_SECTION: &str = "nexus-plugin-manifest";

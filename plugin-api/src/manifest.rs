@@ -10,7 +10,7 @@
 //! name = "tunnel-bore"                # [a-z][a-z0-9-]{1,63}
 //! kind = "tunnel"                     # tunnel | chat | auth
 //! version = "0.1.0"                   # semver
-//! api = "0.1"                         # the range of nexus:plugin versions it was written for
+//! api = "0.2"                         # the range of nexus:plugin versions it was written for
 //! description = "…"
 //! authors = ["…"]
 //! license = "MIT OR Apache-2.0"       # SPDX
@@ -323,7 +323,7 @@ impl Manifest {
                 let found = excerpt(a.api.get_ref());
                 at(
                     &a.api,
-                    format!("`api` is not a range of versions: found \"{found}\" ({why}), expected e.g. \"0.1\""),
+                    format!("`api` is not a range of versions: found \"{found}\" ({why}), expected e.g. \"0.2\""),
                 )
             })?;
         let mut manifest = Self {

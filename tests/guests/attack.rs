@@ -210,7 +210,7 @@ async fn denied() -> String {
     };
     let http = sent(Request::get("https://denied.example/path").send().await.map(|_| ()));
     let process = sent(Command::new("denied-tool").run(1_000).await.map(|_| ()));
-    let secret = sent(secrets::get("token").map(|_| ()));
+    let secret = sent(secrets::get("token".to_owned()).await.map(|_| ()));
     let unasked = sent(Request::get("https://unasked.example/").send().await.map(|_| ()));
     [http, process, secret, unasked].join("\n---\n")
 }
@@ -232,6 +232,7 @@ pub async fn sleeping(name: &str) -> Result<nexus_plugin_api::process::Running, 
 pub fn words(error: Error) -> String {
     match error {
         Error::Denied(text) => format!("denied: {text}"),
+        Error::Limited(text) => format!("limited: {text}"),
         Error::NotFound(text) => format!("not found: {text}"),
         other => format!("{other:?}"),
     }

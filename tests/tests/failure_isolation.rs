@@ -110,12 +110,12 @@ fn broken_components() -> Vec<(&'static str, Option<Vec<u8>>, &'static str)> {
         ),
         (
             "t-contract",
-            Some(altered(&good, "api = \"0.1\"", "api = \"0.9\"")),
+            Some(altered(&good, "api = \"0.2\"", "api = \"0.9\"")),
             "was written for nexus:plugin",
         ),
         (
             "t-import",
-            Some(altered(&good, "nexus:plugin/clock@0.1.0", "nexus:plugin/cluck@0.1.0")),
+            Some(altered(&good, "nexus:plugin/clock@0.2.0", "nexus:plugin/cluck@0.2.0")),
             "nexus:plugin/cluck",
         ),
     ]

@@ -146,7 +146,8 @@ async fn each_file_of_a_patch_is_shown_with_what_happens_to_it() {
     ] {
         assert!(has(&ask, name, text), "{name}: {ask}");
     }
-    let change = ask["change"].as_str().unwrap();
+    let changes = ask["changes"].as_array().unwrap().iter();
+    let change: String = changes.map(|change| change["diff"].as_str().unwrap()).collect();
     for part in [
         "--- notes.md\n+++ .opencode/plugin/notes.js\n@@",
         "--- old.txt\n+++ /dev/null\n@@",

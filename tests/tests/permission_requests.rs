@@ -79,7 +79,10 @@ async fn commands_and_edits_wait_and_the_workspace_cannot_turn_that_off() {
     chat.prompt(r#"[[tool name=write args={"filePath":"a.txt","content":"one line\n"}]]"#)
         .await;
     let ask = asked(&mut chat, "edit").await;
-    assert!(ask["change"].as_str().unwrap().contains("+one line"), "{ask}");
+    assert!(
+        ask["changes"][0]["diff"].as_str().unwrap().contains("+one line"),
+        "{ask}"
+    );
     assert!(!project.join("a.txt").exists());
     assert_eq!(
         chat.request("reply", json!({"request": ask["id"], "answer": {"type": "once"}}))

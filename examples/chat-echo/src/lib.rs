@@ -1,20 +1,21 @@
 //! An example of a chat backend: it repeats what you say. `session` is the logic; this file speaks the contract.
 //!
-//! The guest has one thread: what its functions share lies in a `thread_local`, and no borrow lives over an `await`.
+//! The guest has one thread: what its functions share lies in a `thread_local`, and no borrow lives over an `await`. What the
+//! others have for `events` goes through a channel, which wakes it.
 
 pub mod session;
 
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
-    Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
-    SessionSnapshot, Turn, TurnState,
+    Answer, BackendConnection, BackendError, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo,
+    SessionRef, SessionSnapshot, Turn, TurnState,
 };
-use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
-use nexus_plugin_api::job::{Cancel, Events, HostDisconnected, retry};
-use nexus_plugin_api::{FutureReader, StreamReader, config, sessions};
+use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::job::{Cancel, Events, HostDisconnected, Job, Sender, channel, retry};
+use nexus_plugin_api::{FutureReader, config, history, sessions};
 use session::Session;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 #[derive(serde::Deserialize)]
 struct Config {
@@ -22,15 +23,26 @@ struct Config {
     pause: u64,
 }
 
+/// `Work` is what the other functions have for `events`.
+enum Work {
+    /// `Changed`: the session has another name, or another prompt.
+    Changed(SessionInfo),
+    /// `Deleted`: the session is no more.
+    Deleted(String),
+    /// `Answer`: this turn of the session waits for its answer.
+    Answer { session: String, turn: usize },
+}
+
+/// `WAITING` is how much work may wait; whoever has more waits too.
+const WAITING: usize = 64;
+
 /// `Shared` is what the functions of this instance share.
 #[derive(Default)]
 struct Shared {
-    connected: bool,
-    /// `news` are the events of other functions, on their way to `events`.
-    news: VecDeque<Event>,
-    /// `queue` are the prompts to be answered: (session, number of the turn).
-    queue: VecDeque<(String, usize)>,
-    cancelled: BTreeSet<String>,
+    /// `work` leads to `events` while it is connected.
+    work: Option<Sender<Work>>,
+    /// `cancelled` are the sessions of which turns were canceled, with the number of the first turn that was not.
+    cancelled: BTreeMap<String, usize>,
     /// `busy` is the session that is being answered.
     busy: Option<String>,
     count: u64,
@@ -51,15 +63,15 @@ impl chat::Guest for Echo {
         Descriptor {
             title: "Echo".to_owned(),
             example: true,
-            ext: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
     async fn check_availability() -> Availability {
-        Availability::Ready(env!("CARGO_PKG_VERSION").to_owned())
+        Availability::ready(env!("CARGO_PKG_VERSION"))
     }
 
-    async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
+    async fn events(cancel: FutureReader<CancelReason>) -> Job<Event> {
         chat::job(cancel, async |events, cancel| {
             let result = run(events, cancel).await;
             shared(|s| *s = Shared::default());
@@ -91,20 +103,20 @@ impl chat::Guest for Echo {
         let Some((turn, info)) = asked.await? else {
             return Ok(Admission::Duplicate);
         };
-        shared(|shared| {
-            shared.news.push_back(Event::Session(info));
-            shared.cancelled.remove(&s.id);
-            shared.queue.push_back((s.id, turn));
-        });
-        Ok(Admission::Admitted)
+        let told = hand_over(Work::Changed(info)).await;
+        if told && hand_over(Work::Answer { session: s.id, turn }).await {
+            Ok(Admission::Admitted)
+        } else {
+            Ok(Admission::Unknown(
+                "The connection ended before the echo backend could answer.".to_owned(),
+            ))
+        }
     }
 
     async fn cancel(s: SessionRef) -> Result<(), Error> {
         connected()?;
-        shared(|shared| {
-            shared.queue.retain(|(session, _)| *session != s.id);
-            shared.cancelled.insert(s.id);
-        });
+        let asked = load(&s.id).await?.turns.len();
+        shared(|shared| shared.cancelled.insert(s.id, asked));
         Ok(())
     }
 
@@ -113,7 +125,9 @@ impl chat::Guest for Echo {
             "An echo asks nothing, so nothing waits for an answer to {request:?}."
         )))
     }
+}
 
+impl history::Guest for Echo {
     async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
         let session = load(&s.id).await?;
         let busy = shared(|shared| shared.busy.as_ref() == Some(&s.id));
@@ -167,25 +181,24 @@ impl sessions::Guest for Echo {
             session.clone()
         })
         .await?;
-        shared(|shared| shared.news.push_back(Event::Session(info(&session))));
+        // Where nobody listens, the store has the name all the same.
+        hand_over(Work::Changed(info(&session))).await;
         Ok(())
     }
 
     async fn delete(s: SessionRef) -> Result<(), Error> {
-        shared(|shared| {
-            shared.queue.retain(|(session, _)| *session != s.id);
-            shared.cancelled.insert(s.id.clone());
-            shared.news.push_back(Event::SessionRemoved(s.id.clone()));
-        });
-        store::delete(key(&s.id)).await
+        // Before it waits: what is still to be answered finds no session.
+        store::delete(key(&s.id)).await?;
+        hand_over(Work::Deleted(s.id)).await;
+        Ok(())
     }
 }
 
-nexus_plugin_api::export_chat_with_sessions!(Echo);
+nexus_plugin_api::export_chat!(Echo with sessions, history);
 
 /// Reports what happens until the host cancels.
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
-    let config: Config = config().map_err(|e| retry(format!("{e:?}")))?;
+    let config: Config = config().map_err(|e| retry(e.text()))?;
     let started = clock::now();
     let connection = BackendConnection {
         // Nothing of the last instance goes on in this one.
@@ -195,17 +208,18 @@ async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failur
         requests: Vec::new(),
     };
     let work = async {
+        // Before the host hears of the connection: its first prompt may come at once.
+        let (sender, mut work) = channel(WAITING);
+        shared(|shared| shared.work = Some(sender));
         events.send(Event::Opened(connection)).await?;
-        shared(|shared| shared.connected = true);
-        loop {
-            let (news, next) = shared(|s| (std::mem::take(&mut s.news), s.queue.pop_front()));
-            events.send_all(news.into()).await?;
-            match next {
-                Some((session, turn)) => speak(&mut events, &session, turn, config.pause).await?,
-                // Nobody notices a tenth of a second here; a backend that waits for its program need not look at all.
-                None => clock::sleep(100).await,
+        while let Some(work) = work.recv().await {
+            match work {
+                Work::Changed(info) => events.send(Event::Session(info)).await?,
+                Work::Deleted(id) => events.send(Event::SessionRemoved(id)).await?,
+                Work::Answer { session, turn } => speak(&mut events, &session, turn, config.pause).await?,
             }
         }
+        Ok(())
     };
     match cancel.select(work).await {
         // Cancelled, or the host has gone: both are a good end.
@@ -216,6 +230,9 @@ async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failur
 
 /// Answers one prompt.
 async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) -> Result<(), HostDisconnected> {
+    if is_cancelled(id, turn) {
+        return Ok(());
+    }
     // A session that was deleted in between needs no answer.
     let Ok(mut session) = load(id).await else { return Ok(()) };
     let Some(prompt) = session.turns.get(turn).map(|t| t.prompt.clone()) else {
@@ -237,7 +254,7 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
         events.send(Event::Part(part)).await?;
     }
     for word in session::answer(&prompt) {
-        if shared(|s| s.cancelled.contains(id)) {
+        if is_cancelled(id, turn) {
             break;
         }
         clock::sleep(pause).await;
@@ -276,8 +293,11 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize, pause: u64) ->
         // It was deleted while it spoke.
         Err(Error::NotFound(_)) => {}
         Err(e) => {
-            let words = format!("Cannot store the answer: {e:?}");
-            events.send(Event::Error((Some(id.to_owned()), words))).await?;
+            let error = BackendError {
+                session: Some(id.to_owned()),
+                text: format!("Cannot store the answer: {}", e.text()),
+            };
+            events.send(Event::Error(error)).await?;
         }
     }
     shared(|s| s.busy = None);
@@ -303,6 +323,8 @@ fn said(session: &Session, turn: usize, revision: u64) -> Vec<(Message, Part)> {
                 completed_at,
                 error: None,
                 model: None,
+                agent: None,
+                usage: None,
                 client_id,
                 ext: Vec::new(),
             };
@@ -342,15 +364,28 @@ fn info(session: &Session) -> SessionInfo {
         title: session.title.clone(),
         created_at: session.created_at,
         updated_at: session.updated_at,
+        archived: false,
         ext: Vec::new(),
     }
 }
 
 fn connected() -> Result<(), Error> {
-    if shared(|shared| shared.connected) {
+    if shared(|shared| shared.work.is_some()) {
         return Ok(());
     }
     Err(Error::Unavailable("The echo backend is not connected yet.".to_owned()))
+}
+
+/// Hands work to `events`, and waits while it has too much. `false`: nobody listens any more.
+async fn hand_over(work: Work) -> bool {
+    match shared(|shared| shared.work.clone()) {
+        Some(sender) => sender.send(work).await.is_ok(),
+        None => false,
+    }
+}
+
+fn is_cancelled(session: &str, turn: usize) -> bool {
+    shared(|shared| shared.cancelled.get(session).is_some_and(|first| turn < *first))
 }
 
 fn key(session: &str) -> String {
@@ -388,4 +423,31 @@ fn decode(id: &str, bytes: &[u8]) -> Result<Session, Error> {
 
 fn encode(session: &Session) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(session).map_err(|e| Error::Other(e.to_string()))
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn handed_over() -> bool {
+        let work = pin!(hand_over(Work::Deleted("s".into())));
+        match work.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(handed_over) => handed_over,
+            Poll::Pending => panic!("there was room for it"),
+        }
+    }
+
+    #[test]
+    fn work_is_handed_over_only_while_the_connection_is_open() {
+        assert!(!handed_over(), "not connected");
+        let (sender, receiver) = channel(WAITING);
+        shared(|shared| shared.work = Some(sender));
+        assert!(handed_over());
+        drop(receiver);
+        assert!(!handed_over(), "the connection has ended");
+        shared(|shared| *shared = Shared::default());
+    }
 }

@@ -2,6 +2,7 @@
 //! client, and the runtime with the plugins of the configuration. Also all that `nexus user` needs.
 
 use super::loader::Loader;
+use super::opened_journal::OpenedJournal;
 use anyhow::Context as _;
 use nexus_config::resolved::Config;
 use nexus_model::random::random_token;
@@ -46,6 +47,8 @@ pub struct Foundation {
     pub store: Store,
     /// `processes` is the table of child processes.
     pub processes: Arc<dyn Processes>,
+    /// `journal` is where the plugins find the journal, once it is open.
+    pub journal: Arc<OpenedJournal>,
     _lock: Option<DataDirLock>,
 }
 
@@ -96,6 +99,7 @@ impl Foundation {
         lock: Option<DataDirLock>,
         again: Option<RereadConfig>,
     ) -> anyhow::Result<Self> {
+        let journal = Arc::new(OpenedJournal::default());
         let runtime = Runtime::new(RuntimeOptions {
             data_dir: config.data_dir.clone(),
             cache_in,
@@ -104,6 +108,7 @@ impl Foundation {
                 processes: Arc::clone(&processes),
                 outgoing: Arc::new(nexus_egress::Client::new()),
                 kv: store.clone().into(),
+                transcripts: Arc::<OpenedJournal>::clone(&journal),
             },
         })?;
         Ok(Self {
@@ -115,6 +120,7 @@ impl Foundation {
             config,
             store,
             processes,
+            journal,
             _lock: lock,
         })
     }

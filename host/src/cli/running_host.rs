@@ -472,12 +472,13 @@ fn indented(text: &str) -> String {
 
 fn line(status: &TunnelStatus) -> String {
     use nexus_model::tunnel::TunnelState::{
-        Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
+        Degraded, Failed, LoginNeeded, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
     };
     let state = match &status.state {
         Off => "closed".to_owned(),
         WaitingForAccount => "waiting for an owner account".to_owned(),
         Starting { progress } => format!("opening: {progress}"),
+        LoginNeeded(login) => format!("not open: {login}"),
         Up { .. } => "open".to_owned(),
         Degraded { cause } => format!("open, degraded: {cause}"),
         Reconnecting { cause } => format!("reconnecting: {cause}"),
@@ -485,7 +486,14 @@ fn line(status: &TunnelStatus) -> String {
         Failed { cause, fix } => sentence(&format!("failed: {cause}"), fix.as_deref()),
         Stopping => "closing".to_owned(),
     };
-    let at = status.url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
+    let address = |address: &tunnel::Address| match address.private {
+        true => format!("{} (only in the provider's network)", address.url),
+        false => address.url.clone(),
+    };
+    let at = match status.addresses.as_slice() {
+        [] => String::new(),
+        all => format!(" at {}", all.iter().map(address).collect::<Vec<_>>().join(", ")),
+    };
     let check = match status.public_check.as_ref().map(|check| &check.result) {
         Some(tunnel::PublicCheckResult::Passed { latency_ms }) => format!(", public check OK in {latency_ms} ms"),
         Some(tunnel::PublicCheckResult::Failed { cause }) => format!(", public check FAILED: {cause}"),
@@ -519,8 +527,20 @@ mod tests {
             "main by tunnel-bore, failed: it is gone. To fix: run `nexus tunnel start main`"
         );
         assert_eq!(
-            status(json!({ "state": "up", "connections": 1, "url": "https://a.example" })),
-            "main by tunnel-bore, open at https://a.example"
+            status(json!({
+                "state": "up", "connections": 1, "url": "https://a.example",
+                "addresses": [
+                    { "url": "https://a.example", "private": false },
+                    { "url": "https://b.internal", "private": true },
+                ],
+            })),
+            "main by tunnel-bore, open at https://a.example, https://b.internal (only in the provider's network)"
+        );
+        assert_eq!(
+            status(
+                json!({ "state": "login_needed", "login_url": "https://login.example/", "code": "AB-1", "expires_at": null })
+            ),
+            "main by tunnel-bore, not open: log in with the provider: open https://login.example/ and enter the code AB-1"
         );
     }
 

@@ -180,6 +180,8 @@ mod tests {
             reconnects: 0,
             public_check: None,
             swap: None,
+            addresses: Vec::new(),
+            ext: nexus_model::chat::Ext::default(),
         }
     }
 

@@ -16,13 +16,13 @@ macro_rules! world {
     // What it imports is generated once, for the world `capabilities`. (To name what a world does not import is an error.)
     ($name:ident, $world:literal, capabilities $(, $extra:literal : $with:path)*) => {
         world!($name, $world,
-            "nexus:plugin/config@0.1.0": crate::guest::bindings::caps::nexus::plugin::config,
-            "nexus:plugin/log@0.1.0": crate::guest::bindings::caps::nexus::plugin::log,
-            "nexus:plugin/clock@0.1.0": crate::guest::bindings::caps::nexus::plugin::clock,
-            "nexus:plugin/store@0.1.0": crate::guest::bindings::caps::nexus::plugin::store,
-            "nexus:plugin/secrets@0.1.0": crate::guest::bindings::caps::nexus::plugin::secrets,
-            "nexus:plugin/http@0.1.0": crate::guest::bindings::caps::nexus::plugin::http,
-            "nexus:plugin/process@0.1.0": crate::guest::bindings::caps::nexus::plugin::process
+            "nexus:plugin/config@0.2.0": crate::guest::bindings::caps::nexus::plugin::config,
+            "nexus:plugin/log@0.2.0": crate::guest::bindings::caps::nexus::plugin::log,
+            "nexus:plugin/clock@0.2.0": crate::guest::bindings::caps::nexus::plugin::clock,
+            "nexus:plugin/store@0.2.0": crate::guest::bindings::caps::nexus::plugin::store,
+            "nexus:plugin/secrets@0.2.0": crate::guest::bindings::caps::nexus::plugin::secrets,
+            "nexus:plugin/http@0.2.0": crate::guest::bindings::caps::nexus::plugin::http,
+            "nexus:plugin/process@0.2.0": crate::guest::bindings::caps::nexus::plugin::process
             $(, $extra: $with)*);
     };
     ($name:ident, $world:literal $(, $extra:literal : $with:path)*) => {
@@ -35,7 +35,7 @@ macro_rules! world {
                 additional_derives: [PartialEq, Clone],
                 generate_unused_types: true,
                 with: {
-                    "nexus:plugin/types@0.1.0": crate::guest::bindings::caps::nexus::plugin::types,
+                    "nexus:plugin/types@0.2.0": crate::guest::bindings::caps::nexus::plugin::types,
                     $($extra: $with,)*
                 },
             });
@@ -56,10 +56,14 @@ pub mod caps {
 #[cfg(feature = "tunnel")]
 world!(tunnel, "tunnel-provider", capabilities);
 #[cfg(feature = "chat")]
-world!(chat, "chat-backend", capabilities, "nexus:plugin/chat-types@0.1.0": generate);
+world!(chat, "chat-backend", capabilities, "nexus:plugin/chat-types@0.2.0": generate);
 #[cfg(feature = "chat")]
-world!(sessions, "optional-sessions", "nexus:plugin/chat-types@0.1.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+world!(sessions, "optional-sessions", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(history, "optional-history", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(questions, "optional-questions", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
 #[cfg(feature = "auth")]
-world!(auth, "auth-provider", capabilities, "nexus:plugin/auth-types@0.1.0": generate);
+world!(auth, "auth-provider", capabilities, "nexus:plugin/auth-types@0.2.0": generate);
 #[cfg(feature = "auth")]
-world!(manage, "optional-manage", "nexus:plugin/auth-types@0.1.0": crate::guest::bindings::auth::nexus::plugin::auth_types);
+world!(manage, "optional-manage", "nexus:plugin/auth-types@0.2.0": crate::guest::bindings::auth::nexus::plugin::auth_types);

@@ -4,11 +4,14 @@
 pub use super::bindings::chat as __world;
 pub use super::bindings::chat::exports::nexus::plugin::chat::*;
 pub use super::bindings::chat::nexus::plugin::chat_types as types;
-pub use super::caps::types::{Availability, Error, Ext, Failure, FailureKind};
+pub use super::bindings::chat::nexus::plugin::transcript;
+pub use super::caps::types::{
+    Availability, CancelReason, Error, Ext, Failure, FailureKind, Fit, RefusedSetting, Unfit,
+};
 use super::job::{Cancel, Events, Job};
 
 /// Runs `work` beside the call: returns the pair that `events` returns.
-pub fn job<W>(cancel: wit_bindgen::FutureReader<()>, work: W) -> Job<types::Event>
+pub fn job<W>(cancel: wit_bindgen::FutureReader<CancelReason>, work: W) -> Job<types::Event>
 where
     W: AsyncFnOnce(Events<types::Event>, Cancel) -> Result<(), Failure> + 'static,
 {

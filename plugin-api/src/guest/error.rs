@@ -10,12 +10,13 @@ impl Error {
     pub fn text(&self) -> &str {
         match self {
             Self::Denied(text)
+            | Self::Limited(text)
             | Self::Invalid(text)
             | Self::NotFound(text)
             | Self::Timeout(text)
             | Self::Unavailable(text)
+            | Self::Cancelled(text)
             | Self::Other(text) => text,
-            Self::Cancelled => "The plugin is being stopped.",
         }
     }
 }
@@ -69,6 +70,7 @@ mod tests {
         let text = "The plugin x has no permission to store data. To fix: add these lines to the configuration:\n\
                     [plugin.x.grants]";
         assert_eq!(Error::Denied(text.to_owned()).text(), text);
-        assert_eq!(String::from(Error::Cancelled), "The plugin is being stopped.");
+        let stopped = "The plugin is being stopped.";
+        assert_eq!(String::from(Error::Cancelled(stopped.to_owned())), stopped);
     }
 }

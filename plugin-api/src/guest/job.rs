@@ -1,11 +1,13 @@
 //! Long calls: a task that writes events until the host cancels it.
 
-use super::caps::types::{Failure, FailureKind};
+use super::caps::types::{CancelReason, Failure, FailureKind};
 use crate::error_text::cause_and_fix;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter};
+
+pub use super::channel::{Receiver, Sender, TrySendError, channel};
 
 /// `Outcome` is how a long call ended.
 pub type Outcome = Result<(), Failure>;
@@ -42,16 +44,17 @@ impl<E: 'static> Events<E> {
 }
 
 /// `Cancel` completes when the host cancels a call.
-pub struct Cancel {
-    signal: Option<Pin<Box<dyn Future<Output = ()>>>>,
+pub struct Cancel(Signal);
+
+enum Signal {
+    Waiting(Pin<Box<dyn Future<Output = CancelReason>>>),
+    Cancelled(CancelReason),
 }
 
 impl Cancel {
     /// Takes the future that completes when the host cancels.
-    pub fn new(signal: impl Future<Output = ()> + 'static) -> Self {
-        Self {
-            signal: Some(Box::pin(signal)),
-        }
+    pub fn new(signal: impl Future<Output = CancelReason> + 'static) -> Self {
+        Self(Signal::Waiting(Box::pin(signal)))
     }
 
     /// Waits for `work`. Returns its value, or `None` once the host has canceled: then the future is dropped where it
@@ -59,14 +62,13 @@ impl Cancel {
     pub async fn select<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|cx| {
-            match &mut self.signal {
-                None => return Poll::Ready(None),
-                Some(signal) => {
-                    if signal.as_mut().poll(cx).is_ready() {
-                        self.signal = None;
-                        return Poll::Ready(None);
-                    }
-                }
+            if let Signal::Waiting(signal) = &mut self.0
+                && let Poll::Ready(reason) = signal.as_mut().poll(cx)
+            {
+                self.0 = Signal::Cancelled(reason);
+            }
+            if self.is_cancelled() {
+                return Poll::Ready(None);
             }
             work.as_mut().poll(cx).map(Some)
         })
@@ -80,7 +82,15 @@ impl Cancel {
 
     /// Tells whether the host has canceled, as far as that was noticed.
     pub fn is_cancelled(&self) -> bool {
-        self.signal.is_none()
+        self.reason().is_some()
+    }
+
+    /// `reason` is why the host has canceled; `None`: it has not, as far as that was noticed.
+    pub fn reason(&self) -> Option<CancelReason> {
+        match self.0 {
+            Signal::Waiting(_) => None,
+            Signal::Cancelled(reason) => Some(reason),
+        }
     }
 }
 
@@ -111,7 +121,7 @@ pub(crate) fn unfinished() -> Result<(), Failure> {
 
 #[allow(dead_code)] // `auth` has no long calls
 pub(crate) fn start<E: 'static, W>(
-    cancel: FutureReader<()>,
+    cancel: FutureReader<CancelReason>,
     (stream, events): (StreamWriter<E>, StreamReader<E>),
     (outcome, ended): (FutureWriter<Outcome>, FutureReader<Outcome>),
     work: W,
@@ -150,5 +160,31 @@ pub fn permanent(message: impl Into<String>, hint: impl Into<String>) -> Failure
         kind: FailureKind::Permanent,
         message: message.into(),
         hint: Some(hint.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::{Context, Waker};
+
+    fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_cancel_ends_the_work_and_says_why() {
+        let (sender, mut receiver) = channel(1);
+        let mut cancel = Cancel::new(async move { receiver.recv().await.unwrap_or(CancelReason::HostEnds) });
+        assert_eq!(poll(cancel.select(async { 1 })), Poll::Ready(Some(1)));
+        assert!(poll(cancel.cancelled()).is_pending());
+        assert_eq!((cancel.reason(), cancel.is_cancelled()), (None, false));
+        assert_eq!(sender.try_send(CancelReason::Replace), Ok(()));
+        assert_eq!(cancel.reason(), None, "not noticed yet");
+        assert_eq!(poll(cancel.select(async { 1 })), Poll::Ready(None));
+        assert_eq!(cancel.reason(), Some(CancelReason::Replace));
+        // The signal is not asked again.
+        assert_eq!(poll(cancel.select(std::future::pending::<()>())), Poll::Ready(None));
+        assert_eq!(poll(cancel.cancelled()), Poll::Ready(()));
     }
 }

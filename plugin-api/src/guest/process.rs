@@ -2,12 +2,11 @@
 
 use super::caps::process as raw;
 pub use super::caps::process::{
-    EnvironmentBase, Exit, HttpStep, Outcome, OutputMode, OutputStream, Running, Signal, StopStep,
+    EnvironmentBase, Exit, Header, HttpStep, Outcome, OutputMode, OutputStream, Running, Signal, StopStep,
+    UnlessPresent,
 };
 use super::caps::types::Error;
 use crate::error_text::{cause_and_fix, sentence};
-use crate::process_ext::UNLESS_PRESENT;
-pub use crate::process_ext::UnlessPresent;
 
 /// `Command` says what to run. Without more it is a tool: a clean environment, its output kept as lines, stopped with
 /// TERM.
@@ -29,7 +28,7 @@ impl Command {
             stdout: OutputMode::Log,
             stderr: OutputMode::Log,
             stop: vec![StopStep::Signal(Signal::Terminate), StopStep::Wait(5_000)],
-            ext: Vec::new(),
+            unless_present: None,
         })
     }
 
@@ -43,7 +42,10 @@ impl Command {
     /// Sets a variable of the environment, which the manifest has to name.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.0.env.push((name.to_owned(), value.into()));
+        self.0.env.push(raw::Variable {
+            name: name.to_owned(),
+            value: value.into(),
+        });
         self
     }
 
@@ -80,11 +82,8 @@ impl Command {
 
     /// Refuses to run where one of these is there: the host looks before each start, and answers with [`Error::Other`].
     #[must_use]
-    pub fn unless_present(mut self, what: &UnlessPresent) -> Self {
-        self.0.ext.push(super::caps::types::Ext {
-            name: UNLESS_PRESENT.to_owned(),
-            value: serde_json::json!(what).to_string(),
-        });
+    pub fn unless_present(mut self, what: UnlessPresent) -> Self {
+        self.0.unless_present = Some(what);
         self
     }
 
@@ -101,7 +100,7 @@ impl Command {
 
 /// `last_lines` are those of a process that has ended, for a failure's words.
 pub async fn last_lines(name: &str, count: usize) -> Vec<String> {
-    let Ok(mut lines) = raw::lines(name) else {
+    let Ok(mut lines) = raw::lines(name.to_owned()).await else {
         return Vec::new();
     };
     let mut last = std::collections::VecDeque::new();

@@ -3,7 +3,9 @@
 #[doc(hidden)]
 pub use super::bindings::tunnel as __world;
 pub use super::bindings::tunnel::exports::nexus::plugin::tunnel::*;
-pub use super::caps::types::{Availability, Error, Ext, Failure, FailureKind};
+pub use super::caps::types::{
+    Availability, CancelReason, Error, Ext, Failure, FailureKind, Fit, RefusedSetting, Unfit,
+};
 use super::job::{Cancel, Events, HostDisconnected, Job, permanent_from_text, retry};
 use super::process::{Command, program_not_found};
 use crate::error_text::{cause_and_fix, sentence};
@@ -28,6 +30,14 @@ pub fn host_failure(error: Error, install: &str) -> Failure {
     }
 }
 
+impl Event {
+    /// `address` tells the one address by which everybody reaches the tunnel.
+    pub fn address(url: impl Into<String>) -> Self {
+        let (url, private) = (url.into(), false);
+        Self::Addresses(vec![Address { url, private }])
+    }
+}
+
 /// Tells the host of an event. Where it stops reading without a cancel, the process stays for the next instance.
 pub async fn send_event(events: &mut Events<Event>, event: Event) -> Result<(), Failure> {
     events
@@ -48,27 +58,55 @@ pub async fn check_availability(
         Ok(output) if output.exit.code == Some(0) => {
             let silent = output.stdout.trim().is_empty();
             match version(if silent { &output.stderr } else { &output.stdout }) {
-                Ok(version) => Availability::Ready(version),
-                Err(text) => Availability::Unsuitable(text),
+                Ok(version) => Availability::ready(version),
+                Err(text) => Availability::unsuitable(&text),
             }
         }
         Ok(output) => {
             let why = output.stderr.lines().next().unwrap_or("it printed nothing");
-            Availability::Unsuitable(sentence(&format!("`{binary} {argument}` failed: {why}"), Some(install)))
+            Availability::unsuitable(&sentence(
+                &format!("`{binary} {argument}` failed: {why}"),
+                Some(install),
+            ))
         }
-        Err(Error::NotFound(text)) => Availability::Missing(program_not_found(&text, install)),
+        Err(Error::NotFound(text)) => Availability::missing(&program_not_found(&text, install)),
         Err(error) => {
-            let Failure { message, hint, .. } = host_failure(error, install);
-            Availability::Unsuitable(sentence(&message, hint.as_deref()))
+            let Failure {
+                message: cause,
+                hint: fix,
+                ..
+            } = host_failure(error, install);
+            Availability::Unsuitable(Unfit { cause, fix })
         }
     }
 }
 
 /// Runs `work` beside the call: returns the pair that `run` returns.
-pub fn job<W>(cancel: wit_bindgen::FutureReader<()>, work: W) -> Job<Event>
+pub fn job<W>(cancel: wit_bindgen::FutureReader<CancelReason>, work: W) -> Job<Event>
 where
     W: AsyncFnOnce(Events<Event>, Cancel) -> Result<(), Failure> + 'static,
 {
     use super::bindings::tunnel::{wit_future, wit_stream};
     super::job::start(cancel, wit_stream::new(), wit_future::new(super::job::unfinished), work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_may_be_free_later_and_a_missing_grant_is_not() {
+        let text = "It runs 4 processes at once, its limit. To fix: add these lines:\n[x]";
+        let limited = host_failure(Error::Limited(text.to_owned()), "install it");
+        assert_eq!(
+            (limited.kind, limited.message.as_str(), limited.hint.as_deref()),
+            (
+                FailureKind::Retry,
+                "It runs 4 processes at once, its limit.",
+                Some("add these lines:\n[x]")
+            )
+        );
+        let denied = host_failure(Error::Denied(text.to_owned()), "install it");
+        assert_eq!(denied.kind, FailureKind::Permanent);
+    }
 }

@@ -47,7 +47,6 @@ fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field 
         kind,
         title: title.to_owned(),
         help: help.map(str::to_owned),
-        ext: Vec::new(),
     }
 }
 
@@ -60,7 +59,6 @@ impl Guest for Plugin {
             id: METHOD.to_owned(),
             kind: MethodKind::Form,
             title: "Password".to_owned(),
-            ext: Vec::new(),
         }]
     }
 
@@ -131,4 +129,4 @@ impl manage::Guest for Plugin {
 
 // A native linker does not know names like `nexus:plugin/auth#begin`.
 #[cfg(target_family = "wasm")]
-nexus_plugin_api::export_auth_with_manage!(Plugin);
+nexus_plugin_api::export_auth!(Plugin with manage);

@@ -230,6 +230,11 @@ pub async fn session(id: &str, workspace: &str) -> Result<wire::Session, Request
     get(&session_path(id, ""), workspace).await
 }
 
+/// `todo` is what the agent has set itself to do in a session.
+pub async fn todo(id: &str, workspace: &str) -> Result<Vec<wire::Todo>, RequestError> {
+    list(&session_path(id, "/todo"), workspace).await
+}
+
 pub async fn sessions(workspace: &str, limit: u32) -> Result<Vec<wire::Session>, RequestError> {
     list(&format!("/session?roots=true&limit={limit}"), workspace).await
 }

@@ -8,6 +8,7 @@ use crate::{convert, permission_rules, prompts, wire};
 use nexus_plugin_api::caps::{clock, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
+use nexus_plugin_api::error_text::cause_and_fix;
 use nexus_plugin_api::http::Response;
 use nexus_plugin_api::job::{Events, HostDisconnected, permanent, permanent_from_text, race, retry, timeout};
 use nexus_plugin_api::{json, log, process, sse};
@@ -251,7 +252,13 @@ fn start_failure(error: &Error) -> Failure {
         }
         // What it would run of the workspace.
         Error::Other(why) => permanent_from_text(why, RESTART),
-        other => retry(format!("Cannot start opencode: {}", other.text())),
+        other => {
+            let (why, fix) = cause_and_fix(other.text());
+            Failure {
+                hint: fix.map(str::to_owned),
+                ..retry(format!("Cannot start opencode: {why}"))
+            }
+        }
     }
 }
 
@@ -319,6 +326,9 @@ async fn follow_connection(
         for data in early.drain(..) {
             handle_event(events, &data).await?;
         }
+        // It need not wake this loop: opencode sends something every ten seconds.
+        let news = connection_state::with(|c| c.normalizer.news()).map_err(|e| retry(e.text()))?;
+        events.send_all(news).await?;
         early = parser.push(&read_chunk(&mut response).await?);
         *failures = 0;
     }
@@ -392,7 +402,7 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Strea
 }
 
 pub async fn reject(request: &str, workspace: &str) -> Result<(), RequestError> {
-    if request.starts_with("que") {
+    if wire::is_question(request) {
         client::reply_question(request, workspace, None).await
     } else {
         client::reply_permission(request, workspace, "reject", None).await
@@ -402,6 +412,18 @@ pub async fn reject(request: &str, workspace: &str) -> Result<(), RequestError> 
 fn log_failure(what: &str, result: Result<(), RequestError>) {
     if let Err(e) = result {
         log::warn(format!("Could not {what}: {}", Error::from(e).text()));
+    }
+}
+
+/// Reads what the agent has set itself to do in a session, which no snapshot has.
+pub async fn read_todo(session: &str, workspace: &str) -> Result<(), Error> {
+    connection_state::with(|c| c.normalizer.ask_todo(session))?;
+    match client::todo(session, workspace).await {
+        Ok(items) => connection_state::with(|c| c.normalizer.read_todo(session, &items)),
+        Err(e) => {
+            log_failure("read what the agent has set itself to do", Err(e));
+            Ok(())
+        }
     }
 }
 

@@ -1,17 +1,22 @@
 //! opencode's values as values of the contract. No state, no I/O.
 
-use crate::wire;
+use crate::wire::text_of;
+use crate::{file_changes, wire};
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
-    AgentRequest, Attachment, Content, Message, RequestKind, Retry, Role, SessionInfo, SessionRef, Tool, ToolState,
-    Turn,
+    AgentRequest, Attachment, Choice, Content, Message, Question, RequestKind, Retry, Role, SessionInfo, SessionRef,
+    TodoItem, TodoState, Tool, ToolState, Turn, Usage,
 };
-use nexus_plugin_api::chat_ext::{ARCHIVED, QUESTIONS, REJECTED_TOOL};
 use serde_json::Value;
 
 /// `MAX_OUTPUT` is how many bytes at the end of a command's output are passed on: opencode sends all of it with every
 /// update.
 pub const MAX_OUTPUT: usize = 64 * 1024;
+
+/// `MAX_EXT` is how many bytes the contract has for a value of the plugin's own.
+const MAX_EXT: usize = 16 * 1024;
+/// `MAX_TODO` is how many items the contract has for a list of what is to be done.
+const MAX_TODO: usize = 256;
 
 pub fn session(session: &wire::Session) -> SessionInfo {
     let created_at = wire::millis(session.time.created).unwrap_or_default();
@@ -24,27 +29,24 @@ pub fn session(session: &wire::Session) -> SessionInfo {
         title: title(&session.title),
         created_at,
         updated_at: wire::millis(session.time.updated).unwrap_or(created_at),
-        ext: session
-            .time
-            .archived
-            .map(|_| json(ARCHIVED, &true.into()))
-            .into_iter()
-            .collect(),
+        archived: session.time.archived.is_some(),
+        ext: Vec::new(),
     }
 }
 
 pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
-    let role = if message.role == "user" {
-        Role::User
-    } else {
-        Role::Assistant
+    let role = match message.role.as_str() {
+        "user" => Role::User,
+        _ if message.summarizes() => Role::System,
+        _ => Role::Assistant,
     };
     let created_at = wire::millis(message.time.created).unwrap_or_default();
     let completed_at = match role {
         // A message of the user is whole from the start; opencode gives it no time of completion.
         Role::User => Some(created_at),
-        Role::Assistant => wire::millis(message.time.completed),
+        Role::Assistant | Role::System => wire::millis(message.time.completed),
     };
+    let agent = message.agent.clone().or_else(|| message.mode.clone());
     let model = message
         .provider_id
         .as_ref()
@@ -63,9 +65,35 @@ pub fn message(message: &wire::Message, client_id: Option<String>) -> Message {
             .or_else(|| aborted_error(message))
             .or_else(|| truncated_error(message)),
         model,
+        // With a message of the user it is the one that is to answer.
+        agent: agent.filter(|agent| role != Role::User && !agent.is_empty()),
+        usage: usage(message),
         client_id,
         ext: Vec::new(),
     }
+}
+
+/// `usage` is what an answer took; `None` until opencode has counted it.
+fn usage(message: &wire::Message) -> Option<Usage> {
+    let count = |value: &Value, key: &str| value.get(key).and_then(Value::as_f64).map_or(0, wire::count);
+    let tokens = &message.tokens;
+    let cache = tokens.get("cache").unwrap_or(&Value::Null);
+    let usage = Usage {
+        input: count(tokens, "input"),
+        output: count(tokens, "output"),
+        reasoning: count(tokens, "reasoning"),
+        cache_read: count(cache, "read"),
+        cache_write: count(cache, "write"),
+        cost: message.cost.as_f64(),
+    };
+    let counted = [
+        usage.input,
+        usage.output,
+        usage.reasoning,
+        usage.cache_read,
+        usage.cache_write,
+    ];
+    counted.iter().any(|tokens| *tokens > 0).then_some(usage)
 }
 
 /// `aborted_error` is the error of an answer that was stopped while opencode waited for its next attempt: such an
@@ -86,21 +114,19 @@ fn truncated_error(message: &wire::Message) -> Option<String> {
     })
 }
 
-/// `content` is what a part shows; `None` for opencode's internal parts.
-pub fn content(part: &wire::Part) -> Option<Content> {
+/// `content` is what a part shows; `None` for opencode's internal parts. `folder`: where opencode works.
+pub fn content(part: &wire::Part, folder: &str) -> Option<Content> {
     Some(match part.kind.as_str() {
         "text" if part.synthetic => other_content(part),
         "text" => Content::Text(part.text.clone()),
         "reasoning" => Content::Reasoning(part.text.clone()),
-        "tool" => match rejection(part) {
-            Some(words) => rejected(tool(part), words),
-            None => Content::Tool(tool(part)),
-        },
+        "tool" => Content::Tool(tool(part, folder)),
         "file" => Content::Attachment(Attachment {
             mime: part.mime.clone(),
             name: part.filename.clone(),
-            url: part.url.clone(),
+            size: data_size(&part.url),
         }),
+        "compaction" => Content::Compacted,
         "step-start" | "step-finish" | "snapshot" => return None,
         _ => other_content(part),
     })
@@ -116,10 +142,31 @@ fn other_content(part: &wire::Part) -> Content {
     } else {
         part.kind.as_str()
     };
-    Content::Other(json(&format!("opencode.{kind}"), &Value::Object(value)))
+    let value = Value::Object(value).to_string();
+    Content::Other(Ext {
+        name: format!("opencode.{kind}"),
+        // A file that was read for the model, as a rule.
+        value: if value.len() > MAX_EXT { "{}".to_owned() } else { value },
+    })
 }
 
-fn tool(part: &wire::Part) -> Tool {
+/// `data_size` is how many bytes a `data:` URL holds; another URL does not say.
+fn data_size(url: &str) -> Option<u64> {
+    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
+    let size = if head.ends_with(";base64") {
+        data.bytes()
+            .filter(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte))
+            .count()
+            * 3
+            / 4
+    } else {
+        data.len() - 2 * data.bytes().filter(|byte| *byte == b'%').count().min(data.len() / 3)
+    };
+    u64::try_from(size).ok()
+}
+
+fn tool(part: &wire::Part, folder: &str) -> Tool {
+    let rejection = rejection(part);
     let state = part.state.clone().unwrap_or_default();
     let output = state.output.clone().or_else(|| text_of(&state.metadata, "output"));
     // opencode calls a command completed however it ended.
@@ -135,7 +182,14 @@ fn tool(part: &wire::Part) -> Tool {
             .clone()
             .filter(|t| !t.is_empty())
             .or_else(|| summary_line(&state.input)),
+        changes: if state.status == "completed" {
+            file_changes::of_call(&state, folder)
+        } else {
+            Vec::new()
+        },
+        child: text_of(&state.metadata, "sessionId").filter(|_| part.tool == "task"),
         state: match state.status.as_str() {
+            _ if rejection.is_some() => ToolState::Rejected,
             "running" => ToolState::Running,
             "completed" if code.is_some() => ToolState::Failed,
             "completed" => ToolState::Completed,
@@ -148,11 +202,15 @@ fn tool(part: &wire::Part) -> Tool {
             state.input.to_string()
         },
         output: output.map(|text| tail(&text, MAX_OUTPUT).to_owned()),
-        error: state
-            .error
-            .or_else(|| code.map(|code| format!("The command exited with code {code}."))),
+        error: match rejection {
+            Some(words) => words,
+            None => state
+                .error
+                .or_else(|| code.map(|code| format!("The command exited with code {code}."))),
+        },
         started_at: wire::millis(state.time.start),
         ended_at: wire::millis(state.time.end),
+        ext: Vec::new(),
     }
 }
 
@@ -170,16 +228,6 @@ fn rejection(part: &wire::Part) -> Option<Option<String>> {
     }
     let rest = error.strip_prefix(REJECTED)?;
     Some(rest.strip_prefix(FEEDBACK).map(str::to_owned))
-}
-
-fn rejected(tool: Tool, message: Option<String>) -> Content {
-    Content::Other(json(
-        REJECTED_TOOL,
-        &serde_json::json!({
-            "name": tool.name, "title": tool.title, "input": tool.input, "message": message,
-            "started_at": tool.started_at, "ended_at": tool.ended_at,
-        }),
-    ))
 }
 
 /// `is_complete` tells whether the part itself says that no more of it will come.
@@ -211,14 +259,6 @@ fn summary_line(value: &Value) -> Option<String> {
     .and_then(|text| text.lines().next().map(str::to_owned))
 }
 
-pub(crate) fn text_of(value: &Value, key: &str) -> Option<String> {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
-}
-
 /// `tail` is the end of `text`, at most `max` bytes.
 fn tail(text: &str, max: usize) -> &str {
     let mut from = text.len().saturating_sub(max);
@@ -240,52 +280,51 @@ pub fn turn(status: &wire::Status) -> Turn {
     }
 }
 
-fn json(name: &str, value: &Value) -> Ext {
-    Ext {
-        name: name.to_owned(),
-        value: value.to_string(),
-    }
+/// `todo` are the items of a list of what is to be done.
+pub fn todo(items: &[wire::Todo]) -> Vec<TodoItem> {
+    let items = items.iter().take(MAX_TODO);
+    items
+        .map(|item| TodoItem {
+            text: item.content.clone(),
+            state: match item.status.as_str() {
+                "in_progress" => TodoState::InProgress,
+                "completed" => TodoState::Completed,
+                "cancelled" => TodoState::Cancelled,
+                _ => TodoState::Pending,
+            },
+        })
+        .collect()
 }
 
-/// `question` is a question in the contract's form, and as plain lines for a host that does not know that form.
+/// `question` is a request that asks something.
 pub fn question(q: &wire::Question, root: String, part: Option<String>, now: u64) -> AgentRequest {
-    let mut lines = Vec::new();
-    let mut questions = Vec::new();
-    for question in q.questions.as_array().into_iter().flatten() {
-        let text = text_of(question, "question").unwrap_or_default();
-        let mut choices = Vec::new();
-        lines.push(text.clone());
-        for option in question.get("options").and_then(Value::as_array).into_iter().flatten() {
-            let label = text_of(option, "label").unwrap_or_default();
-            let description = text_of(option, "description").unwrap_or_default();
-            lines.push(match description.as_str() {
-                "" => format!("- {label}"),
-                _ => format!("- {label}: {description}"),
-            });
-            choices.push(serde_json::json!({ "label": label, "description": description }));
-        }
+    let questions = q.questions.as_array().into_iter().flatten().map(|question| {
+        let options = question.get("options").and_then(Value::as_array).into_iter().flatten();
+        let text = |value: &Value, key: &str| text_of(value, key).unwrap_or_default();
         let is = |key: &str, otherwise: bool| question.get(key).and_then(Value::as_bool).unwrap_or(otherwise);
-        questions.push(serde_json::json!({
-            "header": text_of(question, "header").unwrap_or_default(),
-            "text": text,
-            "choices": choices,
-            "multiple": is("multiple", false),
+        Question {
+            header: text(question, "header"),
+            text: text(question, "question"),
+            choices: options
+                .map(|option| Choice {
+                    label: text(option, "label"),
+                    description: text(option, "description"),
+                })
+                .collect(),
+            multiple: is("multiple", false),
             // opencode takes words of one's own unless the question says otherwise.
-            "own": is("custom", true),
-        }));
-    }
+            allow_custom: is("custom", true),
+        }
+    });
     AgentRequest {
         id: q.id.clone(),
         session: root,
         requested_by: q.session.clone(),
-        kind: RequestKind::Other,
-        subject: "question".to_owned(),
-        detail: lines.join("\n"),
-        always: Vec::new(),
+        kind: RequestKind::Questions(questions.collect()),
         message: None,
         part,
         created_at: now,
-        ext: vec![json(QUESTIONS, &questions.into())],
+        ext: Vec::new(),
     }
 }
 
@@ -336,7 +375,7 @@ mod tests {
             let part = serde_json::json!({ "id": "p", "messageID": "m", "sessionID": "s", "type": "tool", "tool": "bash",
                 "state": { "status": "completed", "input": {}, "output": "", "metadata": { "exit": exit } } });
             let part: wire::Part = serde_json::from_value(part).unwrap();
-            let tool = tool(&part);
+            let tool = tool(&part, "/w");
             (tool.state, tool.error)
         };
         assert_eq!(of(0.into()), (ToolState::Completed, None));
@@ -366,47 +405,159 @@ mod tests {
         assert_eq!(tail("ab", 5), "ab");
     }
 
-    fn ext(request: &AgentRequest, name: &str) -> Value {
-        let ext = request.ext.iter().find(|e| e.name == name);
-        ext.and_then(|e| serde_json::from_str(&e.value).ok())
-            .unwrap_or_default()
-    }
-
     #[test]
-    fn a_question_shows_its_choices() {
+    fn a_question_has_its_choices() {
         let q = serde_json::json!({"id":"que_1","sessionID":"ses_1","questions":[
             {"header":"Colour","question":"Which?","options":[{"label":"Blue","description":"sky"},{"label":"Red"}],"multiple":true,"custom":false},
             {"question":"Why?"}]});
         let asked = question(&serde_json::from_value(q).unwrap(), "ses_1".into(), None, 1);
-        assert_eq!(
-            ext(&asked, QUESTIONS),
-            serde_json::json!([
-                {"header":"Colour","text":"Which?","choices":[{"label":"Blue","description":"sky"},{"label":"Red","description":""}],"multiple":true,"own":false},
-                {"header":"","text":"Why?","choices":[],"multiple":false,"own":true}])
-        );
+        let choice = |label: &str, description: &str| Choice {
+            label: label.to_owned(),
+            description: description.to_owned(),
+        };
+        let which = Question {
+            header: "Colour".to_owned(),
+            text: "Which?".to_owned(),
+            choices: vec![choice("Blue", "sky"), choice("Red", "")],
+            multiple: true,
+            allow_custom: false,
+        };
+        let why = Question {
+            header: String::new(),
+            text: "Why?".to_owned(),
+            choices: Vec::new(),
+            multiple: false,
+            allow_custom: true,
+        };
+        assert_eq!(asked.kind, RequestKind::Questions(vec![which, why]));
+    }
+
+    fn part(json: Value) -> Content {
+        let mut whole = serde_json::json!({"id":"p","sessionID":"s","messageID":"m"});
+        for (key, value) in json.as_object().unwrap() {
+            whole[key] = value.clone();
+        }
+        content(&serde_json::from_value(whole).unwrap(), "/w").unwrap()
+    }
+
+    fn call(json: Value) -> Tool {
+        match part(json) {
+            Content::Tool(tool) => tool,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn a_rejected_call_is_called_rejected_with_the_owners_words() {
-        let call = |error: &str| {
-            let part = serde_json::json!({"id":"p","sessionID":"s","messageID":"m","type":"tool","tool":"bash",
-                "state":{"status":"error","input":{"command":"ls"},"error":error}});
-            content(&serde_json::from_value(part).unwrap()).unwrap()
+        let of = |error: &str| {
+            let state = serde_json::json!({"status":"error","input":{"command":"ls"},"error":error});
+            let tool = call(serde_json::json!({"type":"tool","tool":"bash","state":state}));
+            (tool.state, tool.error)
         };
-        let words = |content: Content| match content {
-            Content::Other(e) if e.name == REJECTED_TOOL => {
-                serde_json::from_str::<Value>(&e.value).unwrap()["message"].clone()
-            }
-            other => panic!("{other:?}"),
-        };
+        let rejected = |words: Option<&str>| (ToolState::Rejected, words.map(str::to_owned));
         assert_eq!(
-            words(call("The user rejected permission to use this specific tool call.")),
-            Value::Null
+            of("The user rejected permission to use this specific tool call."),
+            rejected(None)
         );
         let with = "The user rejected permission to use this specific tool call with the following feedback: use find";
-        assert_eq!(words(call(with)), "use find");
-        assert_eq!(words(call("The user dismissed this question")), Value::Null);
-        assert!(matches!(call("exit 1"), Content::Tool(t) if t.state == ToolState::Failed));
+        assert_eq!(of(with), rejected(Some("use find")));
+        assert_eq!(of("The user dismissed this question"), rejected(None));
+        assert_eq!(of("exit 1"), (ToolState::Failed, Some("exit 1".to_owned())));
+    }
+
+    #[test]
+    fn a_task_names_the_session_of_its_sub_agent() {
+        let of = |tool: &str| {
+            let state =
+                serde_json::json!({"status":"running","metadata":{"parentSessionId":"ses_1","sessionId":"ses_2"}});
+            call(serde_json::json!({"type":"tool","tool":tool,"state":state})).child
+        };
+        assert_eq!(of("task").as_deref(), Some("ses_2"));
+        assert_eq!(of("x_y"), None, "a server's tool may call anything so");
+    }
+
+    #[test]
+    fn what_a_call_changed_is_known_when_it_has_ended_well() {
+        let of = |status: &str| {
+            let metadata = serde_json::json!({"diff":"--- /w/a\n+++ /w/a\n@@ -1 +1 @@\n-a\n+b\n"});
+            let state = serde_json::json!({"status":status,"input":{"filePath":"/w/a"},"metadata":metadata});
+            call(serde_json::json!({"type":"tool","tool":"edit","state":state})).changes
+        };
+        let [change] = of("completed").try_into().unwrap();
+        assert_eq!(
+            (change.path.as_str(), change.added_lines, change.deleted_lines),
+            ("a", 1, 1)
+        );
+        assert_eq!((of("running"), of("error")), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_file_says_its_size_where_it_is_within_its_url() {
+        let size = |url: &str| match part(serde_json::json!({"type":"file","mime":"a/b","filename":"x","url":url})) {
+            Content::Attachment(attachment) => attachment.size,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(size("data:text/plain;base64,aGVsbG8gZmlsZQ=="), Some(10));
+        assert_eq!(size("data:;base64,"), Some(0));
+        assert_eq!(size("data:text/plain,a%20b%C3%A9"), Some(5));
+        assert_eq!(size("data:text/plain,%%%"), Some(1));
+        for elsewhere in ["file:///w/a.txt", "https://example.org/x", "data:nothing"] {
+            assert_eq!(size(elsewhere), None, "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_compaction_is_told_and_its_summary_is_no_answer_of_the_agent() {
+        assert_eq!(
+            part(serde_json::json!({"type":"compaction","auto":true})),
+            Content::Compacted
+        );
+        let of = |summary: &str| {
+            let json = format!(
+                r#"{{"id":"m","sessionID":"s","role":"assistant","mode":"compaction"{summary},"time":{{"created":1}}}}"#
+            );
+            message(&serde_json::from_str(&json).unwrap(), None)
+        };
+        let summary = of(r#","summary":true"#);
+        assert_eq!(
+            (summary.role, summary.agent.as_deref()),
+            (Role::System, Some("compaction"))
+        );
+        assert_eq!(of("").role, Role::Assistant);
+    }
+
+    #[test]
+    fn an_answer_says_who_wrote_it_and_what_it_took() {
+        let of = |role: &str, more: &str| {
+            let json = format!(r#"{{"id":"m","sessionID":"s","role":"{role}","time":{{"created":1}}{more}}}"#);
+            let message = message(&serde_json::from_str(&json).unwrap(), None);
+            (message.agent, message.usage)
+        };
+        let tokens = r#","agent":"plan","mode":"build","cost":0.25,"tokens":{"total":21,"input":10,"output":5,"reasoning":1,"cache":{"read":3,"write":2}}"#;
+        let usage = Usage {
+            input: 10,
+            output: 5,
+            reasoning: 1,
+            cache_read: 3,
+            cache_write: 2,
+            cost: Some(0.25),
+        };
+        assert_eq!(of("assistant", tokens), (Some("plan".to_owned()), Some(usage)));
+        let begun =
+            r#","mode":"build","cost":0,"tokens":{"input":0,"output":0,"reasoning":0,"cache":{"read":0,"write":0}}"#;
+        assert_eq!(of("assistant", begun), (Some("build".to_owned()), None));
+        assert_eq!(of("user", r#","agent":"build""#), (None, None));
+    }
+
+    #[test]
+    fn what_is_long_and_not_shown_is_left_out() {
+        let value = |text: String| match part(serde_json::json!({"type":"text","synthetic":true,"text":text})) {
+            Content::Other(ext) => (ext.name, ext.value),
+            other => panic!("{other:?}"),
+        };
+        let synthetic = "opencode.synthetic".to_owned();
+        assert_eq!(value("a".to_owned()), (synthetic.clone(), r#"{"text":"a"}"#.to_owned()));
+        assert_eq!(value("a".repeat(MAX_EXT)), (synthetic, "{}".to_owned()));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
 //!
-//! * `settings`, `message_ids`, `convert`, `permission_request`, `permission_rules`, `normalize`, `watchdog` decide; they do no I/O and are tested natively against streams
-//!   recorded from opencode.
+//! * `settings`, `message_ids`, `convert`, `file_changes`, `permission_request`, `permission_rules`, `normalize`, `watchdog`
+//!   decide; they do no I/O and are tested natively against streams recorded from opencode.
 //! * `client`, `connection`, `prompts` and this file talk to the host.
 
 pub mod client;
 pub mod connection;
 pub mod connection_state;
 pub mod convert;
+pub mod file_changes;
 pub mod message_ids;
 pub mod normalize;
 pub mod permission_request;
@@ -22,11 +23,10 @@ use connection::StreamEnd;
 use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
-use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
-use nexus_plugin_api::chat_ext::ANSWERS;
+use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Failure, Fit, Input, Options};
 use nexus_plugin_api::error_text::{cause_and_fix, sentence};
-use nexus_plugin_api::job::permanent_from_text;
-use nexus_plugin_api::{FutureReader, StreamReader, log, process, refuse_settings, sessions};
+use nexus_plugin_api::job::{Job, permanent_from_text};
+use nexus_plugin_api::{FutureReader, history, log, process, questions, refuse_settings, sessions};
 use settings::{CORRECT, Settings};
 
 struct Plugin;
@@ -37,19 +37,19 @@ impl chat::Guest for Plugin {
         Descriptor {
             title: "opencode".to_owned(),
             example: false,
-            ext: refuse_settings(setting_failures()),
+            refused: refuse_settings(setting_failures()),
         }
     }
 
     async fn check_availability() -> Availability {
         match check_availability().await {
             Ok(availability) => availability,
-            Err(Error::NotFound(text)) => Availability::Missing(process::program_not_found(&text, settings::INSTALL)),
-            Err(other) => Availability::Unsuitable(other.text().to_owned()),
+            Err(Error::NotFound(text)) => Availability::missing(&process::program_not_found(&text, settings::INSTALL)),
+            Err(other) => Availability::unsuitable(other.text()),
         }
     }
 
-    async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
+    async fn events(cancel: FutureReader<CancelReason>) -> Job<Event> {
         chat::job(cancel, async |mut events, mut cancel| {
             let ended = cancel.select(connection::run(&mut events)).await;
             connection_state::set(None);
@@ -74,25 +74,14 @@ impl chat::Guest for Plugin {
 
     async fn reply(s: SessionRef, request: String, answer: Answer) -> Result<(), Error> {
         check_workspace(&s)?;
-        let question = request.starts_with("que");
+        let question = wire::is_question(&request);
         match answer {
             Answer::Reject(_) if question => client::reply_question(&request, &s.workspace, None).await?,
-            Answer::Other(ext) if question && ext.name == ANSWERS => {
-                let answers: Vec<Vec<String>> = serde_json::from_str(&ext.value).map_err(|e| {
-                    Error::Invalid(format!("{ANSWERS} must be one list of texts for each question: {e}"))
-                })?;
-                client::reply_question(&request, &s.workspace, Some(answers.into())).await?;
-            }
             Answer::Once | Answer::Always if question => {
                 return Err(Error::Invalid(
                     "A question must be answered with one list of choices for each of its parts, or rejected. It \
                      cannot be allowed."
                         .to_owned(),
-                ));
-            }
-            Answer::Other(ext) if ext.name == ANSWERS => {
-                return Err(Error::Invalid(
-                    "A permission request must be allowed or rejected; it has no choices.".to_owned(),
                 ));
             }
             Answer::Once => client::reply_permission(&request, &s.workspace, "once", None).await?,
@@ -104,7 +93,21 @@ impl chat::Guest for Plugin {
         }
         Ok(())
     }
+}
 
+impl questions::Guest for Plugin {
+    async fn answer(s: SessionRef, request: String, answers: Vec<Vec<String>>) -> Result<(), Error> {
+        check_workspace(&s)?;
+        if !wire::is_question(&request) {
+            return Err(Error::Invalid(
+                "A permission request must be allowed or rejected; it has no choices.".to_owned(),
+            ));
+        }
+        Ok(client::reply_question(&request, &s.workspace, Some(answers.into())).await?)
+    }
+}
+
+impl history::Guest for Plugin {
     async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
         check_workspace(&s)?;
         snapshot(s, before).await
@@ -147,7 +150,7 @@ impl sessions::Guest for Plugin {
     }
 }
 
-nexus_plugin_api::export_chat_with_sessions!(Plugin);
+nexus_plugin_api::export_chat!(Plugin with sessions, history, questions);
 
 /// `watch_workspace` adds the workspace under the name that the host uses; opencode may use another one if it is a
 /// link.
@@ -194,13 +197,16 @@ async fn check_availability() -> Result<Availability, Error> {
     let settings: Settings = nexus_plugin_api::config()?;
     if let Err(why) = settings.check() {
         let (why, fix) = cause_and_fix(&why);
-        return Ok(Availability::Unsuitable(sentence(why, fix.or(Some(CORRECT)))));
+        return Ok(Availability::unsuitable(&sentence(why, fix.or(Some(CORRECT)))));
     }
     let path = raw::find("opencode".to_owned()).await?;
     let output = settings::version_command().run(20_000).await?;
     Ok(match settings::version(&output.stdout) {
-        Some(Ok(version)) => Availability::Ready(format!("{version}; {}", settings.summary())),
-        Some(Err(why)) => Availability::Unsuitable(format!("{path}: {why}")),
+        Some(Ok(version)) => Availability::Ready(Fit {
+            version,
+            note: Some(settings.summary()),
+        }),
+        Some(Err(why)) => Availability::unsuitable(&format!("{path}: {why}")),
         None => {
             let printed = format!("{} {}", output.stdout, output.stderr);
             let why = format!(
@@ -208,7 +214,7 @@ async fn check_availability() -> Result<Availability, Error> {
                 process::describe_exit(&output.exit),
                 printed.trim().lines().last().unwrap_or("nothing")
             );
-            Availability::Unsuitable(sentence(&why, Some(settings::INSTALL)))
+            Availability::unsuitable(&sentence(&why, Some(settings::INSTALL)))
         }
     })
 }
@@ -238,7 +244,14 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     if let Some(why) = other_workspace(&session.directory)? {
         return Err(Error::Other(why));
     }
+    let first = before.is_none();
     let (mut messages, before) = client::messages(&s.id, &s.workspace, client::PAGE, before.as_deref()).await?;
+    if first && before.is_none() {
+        connection_state::with(|c| c.normalizer.read(&s.id, &messages, session.revert.as_ref()))?;
+    }
+    if first {
+        connection::read_todo(&s.id, &s.workspace).await?;
+    }
     if let Some(revert) = &session.revert {
         revert.apply(&mut messages);
     }

@@ -10,15 +10,22 @@
 
 use crate::watchdog::Watchdog;
 use crate::{convert, permission_request, wire};
-use nexus_plugin_api::chat::types::{AgentRequest, Content, Delta, Event, Message, Part, SessionInfo, Turn, TurnState};
+use nexus_plugin_api::chat::types::{
+    AgentRequest, BackendError, Content, Delta, Event, Message, MessageRef, Part, PartRef, RequestRef, Role,
+    SessionChanges, SessionInfo, TodoList, Turn, TurnState,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod calls;
+mod changes;
 mod sessions;
+mod todos;
 
 use calls::Calls;
+use changes::Changes;
+use todos::ReadTodos;
 
 /// `Action` is what the plugin must do after an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +74,10 @@ pub struct Normalizer {
     /// `abandoned` are the parts that a failed attempt left, with their session.
     abandoned: BTreeMap<String, String>,
     calls: Calls,
+    changes: Changes,
+    todos: ReadTodos,
+    /// `read` are the sessions that were read as a whole since the host was last told what they have changed.
+    read: BTreeSet<String>,
     requests: BTreeMap<String, AgentRequest>,
     last_error: BTreeMap<String, String>,
     /// `names` are the titles that the owner has just set: session → (title, time).
@@ -88,6 +99,9 @@ impl Normalizer {
             open: BTreeMap::new(),
             abandoned: BTreeMap::new(),
             calls: Calls::default(),
+            changes: Changes::default(),
+            todos: ReadTodos::default(),
+            read: BTreeSet::new(),
             requests: BTreeMap::new(),
             last_error: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -118,6 +132,9 @@ impl Normalizer {
     /// must be read again.
     pub fn interrupted(&mut self) {
         self.open.values_mut().for_each(|open| open.gap = true);
+        self.changes.interrupted();
+        self.todos.clear();
+        self.read.clear();
         self.turns.clear();
         self.requests.clear();
     }
@@ -213,6 +230,39 @@ impl Normalizer {
         p.tool.is_some() && self.calls.get(p.tool.as_ref()).is_none_or(|c| c.input.is_none())
     }
 
+    /// `read` takes all messages of a session, which were read for a snapshot. `revert`: what was taken back of them.
+    pub fn read(&mut self, session: &str, messages: &[wire::WithParts], revert: Option<&wire::Revert>) {
+        self.changes.read(session, messages);
+        self.read.insert(session.to_owned());
+        if let Some(revert) = revert {
+            // What an event reported of it is newer.
+            self.reverts.entry(session.to_owned()).or_insert_with(|| revert.clone());
+        }
+    }
+
+    /// `ask_todo`: opencode is being asked what the agent has set itself to do in a session.
+    pub fn ask_todo(&mut self, session: &str) {
+        self.todos.ask(session);
+    }
+
+    /// `read_todo` takes what opencode has answered.
+    pub fn read_todo(&mut self, session: &str, items: &[wire::Todo]) {
+        self.todos.answered(session, convert::todo(items));
+    }
+
+    /// `news` are the events for what snapshots have brought to light beside what is in them: it may have changed while
+    /// nobody listened.
+    pub fn news(&mut self) -> Vec<Event> {
+        let mut out = Output::default();
+        let todos = self.todos.take().into_iter();
+        let todos = todos.map(|(session, items)| Event::Todo(TodoList { session, items }));
+        out.events.extend(todos);
+        for session in std::mem::take(&mut self.read) {
+            self.tell_changes(&session, &mut out);
+        }
+        out.events
+    }
+
     /// `learn_calls` remembers the tool calls of a message that was read.
     pub fn learn_calls(&mut self, message: &wire::WithParts) {
         message.parts.iter().for_each(|part| self.calls.learn(part));
@@ -224,7 +274,7 @@ impl Normalizer {
         if self.abandoned.contains_key(&part.id) {
             return None;
         }
-        let content = convert::content(part)?;
+        let content = convert::content(part, &self.folder)?;
         let closed = convert::is_complete(part) || message.role == "user" || message.time.completed.is_some();
         let at = part.time.end.or(part.state.as_ref().and_then(|s| s.time.end));
         let at = wire::millis(at.or(message.time.completed).or(message.time.created)).unwrap_or_default();
@@ -273,6 +323,9 @@ impl Normalizer {
         match event.payload.kind.as_str() {
             "session.created" | "session.updated" => {
                 if let Some(info) = field::<wire::Session>(p, "info") {
+                    if event.payload.kind == "session.created" {
+                        self.changes.begun(&info.id);
+                    }
                     self.session(&info, now, &mut out);
                 }
             }
@@ -305,7 +358,9 @@ impl Normalizer {
                 if let (Some(session), Some(message)) = (text(p, "sessionID"), text(p, "messageID")) {
                     self.open.retain(|_, open| open.message != message);
                     self.messages.remove(&message);
-                    out.events.push(Event::MessageRemoved((session, message)));
+                    self.changes.removed(&session, &message);
+                    self.tell_changes(&session, &mut out);
+                    out.events.push(Event::MessageRemoved(MessageRef { session, message }));
                 }
             }
             "message.part.updated" => {
@@ -315,10 +370,11 @@ impl Normalizer {
             }
             "message.part.delta" => self.delta(p, &mut out),
             "message.part.removed" => {
-                if let (Some(s), Some(m), Some(part)) = (text(p, "sessionID"), text(p, "messageID"), text(p, "partID"))
+                if let (Some(session), Some(message), Some(part)) =
+                    (text(p, "sessionID"), text(p, "messageID"), text(p, "partID"))
                 {
                     self.open.remove(&part);
-                    out.events.push(Event::PartRemoved((s, m, part)));
+                    out.events.push(Event::PartRemoved(PartRef { session, message, part }));
                 }
             }
             "permission.asked" => {
@@ -335,12 +391,17 @@ impl Normalizer {
             }
             "permission.replied" | "question.replied" | "question.rejected" => {
                 let id = text(p, "requestID").or_else(|| text(p, "permissionID"));
-                if let (Some(id), Some(session)) = (id, text(p, "sessionID")) {
-                    let root = self
-                        .requests
-                        .remove(&id)
-                        .map_or_else(|| self.root(&session), |request| request.session);
-                    out.events.push(Event::RequestClosed((root, id)));
+                if let (Some(request), Some(session)) = (id, text(p, "sessionID")) {
+                    let known = self.requests.remove(&request);
+                    let session = known.map_or_else(|| self.root(&session), |known| known.session);
+                    out.events.push(Event::RequestClosed(RequestRef { session, request }));
+                }
+            }
+            "todo.updated" => {
+                if let (Some(session), Some(todos)) = (text(p, "sessionID"), field::<Vec<Value>>(p, "todos")) {
+                    let items = convert::todo(&wire::parse_each(todos).0);
+                    self.todos.outdated(&session);
+                    out.events.push(Event::Todo(TodoList { session, items }));
                 }
             }
             _ => {}
@@ -368,7 +429,11 @@ impl Normalizer {
         for id in unfinished {
             if let Some(open) = self.open.remove(&id) {
                 self.abandoned.insert(id.clone(), open.session.clone());
-                out.events.push(Event::PartRemoved((open.session, open.message, id)));
+                out.events.push(Event::PartRemoved(PartRef {
+                    session: open.session,
+                    message: open.message,
+                    part: id,
+                }));
             }
         }
     }
@@ -410,7 +475,10 @@ impl Normalizer {
             out.actions.push(Action::Reject {
                 request: request.id.clone(),
             });
-            out.events.push(Event::RequestClosed((request.session, request.id)));
+            out.events.push(Event::RequestClosed(RequestRef {
+                session: request.session,
+                request: request.id,
+            }));
         }
     }
 
@@ -423,13 +491,16 @@ impl Normalizer {
         let key = session.clone().unwrap_or_default();
         if self.last_error.get(&key) != Some(&words) {
             self.last_error.insert(key, words.clone());
-            out.events.push(Event::Error((session, words)));
+            out.events.push(Event::Error(BackendError { session, text: words }));
         }
     }
 
     fn message(&mut self, info: &wire::Message, now: u64, out: &mut Output) {
         if let Some(why) = self.watchdog.message(info, now) {
-            out.events.push(Event::Error((Some(info.session.clone()), why.clone())));
+            out.events.push(Event::Error(BackendError {
+                session: Some(info.session.clone()),
+                text: why.clone(),
+            }));
             out.actions.push(Action::Abort {
                 session: info.session.clone(),
                 why,
@@ -443,6 +514,17 @@ impl Normalizer {
         if self.messages.get(&info.id) != Some(&message) {
             self.messages.insert(info.id.clone(), message.clone());
             out.events.push(Event::Message(message));
+        }
+        self.changes.learn(info);
+        self.tell_changes(&info.session, out);
+    }
+
+    fn tell_changes(&mut self, session: &str, out: &mut Output) {
+        if let Some(files) = self.changes.news(session, self.reverts.get(session)) {
+            out.events.push(Event::Changes(SessionChanges {
+                session: session.to_owned(),
+                files,
+            }));
         }
     }
 
@@ -484,7 +566,9 @@ impl Normalizer {
             self.calls.learn(part);
             self.watchdog.tool(&part.session);
         }
-        let Some(content) = convert::content(part) else { return };
+        let Some(content) = convert::content(part, &self.folder) else {
+            return;
+        };
         if self.abandoned.contains_key(&part.id) {
             // An abort while it waits to try again makes the last attempt's text final after all.
             if !convert::is_complete(part) || part.text.is_empty() {
@@ -492,10 +576,7 @@ impl Normalizer {
             }
             self.abandoned.remove(&part.id);
         }
-        let user = self
-            .messages
-            .get(&part.message)
-            .is_some_and(|m| m.role == nexus_plugin_api::chat::types::Role::User);
+        let user = self.messages.get(&part.message).is_some_and(|m| m.role == Role::User);
         let closed = user || convert::is_complete(part);
         let revision = self.next_revision();
         if closed {
@@ -562,6 +643,9 @@ impl Normalizer {
         self.messages.retain(|_, m| m.session != session);
         self.abandoned.retain(|_, s| s != session);
         self.calls.forget(session);
+        self.changes.forget(session);
+        self.todos.outdated(session);
+        self.read.remove(session);
         self.turns.remove(session);
         self.last_error.remove(session);
         self.names.remove(session);

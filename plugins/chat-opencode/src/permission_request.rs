@@ -5,18 +5,16 @@
 //!
 //! Mechanism: the request is shown together with the call that it is about. What of the call's input, and of the request's
 //! own additions, is not in the text, nor in the change, stands as a detail, by its name. Each path goes to the host, which
-//! knows where it leads; and the names that run what is written there. Where the input of the call is not known, a detail
-//! says so, and the page does not let it be allowed.
+//! knows where it leads; and the names that run what is written there. Where the input of the call is not known, or neither
+//! a diff nor the input says what an edit does, a detail says so, and the page does not let it be allowed.
 //!
 //! Limits: which files a command names is guessed from its words.
 
-use crate::convert::text_of;
+use crate::file_changes::{self, File, relative_path};
 use crate::permission_rules::{self, warning};
-use crate::wire;
-use nexus_plugin_api::chat::Ext;
-use nexus_plugin_api::chat::types::{AgentRequest, RequestKind};
-use nexus_plugin_api::chat_ext::{CHANGE, DETAILS, PATHS};
-use serde_json::{Map, Value, json};
+use crate::wire::{self, text_of};
+use nexus_plugin_api::chat::types::{AgentRequest, Detail, Path, Permission, RequestKind};
+use serde_json::{Map, Value};
 
 /// `Call` is the tool call that a request is about, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -72,72 +70,78 @@ const PATH_KEYS: [&str; 11] = [
 /// `MAX_WORDS` is how many words of a command are checked as paths.
 const MAX_WORDS: usize = 64;
 const UNKNOWN_INPUT: &str = "⟨the input is not shown here⟩";
+const UNKNOWN_CHANGE: &str = "⟨the change is not shown here⟩";
 
+#[derive(Default)]
 struct RequestDetails {
-    details: Vec<Value>,
-    paths: Vec<Value>,
+    details: Vec<Detail>,
+    paths: Vec<Path>,
 }
 
 impl RequestDetails {
     fn detail(&mut self, name: &str, text: impl Into<String>) {
-        self.details.push(json!({ "name": name, "text": text.into() }));
+        self.details.push(Detail {
+            name: name.to_owned(),
+            text: text.into(),
+        });
     }
 
     /// `new`: whatever is there would be replaced.
     fn path(&mut self, path: &str, new: bool) {
-        let entry = json!({ "path": path, "new": new });
-        if !path.is_empty() && !self.paths.contains(&entry) {
-            self.paths.push(entry);
+        let path = Path {
+            path: path.to_owned(),
+            new,
+            guessed: false,
+        };
+        if !path.path.is_empty() && !self.paths.contains(&path) {
+            self.paths.push(path);
         }
     }
 }
 
 /// `root`: the session that shows it. `folder`: where opencode works.
 pub fn permission(p: &wire::Permission, root: String, call: Call, folder: &str, now: u64) -> AgentRequest {
-    let files = files(&p.metadata);
+    let files = file_changes::files(&p.metadata);
     let own = KNOWN_TOOLS.contains(&p.permission.as_str());
-    let change = change(&p.metadata, &files, folder);
+    let path = text_of(&p.metadata, "filepath").or_else(|| p.patterns.first().cloned());
+    // All of them, however many: of what the host does not show it says that it is missing.
+    let changes = file_changes::of_metadata(&p.metadata, &path.unwrap_or_default(), folder);
     let detail = detail(p, &call, &files, own);
-    let mut shown = RequestDetails {
-        details: Vec::new(),
-        paths: Vec::new(),
-    };
+    let mut shown = RequestDetails::default();
     add_files(&mut shown, p, &files, folder);
-    add_remaining_input(&mut shown, p, &call, &detail, change.is_some(), folder);
+    // One that is not in a diff could be hidden by the others.
+    let seen = !changes.is_empty() && changes.iter().all(|change| change.diff.is_some());
+    add_remaining_input(&mut shown, p, &call, &detail, seen, folder);
+    let edits = p.permission == "edit" || !changes.is_empty();
+    if edits && !seen && !says_what_it_does(&call) {
+        shown.detail("Unknown", UNKNOWN_CHANGE);
+    }
     let named: Vec<String> = shown
         .paths
         .iter()
-        .filter_map(|entry| text_of(entry, "path"))
+        .map(|entry| entry.path.clone())
         .chain(p.patterns.iter().cloned())
         .collect();
-    let mut ext = Vec::new();
-    if let Some(change) = change {
-        ext.push(ext_value(CHANGE, &change.into()));
-    }
-    if !shown.details.is_empty() {
-        ext.push(ext_value(DETAILS, &shown.details.into()));
-    }
     if p.permission == "bash" {
         guess_paths(&mut shown.paths, &detail, call.input.as_ref(), folder);
-    }
-    if !shown.paths.is_empty() {
-        ext.push(ext_value(
-            PATHS,
-            &json!({ "paths": shown.paths, "obeyed": permission_rules::CONFIGURATION_FILES }),
-        ));
     }
     AgentRequest {
         id: p.id.clone(),
         session: root,
         requested_by: p.session.clone(),
-        kind: RequestKind::Permission,
-        subject: p.permission.clone(),
-        detail,
-        always: p.always.clone(),
+        kind: RequestKind::Permission(Permission {
+            subject: p.permission.clone(),
+            detail,
+            always: p.always.clone(),
+            changes,
+            details: shown.details,
+            paths: shown.paths,
+            obeyed: permission_rules::CONFIGURATION_FILES.map(str::to_owned).into(),
+        }),
         message: warning(&named).filter(|_| p.permission == "edit"),
         part: call.part,
         created_at: now,
-        ext,
+        ext: Vec::new(),
     }
 }
 
@@ -192,13 +196,14 @@ fn add_files(shown: &mut RequestDetails, p: &wire::Permission, files: &[File], f
     }
 }
 
-/// `add_remaining_input` adds what is not shown yet of the call's input and of opencode's metadata.
+/// `add_remaining_input` adds what is not shown yet of the call's input and of opencode's metadata. `seen`: the diffs show
+/// all that changes.
 fn add_remaining_input(
     shown: &mut RequestDetails,
     p: &wire::Permission,
     call: &Call,
     detail: &str,
-    changes: bool,
+    seen: bool,
     folder: &str,
 ) {
     let empty = Map::new();
@@ -213,6 +218,11 @@ fn add_remaining_input(
         }
     };
     let own = KNOWN_TOOLS.contains(&p.permission.as_str());
+    let lists_patterns = detail == p.patterns.join("\n");
+    let is_in_detail = |value: &Value| {
+        let is = |text: &str| text == detail || (lists_patterns && p.patterns.iter().any(|p| p == text));
+        value.as_str().is_some_and(is)
+    };
     for (key, value) in input {
         if let Some(path) = value.as_str().filter(|_| PATH_KEYS.contains(&key.as_str())) {
             shown.path(&resolved_path(folder, path), false);
@@ -222,20 +232,16 @@ fn add_remaining_input(
             continue;
         }
         let in_change =
-            changes && SHOWN_IN_CHANGE.contains(&key.as_str()) && !value.as_str().is_some_and(is_normalized_in_diff);
-        let in_detail = value
-            .as_str()
-            .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
+            seen && SHOWN_IN_CHANGE.contains(&key.as_str()) && !value.as_str().is_some_and(is_normalized_in_diff);
+        // The name of a folder can be that of the command in it.
+        let in_detail = key != "workdir" && is_in_detail(value);
         if !in_change && !in_detail {
             shown.detail(if key == "workdir" { "Working folder" } else { key }, value_text(value));
         }
     }
     for (key, value) in p.metadata.as_object().unwrap_or(&empty) {
         let said = SHOWN_METADATA.contains(&key.as_str()) || input.get(key) == Some(value);
-        let in_detail = value
-            .as_str()
-            .is_some_and(|text| text == detail || p.patterns.iter().any(|p| p == text));
-        if !said && !in_detail && !value.is_null() {
+        if !said && !is_in_detail(value) && !value.is_null() {
             shown.detail(key, value_text(value));
         }
     }
@@ -243,6 +249,16 @@ fn add_remaining_input(
     let says = p.metadata.as_object().is_some_and(|m| !m.is_empty());
     if call.input.is_none() && (p.tool.is_some() || !says) {
         shown.detail("Unknown", UNKNOWN_INPUT);
+    }
+}
+
+/// `says_what_it_does` tells whether the call's input, which is shown as a whole where no diff shows it, has more than
+/// names of files.
+fn says_what_it_does(call: &Call) -> bool {
+    match &call.input {
+        Some(Value::Object(input)) => input.keys().any(|key| !PATH_KEYS.contains(&key.as_str())),
+        Some(input) => !input.is_null(),
+        None => false,
     }
 }
 
@@ -257,68 +273,17 @@ fn value_text(value: &Value) -> String {
 }
 
 /// `guess_paths` adds the words of a command that may be paths, relative to the folder in which it runs.
-fn guess_paths(paths: &mut Vec<Value>, command: &str, input: Option<&Value>, folder: &str) {
+fn guess_paths(paths: &mut Vec<Path>, command: &str, input: Option<&Value>, folder: &str) {
     let workdir = input.and_then(|i| text_of(i, "workdir"));
     let base = workdir.map_or_else(|| folder.to_owned(), |dir| resolved_path(folder, &dir));
     let words = command.split(|c: char| c.is_whitespace() || "'\"`;|&<>()$={}".contains(c));
     for word in words.filter(|w| !w.is_empty() && !w.starts_with('-')).take(MAX_WORDS) {
-        paths.push(json!({ "path": format!("{base}/{word}"), "guessed": true }));
+        paths.push(Path {
+            path: format!("{base}/{word}"),
+            new: false,
+            guessed: true,
+        });
     }
-}
-
-/// `File` is one of the files of a patch.
-struct File {
-    kind: String,
-    path: String,
-    target: Option<String>,
-    patch: String,
-}
-
-fn files(metadata: &Value) -> Vec<File> {
-    let files = metadata.get("files").and_then(Value::as_array).into_iter().flatten();
-    files
-        .map(|file| File {
-            kind: text_of(file, "type").unwrap_or_else(|| "changes".to_owned()),
-            path: text_of(file, "filePath")
-                .or_else(|| text_of(file, "relativePath"))
-                .unwrap_or_default(),
-            target: text_of(file, "movePath"),
-            patch: text_of(file, "patch")
-                .or_else(|| text_of(file, "diff"))
-                .unwrap_or_default(),
-        })
-        .collect()
-}
-
-/// `change` is the diff of an edit. opencode puts the same file name into both headers of a diff, even if a file is
-/// added, moved or deleted.
-fn change(metadata: &Value, files: &[File], folder: &str) -> Option<String> {
-    let of_file = |file: &File| {
-        let name = |path: &str| relative_path(path, folder).to_owned();
-        let (old, new) = match file.kind.as_str() {
-            "add" => ("/dev/null".to_owned(), name(&file.path)),
-            "delete" => (name(&file.path), "/dev/null".to_owned()),
-            _ => (name(&file.path), name(file.target.as_ref().unwrap_or(&file.path))),
-        };
-        let hunks = file
-            .patch
-            .find("@@")
-            .filter(|at| *at == 0 || file.patch.get(..*at).is_some_and(|head| head.ends_with('\n')));
-        let hunks = hunks.and_then(|at| file.patch.get(at..)).unwrap_or_default();
-        format!("--- {old}\n+++ {new}\n{hunks}")
-    };
-    let diff = if files.is_empty() {
-        text_of(metadata, "diff")?
-    } else {
-        files.iter().map(of_file).collect::<Vec<_>>().join("\n")
-    };
-    (!diff.trim().is_empty()).then_some(diff)
-}
-
-/// `relative_path` is a path without the workspace, if it is inside.
-fn relative_path<'a>(path: &'a str, folder: &str) -> &'a str {
-    let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
-    inside.filter(|rest| !rest.is_empty()).unwrap_or(path)
 }
 
 /// `resolved_path` is a path as opencode resolves it: `..` removes a name, even if that name is a link.
@@ -339,17 +304,12 @@ fn resolved_path(folder: &str, path: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
-fn ext_value(name: &str, value: &Value) -> Ext {
-    Ext {
-        name: name.to_owned(),
-        value: value.to_string(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use nexus_plugin_api::chat::types::{ChangeKind, FileChange};
+    use serde_json::json;
 
     fn asked(permission: &str, patterns: Value, metadata: Value, input: Option<Value>) -> AgentRequest {
         let p = json!({"id": "per_1", "sessionID": "ses_1", "permission": permission, "patterns": patterns, "metadata": metadata,
@@ -358,23 +318,26 @@ mod tests {
         super::permission(&serde_json::from_value(p).unwrap(), "ses_1".into(), call, "/w", 1)
     }
 
-    fn ext(request: &AgentRequest, name: &str) -> Value {
-        let ext = request.ext.iter().find(|e| e.name == name);
-        ext.and_then(|e| serde_json::from_str(&e.value).ok())
-            .unwrap_or_default()
+    fn permission(request: &AgentRequest) -> &Permission {
+        match &request.kind {
+            RequestKind::Permission(permission) => permission,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn details(request: &AgentRequest) -> Vec<(String, String)> {
-        let details = ext(request, DETAILS);
-        let details = details.as_array().into_iter().flatten();
+        let details = permission(request).details.iter();
         details
-            .map(|d| {
-                (
-                    text_of(d, "name").unwrap_or_default(),
-                    text_of(d, "text").unwrap_or_default(),
-                )
-            })
+            .map(|detail| (detail.name.clone(), detail.text.clone()))
             .collect()
+    }
+
+    fn path(path: &str, new: bool, guessed: bool) -> Path {
+        Path {
+            path: path.to_owned(),
+            new,
+            guessed,
+        }
     }
 
     fn pair(name: &str, text: &str) -> (String, String) {
@@ -386,7 +349,7 @@ mod tests {
         let input =
             json!({"command": "./run.sh", "workdir": "vendor/../vendor/evil", "timeout": 5, "description": "Tests"});
         let request = asked("bash", json!(["./run.sh"]), json!({"command": "./run.sh"}), Some(input));
-        assert_eq!(request.detail, "./run.sh");
+        assert_eq!(permission(&request).detail, "./run.sh");
         let details = details(&request);
         for wanted in [
             pair("Working folder", "vendor/../vendor/evil"),
@@ -396,20 +359,33 @@ mod tests {
             assert!(details.contains(&wanted), "{wanted:?} of {details:?}");
         }
         assert_eq!(details.len(), 3);
-        let paths = ext(&request, PATHS)["paths"].to_string();
-        assert!(
-            paths.contains(r#""/w/vendor/evil""#) && paths.contains("/w/vendor/evil/./run.sh"),
-            "{paths}"
+        assert_eq!(
+            permission(&request).paths,
+            [
+                path("/w/vendor/evil", false, false),
+                path("/w/vendor/evil/./run.sh", false, true)
+            ]
         );
+        assert!(permission(&request).obeyed.iter().any(|name| name == ".git"));
+        let input = json!({"command": "make", "workdir": "make"});
+        let request = asked("bash", json!(["make"]), json!({"command": "make"}), Some(input));
+        assert_eq!(self::details(&request), [pair("Working folder", "make")]);
+        // What is a pattern is not seen by that where the detail is something else.
+        let input = json!({"filePath": "a", "content": "a"});
+        let request = asked("edit", json!(["a"]), json!({"filepath": "/w/a"}), Some(input));
+        assert!(self::details(&request).contains(&pair("content", "a")));
     }
 
     #[test]
     fn what_a_tool_of_a_server_is_called_with_is_what_is_asked() {
         let input = json!({"to": "a@b", "text": "secrets", "path": "docs/x"});
         let request = asked("mail_send_mail", json!(["*"]), json!({}), Some(input.clone()));
-        assert_eq!(serde_json::from_str::<Value>(&request.detail).unwrap(), input);
+        assert_eq!(
+            serde_json::from_str::<Value>(&permission(&request).detail).unwrap(),
+            input
+        );
         assert_eq!(details(&request), []);
-        assert_eq!(ext(&request, PATHS)["paths"][0]["path"], "/w/docs/x");
+        assert_eq!(permission(&request).paths, [path("/w/docs/x", false, false)]);
         for (permission, metadata) in [("mail_send_mail", json!({})), ("bash", json!({"command": "ls"}))] {
             let blind = asked(permission, json!(["*"]), metadata, None);
             assert_eq!(details(&blind), [pair("Unknown", UNKNOWN_INPUT)], "{permission}");
@@ -428,7 +404,7 @@ mod tests {
         let fetch = json!({"url": "http://a/", "format": "html"});
         let fetch = asked("webfetch", json!(["http://a/"]), fetch.clone(), Some(fetch));
         assert_eq!(
-            (fetch.detail.as_str(), details(&fetch)),
+            (permission(&fetch).detail.as_str(), details(&fetch)),
             ("http://a/", vec![pair("format", "html")])
         );
     }
@@ -457,7 +433,7 @@ mod tests {
             metadata,
             Some(json!({"patchText": "*** Begin Patch"})),
         );
-        assert_eq!(request.detail, "notes.md\nnew.txt\nold.txt\nkept.txt");
+        assert_eq!(permission(&request).detail, "notes.md\nnew.txt\nold.txt\nkept.txt");
         assert_eq!(
             details(&request),
             [
@@ -468,15 +444,28 @@ mod tests {
                 pair("Changes", "kept.txt"),
             ]
         );
-        let change = ext(&request, CHANGE);
-        for head in [
-            "--- notes.md\n+++ .opencode/plugin/notes.js\n@@ -1 +1 @@\n-a\n+b move\n",
-            "--- /dev/null\n+++ new.txt\n@@",
-            "--- old.txt\n+++ /dev/null\n@@",
-            "--- kept.txt\n+++ kept.txt\n@@",
-        ] {
-            assert!(change.as_str().unwrap().contains(head), "{head}: {change}");
-        }
+        let change = |path: &str, kind, header: &str, what: &str| FileChange {
+            path: path.to_owned(),
+            kind,
+            diff: Some(format!("{header}\n@@ -1 +1 @@\n-a\n+b {what}\n")),
+            added_lines: 1,
+            deleted_lines: 1,
+        };
+        let moved = ".opencode/plugin/notes.js";
+        assert_eq!(
+            permission(&request).changes,
+            [
+                change(
+                    moved,
+                    ChangeKind::Modified,
+                    &format!("--- notes.md\n+++ {moved}"),
+                    "move"
+                ),
+                change("new.txt", ChangeKind::Added, "--- /dev/null\n+++ new.txt", "add"),
+                change("old.txt", ChangeKind::Deleted, "--- old.txt\n+++ /dev/null", "delete"),
+                change("kept.txt", ChangeKind::Modified, "--- kept.txt\n+++ kept.txt", "update"),
+            ]
+        );
         assert!(request.message.unwrap().contains(".opencode/plugin/notes.js"));
         let hook = json!([file("move", "a", Some(".git/hooks/pre-commit"))]);
         let hook = asked(
@@ -490,21 +479,95 @@ mod tests {
 
     #[test]
     fn what_a_change_has_normalised_is_shown_as_it_is() {
+        const DIFF: &str = "@@ -0,0 +1 @@\n+x\n";
         let write = |content: &str| {
             let input = json!({"filePath": "a.sh", "content": content});
             asked(
                 "edit",
                 json!(["a.sh"]),
-                json!({"filepath": "/w/a.sh", "diff": "+x\n"}),
+                json!({"filepath": "/w/a.sh", "diff": DIFF}),
                 Some(input),
             )
         };
         assert_eq!(details(&write("x\n")), []);
         assert_eq!(details(&write("x\r\n")), [pair("content", "x\r\n")]);
-        assert_eq!(
-            ext(&write("x"), PATHS)["paths"][0],
-            json!({"path": "/w/a.sh", "new": false})
-        );
+        let request = write("x");
+        assert_eq!(permission(&request).paths, [path("/w/a.sh", false, false)]);
+        let [change] = permission(&request).changes.as_slice() else {
+            panic!("{request:?}");
+        };
+        assert_eq!((change.path.as_str(), change.diff.as_deref()), ("a.sh", Some(DIFF)));
+    }
+
+    /// `patch` is a request to change files, of each of which a patch is known or not.
+    fn patch(files: &[(&str, Option<&str>)], input: Option<Value>) -> AgentRequest {
+        let file = |(path, hunks): &(&str, Option<&str>)| {
+            let mut file = json!({"type": "update", "filePath": path});
+            if let Some(hunks) = hunks {
+                file["patch"] = json!(format!("Index: {path}\n===\n--- {path}\n+++ {path}\n{hunks}"));
+            }
+            file
+        };
+        let files: Vec<Value> = files.iter().map(file).collect();
+        asked("edit", json!(["a"]), json!({"filepath": "a", "files": files}), input)
+    }
+
+    const HUNK: &str = "@@ -1 +1 @@\n-a\n+b\n";
+
+    #[test]
+    fn an_edit_of_a_file_with_a_strange_name_is_shown() {
+        for name in ["/w/a@@b.sh", "/w/@@ -1 +1 @@/b.sh", "/w@@/b.sh"] {
+            let request = patch(&[(name, Some(HUNK))], Some(json!({"patchText": "*** Begin Patch"})));
+            let [change] = permission(&request).changes.as_slice() else {
+                panic!("{request:?}");
+            };
+            assert!(change.diff.as_ref().unwrap().ends_with(HUNK), "{change:?}");
+            assert_eq!(details(&request), [pair("Changes", relative_path(name, "/w"))]);
+        }
+    }
+
+    #[test]
+    fn what_no_diff_shows_is_shown_as_it_was_written_or_cannot_be_allowed() {
+        let text = json!({"patchText": "*** Begin Patch"});
+        let (known, unknown) = (("/w/a", Some(HUNK)), ("/w/b", None));
+        let blind = pair("Unknown", UNKNOWN_CHANGE);
+        for files in [vec![known, unknown], vec![unknown], vec![("/w/b", Some(""))]] {
+            let shown = details(&patch(&files, Some(text.clone())));
+            assert!(shown.contains(&pair("patchText", "*** Begin Patch")), "{shown:?}");
+            assert!(!shown.contains(&blind), "{shown:?}");
+            for input in [
+                None,
+                Some(Value::Null),
+                Some(json!({})),
+                Some(json!({"filePath": "/w/b"})),
+            ] {
+                let shown = details(&patch(&files, input));
+                assert!(shown.contains(&blind), "{shown:?}");
+            }
+        }
+        assert!(!details(&patch(&[known], Some(json!({})))).contains(&blind));
+
+        // One file: no diff at all, or one without a line of it.
+        let headers = "Index: /w/a\n===\n--- /w/a\n+++ /w/a\n";
+        for metadata in [
+            json!({"filepath": "/w/a"}),
+            json!({"filepath": "/w/a", "diff": headers}),
+        ] {
+            let input = json!({"filePath": "/w/a", "content": "x\n"});
+            let shown = details(&asked("edit", json!(["a"]), metadata.clone(), Some(input)));
+            assert!(
+                shown.contains(&pair("content", "x\n")) && !shown.contains(&blind),
+                "{shown:?}"
+            );
+            let shown = details(&asked(
+                "edit",
+                json!(["a"]),
+                metadata,
+                Some(json!({"filePath": "/w/a"})),
+            ));
+            assert!(shown.contains(&blind), "{shown:?}");
+        }
+        assert!(UNKNOWN_CHANGE.ends_with("not shown here⟩"));
     }
 
     #[test]
@@ -541,7 +604,7 @@ mod tests {
             panic!("{out:?}");
         };
         assert_eq!(
-            (request.detail.as_str(), request.part.as_deref()),
+            (permission(request).detail.as_str(), request.part.as_deref()),
             ("{\n  \"a\": 1\n}", Some("prt_1"))
         );
     }

@@ -16,7 +16,7 @@
 //! Rejected: a `permission` of each session, which sub-agents do not inherit.
 
 use crate::wildcard::matches;
-use nexus_plugin_api::chat_ext::path_contains_name;
+use nexus_plugin_api::paths::path_contains_name;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

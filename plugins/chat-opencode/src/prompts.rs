@@ -106,6 +106,9 @@ async fn admit_prompt(
         if let Some(agent) = options.agent {
             map.insert("agent".to_owned(), json!(agent));
         }
+        if let Some(variant) = options.variant {
+            map.insert("variant".to_owned(), json!(variant));
+        }
     }
     match client::prompt(&session.id, &session.workspace, &body).await {
         Ok(()) => {
@@ -240,10 +243,10 @@ async fn create_message_id(session: &str, client: &str) -> Result<String, Error>
         c.count
     })?;
     let id = message_ids::message_id(now, count, session, client);
-    if let Err(Error::Denied(full)) = store_message_id(session, client, &id).await {
+    if let Err(Error::Limited(full)) = store_message_id(session, client, &id).await {
         // The quota is used up: the oldest prompts are never asked for again.
         if delete_oldest_messages().await? == 0 {
-            return Err(Error::Denied(full));
+            return Err(Error::Limited(full));
         }
         store_message_id(session, client, &id).await?;
     }

@@ -2,7 +2,7 @@
 
 use crate::client::{AUTHORIZATION, PORT, PROCESS, url};
 use crate::permission_rules::Policy;
-use nexus_plugin_api::process::{Command, HttpStep, Signal, StopStep, UnlessPresent};
+use nexus_plugin_api::process::{Command, Header, HttpStep, Signal, StopStep, UnlessPresent};
 use nexus_plugin_api::version::{VersionRequirement, numbers};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -161,7 +161,7 @@ impl Settings {
             .env("TMPDIR", "{dir}");
         if !self.project_config {
             command = command
-                .unless_present(&workspace_code())
+                .unless_present(workspace_code())
                 .env("OPENCODE_DISABLE_PROJECT_CONFIG", "1");
         }
         for (name, value) in &self.extra_env {
@@ -172,7 +172,10 @@ impl Settings {
             StopStep::Http(HttpStep {
                 method: "POST".to_owned(),
                 url: url("/global/dispose"),
-                headers: vec![("authorization".to_owned(), AUTHORIZATION.to_owned())],
+                headers: vec![Header {
+                    name: "authorization".to_owned(),
+                    value: AUTHORIZATION.to_owned(),
+                }],
                 timeout: 3_000,
             }),
             StopStep::Signal(Signal::Terminate),
@@ -237,6 +240,12 @@ pub fn version(output: &str) -> Option<Result<String, String>> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use nexus_plugin_api::caps::process::Spec;
+
+    fn variable<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+        let variable = spec.env.iter().find(|variable| variable.name == name);
+        variable.map(|variable| variable.value.as_str())
+    }
 
     #[test]
     fn versions() {
@@ -288,7 +297,7 @@ mod tests {
         let settings = |json: &str| serde_json::from_str::<Settings>(json).unwrap();
         let env = |json: &str, name: &str| {
             let spec = settings(json).server().0;
-            spec.env.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+            variable(&spec, name).map(str::to_owned)
         };
         let told = env("{}", "OPENCODE_PERMISSION").unwrap();
         assert!(told.starts_with("{{") && told.contains(r#""bash":"ask""#), "{told}");
@@ -305,13 +314,13 @@ mod tests {
             let spec = settings.server().0;
             let guard = spec.files.iter().find(|file| file.name == "guard.js").unwrap();
             assert_eq!(guard.content.replace("{{", "{"), GUARD);
-            let load = spec.env.iter().find(|(name, _)| name == "OPENCODE_CONFIG_CONTENT");
-            assert_eq!(load.unwrap().1, LOAD_GUARD);
+            assert_eq!(variable(&spec, "OPENCODE_CONFIG_CONTENT"), Some(LOAD_GUARD));
         }
         assert!(GUARD.contains(GUARD_MARKER));
         // What the workspace may not hold is told to the host, and not with its configuration.
-        assert_eq!(settings("{}").server().0.ext.len(), 1);
-        assert!(own.server().0.ext.is_empty());
+        let absent = settings("{}").server().0.unless_present.unwrap();
+        assert!(absent.folders.iter().any(|folder| folder == ".opencode/plugin"));
+        assert_eq!(own.server().0.unless_present, None);
         let both = settings(r#"{"extra_env":{"OPENCODE_PERMISSION":"{}"}}"#);
         assert!(both.check().unwrap_err().contains("permission = { bash"));
         let many =
@@ -325,6 +334,6 @@ mod tests {
         let settings: Settings = serde_json::from_str(r#"{"extra_env":{"A":"{secret:x}"}}"#).unwrap();
         let spec = settings.server().0;
         assert!(spec.args.iter().all(|a| !a.contains("password")));
-        assert!(spec.env.contains(&("A".to_owned(), "{{secret:x}".to_owned())));
+        assert_eq!(variable(&spec, "A"), Some("{{secret:x}"));
     }
 }

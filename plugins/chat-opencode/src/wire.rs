@@ -103,6 +103,12 @@ pub fn millis(time: Option<f64>) -> Option<u64> {
     time.filter(|t| t.is_finite() && *t >= 0.0).map(|t| t as u64)
 }
 
+/// `count` is a count, from any JSON number.
+pub fn count(number: f64) -> u64 {
+    // The cast takes what is below 0, and what is no number, for 0.
+    number as u64
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Message {
     pub id: String,
@@ -119,6 +125,42 @@ pub struct Message {
     pub model_id: Option<String>,
     #[serde(default, rename = "providerID")]
     pub provider_id: Option<String>,
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// `mode` is what older versions call the agent.
+    #[serde(default)]
+    pub mode: Option<String>,
+    #[serde(default)]
+    pub tokens: Value,
+    #[serde(default)]
+    pub cost: Value,
+    /// `summary` is, of a message of the user, what the turn has changed, and of an answer `true` where it is a summary of
+    /// all before it.
+    #[serde(default)]
+    pub summary: Value,
+}
+
+impl Message {
+    /// `changed_files` are the files that the turn after this message of the user has changed; `None`: not known yet.
+    pub fn changed_files(&self) -> Option<Vec<ChangedFile>> {
+        let files = self.summary.get("diffs")?.as_array()?;
+        Some(parse_each(files.clone()).0)
+    }
+
+    /// `summarizes` tells whether this is opencode's own summary of what was said before.
+    pub fn summarizes(&self) -> bool {
+        self.summary == Value::Bool(true)
+    }
+}
+
+/// `ChangedFile` is a file that a turn has changed, without its diff.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ChangedFile {
+    pub file: String,
+    pub additions: f64,
+    pub deletions: f64,
+    pub status: String,
 }
 
 /// `ErrorInfo` is an error in messages, events and responses.
@@ -275,6 +317,15 @@ fn unreadable(message: &Message, id: Option<&Value>, at: usize) -> Part {
 /// `UNREADABLE` replaces a part that cannot be read.
 pub const UNREADABLE: &str = "⟨A part of this message could not be read.⟩";
 
+/// `text_of` is the text under a key, unless it is empty.
+pub fn text_of(value: &Value, key: &str) -> Option<String> {
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
 /// `parse_each` are the entries of a list that can be read, and the number of the others.
 pub fn parse_each<T: serde::de::DeserializeOwned>(list: Vec<Value>) -> (Vec<T>, usize) {
     let all = list.len();
@@ -311,6 +362,11 @@ pub struct ToolRef {
     pub call: String,
 }
 
+/// `is_question` tells the id of a question from that of a permission request.
+pub fn is_question(request: &str) -> bool {
+    request.starts_with("que")
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Question {
     pub id: String,
@@ -320,6 +376,15 @@ pub struct Question {
     pub questions: Value,
     #[serde(default)]
     pub tool: Option<ToolRef>,
+}
+
+/// `Todo` is an item of the list that an agent has made itself.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Todo {
+    #[serde(default)]
+    pub content: String,
+    #[serde(default)]
+    pub status: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

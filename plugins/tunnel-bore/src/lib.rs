@@ -8,11 +8,12 @@ mod log_lines;
 mod settings;
 
 use log_lines::{Exit, FILTER, LineEvent, LogReader};
-use nexus_plugin_api::caps::process::{self, EnvironmentBase, OutputMode, Signal, Spec, StopStep};
-use nexus_plugin_api::caps::secrets;
+use nexus_plugin_api::caps::{process, secrets};
 use nexus_plugin_api::job::{Cancel, Events, Job};
+use nexus_plugin_api::process::{Command, Signal, StopStep};
 use nexus_plugin_api::tunnel::{
-    self, Availability, Descriptor, Encryption, Error, Event, Failure, Guest, Origin, UrlKind, job, send_event,
+    self, Availability, CancelReason, Descriptor, Encryption, Error, Event, Failure, Guest, Liveness, Origin, UrlKind,
+    job, send_event,
 };
 use nexus_plugin_api::{FutureReader, config, log, refuse_settings};
 use settings::{Authored, Settings};
@@ -26,42 +27,23 @@ const SECRET: &str = "secret";
 const STOP_TIMEOUT: u64 = 2_000;
 const INSTALL: &str = "install bore with `cargo install bore-cli`";
 
-fn spec(args: Vec<String>, env: Vec<(String, String)>) -> Spec {
-    Spec {
-        binary: BINARY.to_owned(),
-        args,
-        base: EnvironmentBase::Clean,
-        env,
-        ports: Vec::new(),
-        files: Vec::new(),
-        cwd: None,
-        stdin: false,
-        stdout: OutputMode::Log,
-        stderr: OutputMode::Log,
-        stop: vec![StopStep::Signal(Signal::Terminate), StopStep::Wait(STOP_TIMEOUT)],
-        ext: Vec::new(),
-    }
-}
-
-fn environment(with_secret: bool) -> Vec<(String, String)> {
-    let mut env = vec![
+fn command(args: Vec<String>, with_secret: bool) -> Command {
+    let command = Command::new(BINARY)
+        .args(args)
         // A literal brace is doubled in a spec.
-        ("RUST_LOG".to_owned(), FILTER.replace('{', "{{")),
-        ("NO_COLOR".to_owned(), "1".to_owned()),
-    ];
+        .env("RUST_LOG", FILTER.replace('{', "{{"))
+        .env("NO_COLOR", "1")
+        .stop(vec![StopStep::Signal(Signal::Terminate), StopStep::Wait(STOP_TIMEOUT)]);
     if with_secret {
-        env.push(("BORE_SECRET".to_owned(), format!("{{secret:{SECRET}}}")));
+        command.env("BORE_SECRET", format!("{{secret:{SECRET}}}"))
+    } else {
+        command
     }
-    env
 }
 
 /// `has_secret` tells whether the operator set a secret. The host inserts it; its value is not needed here.
-fn has_secret() -> Result<bool, Failure> {
-    match secrets::get(SECRET) {
-        Ok(_) => Ok(true),
-        Err(Error::NotFound(_)) => Ok(false),
-        Err(error) => Err(host_failure(error)),
-    }
+async fn has_secret() -> Result<bool, Failure> {
+    secrets::has(SECRET.to_owned()).await.map_err(host_failure)
 }
 
 fn settings() -> Result<Settings, Failure> {
@@ -75,14 +57,14 @@ fn host_failure(error: Error) -> Failure {
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
     let settings = settings()?;
-    let spec = spec(settings.arguments(&origin), environment(has_secret()?));
+    let command = command(settings.arguments(&origin), has_secret().await?);
     send_event(
         events,
         Event::Starting(format!("Requesting a port from {}", settings.server)),
     )
     .await?;
-    process::ensure(PROCESS.to_owned(), spec).await.map_err(host_failure)?;
-    let mut output = process::lines(PROCESS).map_err(host_failure)?;
+    command.ensure(PROCESS).await.map_err(host_failure)?;
+    let mut output = process::lines(PROCESS.to_owned()).await.map_err(host_failure)?;
     let mut log_reader = LogReader::default();
     loop {
         let Some(line) = cancel.select(output.next()).await else {
@@ -92,7 +74,7 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
         let Some(line) = line else { break };
         match log_reader.read(&line.text) {
             LineEvent::Connected(port) => {
-                send_event(events, Event::Url(settings.url(port))).await?;
+                send_event(events, Event::address(settings.url(port))).await?;
                 send_event(events, Event::Ready(1)).await?;
             }
             LineEvent::Warning(text) => log::warn(format!("bore: {text}")),
@@ -119,9 +101,12 @@ impl Guest for Plugin {
             title: "bore".to_owned(),
             url: if stable { UrlKind::Stable } else { UrlKind::Ephemeral },
             encryption: Encryption::None,
+            // bore notices the end of its connection, and not that a server, or what is before it, has become silent.
+            liveness: Liveness::Unknown,
             event_streams: true,
             client_address_header: None,
-            ext: refuse_settings(failures),
+            public_name_header: None,
+            refused: refuse_settings(failures),
         }
     }
 
@@ -129,7 +114,7 @@ impl Guest for Plugin {
         tunnel::check_availability(BINARY, "--version", INSTALL, settings::version).await
     }
 
-    async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+    async fn run(origin: Origin, cancel: FutureReader<CancelReason>) -> Job<Event> {
         job(cancel, async move |mut events, mut cancel| {
             keep_open(origin, &mut events, &mut cancel).await
         })
@@ -144,6 +129,7 @@ nexus_plugin_api::export_tunnel!(Plugin);
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 mod tests {
     use super::*;
+    use nexus_plugin_api::caps::process::Spec;
 
     #[test]
     fn the_secret_is_a_reference_in_the_environment_and_never_an_argument() {
@@ -155,18 +141,21 @@ mod tests {
             host: "127.0.0.1".to_owned(),
             port: 2,
         };
-        let spec = spec(settings.arguments(&origin), environment(true));
+        let spec = command(settings.arguments(&origin), true).0;
         assert!(spec.args.iter().all(|argument| !argument.contains("secret")));
-        assert!(
-            spec.env
-                .contains(&("BORE_SECRET".to_owned(), "{secret:secret}".to_owned()))
-        );
-        assert!(environment(false).iter().all(|(name, _)| name != "BORE_SECRET"));
+        assert_eq!(variable(&spec, "BORE_SECRET"), Some("{secret:secret}"));
+        assert_eq!(variable(&command(Vec::new(), false).0, "BORE_SECRET"), None);
+    }
+
+    fn variable<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+        let variable = spec.env.iter().find(|variable| variable.name == name);
+        variable.map(|variable| variable.value.as_str())
     }
 
     #[test]
     fn braces_of_the_filter_are_no_references() {
-        assert!(environment(false).contains(&("RUST_LOG".to_owned(), "error,[{{remote_port}]=info".to_owned())));
+        let spec = command(Vec::new(), false).0;
+        assert_eq!(variable(&spec, "RUST_LOG"), Some("error,[{{remote_port}]=info"));
     }
 
     #[test]

@@ -18,8 +18,8 @@ use nexus_plugin_api::caps::process::{self, Outcome};
 use nexus_plugin_api::caps::{clock, secrets};
 use nexus_plugin_api::job::{Cancel, Events, Job, race, retry, timeout};
 use nexus_plugin_api::tunnel::{
-    self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job,
-    send_event,
+    self, Availability, CancelReason, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Liveness,
+    Origin, UrlKind, job, send_event,
 };
 use nexus_plugin_api::{FutureReader, config, log, refuse_settings};
 use settings::{Authored, BINARY, CREDENTIALS, Mode, PROCESS, Protocol, Secrets, Settings, TOKEN};
@@ -37,32 +37,32 @@ const DRAIN_INTERVAL: u64 = 200;
 const DRAIN_REQUEST_TIMEOUT: u64 = 1_000;
 
 /// `optional_secret` is a secret that the operator may have set.
-fn optional_secret(name: &str) -> Result<Option<String>, Failure> {
-    match secrets::get(name) {
+async fn optional_secret(name: &str) -> Result<Option<String>, Failure> {
+    match secrets::get(name.to_owned()).await {
         Ok(value) => Ok(Some(value)),
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(host_failure(error)),
     }
 }
 
-fn settings() -> Result<Settings, Failure> {
+async fn settings() -> Result<Settings, Failure> {
     let authored = config::<Authored>().map_err(host_failure)?;
-    let credentials = optional_secret(CREDENTIALS)?;
+    let credentials = optional_secret(CREDENTIALS).await?;
     Settings::of(
         authored,
         Secrets {
-            token: optional_secret(TOKEN)?,
+            token: optional_secret(TOKEN).await?,
             credentials: credentials.as_deref().map(settings::tunnel_id).transpose()?,
         },
     )
 }
 
 /// `tunnel_secret` is the secret that identifies the tunnel to Cloudflare; a quick tunnel has none.
-fn tunnel_secret(mode: &Mode) -> Result<Option<String>, Failure> {
+async fn tunnel_secret(mode: &Mode) -> Result<Option<String>, Failure> {
     match mode {
         Mode::Quick => Ok(None),
-        Mode::Token { .. } => optional_secret(TOKEN),
-        Mode::Credentials { .. } => optional_secret(CREDENTIALS),
+        Mode::Token { .. } => optional_secret(TOKEN).await,
+        Mode::Credentials { .. } => optional_secret(CREDENTIALS).await,
     }
 }
 
@@ -81,8 +81,10 @@ async fn stop() -> Result<(), Failure> {
 }
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
-    let Settings { mode, protocol, token } = settings()?;
-    let mark = tunnel_secret(&mode)?.map(|secret| stored_state::fingerprint(&secret));
+    let Settings { mode, protocol, token } = settings().await?;
+    let mark = tunnel_secret(&mode)
+        .await?
+        .map(|secret| stored_state::fingerprint(&secret));
     let accepted = stored_state::was_accepted(mark.as_deref()).await;
     let mut http2 = match (protocol, stored_state::running_over_http2(&origin).await) {
         (Protocol::Auto, Some(http2)) => http2,
@@ -101,7 +103,7 @@ async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Canc
             count_name_request();
         }
         let log_reader = RefCell::new(LogReader::new(accepted));
-        let mut output = process::lines(PROCESS).map_err(host_failure)?;
+        let mut output = process::lines(PROCESS.to_owned()).await.map_err(host_failure)?;
         let read = async {
             while let Some(line) = output.next().await {
                 let mut log_reader = log_reader.borrow_mut();
@@ -187,16 +189,19 @@ pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
-        let settings = settings();
+        let settings = settings().await;
         let quick = settings.as_ref().is_ok_and(|settings| settings.mode == Mode::Quick);
         Descriptor {
             title: "Cloudflare Tunnel".to_owned(),
             url: if quick { UrlKind::Ephemeral } else { UrlKind::Stable },
             encryption: Encryption::Edge,
+            // cloudflared's own page says whether it is connected.
+            liveness: Liveness::Reported,
             // Quick tunnels hold an answer to a GET back until it ends.
             event_streams: !quick,
             client_address_header: Some("cf-connecting-ip".to_owned()),
-            ext: refuse_settings(settings.err()),
+            public_name_header: None,
+            refused: refuse_settings(settings.err()),
         }
     }
 
@@ -204,7 +209,7 @@ impl Guest for Plugin {
         tunnel::check_availability(BINARY, "version", INSTALL, settings::version).await
     }
 
-    async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+    async fn run(origin: Origin, cancel: FutureReader<CancelReason>) -> Job<Event> {
         job(cancel, async move |mut events, mut cancel| {
             keep_open(origin, &mut events, &mut cancel).await
         })

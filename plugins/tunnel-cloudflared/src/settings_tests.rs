@@ -23,6 +23,11 @@ fn origin() -> Origin {
     }
 }
 
+fn variable<'a>(spec: &'a Spec, name: &str) -> Option<&'a str> {
+    let variable = spec.env.iter().find(|variable| variable.name == name);
+    variable.map(|variable| variable.value.as_str())
+}
+
 #[test]
 fn the_secret_that_is_given_says_whose_tunnel_it_is() {
     assert_eq!(settings("", false, false).unwrap().mode, Mode::Quick);
@@ -85,10 +90,7 @@ fn secrets_are_references_and_never_arguments() {
         assert_eq!(spec.args[..3], ["tunnel", "--config", "{file:config.yml}"]);
     }
     let spec = spec(&token, None, false, Protocol::Auto, &origin());
-    assert!(
-        spec.env
-            .contains(&("TUNNEL_TOKEN".to_owned(), "{secret:token}".to_owned()))
-    );
+    assert_eq!(variable(&spec, "TUNNEL_TOKEN"), Some("{secret:token}"));
 }
 
 #[test]
@@ -129,11 +131,7 @@ fn our_own_configuration_leads_one_name_here_and_the_rest_nowhere() {
 fn the_protocol_is_named_only_where_it_was_chosen_or_found_out() {
     let named = |http2, protocol| {
         let spec = spec(&Mode::Quick, None, http2, protocol, &origin());
-        let found = spec
-            .env
-            .into_iter()
-            .find(|(name, _)| name == "TUNNEL_TRANSPORT_PROTOCOL");
-        found.map(|(_, value)| value)
+        variable(&spec, "TUNNEL_TRANSPORT_PROTOCOL").map(str::to_owned)
     };
     assert_eq!(named(false, Protocol::Auto), None);
     assert_eq!(named(true, Protocol::Auto).as_deref(), Some("http2"));
@@ -200,7 +198,7 @@ fn a_token_is_taken_out_of_what_was_pasted_with_it() {
         Protocol::Auto,
         &origin(),
     );
-    assert!(spec.env.contains(&("TUNNEL_TOKEN".to_owned(), TOKEN.to_owned())));
+    assert_eq!(variable(&spec, "TUNNEL_TOKEN"), Some(TOKEN));
     assert!(spec.args.iter().all(|argument| !argument.contains(TOKEN)));
     assert!(!format!("{:?}", Token(TOKEN.to_owned())).contains("ey"));
 }

@@ -345,7 +345,7 @@ async fn report_url(
     match address {
         Address::Known(url) if reported.url.as_ref() != Some(&url) => {
             reported.url = Some(url.clone());
-            events.send(Event::Url(url)).await
+            events.send(Event::address(url)).await
         }
         Address::Known(_) | Address::Unknown | Address::RoutedElsewhere(_) => Ok(()),
     }

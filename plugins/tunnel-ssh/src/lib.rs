@@ -20,8 +20,8 @@ use nexus_plugin_api::caps::process::{self, Outcome, Running};
 use nexus_plugin_api::caps::{clock, secrets, store};
 use nexus_plugin_api::job::{Cancel, Events, Job, permanent, timeout};
 use nexus_plugin_api::tunnel::{
-    self, Availability, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Origin, UrlKind, job,
-    send_event,
+    self, Availability, CancelReason, Descriptor, Encryption, Error, Event, Failure, FailureKind, Guest, Liveness,
+    Origin, UrlKind, job, send_event,
 };
 use nexus_plugin_api::{FutureReader, config, log, refuse_settings};
 use serde::{Deserialize, Serialize};
@@ -60,19 +60,19 @@ fn host_failure(error: Error) -> Failure {
 }
 
 /// `optional_secret` is a secret that the operator may have set.
-fn optional_secret(name: &str) -> Result<Option<String>, Failure> {
-    match secrets::get(name) {
+async fn optional_secret(name: &str) -> Result<Option<String>, Failure> {
+    match secrets::get(name.to_owned()).await {
         Ok(value) => Ok(Some(value)),
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(host_failure(error)),
     }
 }
 
-fn settings() -> Result<Settings, Failure> {
+async fn settings() -> Result<Settings, Failure> {
     let authored = config::<Authored>().map_err(host_failure)?;
     let given = Secrets {
-        identity: optional_secret(IDENTITY)?,
-        token: optional_secret(TOKEN)?,
+        identity: optional_secret(IDENTITY).await?,
+        token: optional_secret(TOKEN).await?,
     };
     Settings::of(authored, &given)
 }
@@ -246,7 +246,7 @@ impl TunnelState {
         .await;
         if !known {
             self.url = Some(url.clone());
-            send_event(events, Event::Url(url)).await?;
+            send_event(events, Event::address(url)).await?;
         }
         if self.up.is_none() {
             (self.up, self.down) = (Some(self.awake.elapsed()), None);
@@ -285,8 +285,8 @@ impl TunnelState {
 }
 
 async fn keep_open(origin: Origin, events: &mut Events<Event>, cancel: &mut Cancel) -> Result<(), Failure> {
-    let settings = settings()?;
-    let hidden = optional_secret(TOKEN)?;
+    let settings = settings().await?;
+    let hidden = optional_secret(TOKEN).await?;
     let mut state = TunnelState {
         awake: AwakeClock::new(LONGEST_GAP),
         url: None,
@@ -359,7 +359,7 @@ async fn follow(
     {
         return Ok(RunEnd::HostDisconnected(gone));
     }
-    let mut output = process::lines(PROCESS).map_err(host_failure)?;
+    let mut output = process::lines(PROCESS.to_owned()).await.map_err(host_failure)?;
     let begun = state.awake.elapsed();
     loop {
         let line = if state.up.is_some() {
@@ -392,7 +392,7 @@ pub struct Plugin;
 
 impl Guest for Plugin {
     async fn describe() -> Descriptor {
-        let settings = settings();
+        let settings = settings().await;
         let of = settings.as_ref().ok();
         Descriptor {
             title: match of.map(|settings| &settings.mode) {
@@ -405,10 +405,13 @@ impl Guest for Plugin {
                 UrlKind::Ephemeral
             },
             encryption: of.map_or(Encryption::Edge, Settings::encryption),
+            // ssh asks the server itself (`ServerAliveInterval`), and ends where no answer comes.
+            liveness: Liveness::Reported,
             // A server of one's own passes bytes on; what a service does is not known.
             event_streams: of.is_some_and(|settings| matches!(settings.mode, Mode::Own { .. })),
             client_address_header: of.and_then(|settings| settings.client_address_header.clone()),
-            ext: refuse_settings(settings.err()),
+            public_name_header: None,
+            refused: refuse_settings(settings.err()),
         }
     }
 
@@ -416,7 +419,7 @@ impl Guest for Plugin {
         tunnel::check_availability(BINARY, "-V", INSTALL, command::version).await
     }
 
-    async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+    async fn run(origin: Origin, cancel: FutureReader<CancelReason>) -> Job<Event> {
         job(cancel, async move |mut events, mut cancel| {
             keep_open(origin, &mut events, &mut cancel).await
         })

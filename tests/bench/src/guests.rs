@@ -26,9 +26,9 @@ pub fn caller() -> anyhow::Result<Vec<u8>> {
         &format!(
             r#"
         (data (i32.const 64) "{VERSION}")
-        (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
+        (func (export "nexus:plugin/tunnel@0.2.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/tunnel@0.2.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/tunnel@0.2.0#check-availability") (result i32)
             (i32.store (i32.const 1204) (i32.const 64))
             (i32.store (i32.const 1208) (i32.const {}))
             (i32.const 1200))"#,
@@ -39,7 +39,7 @@ pub fn caller() -> anyhow::Result<Vec<u8>> {
 
 /// A chat backend whose `events` sends [`EVENTS`] deltas, one a write as the SDK does, and then fails with `retry`.
 pub fn streamer() -> anyhow::Result<Vec<u8>> {
-    let chat = "[export]nexus:plugin/chat@0.1.0";
+    let chat = "[export]nexus:plugin/chat@0.2.0";
     let imports = format!(
         r#"
         (import "{chat}" "[stream-new-1]events" (func $stream_new (result i64)))
@@ -94,7 +94,7 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
                 (then (return (call $wait))))
             (call $future_drop (global.get $future))
             (i32.const 0))
-        (func (export "[async-lift]nexus:plugin/chat@0.1.0#events") (param $cancel i32) (result i32)
+        (func (export "[async-lift]nexus:plugin/chat@0.2.0#events") (param $cancel i32) (result i32)
             (local $s i64) (local $f i64)
             (local.set $s (call $stream_new))
             (local.set $f (call $future_new))
@@ -109,7 +109,7 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
             (i32.store8 (i32.const 3072) (i32.const 7))
             {fields}
             (call $more))
-        (func (export "[callback][async-lift]nexus:plugin/chat@0.1.0#events") (param i32 i32 i32) (result i32)
+        (func (export "[callback][async-lift]nexus:plugin/chat@0.2.0#events") (param i32 i32 i32) (result i32)
             (if (global.get $told) (then (call $future_drop (global.get $future)) (return (i32.const 0))))
             ;; The reader is gone: nothing more to say.
             (if (i32.and (local.get 2) (i32.const 15)) (then (global.set $n (i32.const {EVENTS}))))
@@ -117,12 +117,11 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
         (data (i32.const 64) "{VERSION}")
         (data (i32.const 1024) "\40\00\00\00\05\00\00\00\01")
         (data (i32.const 3328) "{PART}{MESSAGE}{SESSION}{TEXT}")
-        (func (export "nexus:plugin/chat@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/chat@0.1.0#check-availability") (result i32) unreachable)
-        (func (export "nexus:plugin/chat@0.1.0#prompt") (param i32) (result i32) unreachable)
-        (func (export "nexus:plugin/chat@0.1.0#cancel") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/chat@0.1.0#reply") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/chat@0.1.0#snapshot") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#
+        (func (export "nexus:plugin/chat@0.2.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/chat@0.2.0#check-availability") (result i32) unreachable)
+        (func (export "nexus:plugin/chat@0.2.0#prompt") (param i32) (result i32) unreachable)
+        (func (export "nexus:plugin/chat@0.2.0#cancel") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/chat@0.2.0#reply") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#
         ),
     )
 }
@@ -197,7 +196,7 @@ fn component(world: &str, kind: &str, imports: &str, core: &str) -> anyhow::Resu
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     let mut bytes = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let manifest = format!(
-        "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+        "name = \"bench\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \
          \"MIT\"\n"
     );
     seal(&mut bytes, &manifest);

@@ -8,9 +8,27 @@ use nexus_model::limits;
 use nexus_model::plugin::{Availability, Kind, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_plugin_host::{HostServices, Loaded, Runtime, RuntimeOptions};
-use nexus_plugin_traits::{BackendEvent, CallError, ChatBackend, TunnelProvider};
+use nexus_plugin_traits::{
+    BackendEvent, CallError, ChatBackend, TranscriptError, Transcripts, TunnelProvider, Utterance,
+};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+
+/// No session was ever written of.
+struct NoTranscripts;
+
+impl Transcripts for NoTranscripts {
+    fn read<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: u32,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Utterance>, TranscriptError>> + Send + 'a>> {
+        Box::pin(async { Err(TranscriptError::NotFound("There are no sessions.".to_owned())) })
+    }
+}
 
 /// A runtime with a data folder of its own, as a host has one.
 pub struct Host {
@@ -29,6 +47,7 @@ impl Host {
                 processes: Arc::new(nexus_process::Refusing::new("there are none here")),
                 outgoing: Arc::new(nexus_egress::Client::new()),
                 kv: nexus_store::Store::open(dir.path())?.into(),
+                transcripts: Arc::new(NoTranscripts),
             },
         })?;
         Ok(Self { runtime, _dir: dir })
@@ -89,7 +108,7 @@ impl Tunnel {
     pub async fn calls(&self, count: usize) -> anyhow::Result<()> {
         for _ in 0..count {
             let answer = self.0.check_availability().await?;
-            ensure!(answer == Availability::Ready(VERSION.to_owned()), "{answer:?}");
+            ensure!(answer == Availability::ready(VERSION), "{answer:?}");
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! which a guest yields), the same generated bindings; no actor, no supervisor, no limits, no gate.
 
 use crate::bindings as host;
-use crate::bindings::caps::types::Availability;
+use crate::bindings::caps::types::{Availability, CancelReason};
 use crate::bindings::chat::nexus::plugin::chat_types::Event;
 use crate::guests::{EVENTS, VERSION};
 use anyhow::{Context as _, ensure};
@@ -92,7 +92,8 @@ impl Tunnel {
         let calls = store.run_concurrent(async move |a| -> wasmtime::Result<bool> {
             let mut good = true;
             for _ in 0..count {
-                good &= exports.call_check_availability(a).await? == Availability::Ready(VERSION.to_owned());
+                let answer = exports.call_check_availability(a).await?;
+                good &= matches!(answer, Availability::Ready(fit) if fit.version == VERSION);
             }
             Ok(good)
         });
@@ -110,7 +111,7 @@ impl Tunnel {
                     host: "127.0.0.1".to_owned(),
                     port: 1,
                 };
-                let cancel = a.with(|s| FutureReader::new(s, async { wasmtime::error::Ok(()) }))?;
+                let cancel = a.with(|s| FutureReader::new(s, async { wasmtime::error::Ok(CancelReason::Stop) }))?;
                 exports.call_run(a, origin, cancel).await.map(drop)
             })
             .await;
@@ -150,7 +151,8 @@ impl Chat {
         let count = self
             .store
             .run_concurrent(async move |a| -> wasmtime::Result<Option<usize>> {
-                let cancel = a.with(|s| FutureReader::new(s, std::future::pending::<wasmtime::Result<()>>()))?;
+                let cancel =
+                    a.with(|s| FutureReader::new(s, std::future::pending::<wasmtime::Result<CancelReason>>()))?;
                 let (events, mut outcome) = exports.call_events(a, cancel).await?;
                 let (over, counted) = oneshot::channel();
                 a.with(|mut s| {

@@ -13,7 +13,7 @@ async fn a_value_that_is_written_again_and_again_does_not_fill_the_disk() {
     let refused = answer(&nexus, &browser, "rewrite").await;
     println!("rewrite: {} bytes of log: {refused}", bytes());
     assert!(
-        refused.contains("denied: The plugin hostile-chat writes more than 32 MiB a minute into its store")
+        refused.contains("limited: The plugin hostile-chat writes more than 32 MiB a minute into its store")
             && refused.contains("[plugin.hostile-chat.limits]\nstore_writes = \"64 MiB\""),
         "{refused}"
     );

@@ -193,7 +193,7 @@ async fn a_chat_that_opens_ten_thousand_of_everything() {
         }
         let said = answer(&nexus, &browser, "calls").await;
         assert!(
-            said.contains("denied: The plugin hostile-chat waits for 64 streams at once, its limit"),
+            said.contains("limited: The plugin hostile-chat waits for 64 streams at once, its limit"),
             "{said}"
         );
     };
@@ -208,7 +208,7 @@ async fn a_store_over_its_quota_is_refused_and_the_rest_of_it_stays() {
     assert_eq!(answer(&nexus, &browser, "hello").await, "hello");
     let said = answer(&nexus, &browser, "store").await;
     assert!(
-        said.contains("after 3: denied: the store of plugin hostile-chat would have")
+        said.contains("after 3: limited: the store of plugin hostile-chat would have")
             && said.contains("its quota is 1048576"),
         "{said}"
     );

@@ -36,7 +36,7 @@ async fn what_a_chat_abandons_is_part_of_its_limit_and_ends_with_nexus() {
     assert_eq!(running(&mut nexus), 3);
     let refused = answer(&nexus, &browser, "processes").await;
     assert!(
-        refused.contains("after 1: denied: The plugin hostile-chat runs 4 processes at once, its limit")
+        refused.contains("after 1: limited: The plugin hostile-chat runs 4 processes at once, its limit")
             && refused.contains("[plugin.hostile-chat.limits]\nprocesses = 8"),
         "{refused}"
     );
@@ -86,7 +86,7 @@ async fn what_a_login_abandons_is_bounded_and_ends_with_nexus() {
     assert_eq!(running(&mut nexus), 1, "the second found the process of the first");
     let text = stranger.log_in(ACCOUNT, "processes").await.text().await.unwrap();
     assert!(
-        text.contains("after 2: denied: The plugin hostile-auth runs 3 processes at once"),
+        text.contains("after 2: limited: The plugin hostile-auth runs 3 processes at once"),
         "{text}"
     );
     assert_eq!(running(&mut nexus), 3);

@@ -109,11 +109,11 @@ async fn ten_thousand_calls_at_once_are_refused_and_nothing_crashes() {
         Traces {
             tunnel: &[
                 "Failed",
-                "of 10000: denied: The plugin hostile-tunnel waits for 64 streams at once, its limit.",
+                "of 10000: limited: The plugin hostile-tunnel waits for 64 streams at once, its limit.",
                 "[plugin.hostile-tunnel.limits]\nstreams = 128",
             ],
             tunnel_plugin: &["Running"],
-            login: &["of 10000: denied: The plugin hostile-auth waits for 64 streams at once, its limit."],
+            login: &["of 10000: limited: The plugin hostile-auth waits for 64 streams at once, its limit."],
             login_plugin: &["Running"],
         },
     )
@@ -183,9 +183,9 @@ async fn a_store_over_its_quota() {
         "store",
         "store",
         Traces {
-            tunnel: &["after 3: denied: the store of plugin hostile-tunnel would have", full],
+            tunnel: &["after 3: limited: the store of plugin hostile-tunnel would have", full],
             tunnel_plugin: &["Running"],
-            login: &["after 3: denied: the store of plugin hostile-auth would have", full],
+            login: &["after 3: limited: the store of plugin hostile-auth would have", full],
             login_plugin: &["Running"],
         },
     )

@@ -1,7 +1,9 @@
 //! The backend as people see it. JSON as the page and the API have it.
 
+use nexus_model::chat::Feature;
 use nexus_model::trouble::{TO_FIX, sentence};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// `Backend` describes the chat backend and its state.
@@ -23,6 +25,10 @@ pub struct BackendStatus {
     pub rules: Option<String>,
     /// `example` is true for an example backend without a model.
     pub example: bool,
+    /// `features` are what the backend can do that not every one can. They are known once it has been up.
+    #[serde(default)]
+    #[schema(required)]
+    pub features: BTreeSet<Feature>,
     /// The state of the backend; its keys are in the same object.
     #[serde(flatten)]
     pub phase: Phase,

@@ -6,9 +6,9 @@ use crate::event_pump::EventPump;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
 use nexus_model::limits;
-use nexus_model::plugin::{Availability, Failure, PluginState};
+use nexus_model::plugin::{Availability, Failure, Fit, PluginState};
 use nexus_model::trouble::{Problem, sentence};
-use nexus_plugin_traits::StopProcesses;
+use nexus_plugin_traits::{CancelReason, StopProcesses};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,7 @@ impl BackendTask {
                     }
                     let pause = Pause::new(shared, &command);
                     beside(serving.as_mut(), commands::quiet(shared)).await;
+                    shared.shown().backend.leaving(commands::reason(&command));
                     break (command, done, pause);
                 }
             };
@@ -58,7 +59,7 @@ impl BackendTask {
         self.shared.show(&self.shared.primary());
         loop {
             match self.check_availability().await {
-                Ok(Availability::Ready(version)) => self.run_primary(version).await,
+                Ok(Availability::Ready(found)) => self.run_primary(found).await,
                 Ok(unavailable) => self.run_fallback(self.problem(unavailable)).await,
                 Err(failure) if failure.permanent => {
                     self.shared.phase(Phase::Failed {
@@ -76,14 +77,13 @@ impl BackendTask {
     }
 
     /// Runs the configured backend until it fails for good. `found` is what its program said of itself.
-    async fn run_primary(&self, found: String) {
+    async fn run_primary(&self, found: Fit) {
         let primary = self.shared.primary();
         self.shared.show(&primary);
-        let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));
         self.shared.status.send_modify(|status| {
             status.missing = None;
-            status.version = Some(version.to_owned());
-            status.rules = rules.map(str::to_owned);
+            status.version = Some(found.version.clone());
+            status.rules.clone_from(&found.note);
         });
         let mut pump = EventPump::new(Arc::clone(&self.shared), primary.clone());
         let failure = pump.run().await;
@@ -142,9 +142,14 @@ impl BackendTask {
                 tokio::time::sleep(limits::RESTART_MAX).await;
             }
         };
+        let found = async {
+            self.found(limits::BACKEND_CHECK).await;
+            // Before its connection is dropped.
+            fallback.backend.leaving(CancelReason::Replace);
+        };
         tokio::select! {
             () = example => {}
-            () = self.found(limits::BACKEND_CHECK) => {}
+            () = found => {}
         }
         self.shared.active.send_replace(None);
         fallback.backend.stop().await;

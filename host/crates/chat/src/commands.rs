@@ -12,7 +12,7 @@ use nexus_model::activity::Severity;
 use nexus_model::chat::SessionId;
 use nexus_model::limits;
 use nexus_model::trouble::{Problem, sentence};
-use nexus_plugin_traits::StopProcesses;
+use nexus_plugin_traits::{CancelReason, StopProcesses};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -93,6 +93,14 @@ fn running(shared: &Shared) -> impl Iterator<Item = SessionId> {
         .filter(|session| shared.listed(session).is_some_and(|listed| listed.backend == plugin))
         .collect();
     ours.into_iter()
+}
+
+/// `reason` is why the backend's connection ends.
+pub(crate) fn reason(command: &Command) -> CancelReason {
+    match command {
+        Command::Swap(_) | Command::Restart => CancelReason::Replace,
+        Command::Start | Command::Stop => CancelReason::Stop,
+    }
 }
 
 /// Checks whether a command can be carried out at all. The backend goes on meanwhile.

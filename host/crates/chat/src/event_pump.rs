@@ -20,6 +20,8 @@
 //! in this path. They read from the journal, so a slow one delays nobody.
 //!
 //! # Limits
+//! - Of a backend that keeps no history the journal is the only record: nothing is read, and what had not ended when a
+//!   connection opens was interrupted.
 //! - No session is made up. One that nobody introduced is written once the backend shows it; what is said of one that the
 //!   backend does not show, that was deleted, or that belongs to another plugin is dropped.
 //! - A record that cannot be read costs the session it is of, until the next connection, and no other.
@@ -44,7 +46,9 @@ use crate::pending_prompts::{self, is_pending};
 use crate::prompts::turned;
 use crate::shared::{Active, Shared, Wake};
 use crate::snapshots::{read_session, unknown};
-use nexus_model::chat::{AgentRequest, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot};
+use nexus_model::chat::{
+    AgentRequest, BackendConnection, Event, Feature, SessionEvent, SessionId, SessionInfo, Snapshot,
+};
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_plugin_traits::{BackendEvent, CallError, ChatBackend};
@@ -81,6 +85,8 @@ enum Done {
 enum NoSnapshot {
     Backend(CallError),
     Journal(StoreError),
+    /// `NotKept`: the backend keeps nothing of what was said, so that the journal is the only record.
+    NotKept,
 }
 
 /// `EventPump` writes what one backend reports to the journal; see above.
@@ -191,6 +197,9 @@ impl EventPump {
         if self.damaged.contains(&event.session) || self.journal.is_removed(&event.session) {
             return None;
         }
+        if !self.is_the_backends(&event) {
+            return None;
+        }
         if let Event::Session { info } = &mut event.event {
             self.keep_title(info);
         }
@@ -234,12 +243,38 @@ impl EventPump {
         None
     }
 
+    /// Tells whether it is the backend's to say that: sessions that the host made, and messages of the user that it alone
+    /// has, are the host's.
+    fn is_the_backends(&self, event: &SessionEvent) -> bool {
+        let of_the_host = match &event.event {
+            Event::SessionRemoved => !self.has(Feature::Sessions),
+            Event::Message { message } => self.is_the_hosts_message(&message.id),
+            Event::Part { part } => self.is_the_hosts_message(&part.message),
+            Event::MessageRemoved { message } | Event::PartRemoved { message, .. } | Event::Delta { message, .. } => {
+                self.is_the_hosts_message(message)
+            }
+            _ => false,
+        };
+        !of_the_host
+    }
+
+    fn is_the_hosts_message(&self, message: &str) -> bool {
+        pending_prompts::is_own_id(message) && !self.has(Feature::History)
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        self.backend.features().contains(&feature)
+    }
+
     /// Keeps a title that a person chose against one that the backend made up meanwhile.
     fn keep_title(&self, info: &mut SessionInfo) {
         let Some(title) = self.shared.chosen_title(info) else {
             return;
         };
         info.title = title;
+        if !self.has(Feature::Sessions) {
+            return; // it keeps none
+        }
         let (backend, info) = (Arc::clone(&self.backend), info.clone());
         tokio::spawn(async move {
             if let Err(error) = backend.rename(&info, &info.title).await {
@@ -258,10 +293,13 @@ impl EventPump {
         if foreign || self.connection.is_none() || self.journal.is_removed(&session) {
             return; // `opened` reads what is looked at
         }
+        let keeps_history = self.has(Feature::History);
         match self.sessions.get_mut(&session) {
             Some(SyncState::Pending(_, waiting)) => return waiting.push(read),
             // What happens in a turn comes by events, and must not wait for this.
-            Some(SyncState::Live(at)) if at.elapsed() < limits::READ_AGAIN || self.journal.is_unfinished(&session) => {
+            Some(SyncState::Live(at))
+                if at.elapsed() < limits::READ_AGAIN || self.journal.is_unfinished(&session) || !keeps_history =>
+            {
                 return;
             }
             Some(SyncState::Live(_)) | None => {}
@@ -281,6 +319,11 @@ impl EventPump {
             .insert(session.clone(), SyncState::Pending(events, waiting));
         if self.connection.is_none() {
             return; // `opened` does it.
+        }
+        if !self.has(Feature::History) {
+            let nothing = Done::Snapshot(session, Box::new(Err(NoSnapshot::NotKept)));
+            self.jobs.spawn(async { nothing });
+            return;
         }
         let info = info.or_else(|| self.shared.listed(&session).map(|listed| listed.info));
         let info = info.unwrap_or_else(|| unknown(&session));
@@ -305,7 +348,7 @@ impl EventPump {
     /// Reads the backend's list, unless that was just done.
     fn list(&mut self) {
         let fresh = self.listed.is_some_and(|at| at.elapsed() < limits::READ_AGAIN);
-        if fresh || self.connection.is_none() {
+        if fresh || self.connection.is_none() || !self.has(Feature::Sessions) {
             return;
         }
         self.listed = Some(Instant::now());
@@ -341,8 +384,10 @@ impl EventPump {
         self.list();
         // The component says what it is only once it runs.
         let (title, example) = (self.backend.title(), self.backend.is_example());
+        let features = self.backend.features();
         self.shared.status.send_modify(|status| {
             (status.title, status.example) = (title, example);
+            status.features = features;
             status.version = Some(version);
             status.phase = Phase::Up;
         });
@@ -397,6 +442,25 @@ impl EventPump {
                 self.write_unsynced(&session, events).await;
             }
             Err(NoSnapshot::Journal(error)) => self.damaged(&session, &error),
+            Err(NoSnapshot::NotKept) => {
+                // What came before a session was introduced is of nothing.
+                let introduction = |event: &SessionEvent| matches!(event.event, Event::Session { .. });
+                let events: Vec<_> = match known {
+                    true => events,
+                    false => events.into_iter().skip_while(|event| !introduction(event)).collect(),
+                };
+                if known || !events.is_empty() {
+                    self.live(&session);
+                    self.settle(&session).await;
+                    self.give_back(&session).await;
+                    // What the connection said when it opened is true at the opening only.
+                    if let Some(connection) = &mut self.connection {
+                        connection.requests.retain(|(name, _)| *name != session);
+                        connection.running.retain(|(name, _)| *name != session);
+                    }
+                    self.write_unsynced(&session, events).await;
+                }
+            }
             // It was deleted, here or elsewhere: what was still said of it is of no use to anybody.
             Err(NoSnapshot::Backend(CallError::NotFound(_))) => self.settle(&session).await,
             Err(NoSnapshot::Backend(error)) => {
@@ -503,9 +567,31 @@ impl EventPump {
         if self.shared.listed(session).is_none() {
             return;
         }
-        if let Some(connection) = &self.connection
-            && let Err(error) = insist(|| self.journal.settle(session, connection)).await
-        {
+        let Some(connection) = &self.connection else { return };
+        let settled = async {
+            insist(|| self.journal.settle(session, connection)).await?;
+            self.journal.look(session, |state| state.turn.clone()).await
+        };
+        match settled.await {
+            Ok(turn) => turned(&self.shared, session, &turn),
+            Err(error) => self.damaged(session, &error),
+        }
+    }
+
+    /// Gives prompts of an earlier run back to their owner: nobody is at sending them any more.
+    async fn give_back(&mut self, session: &str) {
+        let (shared, journal) = (&self.shared, &self.journal);
+        let given = insist(|| async move {
+            let pending = shared.pending_prompts.lock().await;
+            let left = journal
+                .look(session, |known| pending_prompts::left(known, &pending))
+                .await?;
+            if !left.is_empty() {
+                journal.append(session, left).await?;
+            }
+            Ok(())
+        });
+        if let Err(error) = given.await {
             self.damaged(session, &error);
         }
     }

@@ -94,6 +94,10 @@ impl TestJournal {
         let subscription = at_once(self.journal.subscribe(session, None)).unwrap();
         self.watching.lock().unwrap().push(subscription);
     }
+    /// The journal as a host has it that starts again.
+    pub(crate) fn reopened(&self) -> Journal {
+        at_once(Journal::open(self.store.clone(), Arc::new(ManualClock::at(5_000)))).unwrap()
+    }
     pub(crate) fn now(&self, session: &str) -> SessionState {
         at_once(self.journal.state(session)).unwrap()
     }
@@ -209,7 +213,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
 }
 
 pub(crate) fn rig() -> Rig {
-    rig_with(TestJournal::new(), Availability::Ready("1.18.33".to_owned()))
+    rig_with(TestJournal::new(), Availability::ready("1.18.33"))
 }
 
 /// Until nothing more happens by itself.

@@ -31,6 +31,7 @@ mod snapshots;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod transcript;
 
 pub use backend_status::{BackendStatus, Install, Missing, Phase};
 pub use dependencies::Dependencies;

@@ -9,8 +9,16 @@ use std::collections::HashSet;
 /// `PendingPrompts` are prompts (session, client id) of this run of the host that the backend has not shown yet.
 pub(crate) type PendingPrompts = HashSet<(SessionId, String)>;
 
+/// `OWN` begins the ids of messages that only the host has.
+const OWN: &str = "local-";
+
 pub(crate) fn message_id(client_id: &str) -> String {
-    format!("local-{client_id}")
+    format!("{OWN}{client_id}")
+}
+
+/// Tells whether a message of this id is one that only the host has.
+pub(crate) fn is_own_id(message: &str) -> bool {
+    message.starts_with(OWN)
 }
 
 pub(crate) fn is_pending(message: &Message) -> bool {
@@ -24,15 +32,8 @@ pub(crate) fn is_pending(message: &Message) -> bool {
 /// Makes the message of a prompt; `completed_at`: the backend has it.
 pub(crate) fn message(client_id: &str, now: Millis) -> Message {
     Message {
-        id: message_id(client_id),
-        role: Role::User,
-        created_at: now,
-        completed_at: None,
-        error: None,
-        model: None,
         client_id: Some(client_id.to_owned()),
-        interrupted: false,
-        waiting: None,
+        ..Message::new(message_id(client_id), Role::User, now)
     }
 }
 
@@ -81,6 +82,34 @@ fn shown_prompt(message: &Message) -> Option<&str> {
         .filter(|_| message.role == Role::User && !is_pending(message))
 }
 
+/// `given_back` is a prompt of an earlier run that nobody sends any more, as its owner's; `None`: it is not one.
+fn given_back(message: &Message, being_sent: bool) -> Option<Message> {
+    let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
+    let left = !being_sent && message.completed_at.is_none() && message.error.is_none() && !owned;
+    left.then(|| Message {
+        waiting: Some(Waiting::Owner {
+            cause: "Nexus stopped before this message was sent.".to_owned(),
+            fix: None,
+        }),
+        ..message.clone()
+    })
+}
+
+/// `left` gives prompts of an earlier run back to their owner, where the backend has no snapshot that would show them.
+pub(crate) fn left(known: &SessionState, pending: &PendingPrompts) -> Vec<Event> {
+    let session = known.info.as_ref().map(|info| info.id.clone()).unwrap_or_default();
+    let own = known
+        .messages
+        .iter()
+        .map(|known| &known.message)
+        .filter(|message| is_pending(message));
+    let left = own.filter_map(|message| {
+        let key = (session.clone(), message.client_id.clone().unwrap_or_default());
+        given_back(message, pending.contains(&key))
+    });
+    left.map(|message| Event::Message { message }).collect()
+}
+
 /// Keeps local messages in the snapshot, and returns the events for those that it has under another id.
 pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut PendingPrompts) -> Vec<Event> {
     let mut superseded = Vec::new();
@@ -95,14 +124,7 @@ pub(crate) fn keep(snapshot: &mut Snapshot, known: &SessionState, pending: &mut 
             });
             continue;
         }
-        let mut message = message.clone();
-        let owned = matches!(message.waiting, Some(Waiting::Owner { .. }));
-        if !pending.contains(&key) && message.completed_at.is_none() && message.error.is_none() && !owned {
-            message.waiting = Some(Waiting::Owner {
-                cause: "Nexus stopped before this message was sent.".to_owned(),
-                fix: None,
-            });
-        }
+        let message = given_back(message, pending.contains(&key)).unwrap_or_else(|| message.clone());
         let at = snapshot
             .messages
             .partition_point(|(m, _)| m.created_at <= message.created_at);

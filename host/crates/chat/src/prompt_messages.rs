@@ -3,7 +3,7 @@
 use crate::error::ChatError;
 use crate::pending_prompts::{self, is_pending};
 use crate::shared::Shared;
-use nexus_model::chat::{Event, Message, Waiting};
+use nexus_model::chat::{Event, Feature, Message, Waiting};
 use nexus_model::time::Millis;
 use nexus_model::trouble::cause_and_fix;
 use nexus_plugin_traits::Prompt;
@@ -68,6 +68,12 @@ pub(crate) async fn set_delivery(shared: &Shared, session: &str, prompt: &Prompt
         }
     })
     .await;
+    // Without a history it shows the message under no id of its own: this one stays.
+    let features = shared.active.borrow().as_ref().map(|active| active.backend.features());
+    if features.is_some_and(|features| !features.contains(&Feature::History)) {
+        let key = (session.to_owned(), prompt.client_id.clone());
+        shared.pending_prompts.lock().await.remove(&key);
+    }
 }
 
 /// Leaves a prompt to its owner, who sends it again or takes it back.

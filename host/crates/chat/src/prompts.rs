@@ -85,7 +85,7 @@ fn runs(turn: &Turn) -> bool {
 fn answers(state: &SessionState) -> impl Iterator<Item = &MessageId> {
     let answers = state.messages.iter().map(|known| &known.message);
     answers
-        .filter(|message| message.role == Role::Assistant)
+        .filter(|message| message.role != Role::User)
         .map(|message| &message.id)
 }
 

@@ -11,6 +11,7 @@ use crate::shared::Shared;
 use crate::swap::Swaps;
 use nexus_config::resolved;
 use nexus_model::plugin::{Kind, PluginState};
+use nexus_plugin_traits::CancelReason;
 use nexus_registry::{Plugins, Registered, chat_place};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -33,7 +34,7 @@ pub struct ChatService {
 
 impl Drop for ChatService {
     fn drop(&mut self) {
-        self.end();
+        self.abort();
     }
 }
 
@@ -101,8 +102,15 @@ impl ChatService {
         }
     }
 
-    /// Ends its tasks: nothing is started or written any more. Backends and their processes are left as they are.
-    pub fn end(&self) {
+    /// Ends its tasks and the backend: nothing is started or written any more. Processes are left as they are.
+    pub async fn end(&self) {
+        let shown = self.shared.shown().backend;
+        shown.leaving(CancelReason::HostEnds);
+        self.abort();
+        shown.stop().await;
+    }
+
+    fn abort(&self) {
         for task in &self.tasks {
             task.abort();
         }

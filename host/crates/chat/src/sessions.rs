@@ -7,8 +7,11 @@ use crate::prompt_messages::return_all;
 use crate::prompts;
 use crate::service::ChatService;
 use crate::shared::Wake;
-use nexus_model::chat::{Admission, AgentRequest, Answer, Event, Root, SessionId, SessionInfo, Turn};
+use crate::snapshots::unknown;
+use nexus_model::chat::{Admission, AgentRequest, Answer, Event, Feature, Root, SessionId, SessionInfo, Turn};
+use nexus_model::digest::hex;
 use nexus_model::limits;
+use nexus_model::random::random;
 use nexus_plugin_traits::{CallError, Prompt};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
@@ -160,6 +163,9 @@ impl ChatService {
     /// `NotFound`: it does not wait any more. Otherwise as [`Self::prompt`].
     pub async fn reply(&self, session: &str, request: &str, answer: Answer) -> Result<(), ChatError> {
         answer.check().map_err(ChatError::Refused)?;
+        if let Some(pending) = self.pending_request(session, request).await? {
+            pending.takes(&answer).map_err(ChatError::Refused)?;
+        }
         let (backend, info) = self.shared.target(session)?;
         let result = backend.reply(&info, request, answer).await;
         if matches!(result, Err(CallError::NotFound(_))) {
@@ -187,7 +193,11 @@ impl ChatService {
             return Ok(info.clone());
         }
         let (plugin, backend) = self.shared.backend(None)?;
-        let info = backend.create(title).await?;
+        let info = if backend.features().contains(&Feature::Sessions) {
+            backend.create(title).await?
+        } else {
+            self.made_here(title)?
+        };
         let journal = self.shared.journal.of_backend(&plugin);
         journal.create(info.clone()).await?;
         if let Some(request) = request {
@@ -204,7 +214,9 @@ impl ChatService {
     pub async fn rename(&self, session: &str, title: &str) -> Result<(), ChatError> {
         let (backend, info) = self.shared.target(session)?;
         self.shared.named(session, title);
-        backend.rename(&info, title).await?;
+        if backend.features().contains(&Feature::Sessions) {
+            backend.rename(&info, title).await?;
+        }
         let info = SessionInfo {
             title: title.to_owned(),
             updated_at: self.shared.clock.now(),
@@ -224,10 +236,19 @@ impl ChatService {
     /// As [`Self::prompt`].
     pub async fn delete(&self, session: &str) -> Result<(), ChatError> {
         match self.shared.target(session) {
-            Ok((backend, info)) => match backend.delete(&info).await {
-                Ok(()) | Err(CallError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
-            },
+            Ok((backend, info)) => {
+                // Nobody would see what it still does; one that cannot stop is deleted all the same.
+                if self.shared.journal.is_unfinished(session)
+                    && let Err(error) = backend.cancel(&info).await
+                {
+                    tracing::warn!(session, %error, "cannot stop the answer of a chat that is deleted");
+                }
+                let kept = backend.features().contains(&Feature::Sessions);
+                match if kept { backend.delete(&info).await } else { Ok(()) } {
+                    Ok(()) | Err(CallError::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
             Err(ChatError::Refused(_)) => {}
             Err(error) => return Err(error),
         }
@@ -237,6 +258,19 @@ impl ChatService {
             self.shared.journal.remove(&session).await?;
         }
         Ok(())
+    }
+
+    /// `made_here` is a session for a backend that makes none: it takes any id.
+    fn made_here(&self, title: Option<String>) -> Result<SessionInfo, ChatError> {
+        let id = random::<16>().map_err(|error| ChatError::Unavailable(format!("Cannot create a chat: {error}")))?;
+        let now = self.shared.clock.now();
+        Ok(SessionInfo {
+            id: format!("chat-{}", hex(&id)),
+            title: title.unwrap_or_default(),
+            created_at: now,
+            updated_at: now,
+            ..unknown("")
+        })
     }
 
     /// Reads a session for somebody who looks at it: what the backend has of it comes into the journal. The future ends when

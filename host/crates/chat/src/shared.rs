@@ -86,6 +86,7 @@ impl Shared {
             version: None,
             rules: None,
             example: primary.backend.is_example(),
+            features: primary.backend.features(),
             phase: Phase::checking_for(&primary.backend.title()),
             pending_action: None,
             missing: None,
@@ -278,6 +279,7 @@ impl Shared {
             status.plugin.clone_from(&named.plugin);
             status.title = named.backend.title();
             status.example = named.backend.is_example();
+            status.features = named.backend.features();
             status.version = None;
             status.rules = None;
             status.phase = self.described(&named.plugin, Phase::checking_for(&status.title));

@@ -57,5 +57,6 @@ pub(crate) fn unknown(session: &str) -> SessionInfo {
         created_at: 0,
         updated_at: 0,
         archived: false,
+        ext: nexus_model::chat::Ext::default(),
     }
 }

@@ -6,7 +6,7 @@ use crate::fakes::{Rig, TestJournal, next_stream, rig, rig_with, settle};
 use crate::pending_prompts;
 use nexus_model::chat::{Admission, AgentRequest, Answer, Content, Event, Message, Role, SessionInfo, Turn, Waiting};
 use nexus_model::limits;
-use nexus_model::plugin::{self, Availability};
+use nexus_model::plugin::{self, Availability, Fit};
 use nexus_plugin_traits::{BackendEvent, CallError, Prompt};
 use nexus_testkit::FakeChat;
 use nexus_testkit::fake_chat::{closed, event, opened, session_info, session_snapshot};
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 mod commands;
+mod core_alone;
 mod queue;
 mod reading;
 
@@ -134,7 +135,7 @@ async fn what_ran_when_the_host_died_is_reconciled_at_the_start() {
     journal.seed("chat-opencode", "lost", vec![running(), answer()]);
     journal.seed("chat-opencode", "quiet", vec![]);
     journal.seed("chat-other", "foreign", vec![running()]);
-    let mut rig = rig_with(journal, Availability::Ready("1.18.33".to_owned()));
+    let mut rig = rig_with(journal, Availability::ready("1.18.33"));
     rig.backend.has(session_snapshot("cut", Turn::Idle));
     let stream = rig.stream().await;
     stream.send(opened("e2", &[])).await.unwrap();
@@ -319,7 +320,7 @@ async fn a_prompt_that_was_on_its_way_when_the_host_died_stays_and_says_so() {
     let message = pending_prompts::message("c", 1);
     let left = vec![Event::Turn { turn: Turn::Running }, Event::Message { message }];
     journal.seed("chat-opencode", "s", left);
-    let mut rig = rig_with(journal, Availability::Ready("1.18.33".to_owned()));
+    let mut rig = rig_with(journal, Availability::ready("1.18.33"));
     rig.backend.has(session_snapshot("s", Turn::Idle));
     let stream = rig.stream().await;
     stream.send(opened("e2", &[])).await.unwrap();
@@ -339,10 +340,20 @@ async fn a_request_that_is_gone_is_closed_for_everybody() {
     let stream = rig.up().await;
     let request = AgentRequest {
         id: "a".to_owned(),
+        permission: true,
         ..AgentRequest::default()
     };
     stream.send(event("s", Event::Request { request })).await.unwrap();
     settle().await;
+    // An answer of another kind does not reach the backend.
+    let other = Answer::Other {
+        name: "acme.pin".to_owned(),
+        value: 1.into(),
+    };
+    assert!(matches!(
+        rig.service.reply("s", "a", other).await,
+        Err(ChatError::Refused(_))
+    ));
     assert!(rig.service.pending_request("s", "a").await.unwrap().is_some());
     *rig.backend.reply_error.lock().unwrap() = Some(CallError::NotFound("no".to_owned()));
     assert!(matches!(
@@ -381,7 +392,7 @@ async fn an_interrupted_answer_is_continued_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_fallback_is_active_until_the_program_is_there() {
-    let mut rig = rig_with(TestJournal::new(), Availability::Missing("npm install".to_owned()));
+    let mut rig = rig_with(TestJournal::new(), Availability::missing("npm install"));
     let echo = next_stream(&mut rig.echo_streams).await;
     rig.echo.has(session_snapshot("s", Turn::Idle));
     echo.send(opened("x", &[])).await.unwrap();
@@ -411,7 +422,10 @@ async fn the_fallback_is_active_until_the_program_is_there() {
         Ok(Admission::Admitted)
     );
 
-    *rig.backend.availability.lock().unwrap() = Availability::Ready("1.18.33; Asks before: commands".to_owned());
+    *rig.backend.availability.lock().unwrap() = Availability::Ready(Fit {
+        version: "1.18.33".to_owned(),
+        note: Some("Asks before: commands".to_owned()),
+    });
     let stream = rig.stream().await;
     stream.send(opened("e1", &[])).await.unwrap();
     settle().await;

@@ -23,7 +23,7 @@ struct Fake;
 fn manifest(name: &str, rest: &str) -> Manifest {
     let kind = name.split('-').next().unwrap();
     let head = format!(
-        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+        "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \
          \"MIT\"\n"
     );
     Manifest::parse(&(head + rest)).unwrap()

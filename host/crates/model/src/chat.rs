@@ -1,8 +1,12 @@
 //! A session as the host stores and shows it. JSON: `snake_case` names, variants tagged by `type`.
 
 mod answer;
+mod ext;
+mod file_change;
 
 pub use answer::Answer;
+pub use ext::Ext;
+pub use file_change::{ChangeKind, FileChange};
 
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -37,6 +41,22 @@ pub struct SessionInfo {
     /// `archived` is true if the user archived the session. It can still be read and continued. Absent: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
+    /// `ext` has what the backend's plugin says of the session beside all that.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub ext: Ext,
+}
+
+/// `Feature` is something that not every chat backend has: an optional interface of the contract. What a backend does not have
+/// is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// `sessions`: the backend holds several sessions. Without it Nexus makes them.
+    Sessions,
+    /// `history`: the backend keeps the messages. Without it Nexus alone does.
+    History,
+    /// `questions`: the agent asks questions.
+    Questions,
 }
 
 /// `ListedSession` is a session in the list. The list has no sessions of sub-agents.
@@ -51,7 +71,8 @@ pub struct Root {
     pub backend: String,
 }
 
-/// `Role` is the author of a message: `user` (a prompt) or `assistant` (the agent).
+/// `Role` is the author of a message: `user` (a prompt), `assistant` (the agent) or `system` (the backend: a notice, or a
+/// summary of earlier messages).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -59,7 +80,31 @@ pub enum Role {
     User,
     /// `Assistant`: the agent wrote it.
     Assistant,
+    /// `System`: the backend wrote it.
+    System,
 }
+
+/// `Usage` is what an answer of the model took, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// `input` were read, those of a cache not included.
+    pub input: u64,
+    /// `output` were written, reasoning not included.
+    pub output: u64,
+    /// `reasoning` were written before the answer.
+    pub reasoning: u64,
+    /// `cache_read` were read from the provider's cache.
+    pub cache_read: u64,
+    /// `cache_write` were written to the provider's cache.
+    pub cache_write: u64,
+    /// `cost` is in US dollars, as the backend states it. Absent: it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub cost: Option<f64>,
+}
+
+/// What a backend says of a cost is a number: `NaN` is none.
+impl Eq for Usage {}
 
 /// `Message` is a message without its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -82,6 +127,14 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub model: Option<String>,
+    /// `agent` is the agent, or mode, that wrote the message, where the backend has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub agent: Option<String>,
+    /// `usage` is what the answer took. Absent: it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub usage: Option<Usage>,
     /// `client_id` is the id with which the client sent the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -94,6 +147,29 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub waiting: Option<Waiting>,
+    /// `ext` has what the backend's plugin says of the message beside all that.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub ext: Ext,
+}
+
+impl Message {
+    /// `new` is a message of which nothing else is known.
+    pub fn new(id: MessageId, role: Role, created_at: Millis) -> Self {
+        Self {
+            id,
+            role,
+            created_at,
+            completed_at: None,
+            error: None,
+            model: None,
+            agent: None,
+            usage: None,
+            client_id: None,
+            interrupted: false,
+            waiting: None,
+            ext: Ext::default(),
+        }
+    }
 }
 
 /// Tells whether a prompt may have this id: 1 to 128 of `A-Z a-z 0-9 _ -`.
@@ -133,10 +209,11 @@ pub struct LastError {
 
 /// `ToolState` is the state of a tool call: `pending` (its input is not complete, or it waits for a permission),
 /// `running`, `completed`, `failed` (the tool reported an error) or `rejected` (the user did not allow it).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolState {
     /// `Pending`: its input is not complete, or it waits for a permission.
+    #[default]
     Pending,
     /// `Running`: the tool works.
     Running,
@@ -149,7 +226,7 @@ pub enum ToolState {
 }
 
 /// `Tool` is a tool call of the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Tool {
     /// `name` is the name of the tool, such as `bash` or `edit`.
     pub name: String,
@@ -177,6 +254,16 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub ended_at: Option<Millis>,
+    /// `changes` are what the call did to files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FileChange>,
+    /// `child` is the id of the session of the sub-agent that the call started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub child: Option<SessionId>,
+    /// `ext` has what the backend's plugin says of the call beside all that.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub ext: Ext,
 }
 
 /// `Content` is the content of a part.
@@ -203,15 +290,19 @@ pub enum Content {
         /// `name` is the name of the file. Null: it has none.
         #[schema(required)]
         name: Option<String>,
-        /// `url` is the address of the file, as the backend has it.
-        url: String,
+        /// `size` is the size of the file in bytes. Absent: it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        size: Option<u64>,
     },
+    /// `compacted` marks that the model has only a summary of the messages before it.
+    Compacted,
     /// `other` is content of a kind that only the backend knows.
     Other {
         /// `name` is the kind, as the backend names it.
         name: String,
-        /// `value` is the content as text, as the backend has it.
-        value: String,
+        /// `value` is the content.
+        value: serde_json::Value,
     },
 }
 
@@ -230,8 +321,8 @@ pub struct Part {
     pub content: Content,
 }
 
-/// `AgentRequest` is an open request of the agent: a permission request (answered by `once`, `always` or `reject`) or
-/// questions (answered by `answers` or `reject`).
+/// `AgentRequest` is an open request of the agent: a permission request (answered by `once`, `always` or `reject`),
+/// questions (answered by `answers` or `reject`), or one of a kind that only the backend knows (answered by `other` or `reject`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct AgentRequest {
     /// `id` is the id with which the request is answered.
@@ -253,11 +344,16 @@ pub struct AgentRequest {
     /// moved, the path to which a link leads. A text that ends with `not shown here⟩` is incomplete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
-    /// `change` is the change that an edit makes, as a unified diff.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub change: Option<String>,
-    /// `questions` is absent for a permission request, and for questions of a kind that this version does not support.
+    /// `changes` are what the permission would do to files.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        // 0.1 wrote one diff, as text.
+        alias = "change",
+        deserialize_with = "file_change::changes"
+    )]
+    pub changes: Vec<FileChange>,
+    /// `questions` is absent for a permission request, and for a request of a kind that only the backend knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
     /// `message` is the id of the message that the request belongs to.
@@ -270,6 +366,10 @@ pub struct AgentRequest {
     pub part: Option<PartId>,
     /// `created_at` is the time at which the agent made the request.
     pub created_at: Millis,
+    /// `ext` has what the backend's plugin says of the request beside all that: all of it, for a request of a kind that
+    /// only the backend knows.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub ext: Ext,
 }
 
 /// `RequestDetail` is a fact about a request of the agent.
@@ -302,7 +402,7 @@ pub struct Question {
     #[schema(required)]
     pub multiple: bool,
     /// `allow_custom` is true if the user may also answer with text of their own.
-    // The contract has `own`.
+    // 0.1 wrote `own`.
     #[serde(alias = "own")]
     #[schema(required)]
     pub allow_custom: bool,
@@ -341,6 +441,37 @@ pub enum Turn {
     },
     /// `interrupted`: the backend stopped during the turn.
     Interrupted,
+}
+
+/// `TodoState` says how far an item of the agent's list is: `pending`, `in_progress`, `completed` or `cancelled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TodoState {
+    /// `Pending`: nothing was done for it yet.
+    Pending,
+    /// `InProgress`: the agent is at it.
+    InProgress,
+    /// `Completed`: it is done.
+    Completed,
+    /// `Cancelled`: it will not be done.
+    Cancelled,
+}
+
+/// `TodoItem` is something that the agent has set itself to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TodoItem {
+    /// `text` says what is to be done.
+    pub text: String,
+    /// `state` says how far it is.
+    pub state: TodoState,
+}
+
+impl TodoItem {
+    /// `size` is about what it costs to hold, in bytes.
+    pub fn size(&self) -> usize {
+        const EACH: usize = 64;
+        EACH + self.text.len()
+    }
 }
 
 /// `Event` is an event of one session. Nexus numbers, stores and sends it.
@@ -402,6 +533,21 @@ pub enum Event {
         /// `turn` is what the agent does now.
         turn: Turn,
     },
+    /// `todo`: the agent changed its list of what is to be done.
+    Todo {
+        /// `items` are the whole list.
+        items: Vec<TodoItem>,
+    },
+    /// `changes`: the agent has changed files.
+    Changes {
+        /// `files` are all that the session has changed, without their diffs.
+        files: Vec<FileChange>,
+    },
+    /// `note`: the backend's plugin reported something that only it has a word for.
+    Note {
+        /// `ext` is all that it has reported of the session so.
+        ext: Ext,
+    },
     /// `error`: the backend reported an error.
     Error {
         /// `message` is the id of the message that the error belongs to. Null: it belongs to the session.
@@ -421,14 +567,49 @@ impl Content {
     pub fn size(&self) -> usize {
         match self {
             Self::Text { text } | Self::Reasoning { text } => text.len(),
-            Self::Tool(t) => t.input.len() + optional(&t.title) + optional(&t.output) + optional(&t.error),
-            Self::Attachment { url, .. } => url.len(),
-            Self::Other { value, .. } => value.len(),
+            Self::Tool(t) => {
+                let texts = t.input.len() + optional(&t.title) + optional(&t.output) + optional(&t.error);
+                texts + file_change::size(&t.changes) + t.ext.size()
+            }
+            Self::Attachment { name, .. } => optional(name),
+            Self::Compacted => 0,
+            Self::Other { name, value } => name.len() + ext::size(value),
         }
     }
 }
 
+impl Message {
+    /// `size` is the number of bytes of text in it, nearly.
+    pub fn size(&self) -> usize {
+        optional(&self.error) + optional(&self.model) + optional(&self.agent) + self.ext.size()
+    }
+}
+
 impl AgentRequest {
+    /// Checks that a request of this kind is answered so.
+    ///
+    /// # Errors
+    /// What the request is answered with, in a sentence.
+    pub fn takes(&self, answer: &Answer) -> Result<(), String> {
+        let (fits, with) = if self.permission {
+            (
+                matches!(answer, Answer::Once | Answer::Always | Answer::Reject { .. }),
+                "This is a permission request. To fix: answer it with `once`, `always` or `reject`.",
+            )
+        } else if !self.questions.is_empty() {
+            (
+                matches!(answer, Answer::Answers { .. } | Answer::Reject { .. }),
+                "These are questions. To fix: answer them with `answers` or `reject`.",
+            )
+        } else {
+            (
+                matches!(answer, Answer::Other { .. } | Answer::Reject { .. }),
+                "This is a request of a kind that only the backend knows. To fix: answer it with `other` or `reject`.",
+            )
+        };
+        fits.then_some(()).ok_or_else(|| with.to_owned())
+    }
+
     /// `size` is the number of bytes of text in it, nearly.
     pub fn size(&self) -> usize {
         let choices = |q: &Question| {
@@ -437,7 +618,8 @@ impl AgentRequest {
         };
         let questions = |q: &Question| q.header.len() + q.text.len() + choices(q);
         self.detail.len()
-            + optional(&self.change)
+            + file_change::size(&self.changes)
+            + self.ext.size()
             + self.details.iter().map(|d| d.name.len() + d.text.len()).sum::<usize>()
             + self.always.iter().map(String::len).sum::<usize>()
             + self.questions.iter().map(questions).sum::<usize>()
@@ -448,14 +630,17 @@ impl Event {
     /// `size` is the number of bytes of text in it, nearly: what it costs to keep it waiting.
     pub fn size(&self) -> usize {
         match self {
-            Self::Session { info } => info.title.len() + info.workspace.len(),
-            Self::Message { message } => optional(&message.error) + optional(&message.model),
+            Self::Session { info } => info.title.len() + info.workspace.len() + info.ext.size(),
+            Self::Message { message } => message.size(),
             Self::Part { part } => part.content.size(),
             Self::Delta { text, .. } | Self::Error { text, .. } => text.len(),
             Self::Request { request } => request.size(),
             Self::Turn {
                 turn: Turn::Retrying { cause, .. },
             } => cause.len(),
+            Self::Todo { items } => items.iter().map(TodoItem::size).sum(),
+            Self::Changes { files: changed } => file_change::size(changed),
+            Self::Note { ext } => ext.size(),
             Self::SessionRemoved
             | Self::MessageRemoved { .. }
             | Self::PartRemoved { .. }
@@ -528,12 +713,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_answer_is_of_the_kind_of_its_request() {
+        let request = |permission, questions: usize| AgentRequest {
+            permission,
+            questions: vec![Question::default(); questions],
+            ..AgentRequest::default()
+        };
+        let answers = [
+            Answer::Once,
+            Answer::Always,
+            Answer::Answers { answers: vec![] },
+            Answer::Other {
+                name: "acme.pin".to_owned(),
+                value: serde_json::Value::Null,
+            },
+            Answer::Reject { message: None },
+        ];
+        for (request, fitting) in [
+            (request(true, 0), [true, true, false, false, true]),
+            (request(false, 1), [false, false, true, false, true]),
+            (request(false, 0), [false, false, false, true, true]),
+        ] {
+            let found = answers.each_ref().map(|answer| request.takes(answer).is_ok());
+            assert_eq!(found, fitting, "{request:?}");
+        }
+    }
+
+    #[test]
     fn what_is_left_out_of_a_request_and_a_session_is_read_and_not_written() {
         let request = r#"{"type":"request","request":{"id":"a","requested_by":"s","permission":true,"subject":"bash","detail":"ls","always":[],"created_at":3}}"#;
         let Event::Request { request: read } = serde_json::from_str(request).unwrap() else {
             panic!("another event");
         };
-        assert_eq!((read.change.as_ref(), read.questions.len()), (None, 0));
+        assert_eq!((read.changes.len(), read.questions.len()), (0, 0));
         assert_eq!(
             serde_json::to_string(&Event::Request { request: read }).unwrap(),
             request

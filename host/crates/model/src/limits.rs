@@ -25,6 +25,8 @@ pub const CPU_LOGGED: Duration = secs(3600);
 pub const PLUGIN_CALL: Duration = secs(60);
 /// `PLUGIN_START` is the time in which a plugin has to be up after its start (describe answered).
 pub const PLUGIN_START: Duration = secs(10);
+/// `PLUGIN_LEAVE` is how long a chat plugin that is stopped has for what it does when its connection is canceled.
+pub const PLUGIN_LEAVE: Duration = secs(2);
 /// `PLUGIN_CANCEL` is the time after `cancel` until a plugin's task is ended from outside.
 pub const PLUGIN_CANCEL: Duration = secs(20);
 /// `RESTART_FIRST` is the first pause before a plugin is started again; it doubles up to [`RESTART_MAX`].
@@ -348,6 +350,31 @@ pub const REQUEST_DETAILS: usize = 256;
 pub const REQUEST_DETAILS_BYTES: usize = 256 * 1024;
 /// `REQUEST_PATHS` is how many paths of one request are followed to where they really lead.
 pub const REQUEST_PATHS: usize = 256;
+/// `TUNNEL_ADDRESSES` is how many addresses a tunnel may have.
+pub const TUNNEL_ADDRESSES: usize = 16;
+/// `FILE_CHANGES` is how many files a tool call or a request may change.
+pub const FILE_CHANGES: usize = 256;
+/// `SESSION_CHANGES` is how many changed files a session may report.
+pub const SESSION_CHANGES: usize = 256;
+/// `CHANGED_PATH_BYTES` bounds the path of such a file, and of one that a tool call has changed.
+pub const CHANGED_PATH_BYTES: usize = 1024;
+/// `TODO_ITEMS` is how many items the agent's list of what is to be done may have.
+pub const TODO_ITEMS: usize = 256;
+/// `EXT_VALUES` is how many values of its own a plugin may give one record. What is beyond is left out and logged, as is what
+/// is longer than [`EXT_NAME_BYTES`] or [`EXT_VALUE_BYTES`].
+pub const EXT_VALUES: usize = 16;
+/// `EXT_NAME_BYTES` bounds the name of such a value, in bytes.
+pub const EXT_NAME_BYTES: usize = 64;
+/// `EXT_VALUE_BYTES` bounds such a value as text, in bytes.
+pub const EXT_VALUE_BYTES: usize = 16 * 1024;
+/// `EXT_BYTES` bounds all values of one record, by what they cost to hold.
+pub const EXT_BYTES: usize = 64 * 1024;
+/// `SESSION_EXT_BYTES` bounds those of a session's description, which is in every list of sessions.
+pub const SESSION_EXT_BYTES: usize = 4 * 1024;
+/// `SESSION_NOTES` is how many values of its own a plugin may note of one session.
+pub const SESSION_NOTES: usize = 64;
+/// `SESSION_NOTES_BYTES` bounds all of them together, as text.
+pub const SESSION_NOTES_BYTES: usize = 64 * 1024;
 /// `REQUEST_QUESTIONS` is how many questions one request may have.
 pub const REQUEST_QUESTIONS: usize = 16;
 /// `REQUEST_CHOICES` is how many choices one question may have.
@@ -357,6 +384,16 @@ pub const ANSWER_BYTES: usize = 64 * 1024;
 
 // Capabilities.
 
+/// `TRANSCRIPT_UTTERANCES` is how many messages of a session its backend reads at once.
+pub const TRANSCRIPT_UTTERANCES: u32 = 1_000;
+/// `TRANSCRIPT_BYTES` bounds their texts together.
+pub const TRANSCRIPT_BYTES: usize = 4 << 20;
+/// `TRANSCRIPT_READS` is how many bytes of transcripts a chat plugin may read within [`TRANSCRIPT_WINDOW`].
+pub const TRANSCRIPT_READS: u64 = 64 << 20;
+/// `TRANSCRIPT_COST` is what each reading counts on top, in bytes: the session has to be found and may have to be loaded.
+pub const TRANSCRIPT_COST: usize = 256 << 10;
+/// `TRANSCRIPT_WINDOW` is the span over which that is counted.
+pub const TRANSCRIPT_WINDOW: Duration = secs(60);
 /// `STORE_KEY_BYTES` bounds a key of a plugin's store.
 pub const STORE_KEY_BYTES: usize = 256;
 /// `STORE_VALUE_BYTES` bounds a value of a plugin's store.

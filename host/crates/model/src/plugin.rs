@@ -244,13 +244,48 @@ pub struct Details {
 }
 
 /// `Availability` says whether the program behind a plugin is there and usable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", content = "text", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
-    /// `Ready` has the program's version.
-    Ready(String),
-    /// `Missing` says how to install it.
-    Missing(String),
-    /// `Unsuitable` says what was found, what is needed, and what to do.
-    Unsuitable(String),
+    /// `Ready`: it can be run.
+    Ready(Fit),
+    /// `Missing`: it is not installed.
+    Missing(Unfit),
+    /// `Unsuitable`: it is installed, and cannot be used.
+    Unsuitable(Unfit),
+}
+
+/// `Fit` is a program that can be run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// `version` is the program's, as it states it.
+    pub version: String,
+    /// `note` is what the owner should know of how it runs.
+    pub note: Option<String>,
+}
+
+/// `Unfit` is why a program cannot be run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unfit {
+    /// `cause` says what was found, and what is needed. It may be empty where nothing was found.
+    pub cause: String,
+    /// `fix` is what follows "To fix: ".
+    pub fix: Option<String>,
+}
+
+impl Availability {
+    /// `ready` has a version and no note.
+    pub fn ready(version: impl Into<String>) -> Self {
+        Self::Ready(Fit {
+            version: version.into(),
+            note: None,
+        })
+    }
+
+    /// `missing` has nothing but the fix: how to install it.
+    pub fn missing(fix: impl Into<String>) -> Self {
+        Self::Missing(Unfit {
+            cause: String::new(),
+            fix: Some(fix.into()),
+        })
+    }
 }

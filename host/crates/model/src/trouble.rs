@@ -1,6 +1,6 @@
 //! What does not work: why, and what to do about it.
 
-use crate::plugin::Availability;
+use crate::plugin::{Availability, Unfit};
 pub use nexus_plugin_api::error_text::{TO_FIX, cause_and_fix, sentence};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -25,24 +25,18 @@ pub struct Problem {
 impl Problem {
     /// `of` is why the program of the provider `title` cannot be used; none where it can.
     pub fn of(availability: Availability, title: &str) -> Option<Self> {
-        let (text, missing) = match availability {
+        let (Unfit { cause, fix }, missing) = match availability {
             Availability::Ready(_) => return None,
-            Availability::Missing(text) => (text, true),
-            Availability::Unsuitable(text) => (text, false),
+            Availability::Missing(unfit) => (unfit, true),
+            Availability::Unsuitable(unfit) => (unfit, false),
         };
-        // A denial is a cause by itself, also where no line of the configuration would allow it.
-        let denied = text.starts_with("The plugin ") && text.contains(" permission");
-        let (cause, fix) = match cause_and_fix(&text) {
-            (cause, fix) if denied => (cause.to_owned(), fix),
-            (cause, fix @ Some(_)) if missing => {
-                let missing = || format!("{title} is not installed: {cause}");
-                (not_found(cause).unwrap_or_else(missing), fix)
-            }
-            (cause, fix @ Some(_)) => (cause.to_owned(), fix),
-            (fix, None) if missing => (format!("{title} is not installed."), Some(fix)),
-            (fix, None) => (format!("This version of {title} cannot be used."), Some(fix)),
+        let said = !cause.trim().is_empty();
+        let cause = match missing {
+            true if said => not_found(&cause).unwrap_or_else(|| format!("{title} is not installed: {cause}")),
+            true => format!("{title} is not installed."),
+            false if said => cause,
+            false => format!("This version of {title} cannot be used."),
         };
-        let fix = fix.map(str::to_owned);
         Some(Self { cause, fix })
     }
 }
@@ -109,35 +103,45 @@ mod tests {
     #[test]
     fn the_program_of_a_provider_is_not_installed_or_not_fit_and_the_fix_is_apart() {
         let problem = |availability| Problem::of(availability, "bore").map(|problem| problem.to_string());
-        assert_eq!(problem(Availability::Ready("0.6.0".to_owned())), None);
+        let unfit = |cause: &str, fix: Option<&str>| Unfit {
+            cause: cause.to_owned(),
+            fix: fix.map(str::to_owned),
+        };
+        assert_eq!(problem(Availability::ready("0.6.0")), None);
         assert_eq!(
-            problem(Availability::Missing("run `cargo install bore-cli`".to_owned())).as_deref(),
+            problem(Availability::missing("run `cargo install bore-cli`")).as_deref(),
             Some("bore is not installed. To fix: run `cargo install bore-cli`")
         );
         assert_eq!(
-            problem(Availability::Missing(
-                "`bore` was not found. To fix: install it".to_owned()
-            ))
+            problem(Availability::Missing(unfit(
+                "`bore` was not found.",
+                Some("install it")
+            )))
             .as_deref(),
             Some("bore is not installed: it was not found. To fix: install it")
         );
         assert_eq!(
-            problem(Availability::Unsuitable(
-                "bore 0.4.0 is too old. To fix: update it".to_owned()
-            ))
+            problem(Availability::Missing(unfit("nothing is in /opt.", Some("install it")))).as_deref(),
+            Some("bore is not installed: nothing is in /opt. To fix: install it")
+        );
+        assert_eq!(
+            problem(Availability::Unsuitable(unfit(
+                "bore 0.4.0 is too old.",
+                Some("update it")
+            )))
             .as_deref(),
             Some("bore 0.4.0 is too old. To fix: update it")
         );
-        let denied = "The plugin x has no permission to run bore.";
+        // A denial that no line of the configuration would undo.
+        let never = "The plugin x has no permission to run bore. Its manifest does not request this permission, so it \
+            cannot be granted.";
         assert_eq!(
-            problem(Availability::Unsuitable(format!("{denied} To fix: add this:\n[x]\n"))),
-            Some(format!("{denied} To fix: add this:\n[x]"))
+            problem(Availability::Unsuitable(unfit(never, None))).as_deref(),
+            Some(never)
         );
-        let never = format!("{denied} Its manifest does not request this permission, so it cannot be granted.");
-        assert_eq!(problem(Availability::Unsuitable(never.clone())), Some(never));
         // As a plugin of others may say it.
         assert_eq!(
-            problem(Availability::Unsuitable("use 0.5.0".to_owned())).as_deref(),
+            problem(Availability::Unsuitable(unfit("", Some("use 0.5.0")))).as_deref(),
             Some("This version of bore cannot be used. To fix: use 0.5.0")
         );
     }

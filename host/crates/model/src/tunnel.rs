@@ -1,11 +1,13 @@
 //! A tunnel as the host sees it.
 
+use crate::chat::Ext;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// `TunnelEncryption` says where the TLS encryption of a tunnel ends: at the provider (`edge`; the provider can read the
-/// requests), at Nexus (`passthrough`; it cannot), or `none` (there is no TLS).
+/// requests), at Nexus (`passthrough`; it cannot), in the network itself (`network`; it encrypts everything, also without TLS), or
+/// `none` (nothing is encrypted).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TunnelEncryption)]
 #[serde(rename_all = "snake_case")]
@@ -14,8 +16,55 @@ pub enum Encryption {
     Edge,
     /// `Passthrough`: TLS ends at Nexus, and the provider sees nothing.
     Passthrough,
-    /// `None`: there is no TLS.
+    /// `Network`: the network between the client and this machine encrypts everything.
+    Network,
+    /// `None`: nothing is encrypted.
     None,
+}
+
+/// `TunnelAddress` is an address by which a tunnel is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TunnelAddress)]
+pub struct Address {
+    /// `url` has a scheme, a host, and the port if it is not the default port of the scheme.
+    #[schema(format = "uri", examples("https://a.example.org"))]
+    pub url: String,
+    /// `private` is true if only members of the provider's network reach the address.
+    pub private: bool,
+}
+
+/// `ProviderLogin` is where the owner logs in with the provider of a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderLogin {
+    /// `login_url` is the address of the page where that is done.
+    #[schema(format = "uri")]
+    pub login_url: String,
+    /// `code` is to be typed there. Null: nothing is.
+    #[schema(required)]
+    pub code: Option<String>,
+    /// `expires_at` is the time after which it is too late. Null: it is not known.
+    #[schema(required)]
+    pub expires_at: Option<Millis>,
+}
+
+impl std::fmt::Display for ProviderLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = &self.login_url;
+        match &self.code {
+            Some(code) => write!(f, "log in with the provider: open {url} and enter the code {code}"),
+            None => write!(f, "log in with the provider: open {url}"),
+        }
+    }
+}
+
+/// `Liveness` says who notices that a tunnel's connection is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liveness {
+    /// `Reported`: the provider, and its plugin says so.
+    Reported,
+    /// `Unknown`: the host, by its public check.
+    Unknown,
 }
 
 /// `Descriptor` is what a provider says about itself.
@@ -32,6 +81,11 @@ pub struct Descriptor {
     /// `client_address_header` is the request header, in lower case, that holds the client's address; `None`: the
     /// provider sets none.
     pub client_address_header: Option<String>,
+    /// `public_name_header` is the request header, in lower case, that holds the name by which the client reached the
+    /// tunnel; `None`: it is in `Host`.
+    pub public_name_header: Option<String>,
+    /// `liveness` says who notices that the connection is dead.
+    pub liveness: Liveness,
 }
 
 /// `public_address` is an address in the one form that is shown and compared: scheme, host in ASCII and lower case,
@@ -60,8 +114,10 @@ pub fn public_address(text: &str) -> Result<String, &'static str> {
 pub enum TunnelEvent {
     /// `Starting` is what is being done now.
     Starting(String),
-    /// `Url` is the public address; it may come again with another value.
-    Url(String),
+    /// `LoginNeeded`: the owner has to log in with the provider before it goes on.
+    LoginNeeded(ProviderLogin),
+    /// `Addresses` are all by which the tunnel is reached from now on. The first is shown first.
+    Addresses(Vec<Address>),
     /// `Ready`: requests can arrive, over so many connections.
     Ready(u32),
     /// `Degraded`: there are fewer connections than wanted; requests still arrive. The text is why.
@@ -70,6 +126,16 @@ pub enum TunnelEvent {
     Reconnecting(String),
     /// `Measured` is what the provider's program has counted so far.
     Measured(TunnelStatistics),
+    /// `Note` is something that only the plugin has a word for.
+    Note(Ext),
+}
+
+impl TunnelEvent {
+    /// `url` is a single address, which everybody reaches.
+    pub fn url(url: impl Into<String>) -> Self {
+        let (url, private) = (url.into(), false);
+        Self::Addresses(vec![Address { url, private }])
+    }
 }
 
 /// `TunnelStatistics` are the counts of a tunnel's program since it started. Null: the program does not report the value.
@@ -83,6 +149,9 @@ pub struct TunnelStatistics {
     pub errors: Option<u64>,
     /// `locations` are the data centers that the tunnel is connected to.
     pub locations: Vec<String>,
+    /// `ext` has what the plugin counts beside all that.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub ext: Ext,
 }
 
 /// `TunnelMeasurement` is the statistics of a tunnel and the time at which its program reported them.
@@ -109,6 +178,8 @@ pub enum TunnelState {
         /// `progress` describes the current step.
         progress: String,
     },
+    /// `login_needed`: the owner has to log in with the provider before the tunnel opens.
+    LoginNeeded(ProviderLogin),
     /// `up`: the tunnel is open.
     Up {
         /// `connections` is the number of connections from the tunnel's program to the servers of the provider.
@@ -167,6 +238,10 @@ pub struct TunnelStatus {
     /// is none yet.
     #[schema(required, format = "uri", examples("https://a.example.org"))]
     pub url: Option<String>,
+    /// `addresses` are all by which the tunnel is reached; `url` is the first of them.
+    #[serde(default)]
+    #[schema(required)]
+    pub addresses: Vec<Address>,
     /// `url_propagating` is true while the address is so new that DNS servers may not know it yet. Do not open or share
     /// the address before this is false: a resolver that is asked too early remembers that the name does not exist.
     pub url_propagating: bool,
@@ -186,6 +261,17 @@ pub struct TunnelStatus {
     /// `swap` is the swap that is in progress, or the last one if it failed. Null: there is none.
     #[schema(required)]
     pub swap: Option<Swap>,
+    /// `ext` has what the plugin says of the tunnel beside all that, while it is open.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub ext: Ext,
+}
+
+impl TunnelStatus {
+    /// `checked_address` is the one by which Nexus asks itself: the first that everybody reaches.
+    pub fn checked_address(&self) -> Option<&str> {
+        let public = self.addresses.iter().find(|address| !address.private);
+        public.map(|address| address.url.as_str())
+    }
 }
 
 /// `PublicCheck` is a request of Nexus to itself through the public address of a tunnel.

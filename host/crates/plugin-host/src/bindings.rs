@@ -13,8 +13,8 @@ pub mod caps {
         world: "capabilities",
         imports: {
             "nexus:plugin/http.fetch": async | store | trappable,
-            "nexus:plugin/process.lines": store | trappable,
-            "nexus:plugin/process.output": store | trappable,
+            "nexus:plugin/process.lines": async | store | trappable,
+            "nexus:plugin/process.output": async | store | trappable,
             default: trappable,
         },
         additional_derives: [PartialEq],
@@ -60,6 +60,12 @@ world!(
 world!(
     /// A chat backend's optional `sessions` interface.
     sessions, "optional-sessions", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `history` interface.
+    history, "optional-history", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `questions` interface.
+    questions, "optional-questions", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
 world!(
     /// An auth provider's required exports.
     auth, "auth-provider" => capabilities);

@@ -49,9 +49,6 @@ mod tests {
         let loaded = runtime.load(&test_runtime::plugin(Source::File(file)), None).unwrap();
         let tunnel = runtime.tunnel(loaded, "demo.home".to_owned(), None).unwrap();
         tunnel.start();
-        assert_eq!(
-            tunnel.check_availability().await,
-            Ok(Availability::Ready(String::new()))
-        );
+        assert_eq!(tunnel.check_availability().await, Ok(Availability::ready("")));
     }
 }

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use nexus_config::resolved::{Grants, Limits, Plugin, Source};
 use nexus_egress::{Outgoing, OutgoingError, Request, Response};
 use nexus_model::time::SystemClock;
+use nexus_plugin_traits::{TranscriptError, Transcripts, Utterance};
 use nexus_process::{self as process, Processes};
 use nexus_store::Store;
 use std::path::Path;
@@ -21,7 +22,8 @@ pub(crate) fn options(dir: &Path) -> RuntimeOptions {
         services: HostServices {
             clock: Arc::new(SystemClock),
             processes: closed.clone(),
-            outgoing: closed,
+            outgoing: closed.clone(),
+            transcripts: closed,
             kv: Store::in_memory().unwrap().into(),
         },
     }
@@ -102,5 +104,18 @@ impl Processes for Closed {
     }
     fn list(&self) -> Vec<process::Info> {
         Vec::new()
+    }
+}
+
+impl Transcripts for Closed {
+    fn read<'a>(
+        &'a self,
+        _: &'a str,
+        session: &'a str,
+        _: Option<&'a str>,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Vec<Utterance>, TranscriptError>> {
+        let none = TranscriptError::NotFound(format!("there is no session {session}"));
+        Box::pin(async { Err(none) })
     }
 }

@@ -146,7 +146,11 @@ pub(crate) fn is_request(request: &AgentRequest) -> bool {
 pub(crate) fn is_event(event: &Event) -> bool {
     match event {
         Event::Session { info } => is_session(info),
-        Event::SessionRemoved | Event::Turn { .. } => true,
+        Event::SessionRemoved
+        | Event::Turn { .. }
+        | Event::Todo { .. }
+        | Event::Changes { .. }
+        | Event::Note { .. } => true,
         Event::Message { message } => is_message(message),
         Event::MessageRemoved { message } => is_id(message),
         Event::Part { part } => is_part(part),

@@ -38,9 +38,10 @@ use nexus_model::plugin::{PluginStatistics, PluginStatus};
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::TunnelEvent;
 use nexus_model::{chat, plugin, tunnel};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// `CallError` says why a call into a plugin gave no answer. The text is a sentence that can be shown to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,6 +162,7 @@ pub trait Supervised: Send + Sync + 'static {
 
 /// `BackendEvent` is what comes from a chat backend, over all restarts of its plugin: in order, nothing dropped. The channel is
 /// bounded and holds the plugin back.
+#[allow(clippy::large_enum_variant)] // nearly all of them are the largest one
 #[derive(Debug, Clone, PartialEq)]
 pub enum BackendEvent {
     /// `Starting` is what is being done before the backend is up.
@@ -184,6 +186,13 @@ pub trait ChatBackend: Supervised {
     /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
     /// plugin and of the backend. Called once at a time.
     fn events(&self) -> mpsc::Receiver<BackendEvent>;
+    /// Says for what reason the receiver of [`Self::events`] is dropped next. Who does not say is taken to stop it.
+    fn leaving(&self, reason: CancelReason) {
+        let _ = reason;
+    }
+    /// `features` are the optional interfaces that its plugin has; those of the last start while it does not run, and none
+    /// before the first. What it does not have answers [`CallError::Unsupported`].
+    fn features(&self) -> BTreeSet<chat::Feature>;
     /// Gives the backend a prompt. It answers when the backend has taken it, long before the agent's answer. The same
     /// client id again makes no second turn.
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission>;
@@ -201,6 +210,43 @@ pub trait ChatBackend: Supervised {
     fn rename<'a>(&'a self, session: &'a chat::SessionInfo, title: &'a str) -> Call<'a, ()>;
     /// Deletes a session in the backend.
     fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()>;
+}
+
+/// `Utterance` is the text of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utterance {
+    /// `message` is the id of the message.
+    pub message: chat::MessageId,
+    /// `role` is its author.
+    pub role: chat::Role,
+    /// `text` has its texts, one after the other.
+    pub text: String,
+    /// `created_at` is the time at which it was created.
+    pub created_at: nexus_model::time::Millis,
+}
+
+/// `TranscriptError` says why a transcript cannot be read, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TranscriptError {
+    /// `NotFound`: it is no session of this backend.
+    #[error("{0}")]
+    NotFound(String),
+    /// `Unavailable`: it cannot be read now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// `Transcripts` are what was said in the sessions of all chat backends, each for its own plugin alone.
+pub trait Transcripts: Send + Sync + 'static {
+    /// Reads the newest utterances of a session of `plugin`, the oldest first: at most `limit`, and
+    /// [`nexus_model::limits::TRANSCRIPT_BYTES`]. `before` is a message: those before it.
+    fn read<'a>(
+        &'a self,
+        plugin: &'a str,
+        session: &'a str,
+        before: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Utterance>, TranscriptError>>;
 }
 
 /// `Prompt` is a prompt of the user, as a backend gets it.
@@ -233,9 +279,20 @@ pub struct TunnelRun {
     /// `events` are what the provider reports, in its order.
     pub events: mpsc::Receiver<TunnelEvent>,
     /// `outcome` is how the run ended; `Err` of the receiver: the plugin crashed.
-    pub outcome: tokio::sync::oneshot::Receiver<Result<(), RunFailure>>,
-    /// `cancel` closes the tunnel when it is sent or dropped.
-    pub cancel: tokio::sync::oneshot::Sender<()>,
+    pub outcome: oneshot::Receiver<Result<(), RunFailure>>,
+    /// `cancel` closes the tunnel when it is sent, or dropped: then for the reason `Stop`.
+    pub cancel: oneshot::Sender<CancelReason>,
+}
+
+/// `CancelReason` says why the host cancels a long call, as WIT `types.cancel-reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelReason {
+    /// `Stop`: the owner or the operator stops the plugin.
+    Stop,
+    /// `Replace`: another instance goes on in its place.
+    Replace,
+    /// `HostEnds`: the host ends, and all processes with it.
+    HostEnds,
 }
 
 /// `RunFailure` says why a run or a connection ended, as WIT `types.failure`; the texts are for the operator.

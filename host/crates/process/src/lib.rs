@@ -117,5 +117,6 @@ pub use subprocess_modes::dispatch;
 pub use this_process::{become_subreaper, hide_from_other_programs, own};
 pub use time::Millis;
 pub use types::{
-    EnvironmentBase, Exit, Info, Key, Line, OutputMode, OwnUsage, RunOutput, Running, Signal, Spec, StopStep, Usage,
+    EnvironmentBase, Exit, Info, Key, Line, OutputMode, OwnUsage, RunOutput, Running, Signal, Spec, StopStep,
+    UnlessPresent, Usage,
 };

@@ -177,7 +177,7 @@ pub(super) fn shown(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::types::Signal;
-    use nexus_plugin_api::process_ext::UnlessPresent;
+    use crate::types::UnlessPresent;
     use std::time::Duration;
 
     fn plain() -> Spec {

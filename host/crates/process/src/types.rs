@@ -4,7 +4,6 @@
 //! resolved through [`crate::References`].
 
 use crate::time::Millis;
-use nexus_plugin_api::process_ext::UnlessPresent;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -92,6 +91,26 @@ pub struct Spec {
     pub stop: Vec<StopStep>,
     /// `unless` is what must not be there for it to be started or adopted.
     pub unless: Option<UnlessPresent>,
+}
+
+/// `UnlessPresent` says what must not be there. Paths are one or two plain names below the working directory, and, with
+/// `above`, below each folder above it. A process that has no working directory but its private one is not concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnlessPresent {
+    /// `folders` are those in which nothing may lie.
+    pub folders: Vec<String>,
+    /// `files` are JSON, with or without comments, that may not have one of `keys` anywhere. No parser is needed to be
+    /// sure: a file with an escape `\u`, by which a key could be written another way, is one that has it.
+    pub files: Vec<String>,
+    /// `keys` are letters and `_`.
+    pub keys: Vec<String>,
+    /// `above`: also in all folders above.
+    pub above: bool,
+    /// `home` are first names that are allowed in the user's home folder where that lies above: the program reads them
+    /// from there in any case, as the user's own.
+    pub home: Vec<String>,
+    /// `or` is what else the owner can do than to remove the file: the end of the sentence "To fix: …, or ".
+    pub or: String,
 }
 
 impl Spec {

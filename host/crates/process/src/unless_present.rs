@@ -13,7 +13,7 @@
 use crate::error::ProcessError;
 use crate::limits;
 use crate::types::Spec;
-use nexus_plugin_api::process_ext::UnlessPresent;
+use crate::types::UnlessPresent;
 use nexus_plugin_api::text;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};

@@ -13,7 +13,10 @@ use nexus_model::time::Clock;
 use nexus_model::trouble::Trouble;
 use nexus_model::{chat, tunnel};
 use nexus_plugin_traits::PluginRecord;
-use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, Prompt, Supervised, TunnelProvider, TunnelRun};
+use nexus_plugin_traits::{
+    BackendEvent, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised, TunnelProvider, TunnelRun,
+};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -208,6 +211,14 @@ impl ChatBackend for LazyPlugin<dyn ChatBackend> {
         // One that is not loaded reports nothing, and so that its connection ended.
         self.plugin()
             .map_or_else(|_| mpsc::channel(1).1, |plugin| plugin.events())
+    }
+    fn leaving(&self, reason: CancelReason) {
+        if let Ok(plugin) = self.plugin() {
+            plugin.leaving(reason);
+        }
+    }
+    fn features(&self) -> BTreeSet<chat::Feature> {
+        self.plugin().map(|plugin| plugin.features()).unwrap_or_default()
     }
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission> {
         Box::pin(async move { self.plugin()?.prompt(session, prompt).await })

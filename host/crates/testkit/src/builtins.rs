@@ -23,7 +23,7 @@ impl PluginSource for Builtins {
     fn manifest(&self, name: &str, _: &Source) -> Result<LoadedManifest, String> {
         let kind = name.split('-').next().unwrap();
         let text = format!(
-            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
+            "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"0.1.0\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n"
         );
         let manifest = Manifest::parse(&text).unwrap();
         Ok(LoadedManifest { manifest, digest: None })

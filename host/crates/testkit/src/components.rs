@@ -73,7 +73,7 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         .encode()
         .unwrap();
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \
          \"MIT\"\n{REQUESTS}"
     );
     add_manifest(bytes, &manifest)
@@ -88,9 +88,9 @@ pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
             r#"{imports} ;;;
         (data (i32.const 64) "demo")
         (data (i32.const 80) "GET https://evil.dev")
-        (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32) (local $n i32) {body})"#
+        (func (export "nexus:plugin/tunnel@0.2.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/tunnel@0.2.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/tunnel@0.2.0#check-availability") (result i32) (local $n i32) {body})"#
         ),
     )
 }
@@ -98,7 +98,7 @@ pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
 /// A tunnel provider whose `check-availability` calls `import` (which leaves a `result<_, error>` at 2048) and answers
 /// `ready("")`, or `unsuitable` with the text of the error.
 pub fn asking(interface: &str, function: &str, parameters: &str, call: &str) -> Vec<u8> {
-    let import = format!(r#"(import "nexus:plugin/{interface}@0.1.0" "{function}" (func $ask (param {parameters})))"#);
+    let import = format!(r#"(import "nexus:plugin/{interface}@0.2.0" "{function}" (func $ask (param {parameters})))"#);
     tunnel(
         &import,
         &format!(
@@ -120,10 +120,10 @@ pub fn auth(body: &str) -> Vec<u8> {
         &format!(
             r#"
         (global $calls (mut i32) (i32.const 0))
-        (func (export "nexus:plugin/auth@0.1.0#describe") (result i32) {body})
-        (func (export "nexus:plugin/auth@0.1.0#begin") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/auth@0.1.0#proceed") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/auth@0.1.0#authenticate") (param i32 i32 i32 i32) (result i32) unreachable)"#
+        (func (export "nexus:plugin/auth@0.2.0#describe") (result i32) {body})
+        (func (export "nexus:plugin/auth@0.2.0#begin") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/auth@0.2.0#proceed") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/auth@0.2.0#authenticate") (param i32 i32 i32 i32) (result i32) unreachable)"#
         ),
     )
 }
@@ -136,13 +136,13 @@ pub fn chat(count: u32, end: &str) -> Vec<u8> {
         "chat",
         &format!(
             r#"
-        (import "[export]nexus:plugin/chat@0.1.0" "[stream-new-1]events" (func $stream_new (result i64)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[async-lower][stream-write-1]events" (func $stream_write (param i32 i32 i32) (result i32)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[stream-drop-writable-1]events" (func $stream_drop (param i32)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[future-new-2]events" (func $future_new (result i64)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[async-lower][future-write-2]events" (func $future_write (param i32 i32) (result i32)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[future-drop-writable-2]events" (func $future_drop (param i32)))
-        (import "[export]nexus:plugin/chat@0.1.0" "[task-return]events" (func $return (param i32 i32)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[stream-new-1]events" (func $stream_new (result i64)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[async-lower][stream-write-1]events" (func $stream_write (param i32 i32 i32) (result i32)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[stream-drop-writable-1]events" (func $stream_drop (param i32)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[future-new-2]events" (func $future_new (result i64)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[async-lower][future-write-2]events" (func $future_write (param i32 i32) (result i32)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[future-drop-writable-2]events" (func $future_drop (param i32)))
+        (import "[export]nexus:plugin/chat@0.2.0" "[task-return]events" (func $return (param i32 i32)))
         (import "$root" "[waitable-set-new]" (func $set_new (result i32)))
         (import "$root" "[waitable-join]" (func $join (param i32 i32))) ;;;
         (global $stream (mut i32) (i32.const 0))
@@ -173,7 +173,7 @@ pub fn chat(count: u32, end: &str) -> Vec<u8> {
                 (then (return (call $wait))))
             (call $future_drop (global.get $future))
             (i32.const 0))
-        (func (export "[async-lift]nexus:plugin/chat@0.1.0#events") (param $cancel i32) (result i32)
+        (func (export "[async-lift]nexus:plugin/chat@0.2.0#events") (param $cancel i32) (result i32)
             (local $s i64) (local $f i64)
             (local.set $s (call $stream_new))
             (local.set $f (call $future_new))
@@ -188,19 +188,18 @@ pub fn chat(count: u32, end: &str) -> Vec<u8> {
             (i32.store (i32.const 3080) (i32.const 3200))
             (i32.store (i32.const 3084) (i32.const 3))
             (call $more))
-        (func (export "[callback][async-lift]nexus:plugin/chat@0.1.0#events") (param i32 i32 i32) (result i32)
+        (func (export "[callback][async-lift]nexus:plugin/chat@0.2.0#events") (param i32 i32 i32) (result i32)
             (if (global.get $told) (then (call $future_drop (global.get $future)) (return (i32.const 0))))
             ;; The reader is gone: nothing more to say.
             (if (i32.and (local.get 2) (i32.const 15)) (then (global.set $n (i32.const {count}))))
             (call $more))
         (data (i32.const 64) "demo chat")
         (data (i32.const 1024) "\40\00\00\00\09\00\00\00\01")
-        (func (export "nexus:plugin/chat@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/chat@0.1.0#check-availability") (result i32) (i32.const 1200))
-        (func (export "nexus:plugin/chat@0.1.0#prompt") (param i32) (result i32) unreachable)
-        (func (export "nexus:plugin/chat@0.1.0#cancel") (param i32 i32 i32 i32) (result i32) (i32.const 1300))
-        (func (export "nexus:plugin/chat@0.1.0#reply") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/chat@0.1.0#snapshot") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#
+        (func (export "nexus:plugin/chat@0.2.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/chat@0.2.0#check-availability") (result i32) (i32.const 1200))
+        (func (export "nexus:plugin/chat@0.2.0#prompt") (param i32) (result i32) unreachable)
+        (func (export "nexus:plugin/chat@0.2.0#cancel") (param i32 i32 i32 i32) (result i32) (i32.const 1300))
+        (func (export "nexus:plugin/chat@0.2.0#reply") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#
         ),
     )
 }

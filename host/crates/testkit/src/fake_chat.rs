@@ -2,11 +2,11 @@
 
 use futures::future::BoxFuture;
 use nexus_model::chat::{
-    Admission, Answer, BackendConnection, Event, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
+    Admission, Answer, BackendConnection, Event, Feature, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
 };
 use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
-use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, PluginRecord, Prompt, Supervised};
-use std::collections::{BTreeMap, VecDeque};
+use nexus_plugin_traits::{BackendEvent, Call, CallError, CancelReason, ChatBackend, PluginRecord, Prompt, Supervised};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -59,6 +59,10 @@ pub struct FakeChat {
     pub reads: Mutex<Vec<SessionId>>,
     /// `created` are the sessions that were created.
     pub created: Mutex<Vec<SessionInfo>>,
+    /// `features` are the optional interfaces that it has: all of them, unless the test says otherwise.
+    pub features: Mutex<BTreeSet<Feature>>,
+    /// `left` are the reasons for which its event stream was left.
+    pub left: Mutex<Vec<CancelReason>>,
     /// `script` is what it does besides; `None`: nothing.
     pub script: Mutex<Option<Arc<dyn Script>>>,
     /// `record` is what was counted of it.
@@ -82,7 +86,7 @@ impl FakeChat {
         let backend = Self {
             title: title.to_owned(),
             status: watch::Sender::new(status),
-            availability: Mutex::new(Availability::Ready("1.18.33".to_owned())),
+            availability: Mutex::new(Availability::ready("1.18.33")),
             snapshots: Mutex::default(),
             gate: Semaphore::new(1000),
             admissions: Mutex::default(),
@@ -94,6 +98,12 @@ impl FakeChat {
             titles: Mutex::default(),
             reads: Mutex::default(),
             created: Mutex::default(),
+            features: Mutex::new(BTreeSet::from([
+                Feature::Sessions,
+                Feature::History,
+                Feature::Questions,
+            ])),
+            left: Mutex::default(),
             script: Mutex::default(),
             record: Mutex::default(),
             streams,
@@ -107,6 +117,11 @@ impl FakeChat {
             .lock()
             .unwrap()
             .insert(snapshot.info.id.clone(), snapshot);
+    }
+
+    fn has_interface(&self, which: Feature) -> Result<(), CallError> {
+        let has = self.features.lock().unwrap().contains(&which);
+        has.then_some(()).ok_or(CallError::Unsupported("do that"))
     }
 
     fn script(&self) -> Option<Arc<dyn Script>> {
@@ -145,6 +160,12 @@ impl ChatBackend for FakeChat {
         let _ = self.streams.send(sender); // the test may be over
         receiver
     }
+    fn leaving(&self, reason: CancelReason) {
+        self.left.lock().unwrap().push(reason);
+    }
+    fn features(&self) -> BTreeSet<Feature> {
+        self.features.lock().unwrap().clone()
+    }
     fn prompt<'a>(&'a self, session: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
         let answer = self.admissions.lock().unwrap().pop_front();
         let scripted = || {
@@ -174,6 +195,7 @@ impl ChatBackend for FakeChat {
     }
     fn snapshot<'a>(&'a self, session: &'a SessionInfo, _: Option<String>) -> Call<'a, Snapshot> {
         Box::pin(async {
+            self.has_interface(Feature::History)?;
             self.reads.lock().unwrap().push(session.id.clone());
             self.gate.acquire().await.unwrap().forget();
             let found = self.snapshots.lock().unwrap().get(&session.id).cloned();
@@ -182,10 +204,13 @@ impl ChatBackend for FakeChat {
     }
     fn sessions(&self, _: u32) -> Call<'_, Vec<SessionInfo>> {
         let listed = self.listed.lock().unwrap().clone();
-        Box::pin(async { Ok(listed) })
+        Box::pin(async { self.has_interface(Feature::Sessions).map(|()| listed) })
     }
     /// `new-1`, `new-2` and so on.
     fn create(&self, title: Option<String>) -> Call<'_, SessionInfo> {
+        if let Err(error) = self.has_interface(Feature::Sessions) {
+            return Box::pin(async { Err(error) });
+        }
         let mut created = self.created.lock().unwrap();
         let mut info = session_info(&format!("new-{}", created.len() + 1));
         info.title = title.unwrap_or_default();
@@ -196,6 +221,9 @@ impl ChatBackend for FakeChat {
         Box::pin(async { Ok(info) })
     }
     fn rename<'a>(&'a self, session: &'a SessionInfo, title: &'a str) -> Call<'a, ()> {
+        if let Err(error) = self.has_interface(Feature::Sessions) {
+            return Box::pin(async { Err(error) });
+        }
         self.titles.lock().unwrap().push(title.to_owned());
         if let Some(script) = self.script() {
             script.renamed(session, title);
@@ -203,6 +231,9 @@ impl ChatBackend for FakeChat {
         Box::pin(async { Ok(()) })
     }
     fn delete<'a>(&'a self, session: &'a SessionInfo) -> Call<'a, ()> {
+        if let Err(error) = self.has_interface(Feature::Sessions) {
+            return Box::pin(async { Err(error) });
+        }
         if let Some(script) = self.script() {
             script.deleted(session);
         }
@@ -220,6 +251,7 @@ pub fn session_info(id: &str) -> SessionInfo {
         created_at: 1,
         updated_at: 1,
         archived: false,
+        ext: nexus_model::chat::Ext::default(),
     }
 }
 

@@ -47,12 +47,13 @@ use crate::status_board::{NoticedBy, StatusPublisher};
 use crate::task_channels::{Desired, OPENING, TaskChannels};
 use crate::wanted_tunnels::WantedTunnels;
 use nexus_config::resolved;
+use nexus_model::chat::Ext;
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::time::{Clock, millis};
 use nexus_model::trouble::{Problem, sentence};
 use nexus_model::tunnel::{Descriptor, Encryption, Measurement, TunnelEvent, TunnelState, TunnelStatus};
-use nexus_plugin_traits::{CallError, StopProcesses, TunnelProvider, TunnelRun};
+use nexus_plugin_traits::{CallError, CancelReason, StopProcesses, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -376,7 +377,8 @@ impl Actor {
                 biased;
                 () = unwanted(&mut desired) => {
                     self.set(TunnelState::Stopping);
-                    self.cancel(run).await;
+                    let ending = desired.borrow().ending;
+                    self.cancel(run, ending).await;
                     return AttemptEnd::Unwanted;
                 }
                 event = run.events.recv() => event,
@@ -388,7 +390,7 @@ impl Actor {
             };
             let Some(event) = event else { break };
             if let Err(end) = self.apply(event) {
-                self.cancel(run).await;
+                self.cancel(run, CancelReason::Replace).await;
                 return end;
             }
         }
@@ -408,7 +410,7 @@ impl Actor {
             Ok(Ok(Err(failure))) => failure.into(),
             Ok(Err(_)) => CallError::Crashed(self.cause()).into(),
             Err(_) => {
-                self.cancel(run).await;
+                self.cancel(run, CancelReason::Replace).await;
                 CallError::Timeout("the plugin stopped reporting before the tunnel had ended".to_owned()).into()
             }
         }
@@ -425,7 +427,7 @@ impl Actor {
         );
         self.publisher.outage_began();
         self.set(TunnelState::Reconnecting { cause: cause.clone() });
-        self.cancel(run).await;
+        self.cancel(run, CancelReason::Replace).await;
         // The log has it.
         self.said = Some(cause.clone());
         self.backoff = limits::RESTART_FIRST;
@@ -439,8 +441,17 @@ impl Actor {
     fn apply(&mut self, event: TunnelEvent) -> Result<(), AttemptEnd> {
         match event {
             TunnelEvent::Starting(progress) => self.set(TunnelState::Starting { progress }),
-            TunnelEvent::Url(url) => {
-                self.publish(url)?;
+            TunnelEvent::LoginNeeded(login)
+                if self.publisher.status().borrow().state == TunnelState::LoginNeeded(login.clone()) => {}
+            TunnelEvent::LoginNeeded(login) => {
+                // Once for each attempt, and once for each answer of the provider to it: it may be asked again and again.
+                if self.publisher.is_shown() && self.said.replace(login.to_string()) != Some(login.to_string()) {
+                    tracing::warn!(tunnel = self.tunnel.name, "the tunnel is not open. To fix: {login}");
+                }
+                self.set(TunnelState::LoginNeeded(login));
+            }
+            TunnelEvent::Addresses(addresses) => {
+                self.publish(addresses)?;
                 self.log_open();
             }
             TunnelEvent::Ready(connections) => {
@@ -464,18 +475,30 @@ impl Actor {
                 let now = self.clock.now();
                 self.update(|status| status.statistics = Some(Measurement { at: now, statistics }));
             }
+            TunnelEvent::Note(ext) => self.note(&ext),
         }
         Ok(())
     }
 
+    /// Keeps what only the plugin has a word for, up to a number of values.
+    fn note(&self, ext: &Ext) {
+        self.update(|status| {
+            let mut all = status.ext.clone();
+            let within = all.put(ext) && all.count() <= limits::SESSION_NOTES;
+            if within && all.size() <= limits::SESSION_NOTES_BYTES {
+                status.ext = all;
+            }
+        });
+    }
+
     /// Cancels a run and waits for its end; a plugin that does not end is ended from outside.
-    async fn cancel(&mut self, run: TunnelRun) {
+    async fn cancel(&mut self, run: TunnelRun, reason: CancelReason) {
         let TunnelRun {
             mut events,
             mut outcome,
             cancel,
         } = run;
-        let _ = cancel.send(());
+        let _ = cancel.send(reason);
         let end = async {
             while events.recv().await.is_some() {}
             (&mut outcome).await

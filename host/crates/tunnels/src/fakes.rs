@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use crate::dependencies::{Dependencies, RegisteredProvider, Spec};
-use crate::origin_listener::{ListenerHandle, ListenerServer, NotServed, Relocation, TunnelListener};
+use crate::origin_listener::{ListenerHandle, ListenerServer, NotServed, PublicName, Relocation, TunnelListener};
 use crate::origin_secret::OriginSecret;
 use crate::public_checker::PublicChecker;
 use crate::service::TunnelService;
@@ -13,8 +13,8 @@ use nexus_model::plugin::{Availability, Kind, PluginState, PluginStatus};
 use nexus_model::time::ManualClock;
 use nexus_model::tunnel::{Descriptor, Encryption, Network, PublicCheckFailure, TunnelEvent, TunnelStatus};
 use nexus_plugin_traits::{
-    Call, CallError, ChatBackend, NotLoaded, PluginLoader, RunFailure, StatusSender, Supervised, TunnelProvider,
-    TunnelRun,
+    Call, CallError, CancelReason, ChatBackend, NotLoaded, PluginLoader, RunFailure, StatusSender, Supervised,
+    TunnelProvider, TunnelRun,
 };
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, tunnel_place};
@@ -34,12 +34,12 @@ pub(super) struct Run {
     pub(super) origin: SocketAddr,
     pub(super) events: mpsc::Sender<TunnelEvent>,
     pub(super) outcome: oneshot::Sender<Result<(), RunFailure>>,
-    pub(super) cancel: oneshot::Receiver<()>,
+    pub(super) cancel: oneshot::Receiver<CancelReason>,
 }
 
 impl Run {
     pub(super) async fn up(&self, url: &str) {
-        self.events.send(TunnelEvent::Url(url.to_owned())).await.unwrap();
+        self.events.send(TunnelEvent::url(url.to_owned())).await.unwrap();
         self.events.send(TunnelEvent::Ready(1)).await.unwrap();
     }
     pub(super) fn end(self, outcome: Result<(), RunFailure>) {
@@ -53,8 +53,8 @@ impl Run {
     }
 }
 
-/// Answers the cancel of a run as a plugin does; true once that is done.
-pub(super) fn obey(run: Run) -> tokio::task::JoinHandle<()> {
+/// Answers the cancel of a run as a plugin does; why it was canceled, once that is done.
+pub(super) fn obey(run: Run) -> tokio::task::JoinHandle<CancelReason> {
     tokio::spawn(async move {
         let Run {
             cancel,
@@ -62,9 +62,10 @@ pub(super) fn obey(run: Run) -> tokio::task::JoinHandle<()> {
             events,
             ..
         } = run;
-        let _ = cancel.await;
+        let reason = cancel.await.unwrap_or(CancelReason::Stop);
         drop(events);
         let _ = outcome.send(Ok(()));
+        reason
     })
 }
 
@@ -133,7 +134,7 @@ impl TunnelProvider for Provider {
 
 #[derive(Default)]
 pub(super) struct FakeListeners {
-    pub(super) hosts: Mutex<Vec<watch::Receiver<Vec<String>>>>,
+    pub(super) names: Mutex<Vec<watch::Receiver<Vec<PublicName>>>>,
     pub(super) moved: Mutex<Vec<watch::Receiver<Option<Relocation>>>>,
     pub(super) open: Arc<AtomicU32>,
 }
@@ -145,7 +146,7 @@ impl ListenerServer for FakeListeners {
         listener_server: TunnelListener,
     ) -> BoxFuture<'a, Result<ListenerHandle, NotServed>> {
         Box::pin(async move {
-            self.hosts.lock().unwrap().push(listener_server.hosts.clone());
+            self.names.lock().unwrap().push(listener_server.names.clone());
             self.moved.lock().unwrap().push(listener_server.moved.clone());
             self.open.fetch_add(1, Ordering::SeqCst);
             let (stop, stopped) = oneshot::channel::<()>();
@@ -286,8 +287,10 @@ pub(super) fn provider(name: &str, encryption: Encryption, runs: mpsc::Unbounded
             encryption,
             event_streams: true,
             client_address_header: None,
+            public_name_header: None,
+            liveness: nexus_model::tunnel::Liveness::Reported,
         },
-        availability: Mutex::new(Availability::Ready("1".to_owned())),
+        availability: Mutex::new(Availability::ready("1")),
         runs,
         starts: AtomicU32::new(0),
         stops: AtomicU32::new(0),
@@ -415,7 +418,11 @@ impl Rig {
             .unwrap()
     }
     pub(super) fn hosts(&self) -> Vec<String> {
-        self.listeners.hosts.lock().unwrap().last().unwrap().borrow().clone()
+        self.names().into_iter().map(|name| name.host).collect()
+    }
+
+    pub(super) fn names(&self) -> Vec<PublicName> {
+        self.listeners.names.lock().unwrap().last().unwrap().borrow().clone()
     }
     pub(super) fn listeners(&self) -> u32 {
         self.listeners.open.load(Ordering::SeqCst)

@@ -31,7 +31,7 @@ pub use error::TunnelError;
 pub use http_checker::HttpChecker;
 pub use nexus_registry::RegistrationId;
 pub use open_command::{Opening, Outcome, Refused};
-pub use origin_listener::{ListenerHandle, ListenerServer, NotServed, Relocation, TunnelListener};
+pub use origin_listener::{ListenerHandle, ListenerServer, NotServed, PublicName, Relocation, TunnelListener};
 pub use origin_secret::OriginSecret;
 pub use public_checker::PublicChecker;
 pub use service::TunnelService;

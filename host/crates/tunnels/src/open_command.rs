@@ -98,6 +98,7 @@ impl Opening {
                 (cause.clone(), None)
             }
             TunnelState::Starting { progress } => (progress.clone(), None),
+            TunnelState::LoginNeeded(login) => (login.to_string(), None),
             TunnelState::Stopping => ("the tunnel is being closed first".to_owned(), None),
             TunnelState::WaitingForAccount => return Outcome::NoAccount,
             TunnelState::Off => return Outcome::Off,
@@ -136,6 +137,8 @@ mod tests {
             reconnects: 0,
             public_check: None,
             swap: None,
+            addresses: Vec::new(),
+            ext: nexus_model::chat::Ext::default(),
         }
     }
 

@@ -15,19 +15,28 @@ use tokio::sync::{oneshot, watch};
 pub struct TunnelListener {
     /// `listener` is bound to loopback.
     pub listener: TcpListener,
-    /// `hosts` are `name` or `name:port`, in lower case: the configured ones and, once it is known, that of the URL. It
-    /// changes while the listener is open: an address comes late, and may come again with another value.
-    pub hosts: watch::Receiver<Vec<String>>,
+    /// `names` are those by which it is reached: the configured ones and, once they are known, those of its addresses. They
+    /// change while the listener is open: an address comes late, and may come again with another value.
+    pub names: watch::Receiver<Vec<PublicName>>,
     /// `client_address_header` is in lower case. `None`: every request counts as coming from the tunnel itself.
     pub client_address_header: Option<String>,
-    /// `https`: the browser sees TLS, so cookies are `Secure`, and the origin is `https://…`.
-    pub https: bool,
+    /// `public_name_header` is in lower case: where the name stands by which the client came. `None`: in `Host`.
+    pub public_name_header: Option<String>,
     /// `secret` is what a public check has to be answered with.
     pub secret: OriginSecret,
     /// `moved` is set when this listener closes soon, because another plugin replaces this one.
     pub moved: watch::Receiver<Option<Relocation>>,
     /// `sockets` counts the live sockets that are open through this listener.
     pub sockets: Arc<watch::Sender<usize>>,
+}
+
+/// `PublicName` is a name by which a tunnel is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicName {
+    /// `host` is `name` or `name:port`, in lower case.
+    pub host: String,
+    /// `https`: the browser sees TLS, so cookies are `Secure`, and the origin is `https://…`.
+    pub https: bool,
 }
 
 /// `Relocation` says why clients have to go elsewhere.
@@ -84,6 +93,6 @@ impl std::fmt::Debug for ListenerHandle {
 /// its port when the plugin crashed and a fresh instance adopts it.
 pub(super) struct OpenListener {
     pub(super) address: SocketAddr,
-    pub(super) hosts: watch::Sender<Vec<String>>,
+    pub(super) names: watch::Sender<Vec<PublicName>>,
     pub(super) handle: ListenerHandle,
 }

@@ -113,7 +113,7 @@ impl Repairs {
 fn subject(serving: &RunningTunnel, seen: Option<&Seen>) -> Option<(String, Duration)> {
     let status = serving.status();
     let status = status.borrow();
-    let url = status.url.clone().filter(|_| !status.url_propagating)?;
+    let url = status.checked_address().filter(|_| !status.url_propagating)?.to_owned();
     let reached = seen.is_some_and(|seen| seen.ever && seen.url == url);
     let listener = *serving.listener.lock().unwrap_or_else(PoisonError::into_inner);
     let patience = match status.state {

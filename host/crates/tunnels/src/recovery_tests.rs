@@ -243,7 +243,7 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
     reached(&mut rig).await;
     assert!(rig.checker.3.lock().unwrap()[0] - begun >= limits::NAME_SETTLES);
     // The same name again is known by now.
-    run.events.send(TunnelEvent::Url(URL.to_owned())).await.unwrap();
+    run.events.send(TunnelEvent::url(URL.to_owned())).await.unwrap();
     run.events.send(TunnelEvent::Ready(2)).await.unwrap();
     assert!(
         !rig.until(|s| s.state == TunnelState::Up { connections: 2 })
@@ -252,7 +252,7 @@ async fn a_name_that_was_made_just_now_is_neither_asked_for_nor_given_out() {
     );
     // A server's own name, or digits, are no names that were made.
     for lasting in ["https://bore.example:4711", "https://198.51.100.7"] {
-        run.events.send(TunnelEvent::Url(lasting.to_owned())).await.unwrap();
+        run.events.send(TunnelEvent::url(lasting.to_owned())).await.unwrap();
         assert!(
             !rig.until(|s| s.url.as_deref() == Some(lasting)).await.url_propagating,
             "{lasting}"

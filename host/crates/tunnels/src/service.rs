@@ -8,6 +8,7 @@ use crate::swap::{Swapped, Swapping};
 use crate::tunnel::{self, RunningTunnel, Tunnel};
 use nexus_config::resolved;
 use nexus_model::tunnel::{Step, TunnelStatus};
+use nexus_plugin_traits::CancelReason;
 use nexus_registry::tunnel_place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -99,7 +100,7 @@ impl TunnelService {
     pub async fn close(&self, name: &str) -> Result<(), TunnelError> {
         let tunnel = self.tunnel(name)?;
         tunnel.wanted.send_replace(false);
-        tunnel.running().unwant();
+        tunnel.running().unwant(CancelReason::Stop);
         let saved = self.parts.wanted().save(name, false).await;
         off(&tunnel).await;
         self.forget_refusal(name);
@@ -191,13 +192,13 @@ impl TunnelService {
         };
         tunnel.wanted.send_replace(false);
         let serving = tunnel.running();
-        serving.unwant();
+        serving.unwant(CancelReason::Stop);
         self.tunnels().remove(name);
         if let Err(error) = self.parts.wanted().save(name, false).await {
             tracing::warn!(tunnel = name, %error, "cannot save that the tunnel stays closed");
         }
         let registration = serving.provided.registration;
-        serving.end().await;
+        serving.end(CancelReason::Stop).await;
         self.parts.retire(registration);
         self.board.remove(name);
         drop(alone);
@@ -248,7 +249,7 @@ impl TunnelService {
         let tunnels: Vec<_> = self.tunnels().values().cloned().collect();
         for tunnel in &tunnels {
             tunnel.wanted.send_replace(false);
-            tunnel.running().unwant();
+            tunnel.running().unwant(CancelReason::HostEnds);
         }
         futures::future::join_all(tunnels.iter().map(off)).await;
     }

@@ -238,6 +238,7 @@ fn event(before: &TunnelStatus, now: &TunnelStatus) -> Option<(Severity, String)
         TunnelState::Reconnecting { cause } => (Severity::Warning, format!("reconnecting: {cause}")),
         TunnelState::Waiting { cause, .. } => (Severity::Warning, format!("not open; Nexus will retry: {cause}")),
         TunnelState::Failed { cause, .. } => (Severity::Error, format!("failed: {cause}")),
+        TunnelState::LoginNeeded(login) => (Severity::Warning, format!("not open: {login}")),
         TunnelState::Up { .. }
         | TunnelState::WaitingForAccount
         | TunnelState::Starting { .. }

@@ -21,6 +21,7 @@ use nexus_model::activity::Severity;
 use nexus_model::limits;
 use nexus_model::trouble::{cause_and_fix, sentence};
 use nexus_model::tunnel::{Network, PublicCheckFailure, Step, Swap};
+use nexus_plugin_traits::CancelReason;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -107,7 +108,7 @@ impl Swapping {
         if one_at_a_time {
             self.tunnel.between.store(true, Ordering::SeqCst);
             old.leave().await;
-            old.unwant();
+            old.unwant(CancelReason::Replace);
             old.off().await;
         }
         let next = RunningTunnel::start(spec, &self.parts, &self.board, true, false);
@@ -123,7 +124,7 @@ impl Swapping {
         match opened {
             Ok(url) => Ok((Some(url), self.settle(old, next).await)),
             Err(refusal) => {
-                self.retire(next).await;
+                self.retire(next, CancelReason::Stop).await;
                 self.tunnel.between.store(false, Ordering::SeqCst);
                 if one_at_a_time && *self.tunnel.wanted.borrow() {
                     old.want();
@@ -171,21 +172,26 @@ impl Swapping {
         let end = Instant::now() + limits::SWAP_CHECK;
         let mut unresolved = limits::NAME_SETTLES;
         loop {
-            let Some(url) = status.borrow().url.clone() else {
+            let (url, checked) = {
+                let now = status.borrow();
+                (now.url.clone(), now.checked_address().map(str::to_owned))
+            };
+            let Some(url) = url else {
                 return Err(Refusal {
                     cause: "the new tunnel lost its address during the public check".to_owned(),
                     fix: None,
                 });
             };
-            if next.config.public_check == PublicCheckMode::Off {
+            // An address that only members of the provider's network reach cannot be asked for from here.
+            let Some(checked) = checked.filter(|_| next.config.public_check != PublicCheckMode::Off) else {
                 return Ok(url);
-            }
-            self.step(Step::Checking { url: url.clone() });
+            };
+            self.step(Step::Checking { url: checked.clone() });
             let tried = timeout(
                 limits::PUBLIC_CHECK * 3,
                 self.parts
                     .checker
-                    .check_streaming(&next.config.public_check, &url, &next.secret),
+                    .check_streaming(&next.config.public_check, &checked, &next.secret),
             );
             let (cause, pause) = match tried.await {
                 Ok(Ok(())) => return Ok(url),
@@ -202,7 +208,7 @@ impl Swapping {
             };
             if Instant::now() + pause > end {
                 return Err(Refusal {
-                    cause: format!("the new tunnel is open, but the public check of {url} failed: {cause}"),
+                    cause: format!("the new tunnel is open, but the public check of {checked} failed: {cause}"),
                     fix: Some(format!(
                         "if this machine cannot reach its own public address, {}, or an address instead of \"off\"",
                         in_table(&format!("tunnel.{}", self.tunnel.name), "public_check = \"off\"")
@@ -225,7 +231,7 @@ impl Swapping {
         if *self.tunnel.wanted.borrow() {
             next.want_too();
         } else {
-            next.unwant();
+            next.unwant(CancelReason::Stop);
         }
         // Before the drain: whoever reads the new address has it after a crash, too.
         let kept = self.remember().await;
@@ -238,13 +244,13 @@ impl Swapping {
                 _ = wanted.wait_for(|wanted| !wanted) => {}
             }
         }
-        self.retire(old).await;
+        self.retire(old, CancelReason::Replace).await;
         kept
     }
 
-    async fn retire(&self, serving: RunningTunnel) {
+    async fn retire(&self, serving: RunningTunnel, reason: CancelReason) {
         let registration = serving.provided.registration;
-        serving.end().await;
+        serving.end(reason).await;
         self.parts.retire(registration);
     }
 

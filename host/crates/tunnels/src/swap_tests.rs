@@ -6,7 +6,7 @@ use crate::{OriginSecret, Swapped, TunnelError};
 use nexus_config::resolved;
 use nexus_model::tunnel::Step;
 use nexus_model::tunnel::{Encryption, TunnelEvent, TunnelState};
-use nexus_plugin_traits::{FailureKind, RunFailure};
+use nexus_plugin_traits::{CancelReason, FailureKind, RunFailure};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -70,7 +70,7 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     );
     let closed = obey(old);
     let swapped = swapping.await.unwrap().unwrap();
-    closed.await.unwrap();
+    assert_eq!(closed.await.unwrap(), CancelReason::Replace);
     assert_eq!(
         (swapped.url.as_deref(), swapped.kept),
         (Some("http://new.example"), true)
@@ -81,8 +81,9 @@ async fn the_old_one_serves_until_the_new_one_is_proved_and_then_drains() {
     assert_eq!(rig.serving(), ["tunnel-y"]);
     assert_eq!(rig.chosen().await, "tunnel-y");
 
-    obey(new);
+    let closed = obey(new);
     rig.service.close("main").await.unwrap();
+    assert_eq!(closed.await.unwrap(), CancelReason::Stop);
     assert_eq!(rig.listeners(), 0);
 }
 
@@ -133,7 +134,7 @@ async fn one_that_leads_elsewhere_changes_nothing() {
     new.up("http://elsewhere.example").await;
     let closed = obey(new);
     let refused = swapping.await.unwrap().unwrap_err().to_string();
-    closed.await.unwrap();
+    assert_eq!(closed.await.unwrap(), CancelReason::Stop, "nothing is in its place");
     assert!(
         refused.contains("the public check of http://elsewhere.example failed: something else answers there")
             && refused.contains("tunnel-y could not replace tunnel-x: ")

@@ -2,6 +2,7 @@
 
 use crate::origin_listener::Relocation;
 use crate::origin_secret::OriginSecret;
+use nexus_plugin_traits::CancelReason;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,8 @@ pub(super) struct Desired {
     /// `starts` grows when the operator says "now": that ends a pause and a failure, and tells the attempts of one
     /// command from those of the next.
     pub(super) starts: u64,
+    /// `ending` is why it is not wanted, where that is so.
+    pub(super) ending: CancelReason,
 }
 
 /// `TaskChannels` are what the listener, the public checks and the rest of the service tell each other about who comes

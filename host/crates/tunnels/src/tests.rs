@@ -5,7 +5,7 @@ use super::fakes::{Setup, obey, rig};
 use nexus_model::limits;
 use nexus_model::plugin::{Availability, PluginState};
 use nexus_model::tunnel::{Encryption, TunnelEvent, TunnelState, TunnelStatus};
-use nexus_plugin_traits::{FailureKind, RunFailure};
+use nexus_plugin_traits::{CancelReason, FailureKind, RunFailure};
 use nexus_testkit::wait;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -123,7 +123,7 @@ async fn a_provider_that_promised_tls_may_not_give_an_address_without() {
     let mut rig = rig(setup).await;
     let run = rig.run().await;
     run.events
-        .send(TunnelEvent::Url("http://plain.example".to_owned()))
+        .send(TunnelEvent::url("http://plain.example".to_owned()))
         .await
         .unwrap();
     drop(obey(run));
@@ -352,12 +352,12 @@ async fn closing_after_a_crash_of_the_plugin_ends_its_process() {
 #[tokio::test(start_paused = true)]
 async fn a_missing_program_is_looked_for_again() {
     let mut rig = rig(Setup::default()).await;
-    *rig.provider.availability.lock().unwrap() = Availability::Missing("cargo install bore-cli".to_owned());
+    *rig.provider.availability.lock().unwrap() = Availability::missing("cargo install bore-cli");
     rig.service.open("main").await.unwrap();
     let status = rig.until(|s| matches!(s.state, TunnelState::Waiting { .. })).await;
     assert!(matches!(status.state, TunnelState::Waiting { fix: Some(fix), .. } if fix == "cargo install bore-cli"));
     assert!(rig.runs.try_recv().is_err());
-    *rig.provider.availability.lock().unwrap() = Availability::Ready("0.6".to_owned());
+    *rig.provider.availability.lock().unwrap() = Availability::ready("0.6");
     let since = Instant::now();
     let _run = rig.run().await;
     assert!(since.elapsed() <= limits::BACKEND_CHECK);
@@ -463,4 +463,75 @@ async fn what_was_lost_and_came_back_is_counted_until_it_is_closed() {
     drop(obey(run));
     rig.service.close("main").await.unwrap();
     assert_eq!(rig.until(|s| s.state == TunnelState::Off).await.reconnects, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_hears_that_the_host_ends_and_its_addresses_are_of_one_kind() {
+    let address = |url: &str, private: bool| nexus_model::tunnel::Address {
+        url: url.to_owned(),
+        private,
+    };
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    let both = vec![
+        address("http://bore.example:1", false),
+        address("http://10.0.0.7:8080", true),
+    ];
+    run.events.send(TunnelEvent::Addresses(both.clone())).await.unwrap();
+    run.events.send(TunnelEvent::Ready(1)).await.unwrap();
+    let status = rig.until(|status| status.addresses.len() == 2).await;
+    assert_eq!(
+        (status.url.as_deref(), &status.addresses),
+        (Some("http://bore.example:1"), &both)
+    );
+    assert_eq!(status.checked_address(), Some("http://bore.example:1"));
+    assert_eq!(rig.hosts(), ["own.example", "bore.example:1", "10.0.0.7:8080"]);
+    let closed = obey(run);
+    rig.service.shutdown().await;
+    assert_eq!(closed.await.unwrap(), CancelReason::HostEnds);
+    assert!(rig.service.statuses().borrow()[0].addresses.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_with_and_without_tls_are_refused_together() {
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    let address = |url: &str| nexus_model::tunnel::Address {
+        url: url.to_owned(),
+        private: false,
+    };
+    let mixed = vec![address("https://a.example"), address("http://a.example")];
+    run.events.send(TunnelEvent::Addresses(mixed)).await.unwrap();
+    drop(obey(run));
+    let failed = rig
+        .until(|status| matches!(status.state, TunnelState::Failed { .. }))
+        .await;
+    assert!(
+        matches!(&failed.state, TunnelState::Failed { cause, fix: Some(_) } if cause.contains("with and without TLS")),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_with_the_provider_is_shown_until_the_run_goes_on() {
+    let mut rig = rig(Setup::default()).await;
+    rig.service.open("main").await.unwrap();
+    let run = rig.run().await;
+    let login = nexus_model::tunnel::ProviderLogin {
+        login_url: "https://login.example/".to_owned(),
+        code: Some("AB-1".to_owned()),
+        expires_at: None,
+    };
+    for _ in 0..3 {
+        run.events.send(TunnelEvent::LoginNeeded(login.clone())).await.unwrap();
+    }
+    let waits = rig
+        .until(|status| matches!(status.state, TunnelState::LoginNeeded(_)))
+        .await;
+    assert_eq!(waits.state, TunnelState::LoginNeeded(login));
+    run.up("http://bore.example:1").await;
+    rig.until(|status| matches!(status.state, TunnelState::Up { .. })).await;
+    drop(obey(run));
 }

@@ -7,9 +7,11 @@ use crate::origin_secret::OriginSecret;
 use crate::status_board::{StatusBoard, StatusPublisher};
 use crate::task_channels::{Desired, ListenerAddress, OPENING, TaskChannels};
 use nexus_config::resolved;
+use nexus_model::chat::Ext;
 use nexus_model::limits;
 use nexus_model::time::{Clock, Millis};
 use nexus_model::tunnel::{TunnelState, TunnelStatus};
+use nexus_plugin_traits::CancelReason;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -34,7 +36,11 @@ pub(super) struct RunningTunnel {
 
 impl RunningTunnel {
     pub(super) fn start(spec: Spec, parts: &Dependencies, board: &Arc<StatusBoard>, wanted: bool, shown: bool) -> Self {
-        let (desired, wants) = watch::channel(Desired { wanted, starts: 0 });
+        let (desired, wants) = watch::channel(Desired {
+            wanted,
+            starts: 0,
+            ending: CancelReason::Stop,
+        });
         let status = unknown(&spec.config, parts.clock.now());
         let publisher = Arc::new(StatusPublisher::new(Arc::clone(board), status, shown));
         let (repairs, dead) = mpsc::channel(1);
@@ -78,6 +84,7 @@ impl RunningTunnel {
             *desired = Desired {
                 wanted: true,
                 starts: desired.starts + 1,
+                ending: CancelReason::Stop,
             }
         });
         let now = self.clock.now();
@@ -111,8 +118,9 @@ impl RunningTunnel {
         }
     }
 
-    pub(super) fn unwant(&self) {
-        self.desired.send_modify(|desired| desired.wanted = false);
+    pub(super) fn unwant(&self, ending: CancelReason) {
+        self.desired
+            .send_modify(|desired| (desired.wanted, desired.ending) = (false, ending));
     }
 
     /// Waits until it is off, or wanted again.
@@ -155,8 +163,10 @@ impl RunningTunnel {
     }
 
     /// Closes it for good.
-    pub(super) async fn end(self) {
-        self.unwant();
+    pub(super) async fn end(self, reason: CancelReason) {
+        if self.desired.borrow().wanted {
+            self.unwant(reason);
+        }
         self.off().await;
         self.provided.provider.stop().await;
     }
@@ -171,6 +181,7 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> TunnelStatus {
         encryption: None,
         state: TunnelState::Off,
         url: None,
+        addresses: Vec::new(),
         url_propagating: false,
         fixed_listen: tunnel.listen.port() != 0,
         since: now,
@@ -178,6 +189,7 @@ pub(super) fn unknown(tunnel: &resolved::Tunnel, now: Millis) -> TunnelStatus {
         reconnects: 0,
         public_check: None,
         swap: None,
+        ext: Ext::default(),
     }
 }
 

@@ -36,6 +36,14 @@ pub(super) async fn give(
         .and_then(serde_json::Value::as_str)
         .unwrap_or_default()
         .to_owned();
+    // What was granted by an answer of the backend's own kind is told by its name and its digest.
+    let given = match &answer {
+        Answer::Other { name, value } => {
+            let digest = hex(&nexus_model::digest::sha256(&[value.to_string().as_bytes()]));
+            format!("{given} {name} sha256:{digest}")
+        }
+        _ => given,
+    };
     // A backend may take an answer to a request of long ago, or of another backend.
     let result = match gone {
         true => Err(ApiError::NotFound(
@@ -60,7 +68,7 @@ struct AuditedRequest {
     /// `more` is the folder, and what else the call is made with.
     more: String,
     change: String,
-    /// `sha256` is that of `detail`, `more` and `change`, with a NUL between them.
+    /// `sha256` is that of `detail`, `more` and the changes as JSON, with a NUL between them.
     sha256: String,
 }
 
@@ -71,8 +79,14 @@ impl AuditedRequest {
             .iter()
             .map(|detail| format!("{}: {}", detail.name, detail.text));
         let more = more.collect::<Vec<_>>().join("\n");
-        let change = request.change.unwrap_or_default();
-        let all = [request.detail.as_str(), &more, &change].join("\0");
+        let changes = request.changes.iter().map(|change| {
+            let diff = change.diff.as_deref().unwrap_or_default();
+            format!("{:?} {}\n{diff}", change.kind, change.path)
+        });
+        let change = changes.collect::<Vec<_>>().join("\n");
+        // As JSON, in which no path and no diff can look like another.
+        let exact = serde_json::to_string(&request.changes).unwrap_or_default();
+        let all = [request.detail.as_str(), &more, &exact].join("\0");
         Self {
             subject: request.subject,
             sha256: hex(&sha256(&[all.as_bytes()])),

@@ -8,7 +8,7 @@ use crate::app::Foundation;
 use crate::cli::permissions;
 use nexus_config::resolved::Config;
 use nexus_config::{command, in_table, refused, shell_word};
-use nexus_model::plugin::{Availability, PluginState};
+use nexus_model::plugin::{Availability, Fit, PluginState};
 use nexus_model::time::SystemClock;
 use nexus_model::trouble::{Problem, cause_and_fix, uncapitalized};
 use nexus_plugin_host::find_binary;
@@ -263,17 +263,15 @@ fn available(
         }
     };
     findings.push(match availability {
-        Ok(Availability::Ready(found)) => {
-            // What the owner should know of how it runs may follow its version.
-            let (version, rules) = found.split_once("; ").map_or((&*found, None), |(v, r)| (v, Some(r)));
+        Ok(Availability::Ready(Fit { version, note })) => {
             let at = match programs.as_slice() {
                 [] => String::new(),
                 places => format!(" at {}", places.join(", ")),
             };
-            let rules = rules
-                .map(|rules| format!("; {}", uncapitalized(rules)))
+            let note = note
+                .map(|note| format!("; {}", uncapitalized(&note)))
                 .unwrap_or_default();
-            Finding::ok(&check, format!("ready: {title} {version}{at}{rules}"))
+            Finding::ok(&check, format!("ready: {title} {version}{at}{note}"))
         }
         Ok(unavailable) => match Problem::of(unavailable, title) {
             // The lines are below, with all others that it needs.

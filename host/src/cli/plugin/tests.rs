@@ -3,7 +3,7 @@ use crate::builtin;
 use wasm_encoder::{Component, ComponentSection as _, CustomSection};
 
 const MANIFEST: &str =
-    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
+    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn folder_with(component: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

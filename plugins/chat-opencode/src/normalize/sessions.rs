@@ -2,7 +2,7 @@
 
 use super::{Action, Normalizer, Output};
 use crate::{convert, wire};
-use nexus_plugin_api::chat::types::Event;
+use nexus_plugin_api::chat::types::{Event, MessageRef, PartRef};
 
 /// `RENAME_WINDOW` is how many milliseconds after a rename a title from opencode is ignored: a model was already
 /// creating it.
@@ -24,14 +24,25 @@ impl Normalizer {
             let gone = messages
                 .iter()
                 .filter(|m| !stands.iter().any(|s| s.info.id == m.info.id));
-            events.extend(gone.map(|m| Event::MessageRemoved((m.info.session.clone(), m.info.id.clone()))));
+            events.extend(gone.map(|m| {
+                Event::MessageRemoved(MessageRef {
+                    session: m.info.session.clone(),
+                    message: m.info.id.clone(),
+                })
+            }));
             if let Some((part, last)) = revert
                 .part
                 .as_ref()
                 .zip(messages.iter().find(|m| m.info.id == revert.message))
             {
                 let gone = last.parts.iter().skip_while(|p| p.id != *part);
-                events.extend(gone.map(|p| Event::PartRemoved((p.session.clone(), p.message.clone(), p.id.clone()))));
+                events.extend(gone.map(|p| {
+                    Event::PartRemoved(PartRef {
+                        session: p.session.clone(),
+                        message: p.message.clone(),
+                        part: p.id.clone(),
+                    })
+                }));
             }
         } else {
             for message in &stands {
@@ -75,5 +86,6 @@ impl Normalizer {
             self.learn(info.clone());
             out.events.push(Event::Session(info));
         }
+        self.tell_changes(&session.id, out);
     }
 }

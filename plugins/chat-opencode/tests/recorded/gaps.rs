@@ -3,6 +3,7 @@
 use super::host::*;
 use chat_opencode::normalize::{Action, Normalizer, closed_revision};
 use chat_opencode::wire::WithParts;
+use chat_opencode::wire::{Revert, Todo};
 use nexus_plugin_api::chat::types::{Content, Event, Role};
 
 #[test]
@@ -128,4 +129,50 @@ fn a_snapshot_of_the_past_is_newer_than_the_events_were() {
         }
     }
     assert_eq!(seen, host.parts.len());
+}
+
+/// What a snapshot makes the plugin tell beside it: the texts of a list of what is to be done, and the changed files.
+fn told(events: &[Event]) -> Vec<(&str, Vec<&str>)> {
+    let names = events.iter().map(|event| match event {
+        Event::Todo(list) => ("todo", list.items.iter().map(|item| item.text.as_str()).collect()),
+        Event::Changes(changes) => ("changes", changes.files.iter().map(|file| file.path.as_str()).collect()),
+        other => panic!("{other:?}"),
+    });
+    names.collect()
+}
+
+#[test]
+fn what_an_agent_has_to_do_and_has_changed_is_told_again_after_a_gap() {
+    let all = envelopes(&fixture("changes.sse"));
+    let todo = |text: &str| -> Vec<Todo> { serde_json::from_value(serde_json::json!([{ "content": text }])).unwrap() };
+    let message = |id: &str, file: &str| -> WithParts {
+        let diffs = serde_json::json!([{"file": file, "additions": 1, "status": "added"}]);
+        let info = serde_json::json!({"id": id, "sessionID": "s", "role": "user", "summary": {"diffs": diffs}});
+        serde_json::from_value(serde_json::json!({ "info": info })).unwrap()
+    };
+    let messages = [message("m1", "a"), message("m2", "b")];
+    let mut normalizer = normalizer();
+    assert!(normalizer.news().is_empty());
+    for _ in 0..2 {
+        normalizer.ask_todo("s");
+        normalizer.read("s", &messages, None);
+        assert_eq!(told(&normalizer.news()), [("changes", vec!["a", "b"])]);
+        normalizer.read_todo("s", &todo("new"));
+        assert_eq!(told(&normalizer.news()), [("todo", vec!["new"])]);
+        assert!(normalizer.news().is_empty(), "it was told");
+        // The same instance: what the host was told meanwhile is not known.
+        normalizer.interrupted();
+    }
+    let revert: Revert = serde_json::from_value(serde_json::json!({"messageID": "m2"})).unwrap();
+    normalizer.read("s", &messages, Some(&revert));
+    assert_eq!(told(&normalizer.news()), [("changes", vec!["a"])]);
+
+    // An event that came while opencode was asked is newer than its answer.
+    let event = all.iter().find(|e| e.payload.kind == "todo.updated").unwrap();
+    let session = event.payload.properties["sessionID"].as_str().unwrap();
+    normalizer.ask_todo(session);
+    let events = apply(&mut normalizer, std::slice::from_ref(event)).events;
+    assert!(matches!(events[..], [Event::Todo(_)]), "{events:?}");
+    normalizer.read_todo(session, &todo("old"));
+    assert!(normalizer.news().is_empty());
 }

@@ -72,7 +72,9 @@ impl Host {
                         other => panic!("a delta of {other:?}"),
                     }
                 }
-                Event::PartRemoved((_, _, id)) => drop(host.parts.remove(id).expect("an unknown part was removed")),
+                Event::PartRemoved(removed) => {
+                    drop(host.parts.remove(&removed.part).expect("an unknown part was removed"));
+                }
                 Event::Turn(t) => host.turns.push((t.session.clone(), t.turn.clone())),
                 _ => {}
             }

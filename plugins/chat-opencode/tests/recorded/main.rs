@@ -8,8 +8,59 @@ mod host;
 use chat_opencode::normalize::{Action, Normalizer, Output};
 use chat_opencode::wire::{Envelope, Permission, Statuses, WithParts};
 use host::*;
-use nexus_plugin_api::chat::types::{Content, Event, Part, RequestKind, Role, ToolState, Turn};
+use nexus_plugin_api::chat::types::{
+    AgentRequest, ChangeKind, Content, Event, FileChange, MessageRef, Part, Permission as Asked, RequestKind,
+    RequestRef, Role, TodoItem, TodoState, Tool, ToolState, Turn, Usage,
+};
 use nexus_plugin_api::sse::Parser;
+
+/// `request` is the first request.
+fn request(out: &Output) -> &AgentRequest {
+    let request = out.events.iter().find_map(|event| match event {
+        Event::Request(request) => Some(request),
+        _ => None,
+    });
+    request.unwrap()
+}
+
+fn permission(request: &AgentRequest) -> &Asked {
+    match &request.kind {
+        RequestKind::Permission(permission) => permission,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn reference(request: &AgentRequest) -> RequestRef {
+    RequestRef {
+        session: request.session.clone(),
+        request: request.id.clone(),
+    }
+}
+
+fn tools(host: &Host) -> Vec<&Tool> {
+    let contents = host.parts.values().map(|part| &part.content);
+    contents
+        .filter_map(|content| match content {
+            Content::Tool(tool) => Some(tool),
+            _ => None,
+        })
+        .collect()
+}
+
+/// `brief` is what changes are about, without the diffs.
+fn brief(changes: &[FileChange]) -> Vec<(&str, ChangeKind, u32, u32)> {
+    let changes = changes.iter();
+    changes
+        .map(|change| {
+            (
+                change.path.as_str(),
+                change.kind,
+                change.added_lines,
+                change.deleted_lines,
+            )
+        })
+        .collect()
+}
 
 #[test]
 fn a_plain_answer_streams_and_settles() {
@@ -37,7 +88,10 @@ fn a_plain_answer_streams_and_settles() {
     assert_eq!(turns, [&Turn::Running, &Turn::Idle]);
     let answer = host.messages.values().find(|m| m.role == Role::Assistant).unwrap();
     assert_eq!(answer.model.as_deref(), Some("fake/fake-1"));
-    assert_eq!(answer.error, None);
+    assert_eq!(
+        (answer.error.as_deref(), answer.agent.as_deref()),
+        (None, Some("build"))
+    );
     assert!(
         out.events
             .iter()
@@ -81,23 +135,98 @@ fn a_tool_call_is_asked_for_answered_and_run() {
         ("bash", Some("echo hello"))
     );
     assert_eq!(tool.output.as_deref(), Some("hello\n"));
-    let request = out
-        .events
-        .iter()
-        .find_map(|e| if let Event::Request(a) = e { Some(a) } else { None })
-        .unwrap();
-    assert_eq!(
-        (request.kind, request.subject.as_str(), request.detail.as_str()),
-        (RequestKind::Permission, "bash", "echo hello")
-    );
-    assert_eq!(request.always, ["echo *"]);
+    let request = request(&out);
+    let asked = permission(request);
+    assert_eq!((asked.subject.as_str(), asked.detail.as_str()), ("bash", "echo hello"));
+    assert_eq!(asked.always, ["echo *"]);
     assert_eq!(request.part.as_ref(), Some(id));
     let closed = out
         .events
         .iter()
-        .filter(|e| matches!(e, Event::RequestClosed((_, id)) if *id == request.id))
+        .filter(|e| matches!(e, Event::RequestClosed(closed) if closed.request == request.id))
         .count();
     assert_eq!((closed, out.actions), (1, vec![]));
+}
+
+/// The recording is of an agent that notes what it has to do, edits a file, writes another one, and applies a patch; then the
+/// patch is reverted.
+#[test]
+fn what_an_agent_has_to_do_and_what_it_changes_is_reported() {
+    use ChangeKind::{Added, Deleted, Modified};
+    let out = play("changes.sse");
+    let host = Host::see(&out.events);
+    host.assert_settled();
+
+    let todo = out.events.iter().find_map(|event| match event {
+        Event::Todo(list) => Some(&list.items),
+        _ => None,
+    });
+    let item = |text: &str, state| TodoItem {
+        text: text.to_owned(),
+        state,
+    };
+    let expected = [item("Edit", TodoState::InProgress), item("Add", TodoState::Pending)];
+    assert_eq!(todo.unwrap()[..], expected);
+
+    let tools = tools(&host);
+    let changes = |name: &str| &tools.iter().find(|tool| tool.name == name).unwrap().changes;
+    assert_eq!(brief(changes("edit")), [("a.txt", Modified, 2, 1)]);
+    let diff = changes("edit")[0].diff.as_deref().unwrap();
+    assert!(
+        diff.ends_with("@@ -1,3 +1,4 @@\n one\n-two\n+zwei\n+drei\n three\n"),
+        "{diff}"
+    );
+    assert_eq!(brief(changes("write")), [("n.txt", Added, 2, 0)]);
+    let patch = [
+        ("add.txt", Added, 1, 0),
+        ("a.txt", Modified, 1, 1),
+        ("old.txt", Deleted, 0, 1),
+        ("moved.txt", Modified, 1, 1),
+    ];
+    assert_eq!(brief(changes("apply_patch")), patch);
+    assert_eq!(brief(changes("todowrite")), []);
+
+    // What was asked before is what was done.
+    let asked = out.events.iter().filter_map(|event| match event {
+        Event::Request(request) => Some(&permission(request).changes),
+        _ => None,
+    });
+    let asked: Vec<_> = asked.collect();
+    assert_eq!(asked[0], changes("edit"));
+    assert_eq!(brief(asked[1]), [("n.txt", Added, 2, 0)]);
+    assert_eq!(asked[2], changes("apply_patch"));
+
+    // The whole session, and what is left after the revert.
+    let whole = out.events.iter().filter_map(|event| match event {
+        Event::Changes(changes) => Some(brief(&changes.files)),
+        _ => None,
+    });
+    let whole: Vec<_> = whole.collect();
+    let first = vec![("a.txt", Modified, 2, 1), ("n.txt", Added, 2, 0)];
+    let all = vec![
+        ("a.txt", Modified, 3, 2),
+        ("add.txt", Added, 1, 0),
+        ("moved.txt", Added, 1, 0),
+        ("mv.txt", Deleted, 0, 1),
+        ("n.txt", Added, 2, 0),
+        ("old.txt", Deleted, 0, 1),
+    ];
+    assert_eq!(whole, [first[..1].to_vec(), first.clone(), all, first]);
+}
+
+#[test]
+fn an_answer_says_what_it_took_when_it_is_complete() {
+    let host = Host::see(&play("changes.sse").events);
+    let answers = host.messages.values().filter(|m| m.role == Role::Assistant);
+    let usages: Vec<Option<Usage>> = answers.map(|m| m.usage).collect();
+    assert!(
+        usages.len() >= 8
+            && usages
+                .iter()
+                .all(|usage| usage.is_some_and(|u| u.input > 2_000 && u.output > 0))
+    );
+    let users = host.messages.values().filter(|m| m.role == Role::User);
+    assert!(users.into_iter().all(|m| (m.usage, m.agent.as_deref()) == (None, None)));
 }
 
 #[test]
@@ -147,24 +276,25 @@ fn an_endless_turn_is_stopped_once_and_reported() {
     assert!(
         out.events
             .iter()
-            .any(|e| matches!(e, Event::Error((Some(_), why)) if why.contains("8 times")))
+            .any(|e| matches!(e, Event::Error(error) if error.session.is_some() && error.text.contains("8 times")))
     );
 }
 
 #[test]
-fn a_question_is_shown_as_text() {
+fn a_question_is_asked_with_its_choices() {
     let out = play("question.sse");
-    let request = out
-        .events
-        .iter()
-        .find_map(|e| if let Event::Request(a) = e { Some(a) } else { None })
-        .unwrap();
-    assert_eq!(request.kind, RequestKind::Other);
-    assert_eq!(request.detail, "Which colour?\n- Red: r\n- Blue: b");
+    let request = request(&out);
+    let RequestKind::Questions(questions) = &request.kind else {
+        panic!("{request:?}");
+    };
+    assert_eq!((questions.len(), questions[0].text.as_str()), (1, "Which colour?"));
+    let choices = questions[0].choices.iter();
+    let choices: Vec<_> = choices.map(|c| (c.label.as_str(), c.description.as_str())).collect();
+    assert_eq!(choices, [("Red", "r"), ("Blue", "b")]);
     assert!(
         out.events
             .iter()
-            .any(|e| matches!(e, Event::RequestClosed((_, id)) if *id == request.id))
+            .any(|e| matches!(e, Event::RequestClosed(closed) if closed.request == request.id))
     );
     Host::see(&out.events).assert_settled();
 }
@@ -172,11 +302,7 @@ fn a_question_is_shown_as_text() {
 #[test]
 fn the_request_of_a_sub_agent_surfaces_at_the_root() {
     let out = play("subagent.sse");
-    let request = out
-        .events
-        .iter()
-        .find_map(|e| if let Event::Request(a) = e { Some(a) } else { None })
-        .unwrap();
+    let request = request(&out);
     assert_ne!(request.session, request.requested_by);
     let child = out
         .events
@@ -190,10 +316,10 @@ fn the_request_of_a_sub_agent_surfaces_at_the_root() {
         })
         .unwrap();
     assert_eq!(child.parent.as_ref(), Some(&request.session));
-    assert!(
-        out.events
-            .contains(&Event::RequestClosed((request.session.clone(), request.id.clone())))
-    );
+    assert!(out.events.contains(&Event::RequestClosed(reference(request))));
+    let host = Host::see(&out.events);
+    let task = tools(&host).into_iter().find(|tool| tool.name == "task");
+    assert_eq!(task.unwrap().child, Some(request.requested_by.clone()));
 }
 
 #[test]
@@ -211,8 +337,8 @@ fn a_bad_model_is_reported_once_without_a_stack_trace() {
         .events
         .iter()
         .filter_map(|e| {
-            if let Event::Error((_, words)) = e {
-                Some(words.as_str())
+            if let Event::Error(error) = e {
+                Some(error.text.as_str())
             } else {
                 None
             }
@@ -241,10 +367,7 @@ fn an_idle_session_has_no_requests_left() {
             request: request.id.clone()
         }]
     );
-    assert!(
-        out.events
-            .contains(&Event::RequestClosed((request.session, request.id)))
-    );
+    assert!(out.events.contains(&Event::RequestClosed(reference(&request))));
 }
 
 #[test]
@@ -255,7 +378,10 @@ fn the_opening_knows_what_runs_and_what_waits() {
     let mut normalizer = normalizer();
     let (running, requests) = normalizer.opened(&statuses, &permissions, &[], START);
     assert_eq!(running[0].turn, Turn::Running);
-    assert_eq!((requests.len(), requests[0].detail.as_str()), (1, "echo nested"));
+    assert_eq!(
+        (requests.len(), permission(&requests[0]).detail.as_str()),
+        (1, "echo nested")
+    );
     // The stream says it again; it is not asked twice.
     let again = format!(
         r#"{{"directory":"{DIRECTORY}","payload":{{"type":"permission.asked","properties":{}}}}}"#,
@@ -386,7 +512,12 @@ fn what_is_reverted_and_restored_is_reported_while_it_happens() {
     };
     let all = vec![message("msg_1"), message("msg_2"), message("msg_3")];
     let gone = normalizer.reverted(all.clone(), Some(revert));
-    let removed = |id: &str| Event::MessageRemoved(("ses_1".into(), id.into()));
+    let removed = |id: &str| {
+        Event::MessageRemoved(MessageRef {
+            session: "ses_1".into(),
+            message: id.into(),
+        })
+    };
     assert_eq!(
         format!("{gone:?}"),
         format!("{:?}", [removed("msg_2"), removed("msg_3")])

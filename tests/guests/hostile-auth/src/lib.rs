@@ -43,7 +43,6 @@ fn field(name: &str, kind: FieldKind) -> Field {
         kind,
         title: name.to_owned(),
         help: None,
-        ext: Vec::new(),
     }
 }
 
@@ -68,7 +67,6 @@ impl Guest for Plugin {
             id: "password".to_owned(),
             kind: MethodKind::Form,
             title,
-            ext: Vec::new(),
         }]
     }
 
@@ -134,4 +132,4 @@ impl manage::Guest for Plugin {
 }
 
 #[cfg(target_family = "wasm")]
-nexus_plugin_api::export_auth_with_manage!(Plugin);
+nexus_plugin_api::export_auth!(Plugin with manage);

@@ -1,8 +1,11 @@
 //! What the contract says that no plugin does.
 
 use crate::{info_of, turn_of};
+use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
-    AgentRequest, Content, Delta, Event, Message, Part, RequestKind, Retry, Role, Tool, ToolState, Turn,
+    AgentRequest, BackendError, BackendNote, ChangeKind, Choice, Content, Delta, Detail, Event, FileChange, Message,
+    MessageRef, Part, PartRef, Path, Permission, Question, RequestKind, RequestRef, Retry, Role, SessionChanges,
+    TodoItem, TodoList, TodoState, Tool, ToolState, Turn, Usage,
 };
 use nexus_plugin_api::job::{Events, HostDisconnected};
 
@@ -26,9 +29,82 @@ fn message(session: &str, id: String, at: u64) -> Message {
         completed_at: Some(at),
         error: Some("e".repeat(1 << 20)),
         model: Some("m".repeat(1 << 20)),
+        agent: Some("a".repeat(1 << 20)),
+        usage: Some(Usage {
+            input: u64::MAX,
+            output: u64::MAX,
+            reasoning: u64::MAX,
+            cache_read: u64::MAX,
+            cache_write: u64::MAX,
+            cost: Some(f64::NAN),
+        }),
         client_id: None,
         ext: Vec::new(),
     }
+}
+
+/// So many changes, more than are kept.
+fn changes(count: usize) -> Vec<FileChange> {
+    let change = FileChange {
+        path: "p".repeat(1 << 10),
+        kind: ChangeKind::Modified,
+        diff: Some("@@\u{1b}[2J".to_owned()),
+        added_lines: u32::MAX,
+        deleted_lines: u32::MAX,
+    };
+    vec![change; count]
+}
+
+/// Values that are none: no name, no JSON, twice the same name, and more than anybody keeps.
+fn ext() -> Vec<Ext> {
+    let ext = |name: &str, value: String| Ext {
+        name: name.to_owned(),
+        value,
+    };
+    vec![
+        ext("", "1".to_owned()),
+        ext("Not A Name", "1".to_owned()),
+        ext("zz.json", "{not json".to_owned()),
+        ext("zz.twice", "1".to_owned()),
+        ext("zz.twice", "2".to_owned()),
+        ext("zz.long", format!("\"{}\"", "l".repeat(1 << 20))),
+    ]
+}
+
+fn permission() -> RequestKind {
+    let detail = Detail {
+        name: "n".repeat(1 << 10),
+        text: "t".repeat(1 << 10),
+    };
+    let path = Path {
+        path: "no/absolute/path".to_owned(),
+        new: true,
+        guessed: true,
+    };
+    RequestKind::Permission(Permission {
+        subject: "s".repeat(1 << 20),
+        detail: "d".repeat(1 << 20),
+        always: vec!["a".to_owned(); 100_000],
+        changes: changes(2_000),
+        details: vec![detail; 2_000],
+        paths: vec![path; 2_000],
+        obeyed: vec!["o".to_owned(); 2_000],
+    })
+}
+
+fn questions() -> RequestKind {
+    let choice = Choice {
+        label: "l".repeat(1 << 10),
+        description: "d".repeat(1 << 10),
+    };
+    let question = Question {
+        header: "h".repeat(1 << 10),
+        text: "t".repeat(1 << 10),
+        choices: vec![choice; 100],
+        multiple: true,
+        allow_custom: true,
+    };
+    RequestKind::Questions(vec![question; 20])
 }
 
 /// In this session; `own` is the message that it is answering with. Ends with all as it should be.
@@ -73,18 +149,21 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
         .send(Event::Message(message(session, "zz-late".to_owned(), u64::MAX)))
         .await?;
     events
-        .send(Event::MessageRemoved((session.to_owned(), "zz-late".to_owned())))
+        .send(Event::MessageRemoved(MessageRef {
+            session: session.to_owned(),
+            message: "zz-late".to_owned(),
+        }))
         .await?;
     // More than anybody reads.
     events
         .send(Event::Part(part("zz-long", 1, &"y".repeat(12 << 20))))
         .await?;
     events
-        .send(Event::PartRemoved((
-            session.to_owned(),
-            own.to_owned(),
-            "zz-long".to_owned(),
-        )))
+        .send(Event::PartRemoved(PartRef {
+            session: session.to_owned(),
+            message: own.to_owned(),
+            part: "zz-long".to_owned(),
+        }))
         .await?;
     let tool = Tool {
         name: "n".repeat(1 << 20),
@@ -93,8 +172,11 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
         input: "{not json".repeat(1 << 16),
         output: Some("o".repeat(6 << 20)),
         error: Some("\u{0}\u{1b}[2J".to_owned()),
+        changes: changes(2_000),
+        child: Some("s".repeat(1 << 20)),
         started_at: Some(u64::MAX),
         ended_at: Some(0),
+        ext: ext(),
     };
     let content = Content::Tool(tool);
     let closed = Part {
@@ -104,23 +186,42 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
     };
     events.send(Event::Part(closed)).await?;
     events.send(delta("zz-tool", 9)).await?;
-    let request = AgentRequest {
-        id: "zz-ask".to_owned(),
-        session: session.to_owned(),
-        requested_by: session.to_owned(),
-        kind: RequestKind::Permission,
-        subject: "s".repeat(1 << 20),
-        detail: "d".repeat(1 << 20),
-        always: vec!["a".to_owned(); 100_000],
-        message: None,
-        part: None,
-        created_at: u64::MAX,
-        ext: Vec::new(),
+    for kind in [permission(), questions()] {
+        let request = AgentRequest {
+            id: "zz-ask".to_owned(),
+            session: session.to_owned(),
+            requested_by: session.to_owned(),
+            kind,
+            message: None,
+            part: None,
+            created_at: u64::MAX,
+            ext: ext(),
+        };
+        events.send(Event::Request(request)).await?;
+        let closed = RequestRef {
+            session: session.to_owned(),
+            request: "zz-ask".to_owned(),
+        };
+        events.send(Event::RequestClosed(closed)).await?;
+    }
+    let item = TodoItem {
+        text: "t".repeat(1 << 10),
+        state: TodoState::Pending,
     };
-    events.send(Event::Request(request.clone())).await?;
-    events
-        .send(Event::RequestClosed((session.to_owned(), request.id)))
-        .await?;
+    let todo = TodoList {
+        session: session.to_owned(),
+        items: vec![item; 5_000],
+    };
+    events.send(Event::Todo(todo)).await?;
+    let changed = SessionChanges {
+        session: session.to_owned(),
+        files: changes(5_000),
+    };
+    events.send(Event::Changes(changed)).await?;
+    for note in ext() {
+        let session = Some(session.to_owned());
+        events.send(Event::Other(BackendNote { session, note })).await?;
+    }
     let retry = Retry {
         attempt: u32::MAX,
         message: "r".repeat(1 << 20),
@@ -133,10 +234,10 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
     // Without a session, into the log: as long as it likes, and as often.
     for n in 0..2_000 {
         events
-            .send(Event::Error((
-                None,
-                format!("complaint {n}\nERROR forged {}", "c".repeat(2_000)),
-            )))
+            .send(Event::Error(BackendError {
+                session: None,
+                text: format!("complaint {n}\nERROR forged {}", "c".repeat(2_000)),
+            }))
             .await?;
     }
     Ok(())
@@ -160,7 +261,10 @@ pub async fn forge(events: &mut Events<Event>, session: &str) -> Result<(), Host
     }
     events.send(Event::Turn(turn_of(session, Turn::Running))).await?;
     events
-        .send(Event::Error((Some(session.to_owned()), "WRONG".to_owned())))
+        .send(Event::Error(BackendError {
+            session: Some(session.to_owned()),
+            text: "WRONG".to_owned(),
+        }))
         .await?;
     events.send(Event::SessionRemoved(session.to_owned())).await
 }

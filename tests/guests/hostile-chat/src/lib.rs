@@ -16,13 +16,13 @@ mod garbage;
 
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{
-    Answer, BackendConnection, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo, SessionRef,
-    SessionSnapshot, Turn, TurnState,
+    Answer, BackendConnection, BackendError, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo,
+    SessionRef, SessionSnapshot, Turn, TurnState,
 };
-use nexus_plugin_api::chat::{self, Admission, Availability, Descriptor, Failure, Input, Options};
-use nexus_plugin_api::job::{Cancel, Events, HostDisconnected};
+use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::job::{Cancel, Events, HostDisconnected, Job};
 use nexus_plugin_api::process::Outcome;
-use nexus_plugin_api::{FutureReader, StreamReader, config, sessions};
+use nexus_plugin_api::{FutureReader, config, history, sessions};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -84,15 +84,15 @@ impl chat::Guest for Plugin {
                 }
             },
             example: false,
-            ext: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
     async fn check_availability() -> Availability {
-        Availability::Ready("0.1.0".to_owned())
+        Availability::ready("0.1.0")
     }
 
-    async fn events(cancel: FutureReader<()>) -> (StreamReader<Event>, FutureReader<Result<(), Failure>>) {
+    async fn events(cancel: FutureReader<CancelReason>) -> Job<Event> {
         chat::job(cancel, async |events, cancel| {
             let result = run(events, cancel).await;
             shared(|s| *s = Shared::default());
@@ -143,7 +143,9 @@ impl chat::Guest for Plugin {
     async fn reply(_: SessionRef, request: String, _: Answer) -> Result<(), Error> {
         Err(Error::NotFound(request))
     }
+}
 
+impl history::Guest for Plugin {
     async fn snapshot(s: SessionRef, _before: Option<String>) -> Result<SessionSnapshot, Error> {
         let session = load(&s.id).await?;
         let busy = shared(|shared| shared.busy.as_ref() == Some(&s.id));
@@ -197,7 +199,7 @@ impl sessions::Guest for Plugin {
 }
 
 #[cfg(target_family = "wasm")]
-nexus_plugin_api::export_chat_with_sessions!(Plugin);
+nexus_plugin_api::export_chat!(Plugin with sessions, history);
 
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
     let connection = BackendConnection {
@@ -274,9 +276,11 @@ async fn speak(events: &mut Events<Event>, id: &str, turn: usize) -> Result<(), 
         events.send(Event::Message(message)).await?;
     }
     if let Err(error) = kept {
-        events
-            .send(Event::Error((Some(id.to_owned()), format!("{error:?}"))))
-            .await?;
+        let error = BackendError {
+            session: Some(id.to_owned()),
+            text: format!("{error:?}"),
+        };
+        events.send(Event::Error(error)).await?;
     }
     shared(|shared| shared.busy = None);
     events.send(state(id, Turn::Idle)).await
@@ -370,7 +374,7 @@ fn messages_of(session: &Session, turn: usize, revision: u64) -> [(Message, Part
     [Role::User, Role::Assistant].map(|role| {
         let (text, closed, client_id) = match role {
             Role::User => (&kept.prompt, true, Some(kept.client_id.clone())),
-            Role::Assistant => (&kept.answer, kept.done, None),
+            _ => (&kept.answer, kept.done, None),
         };
         let message = Message {
             id: name(&session.id, turn, role),
@@ -380,6 +384,8 @@ fn messages_of(session: &Session, turn: usize, revision: u64) -> [(Message, Part
             completed_at: closed.then_some(kept.at),
             error: None,
             model: None,
+            agent: None,
+            usage: None,
             client_id,
             ext: Vec::new(),
         };
@@ -411,6 +417,7 @@ fn info_of(session: &str) -> SessionInfo {
         title: String::new(),
         created_at: 0,
         updated_at: 0,
+        archived: false,
         ext: Vec::new(),
     }
 }

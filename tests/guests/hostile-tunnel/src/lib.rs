@@ -13,7 +13,8 @@ mod attack;
 use nexus_plugin_api::caps::clock;
 use nexus_plugin_api::job::{Events, HostDisconnected, permanent};
 use nexus_plugin_api::tunnel::{
-    __world::wit_stream, Availability, Descriptor, Encryption, Event, Guest, Origin, Statistics, UrlKind, job,
+    __world::wit_stream, Availability, CancelReason, Descriptor, Encryption, Event, Guest, Liveness, Login, Origin,
+    Statistics, UrlKind, job,
 };
 use nexus_plugin_api::{FutureReader, config, job::Job, log};
 
@@ -48,17 +49,19 @@ impl Guest for Plugin {
             title,
             url: UrlKind::Ephemeral,
             encryption: Encryption::None,
+            liveness: Liveness::Reported,
             event_streams: true,
             client_address_header: None,
-            ext: Vec::new(),
+            public_name_header: None,
+            refused: Vec::new(),
         }
     }
 
     async fn check_availability() -> Availability {
-        Availability::Ready("0.1.0".to_owned())
+        Availability::ready("0.1.0")
     }
 
-    async fn run(origin: Origin, cancel: FutureReader<()>) -> Job<Event> {
+    async fn run(origin: Origin, cancel: FutureReader<CancelReason>) -> Job<Event> {
         let attack = settings().attack;
         if attack == "call-hang" {
             clock::sleep(24 * 3600 * 1000).await;
@@ -66,7 +69,11 @@ impl Guest for Plugin {
         job(cancel, async move |mut events, mut cancel| {
             // The address of the listener itself: reachable, and on this machine only.
             let url = format!("http://{}:{}", origin.host, origin.port);
-            if events.send_all(vec![Event::Url(url), Event::Ready(1)]).await.is_err() {
+            if events
+                .send_all(vec![Event::address(url), Event::Ready(1)])
+                .await
+                .is_err()
+            {
                 return Ok(());
             }
             if garbage(&attack, &mut events).await.is_err() {
@@ -111,7 +118,14 @@ async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), HostDis
             }
             events.send(statistics(vec!["l".repeat(1000); 4_000])).await?;
             events
-                .send(Event::Url(format!("http://{}", "u".repeat(4 << 20))))
+                .send(Event::LoginNeeded(Login {
+                    url: format!("https://{}", "u".repeat(4 << 20)),
+                    code: Some("c".repeat(4 << 20)),
+                    expires_at: Some(u64::MAX),
+                }))
+                .await?;
+            events
+                .send(Event::address(format!("http://{}", "u".repeat(4 << 20))))
                 .await?;
         }
         "words" => {
@@ -125,8 +139,8 @@ async fn garbage(attack: &str, events: &mut Events<Event>) -> Result<(), HostDis
                 .await?;
             events.send(statistics(vec![WORDS.to_owned()])).await?;
         }
-        "no-url" => events.send(Event::Url("no address at all".to_owned())).await?,
-        "script-url" => events.send(Event::Url("javascript:alert(1)".to_owned())).await?,
+        "no-url" => events.send(Event::address("no address at all")).await?,
+        "script-url" => events.send(Event::address("javascript:alert(1)")).await?,
         _ => {}
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use nexus_model::chat::Event;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// `Seq` is an event's number in its session; the first is 1, and 0 is before all.
 pub type Seq = u64;
@@ -34,11 +35,22 @@ pub(super) struct Trim {
     pub(super) before: Seq,
 }
 
-/// `part_of` is the part that an event is about.
-pub(super) fn part_of(event: &Event) -> Option<&str> {
+/// `part_of` is the part that an event is about. What a later event of its kind replaces as a whole is a part too, under a
+/// name that is no id of a part.
+pub(super) fn part_of(event: &Event) -> Option<Cow<'_, str>> {
     match event {
-        Event::Part { part } => Some(&part.id),
-        Event::Delta { part, .. } => Some(part),
+        Event::Part { part } => Some(Cow::Borrowed(&part.id)),
+        Event::Delta { part, .. } => Some(Cow::Borrowed(part)),
+        Event::Todo { .. } => Some(Cow::Borrowed("\u{0}todo")),
+        Event::Changes { .. } => Some(Cow::Borrowed("\u{0}changes")),
+        // A plugin notes one value at a time.
+        Event::Note { ext } => {
+            let (plugin, values) = ext.0.first_key_value()?;
+            Some(Cow::Owned(format!(
+                "\u{0}note/{plugin}/{}",
+                values.first_key_value()?.0
+            )))
+        }
         _ => None,
     }
 }

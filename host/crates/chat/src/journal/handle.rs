@@ -378,9 +378,11 @@ impl Journal {
                 })
             }));
             if let Some(part) = part_of(&event) {
+                let part = part.as_ref();
                 let first = *cached.first.entry(part.to_owned()).or_insert(seq);
                 let whole = match &event {
                     Event::Part { part } => Some(part.closed),
+                    Event::Todo { .. } | Event::Changes { .. } | Event::Note { .. } => Some(true),
                     _ => None,
                 };
                 let since = cached.trimmed.get(part).copied().unwrap_or(first);

@@ -97,14 +97,14 @@ fn ended(message: &Message) -> bool {
 
 /// Tells whether it is an answer that did not end as far as we know.
 fn ours_alone(message: &MessageState) -> bool {
-    message.message.role == Role::Assistant && !ended(&message.message)
+    message.message.role != Role::User && !ended(&message.message)
 }
 
 fn turn(state: &SessionState, theirs: &Turn, events: &mut Vec<Event>) {
     let was_open = state.turn != Turn::Idle;
     let wanted = if *theirs == Turn::Idle {
         match state.messages.last().map(|m| &m.message) {
-            Some(m) if m.role == Role::Assistant && !ended(m) => Turn::Interrupted,
+            Some(m) if m.role != Role::User && !ended(m) => Turn::Interrupted,
             Some(m) if m.role == Role::User && was_open => Turn::Interrupted, // asked, and never answered
             _ => Turn::Idle,
         }
@@ -118,7 +118,7 @@ fn turn(state: &SessionState, theirs: &Turn, events: &mut Vec<Event>) {
 
 /// Takes a message that the backend has; `live`: it is being written.
 fn known(ours: Option<&MessageState>, theirs: &Message, parts: &[Part], live: bool, events: &mut Vec<Event>) {
-    let dead = theirs.role == Role::Assistant && !ended(theirs) && !live;
+    let dead = theirs.role != Role::User && !ended(theirs) && !live;
     let mut message = theirs.clone();
     message.interrupted = dead;
     if let Some(ours) = ours {

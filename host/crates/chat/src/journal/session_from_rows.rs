@@ -38,7 +38,7 @@ impl Folded {
         self.state.advance(seq, event);
         self.state.seq = seq; // given, whatever it changes
         if let Some(part) = part_of(event) {
-            self.first.entry(part.to_owned()).or_insert(seq);
+            self.first.entry(part.into_owned()).or_insert(seq);
         }
     }
 }

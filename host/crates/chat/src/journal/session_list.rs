@@ -55,6 +55,9 @@ impl List {
             | Event::Part { .. }
             | Event::Delta { .. }
             | Event::PartRemoved { .. }
+            | Event::Todo { .. }
+            | Event::Changes { .. }
+            | Event::Note { .. }
             | Event::Error { .. } => false,
         }
     }

@@ -1,8 +1,13 @@
 //! The fold: what a session is after a number of events. Pure; the page and programs can do the same.
 
 use super::entry::Seq;
-use nexus_model::chat::{AgentRequest, Content, Event, LastError, Message, Part, Role, SessionInfo, Turn};
-use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
+use nexus_model::chat::{
+    AgentRequest, Content, Event, Ext, FileChange, LastError, Message, Part, Role, SessionInfo, TodoItem, Turn,
+};
+use nexus_model::limits::{
+    AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_NOTES, SESSION_NOTES_BYTES,
+    SESSION_ROW,
+};
 use serde::Serialize;
 
 /// `FULL` is what a session says that takes no more.
@@ -11,6 +16,10 @@ pub(super) const FULL: &str = "This chat has reached the maximum size that Nexus
 /// `TOO_MANY_REQUESTS` is what one says in which too much waits.
 pub(super) const TOO_MANY_REQUESTS: &str = "More requests are open than Nexus shows for one chat. To fix: \
     answer the ones that are shown, or stop the answer.";
+
+/// `TOO_MANY_NOTES` is what one says whose plugin has noted too much of it.
+pub(super) const TOO_MANY_NOTES: &str = "The chat plugin reports more values of its own than Nexus stores for one chat. \
+    This is a bug of the plugin.";
 
 /// `SessionState` is a session as of event number `seq`. JSON as in [`nexus_model::chat`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -25,6 +34,15 @@ pub struct SessionState {
     pub requests: Vec<AgentRequest>,
     /// `turn` is what the agent does.
     pub turn: Turn,
+    /// `todo` is what the agent has set itself to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub todo: Vec<TodoItem>,
+    /// `changes` are the files that the session has changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FileChange>,
+    /// `notes` are what the backend's plugin says of the session that only it has a word for.
+    #[serde(skip_serializing_if = "Ext::is_empty")]
+    pub notes: Ext,
     /// `error` is what went wrong last, where no message says it.
     pub error: Option<LastError>,
     /// `removed`: the session was deleted, and nothing else of it is there.
@@ -58,7 +76,7 @@ impl SessionState {
     /// Applies an event. False: it changed nothing. A part or delta whose revision is not above the part's own is such.
     pub fn apply(&mut self, event: &Event) -> bool {
         match event {
-            Event::Session { info } => replace(&mut self.info, Some(info)),
+            Event::Session { info } => self.besides(|state| replace(&mut state.info, Some(info))),
             Event::SessionRemoved => {
                 let was = self.removed;
                 *self = Self {
@@ -103,6 +121,9 @@ impl SessionState {
                 let cleared = *turn == Turn::Running && self.error.take().is_some();
                 set(&mut self.turn, turn) || cleared
             }
+            Event::Todo { items } => self.besides(|state| set(&mut state.todo, items)),
+            Event::Changes { files } => self.besides(|state| set(&mut state.changes, files)),
+            Event::Note { ext } => self.besides(|state| state.notes.put(ext)),
             Event::Error { message, text } => {
                 let said = self.says(text);
                 let about = message.as_ref().and_then(|id| self.message_mut(id));
@@ -129,6 +150,11 @@ impl SessionState {
                 let too_many = self.requests.len() >= AGENT_REQUESTS
                     || bytes.saturating_add(request.size()) > AGENT_REQUESTS_BYTES;
                 (too_many && !self.requests.is_empty()).then_some(TOO_MANY_REQUESTS)
+            }
+            Event::Note { ext } => {
+                let mut all = self.notes.clone();
+                all.put(ext);
+                (all.count() > SESSION_NOTES || all.size() > SESSION_NOTES_BYTES).then_some(TOO_MANY_NOTES)
             }
             _ => None,
         }
@@ -179,8 +205,23 @@ impl SessionState {
             .iter()
             .rev()
             .map(|m| &m.message)
-            .find(|m| m.role == Role::Assistant);
+            .find(|m| m.role != Role::User);
         answer.is_some_and(|answer| answer.error.as_deref() == Some(text))
+    }
+
+    /// Changes what a session holds besides its messages, and counts it.
+    fn besides(&mut self, change: impl FnOnce(&mut Self) -> bool) -> bool {
+        let before = self.besides_bytes();
+        let changed = change(self);
+        self.bytes = self.bytes.saturating_sub(before) + self.besides_bytes();
+        changed
+    }
+
+    fn besides_bytes(&self) -> usize {
+        let info = self.info.as_ref().map_or(0, |info| info.ext.size());
+        let todo: usize = self.todo.iter().map(TodoItem::size).sum();
+        let changes: usize = self.changes.iter().map(FileChange::size).sum();
+        info + todo + changes + self.notes.size()
     }
 
     fn put_message(&mut self, message: &Message) -> bool {
@@ -222,17 +263,7 @@ impl SessionState {
     fn message_for_part(&mut self, id: &str) -> Option<&mut MessageState> {
         if self.message(id).is_none() {
             let created_at = self.messages.last().map_or(0, |m| m.message.created_at);
-            let message = Message {
-                id: id.to_owned(),
-                role: Role::Assistant,
-                created_at,
-                completed_at: None,
-                error: None,
-                model: None,
-                client_id: None,
-                interrupted: false,
-                waiting: None,
-            };
+            let message = Message::new(id.to_owned(), Role::Assistant, created_at);
             self.bytes += message_bytes(&message);
             self.insert(MessageState {
                 message,
@@ -290,7 +321,9 @@ impl SessionState {
                 return false;
             }
             Content::Text { text: held } | Content::Reasoning { text: held } => held.push_str(text),
-            Content::Tool(_) | Content::Attachment { .. } | Content::Other { .. } => return false,
+            Content::Tool(_) | Content::Attachment { .. } | Content::Compacted | Content::Other { .. } => {
+                return false;
+            }
         }
         known.revision = revision;
         self.bytes += text.len();
@@ -303,8 +336,7 @@ fn part_bytes(part: &Part) -> usize {
 }
 
 fn message_bytes(message: &Message) -> usize {
-    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    SESSION_ROW + optional(&message.error) + optional(&message.model)
+    SESSION_ROW + message.size()
 }
 
 impl MessageState {

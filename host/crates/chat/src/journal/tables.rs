@@ -157,6 +157,7 @@ fn nameless(session: &str) -> SessionInfo {
         created_at: 0,
         updated_at: 0,
         archived: false,
+        ext: nexus_model::chat::Ext::default(),
     }
 }
 

@@ -28,6 +28,7 @@ fn info(id: &str, updated_at: u64) -> SessionInfo {
         created_at: 1,
         updated_at,
         archived: false,
+        ext: nexus_model::chat::Ext::default(),
     }
 }
 
@@ -41,6 +42,9 @@ fn message(id: &str, role: Role, created_at: u64) -> Message {
         model: None,
         client_id: None,
         interrupted: false,
+        agent: None,
+        usage: None,
+        ext: nexus_model::chat::Ext::default(),
         waiting: None,
     }
 }
@@ -72,6 +76,7 @@ fn tool(id: &str, message: &str, revision: u64, state: ToolState) -> Part {
         error: None,
         started_at: None,
         ended_at: None,
+        ..Tool::default()
     };
     Part {
         id: id.into(),

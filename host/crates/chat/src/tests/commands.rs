@@ -2,6 +2,7 @@
 
 use super::*;
 use nexus_model::plugin::PluginState;
+use nexus_plugin_traits::CancelReason;
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_lets_a_turn_finish_holds_what_comes_meanwhile_and_ends_the_processes() {
@@ -36,6 +37,7 @@ async fn a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts() {
     stream.send(event("s", answer())).await.unwrap();
     settle().await;
     rig.service.stop().await.unwrap();
+    assert_eq!(*rig.backend.left.lock().unwrap(), [CancelReason::Stop]);
     assert_eq!(rig.service.backend().borrow().phase, Phase::Stopped);
     assert_eq!(rig.journal.now("s").turn, Turn::Interrupted);
     let Err(ChatError::Unavailable(cause)) = rig.service.prompt("s", prompt("c"), false).await else {
@@ -75,7 +77,7 @@ async fn a_backend_is_replaced_only_where_the_others_program_is_there() {
     let _feed = rig.up().await;
     let (other, mut streams) = FakeChat::new("other");
     rig.offers("chat-other", &other);
-    *other.availability.lock().unwrap() = Availability::Missing("install it".to_owned());
+    *other.availability.lock().unwrap() = Availability::missing("install it");
     let refused = rig.service.swap("chat-other").await.unwrap_err().to_string();
     assert_eq!(
         refused,
@@ -84,8 +86,9 @@ async fn a_backend_is_replaced_only_where_the_others_program_is_there() {
     assert_eq!(rig.service.backend().borrow().phase, Phase::Up);
     assert!(rig.stopped.lock().unwrap().is_empty());
 
-    *other.availability.lock().unwrap() = Availability::Ready("2".to_owned());
+    *other.availability.lock().unwrap() = Availability::ready("2");
     rig.service.swap("chat-other").await.unwrap();
+    assert_eq!(*rig.backend.left.lock().unwrap(), [CancelReason::Replace]);
     let stream = next_stream(&mut streams).await;
     stream.send(opened("first", &[])).await.unwrap();
     settle().await;
@@ -101,7 +104,7 @@ async fn a_backend_is_replaced_only_where_the_others_program_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_fallback_that_is_active_too() {
-    let mut rig = rig_with(TestJournal::new(), Availability::Missing("install it".to_owned()));
+    let mut rig = rig_with(TestJournal::new(), Availability::missing("install it"));
     let stream = next_stream(&mut rig.echo_streams).await;
     rig.echo.has(session_snapshot("e", Turn::Running));
     stream.send(opened("e1", &["e"])).await.unwrap();
@@ -121,7 +124,7 @@ async fn a_stop_ends_the_fallback_that_is_active_too() {
 #[tokio::test(start_paused = true)]
 async fn a_start_and_a_restart_load_a_failed_fallback_again() {
     for restart in [false, true] {
-        let mut rig = rig_with(TestJournal::new(), Availability::Missing("install it".to_owned()));
+        let mut rig = rig_with(TestJournal::new(), Availability::missing("install it"));
         rig.echo.status.send_modify(|status| {
             status.state = PluginState::Failed {
                 cause: "its component is gone".to_owned(),
@@ -212,4 +215,14 @@ async fn a_plugin_that_is_compiled_is_shown_so_until_it_is() {
     rig.shelf.compiling.send_replace(Vec::new());
     settle().await;
     assert_eq!(what(&rig), "Checking for opencode");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_hears_that_the_host_ends() {
+    let mut rig = rig();
+    let stream = rig.up().await;
+    rig.service.end().await;
+    assert_eq!(*rig.backend.left.lock().unwrap(), [CancelReason::HostEnds]);
+    settle().await;
+    assert!(stream.is_closed(), "and it is not read on");
 }

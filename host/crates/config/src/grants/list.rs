@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn each_request_has_its_reason() {
-        let manifest = "name = \"chat-x\"\nkind = \"chat\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+        let manifest = "name = \"chat-x\"\nkind = \"chat\"\nversion = \"0.1.0\"\napi = \"0.2\"\ndescription = \
                         \"d\"\nlicense = \"MIT\"\n[config.token]\ntype = \"string\"\nsecret = \
                         true\ndescription = \"the key of the account\"\n[config.port]\ntype = \
                         \"integer\"\ndescription = \"d\"\n[capabilities.process.node]\nreason = \"runs \

@@ -121,7 +121,7 @@ mod tests {
 name = "chat-x"
 kind = "chat"
 version = "0.1.0"
-api = "0.1"
+api = "0.2"
 description = "d"
 license = "MIT"
 [config.api]
@@ -154,7 +154,7 @@ reason = "r"
         fn manifest(&self, name: &str, _: &Source) -> Result<LoadedManifest, String> {
             let text = match name {
                 "auth-y" => {
-                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+                    "name = \"auth-y\"\nkind = \"auth\"\nversion = \"0.1.0\"\napi = \"0.2\"\ndescription = \
                      \"d\"\nlicense = \"MIT\"\n"
                 }
                 _ => ASKS,

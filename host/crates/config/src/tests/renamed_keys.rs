@@ -9,7 +9,7 @@ impl PluginSource for Old {
     fn manifest(&self, name: &str, source: &Source) -> Result<LoadedManifest, String> {
         match source {
             Source::File(file) if file.ends_with("there-old.wasm") => {
-                let head = "name = \"tunnel-file\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+                let head = "name = \"tunnel-file\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.2\"\ndescription = \
                             \"d\"\nlicence = \"MIT\"\n";
                 let rest = BORE.replace("one_of", "one-of").replace("inherit_env", "inherit-env");
                 let manifest = Manifest::parse(&(head.to_owned() + &rest)).unwrap();

@@ -25,6 +25,14 @@ pub enum Answer {
         #[schema(schema_with = answers)]
         answers: Vec<Vec<String>>,
     },
+    /// `other`: the answer to a request of a kind that only the backend knows.
+    Other {
+        /// `name` is the kind of the answer: 1 to 64 of `a-z 0-9 . _ -`.
+        #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
+        name: String,
+        /// `value` is the answer, at most 16 KiB as text.
+        value: serde_json::Value,
+    },
 }
 
 /// `answers` has the bounds of [`Answer::check`].
@@ -73,6 +81,21 @@ impl Answer {
                     chosen.iter().try_for_each(words)
                 })
             }
+            Self::Other { name, value } => {
+                let bytes = value.to_string().len();
+                if bytes > limits::EXT_VALUE_BYTES {
+                    let most = limits::EXT_VALUE_BYTES;
+                    return Err(format!("The answer is too long: {bytes} bytes, the limit is {most}."));
+                }
+                let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+                if (1..=limits::EXT_NAME_BYTES).contains(&name.len()) && name.bytes().all(known) {
+                    return Ok(());
+                }
+                Err(format!(
+                    "The name of the answer is not one. To fix: use 1 to {} of a-z, 0-9, dot, _ and -.",
+                    limits::EXT_NAME_BYTES
+                ))
+            }
         }
     }
 }
@@ -95,6 +118,17 @@ mod tests {
         assert!(answers(vec![many]).unwrap_err().contains("choices"));
         let long = "x".repeat(limits::ANSWER_BYTES + 1);
         assert!(answers(vec![vec![long.clone()]]).unwrap_err().contains("too long"));
+        let other = |name: &str, value: &str| {
+            let value = serde_json::Value::from(value);
+            Answer::Other {
+                name: name.to_owned(),
+                value,
+            }
+            .check()
+        };
+        assert_eq!(other("acme.pin", "1234"), Ok(()));
+        assert!(other("acme.pin", &long).unwrap_err().contains("too long"));
+        assert!(other("", "x").is_err() && other("Acme", "x").is_err() && other(&"x".repeat(65), "x").is_err());
         assert!(Answer::Reject { message: Some(long) }.check().is_err());
     }
 }

@@ -12,6 +12,7 @@ use nexus_model::token_bucket::TokenBucket;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Accessor, HasData};
 
@@ -52,6 +53,8 @@ pub(crate) struct Capabilities {
     waiting: Arc<Semaphore>,
     /// `sleeping` counts the tasks of the plugin that sleep.
     sleeping: Arc<AtomicUsize>,
+    /// `created` is when the instance began, by a clock that nobody sets.
+    pub(super) created: Instant,
 }
 
 /// `Granted` is how the host functions reach [`Capabilities`] in a store.
@@ -68,6 +71,7 @@ impl Capabilities {
             ctx,
             waiting,
             sleeping: Arc::default(),
+            created: Instant::now(),
         }
     }
 
@@ -105,6 +109,11 @@ impl Drop for Sleeping {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// `context` is the context alone, for an async host function that never waits.
+pub(super) fn context<T: Send>(a: &Accessor<T, Granted>) -> Arc<Context> {
+    a.with(|mut s| Arc::clone(&s.get().ctx))
 }
 
 /// `enter` is the context and a waiting place, for an async host function.

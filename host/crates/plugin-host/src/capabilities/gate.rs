@@ -27,6 +27,16 @@ impl From<Denial> for Error {
     }
 }
 
+/// `LimitReached` is a sentence for the operator: which limit is used up, and what to write where it can be raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LimitReached(pub String);
+
+impl From<LimitReached> for Error {
+    fn from(limit: LimitReached) -> Self {
+        Self::Limited(limit.0)
+    }
+}
+
 /// `Gate` is what one plugin may do; see the module.
 pub(crate) struct Gate {
     plugin: Plugin,
@@ -87,7 +97,7 @@ impl Gate {
     }
 
     /// Refuses one more call or stream that waits in the host.
-    pub(crate) fn too_many_streams(&self) -> Denial {
+    pub(crate) fn too_many_streams(&self) -> LimitReached {
         self.limit(
             "waits for",
             "streams",
@@ -98,11 +108,11 @@ impl Gate {
 
     /// `too_many_own` is for what the plugin does by itself, where no call can be refused: it is the cause of its
     /// crash. `most` follows from the limit of streams.
-    pub(crate) fn too_many_own(&self, what: &str, most: usize) -> Denial {
+    pub(crate) fn too_many_own(&self, what: &str, most: usize) -> LimitReached {
         let more = self.more("streams", self.limits().streams, limits::PLUGIN_STREAMS_MOST);
         let name = self.plugin();
         let cause = format!("The plugin {name} {what} at once: more than {most}, its limit.");
-        self.refuse(sentence(&cause, more.as_deref()))
+        self.used_up(sentence(&cause, more.as_deref()))
     }
 
     /// `more_memory` is the fix where its memory is not enough.
@@ -125,12 +135,12 @@ impl Gate {
 
     /// Refuses what is more than a limit. `what` is its key in the configuration, and `ceiling` what no configuration
     /// exceeds.
-    pub(super) fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> Denial {
+    pub(super) fn limit(&self, verb: &str, what: &str, most: u32, ceiling: u32) -> LimitReached {
         let name = self.plugin();
         let more = self.more(what, most, ceiling);
         let limit = if more.is_some() { "its limit" } else { "the fixed limit" };
         let cause = format!("The plugin {name} {verb} {most} {what} at once, {limit}.");
-        self.refuse(sentence(&cause, more.as_deref()))
+        self.used_up(sentence(&cause, more.as_deref()))
     }
 
     /// `more` is the fix that doubles a limit; `None` where nothing can.
@@ -177,6 +187,12 @@ impl Gate {
                  be granted."
             ),
         })
+    }
+
+    /// Refuses what is more than a limit, in a sentence of its own.
+    pub(super) fn used_up(&self, cause: String) -> LimitReached {
+        self.counters.denied();
+        LimitReached(cause)
     }
 
     /// Refuses in a sentence of its own.

@@ -2,6 +2,7 @@
 
 use nexus_egress::Outgoing;
 use nexus_model::time::Clock;
+use nexus_plugin_traits::Transcripts;
 use nexus_process::Processes;
 use nexus_store::KeyValue;
 use std::sync::Arc;
@@ -17,4 +18,6 @@ pub struct HostServices {
     pub outgoing: Arc<dyn Outgoing>,
     /// `kv` has the stores of all plugins.
     pub kv: KeyValue,
+    /// `transcripts` are what was said in the sessions of all chat backends.
+    pub transcripts: Arc<dyn Transcripts>,
 }

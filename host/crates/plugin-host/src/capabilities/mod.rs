@@ -30,6 +30,7 @@ mod store;
 mod stream_producers;
 #[cfg(test)]
 mod test_gate;
+mod transcript;
 
 pub use host_services::HostServices;
 pub use process::find_binary;

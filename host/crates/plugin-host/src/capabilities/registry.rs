@@ -2,7 +2,7 @@
 
 use super::capability::Capability;
 use super::gate::Gate;
-use super::{clock, config, http, log, process, secrets, store};
+use super::{clock, config, http, log, process, secrets, store, transcript};
 
 pub(crate) fn all<T: Send + 'static>() -> Vec<Capability<T>> {
     vec![
@@ -13,6 +13,7 @@ pub(crate) fn all<T: Send + 'static>() -> Vec<Capability<T>> {
         http::capability(),
         store::capability(),
         secrets::capability(),
+        transcript::capability(),
     ]
 }
 

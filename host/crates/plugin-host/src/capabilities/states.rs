@@ -7,6 +7,7 @@ use super::process::state::ProcessState;
 use super::secrets::generated::GeneratedSecrets;
 use super::secrets::state::SecretsState;
 use super::store::state::StoreState;
+use super::transcript::state::TranscriptState;
 use nexus_config::resolved::Plugin;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub(crate) struct States {
     pub(super) http: HttpState,
     pub(super) store: StoreState,
     pub(crate) secrets: SecretsState,
+    pub(super) transcript: TranscriptState,
 }
 
 impl States {
@@ -28,6 +30,7 @@ impl States {
             http: HttpState::new(services),
             store: StoreState::new(services, plugin),
             secrets: SecretsState::new(generated, plugin),
+            transcript: TranscriptState::new(services),
         }
     }
 }

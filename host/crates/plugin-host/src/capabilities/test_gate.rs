@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::gate::{Denial, Gate};
+use super::gate::Gate;
 use nexus_config::grants::{HttpGrant, ProcessGrant};
 use nexus_config::resolved::{Config, Grants, Limits, Plugin, Source};
 use nexus_plugin_api::error_text::cause_and_fix;
@@ -38,7 +38,7 @@ const MANIFEST: &str = r#"
 name = "demo"
 kind = "chat"
 version = "1.0.0"
-api = "0.1"
+api = "0.2"
 description = "d"
 license = "MIT"
 [config.token]
@@ -96,13 +96,13 @@ pub(super) const PLAIN: ProcessGrant = ProcessGrant {
 };
 
 /// `lines` are the lines of TOML in the fix of a denial.
-fn lines(denial: &Denial) -> &str {
-    let (_, fix) = cause_and_fix(&denial.0);
+fn lines(denial: &str) -> &str {
+    let (_, fix) = cause_and_fix(denial);
     fix.and_then(|fix| fix.split_once(":\n")).unwrap().1
 }
 
 /// What a refusal prints must be TOML that can be pasted.
-pub(super) fn pasted(denial: &Denial) -> toml::Table {
+pub(super) fn pasted(denial: &str) -> toml::Table {
     let text = lines(denial);
     toml::from_str(text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
@@ -115,7 +115,7 @@ impl nexus_config::PluginSource for Demo {
         let text = match name {
             "demo" => MANIFEST.to_owned(),
             _ => format!(
-                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\""
+                "name = \"{name}\"\nkind = \"{kind}\"\nversion = \"1.0.0\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\""
             ),
         };
         let manifest = Manifest::parse(&text).map_err(|e| e.to_string())?;
@@ -146,7 +146,7 @@ pub(super) fn configuration(own: &str) -> Config {
 }
 
 /// The gate that a configuration makes, with what a refusal printed pasted into it.
-pub(super) fn configured(pasted: Option<&Denial>) -> Gate {
+pub(super) fn configured(pasted: Option<&str>) -> Gate {
     let toml = pasted.map_or("", lines);
     Gate::new(
         &configuration(toml).plugins["demo"],

@@ -50,12 +50,12 @@ fn contract() -> Option<&'static Types> {
     TYPES.get_or_init(|| types(CONTRACT).ok()).as_ref()
 }
 
-/// `optional` is the interface that belongs to a kind and need not be there.
-pub(super) fn optional(kind: Kind) -> Option<&'static str> {
+/// `optional` are the interfaces that belong to a kind and need not be there.
+pub(super) fn optional(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Auth => Some("manage"),
-        Kind::Chat => Some("sessions"),
-        Kind::Tunnel => None,
+        Kind::Auth => &["manage"],
+        Kind::Chat => &["sessions", "history", "questions"],
+        Kind::Tunnel => &[],
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) fn check(kind: Kind, found: &Types, imports: &[String], exports: &[St
     let required = kind.interface().trim_start_matches("nexus:plugin/");
     for export in exports {
         let Some((name, bare)) = ours(export) else { continue };
-        if bare != required && Some(bare.as_str()) != optional(kind) {
+        if bare != required && !optional(kind).contains(&bare.as_str()) {
             continue;
         }
         let theirs = instance(found, found.component_item_for_export(export).map(|item| item.ty));

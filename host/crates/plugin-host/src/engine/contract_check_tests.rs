@@ -15,7 +15,7 @@ fn component(world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
         let text = change(&std::fs::read_to_string(&path).unwrap());
         std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
     }
-    let all = "package nexus:plugin@0.1.0;\nworld everything { include chat-backend-full; include auth-provider-full; include tunnel-provider; }\n";
+    let all = "package nexus:plugin@0.2.0;\nworld everything { include chat-backend-full; include auth-provider-full; include tunnel-provider; }\n";
     let all = change(all);
     std::fs::write(folder.path().join("everything.wit"), all).unwrap();
     encode(folder.path(), world)
@@ -37,7 +37,7 @@ fn encode(folder: &Path, world: &str) -> Vec<u8> {
 
 fn plugin(kind: &str, world: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \
+        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \
          \"MIT\"\n"
     );
     nexus_testkit::components::add_manifest(component(world, change), &manifest)
@@ -79,7 +79,7 @@ fn each_kind_with_and_without_its_optional_interface_fits() {
 #[test]
 fn a_later_patch_of_the_contract_with_the_same_types_fits() {
     inspect(&plugin("tunnel", "tunnel-provider", |text| {
-        text.replace("@0.1.0", "@0.1.1")
+        text.replace("@0.2.0", "@0.2.1")
     }))
     .unwrap();
 }
@@ -93,7 +93,7 @@ fn what_differs_is_named_with_both_sides() {
             "tunnel-provider",
             "record descriptor {",
             "record descriptor {\n    colour: string,",
-            "the function `describe` of its nexus:plugin/tunnel@0.1.0 has another signature: in its result, the \
+            "the function `describe` of its nexus:plugin/tunnel@0.2.0 has another signature: in its result, the \
              record has the fields colour, title, url",
         ),
         (
@@ -101,7 +101,7 @@ fn what_differs_is_named_with_both_sides() {
             "chat-backend",
             "variant event {",
             "variant event {\n    sneezed,",
-            "the function `events` of its nexus:plugin/chat@0.1.0 has another signature: in its result, in the \
+            "the function `events` of its nexus:plugin/chat@0.2.0 has another signature: in its result, in the \
              stream, the variant has the cases sneezed, starting",
         ),
         (
@@ -109,42 +109,42 @@ fn what_differs_is_named_with_both_sides() {
             "tunnel-provider",
             "sleep: async func",
             "sleep: func",
-            "the function `sleep` of nexus:plugin/clock@0.1.0 with another signature: it is not async, expected async",
+            "the function `sleep` of nexus:plugin/clock@0.2.0 with another signature: it is not async, expected async",
         ),
         (
             "auth",
             "auth-provider",
             "now: func() -> u64;",
             "now: func() -> u64;\n  zone: func() -> string;",
-            "it imports the function `zone` of nexus:plugin/clock@0.1.0, which does not exist",
+            "it imports the function `zone` of nexus:plugin/clock@0.2.0, which does not exist",
         ),
         (
             "tunnel",
             "tunnel-provider",
             "now: func() -> u64;",
             "now: func() -> s64;",
-            "`now` of nexus:plugin/clock@0.1.0 with another signature: in its result, found s64, expected u64",
+            "`now` of nexus:plugin/clock@0.2.0 with another signature: in its result, found s64, expected u64",
         ),
         (
             "auth",
             "auth-provider-full",
             "enroll: async func(",
             "enroll: async func(place: string, ",
-            "the function `enroll` of its nexus:plugin/manage@0.1.0 has another signature: its parameters are place, ",
+            "the function `enroll` of its nexus:plugin/manage@0.2.0 has another signature: its parameters are place, ",
         ),
         (
             "chat",
             "chat-backend-full",
             "rename: async func",
             "rename-it: async func",
-            "its nexus:plugin/sessions@0.1.0 has no function `rename`",
+            "its nexus:plugin/sessions@0.2.0 has no function `rename`",
         ),
     ] {
         let bytes = plugin(kind, world, |text| text.replace(from, to));
         let cause = inspect(&bytes).unwrap_err().to_string();
         assert!(cause.contains(said), "{from}\n{cause}");
         assert!(
-            cause.starts_with("The component was built against another state of the contract 0.1 (function `"),
+            cause.starts_with("The component was built against another state of the contract 0.2 (function `"),
             "{cause}"
         );
     }
@@ -152,9 +152,9 @@ fn what_differs_is_named_with_both_sides() {
 
 #[test]
 fn an_interface_without_a_function_and_one_that_is_none_are_refused() {
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \
         \"d\"\nlicense = \"MIT\"\n";
-    let empty = r#"(component (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
+    let empty = r#"(component (instance $i) (export "nexus:plugin/tunnel@0.2.0" (instance $i)))"#;
     let cause = inspect(&nexus_testkit::components::component(empty, manifest))
         .unwrap_err()
         .to_string();
@@ -169,12 +169,12 @@ fn types_that_grow_without_end_are_not_followed() {
         .collect();
     let wat = format!(
         r#"(component
-            (import "nexus:plugin/clock@0.1.0" (instance
+            (import "nexus:plugin/clock@0.2.0" (instance
                 (type $t0' string) (export "now" (func (result string)))))
             (type $t0 (tuple string string)) {doubled}
-            (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#
+            (instance $i) (export "nexus:plugin/tunnel@0.2.0" (instance $i)))"#
     );
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \
         \"d\"\nlicense = \"MIT\"\n";
     let cause = inspect(&nexus_testkit::components::component(&wat, manifest))
         .unwrap_err()

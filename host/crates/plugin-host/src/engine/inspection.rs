@@ -28,7 +28,7 @@ pub struct Inspection {
     pub kind: Kind,
     /// `digest` is the SHA-256 of its bytes in hexadecimal.
     pub digest: String,
-    /// `imports` are sorted, each as `nexus:plugin/http@0.1.0`.
+    /// `imports` are sorted, each as `nexus:plugin/http@0.2.0`.
     pub imports: Vec<String>,
     /// `exports` are as `imports`.
     pub exports: Vec<String>,

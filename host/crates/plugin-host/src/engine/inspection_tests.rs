@@ -3,7 +3,7 @@
 use super::*;
 
 const MANIFEST: &str =
-    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
+    "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn with_manifest(wat: &str, manifest: &str) -> Vec<u8> {
     nexus_testkit::components::component(wat, manifest)
@@ -14,13 +14,13 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 const TUNNEL: &str = r#"(component
-    (import "nexus:plugin/log@0.1.7" (instance))
+    (import "nexus:plugin/log@0.2.7" (instance))
     (import "wasi:cli/stdout@0.2.3" (instance))
-    (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
+    (instance $i) (export "nexus:plugin/tunnel@0.2.0" (instance $i)))"#;
 
 #[test]
 fn a_component_is_described() {
-    let import = r#"(import "nexus:plugin/log@0.1.0" "write" (func $write (param i32 i32 i32)))"#;
+    let import = r#"(import "nexus:plugin/log@0.2.0" "write" (func $write (param i32 i32 i32)))"#;
     let bytes = nexus_testkit::components::tunnel(import, "(i32.const 1100)");
     let i = inspect(&bytes).unwrap();
     assert_eq!(
@@ -28,12 +28,12 @@ fn a_component_is_described() {
         ("demo", Kind::Tunnel, bytes.len() as u64)
     );
     assert!(
-        i.imports.iter().any(|import| import == "nexus:plugin/log@0.1.0"),
+        i.imports.iter().any(|import| import == "nexus:plugin/log@0.2.0"),
         "{:?}",
         i.imports
     );
     assert_eq!(i.memory, 2 << 16);
-    assert_eq!(i.exports, ["nexus:plugin/tunnel@0.1.0"]);
+    assert_eq!(i.exports, ["nexus:plugin/tunnel@0.2.0"]);
     assert_eq!(i.digest.len(), 64);
     assert!(i.offers("tunnel") && !i.offers("chat"));
 }
@@ -59,7 +59,7 @@ fn what_is_no_component_is_refused_with_a_message() {
 #[test]
 fn code_that_is_not_valid_is_refused() {
     // The function says i32 and leaves nothing.
-    let body = r#"(component (core module (func (result i32))) (instance $i) (export "nexus:plugin/tunnel@0.1.0" (instance $i)))"#;
+    let body = r#"(component (core module (func (result i32))) (instance $i) (export "nexus:plugin/tunnel@0.2.0" (instance $i)))"#;
     assert!(refusal(&with_manifest(body, MANIFEST)).contains("damaged"));
 }
 
@@ -89,17 +89,17 @@ fn two_manifests_are_refused_and_an_address_that_is_none() {
 #[test]
 fn versions_found_and_supported_are_reported() {
     let other = refusal(&with_manifest(
-        &TUNNEL.replace("tunnel@0.1.0", "tunnel@0.2.0"),
+        &TUNNEL.replace("tunnel@0.2.0", "tunnel@0.1.0"),
         MANIFEST,
     ));
     assert!(
-        other.contains("nexus:plugin/tunnel@0.2.0") && other.contains("0.1.x"),
+        other.contains("nexus:plugin/tunnel@0.1.0") && other.contains("0.2.x"),
         "{other}"
     );
-    let other = refusal(&with_manifest(&TUNNEL.replace("log@0.1.7", "log@1.0.0"), MANIFEST));
-    assert!(other.contains("1.0.0") && other.contains("0.1.x"), "{other}");
-    let other = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("\"0.1\"", "\"0.3\"")));
-    assert!(other.contains("^0.3") && other.contains("0.1.0"), "{other}");
+    let other = refusal(&with_manifest(&TUNNEL.replace("log@0.2.7", "log@1.0.0"), MANIFEST));
+    assert!(other.contains("1.0.0") && other.contains("0.2.x"), "{other}");
+    let other = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("\"0.2\"", "\"0.3\"")));
+    assert!(other.contains("^0.3") && other.contains("0.2.0"), "{other}");
     let other = refusal(&with_manifest(
         &TUNNEL.replace("stdout@0.2.3", "stdout@0.3.0"),
         MANIFEST,
@@ -112,11 +112,11 @@ fn what_is_not_offered_is_refused() {
     for (import, words) in [
         ("wasi:sockets/tcp@0.3.0", "WASI 0.2"),
         ("wasi:http/outgoing-handler@0.2.3", "nexus:plugin/http"),
-        ("nexus:plugin/root-shell@0.1.0", "has no `root-shell`"),
+        ("nexus:plugin/root-shell@0.2.0", "has no `root-shell`"),
         ("evil:corp/backdoor@1.0.0", "does not have it"),
     ] {
         let text = refusal(&with_manifest(
-            &TUNNEL.replace("nexus:plugin/log@0.1.7", import),
+            &TUNNEL.replace("nexus:plugin/log@0.2.7", import),
             MANIFEST,
         ));
         assert!(text.contains(import) && text.contains(words), "{text}");
@@ -127,7 +127,7 @@ fn what_is_not_offered_is_refused() {
 fn the_kind_must_be_exported() {
     let text = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("tunnel", "chat")));
     assert!(
-        text.contains("nexus:plugin/chat") && text.contains("nexus:plugin/tunnel@0.1.0"),
+        text.contains("nexus:plugin/chat") && text.contains("nexus:plugin/tunnel@0.2.0"),
         "{text}"
     );
 }
@@ -160,7 +160,7 @@ fn the_manifest_is_the_components_own_and_is_read_of_what_cannot_run() {
 fn the_name_of_an_import_has_an_end() {
     let long = format!("{}:corp/{}@1.0.0", "a".repeat(limits::IMPORT_NAME), "b".repeat(1 << 16));
     let text = refusal(&with_manifest(
-        &TUNNEL.replace("nexus:plugin/log@0.1.7", &long),
+        &TUNNEL.replace("nexus:plugin/log@0.2.7", &long),
         MANIFEST,
     ));
     assert!(text.contains("has no valid name") && text.len() < 1000, "{text}");

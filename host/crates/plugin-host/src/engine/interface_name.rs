@@ -30,7 +30,7 @@ impl Interface<'_> {
     }
 }
 
-/// `compatible_range` is `0.1.x`.
+/// `compatible_range` is `0.2.x`.
 pub(super) fn compatible_range() -> String {
     let minor = API_VERSION.rsplit_once('.').map_or(API_VERSION, |(minor, _)| minor);
     format!("{minor}.x")

@@ -2,7 +2,9 @@
 //! holds a plugin back: nothing is dropped.
 
 use super::instance_state::InstanceState;
+use crate::bindings::caps::types;
 use nexus_model::limits;
+use nexus_plugin_traits::CancelReason;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::sync::{mpsc, oneshot};
@@ -18,17 +20,21 @@ pub(crate) struct LongCall<T, R> {
     /// `outcome` is an `Err` where the plugin gave none.
     pub(crate) outcome: oneshot::Receiver<R>,
     /// `cancel` cancels the call when it is sent or dropped.
-    pub(crate) cancel: oneshot::Sender<()>,
+    pub(crate) cancel: oneshot::Sender<CancelReason>,
 }
 
-/// `cancel` is one for a plugin that completes when the sender is used or dropped.
-pub(crate) fn cancel(a: &Accessor<InstanceState>) -> wasmtime::Result<(oneshot::Sender<()>, FutureReader<()>)> {
-    let (tx, rx) = oneshot::channel::<()>();
+/// `cancel` is one for a plugin that completes when the sender is used, or dropped: then for the reason `stop`.
+pub(crate) fn cancel(
+    a: &Accessor<InstanceState>,
+) -> wasmtime::Result<(oneshot::Sender<CancelReason>, FutureReader<types::CancelReason>)> {
+    let (tx, rx) = oneshot::channel();
     let reader = a.with(|s| {
         FutureReader::new(s, async move {
-            // Dropped means the same as sent.
-            let _ = rx.await;
-            Ok::<_, wasmtime::Error>(())
+            Ok::<_, wasmtime::Error>(match rx.await.unwrap_or(CancelReason::Stop) {
+                CancelReason::Stop => types::CancelReason::Stop,
+                CancelReason::Replace => types::CancelReason::Replace,
+                CancelReason::HostEnds => types::CancelReason::HostEnds,
+            })
         })
     })?;
     Ok((tx, reader))
@@ -39,7 +45,7 @@ pub(crate) fn connect<T, R>(
     a: &Accessor<InstanceState>,
     stream: StreamReader<T>,
     outcome: FutureReader<R>,
-    cancel: oneshot::Sender<()>,
+    cancel: oneshot::Sender<CancelReason>,
 ) -> wasmtime::Result<LongCall<T, R>>
 where
     T: Lift + Send + 'static,

@@ -231,12 +231,12 @@ pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
     context.counters.error();
     let reason = |text| truncate::reason(context.mask.hide_in(text));
     match error {
-        types::Error::Denied(t) => CallError::Denied(reason(t)),
+        types::Error::Denied(t) | types::Error::Limited(t) => CallError::Denied(reason(t)),
         types::Error::Invalid(t) => CallError::Invalid(reason(t)),
         types::Error::NotFound(t) => CallError::NotFound(reason(t)),
         types::Error::Timeout(t) => CallError::Timeout(reason(t)),
         types::Error::Unavailable(t) => CallError::Unavailable(reason(t)),
-        types::Error::Cancelled => CallError::Unavailable("the plugin canceled the call".into()),
+        types::Error::Cancelled(t) => CallError::Unavailable(reason(t)),
         types::Error::Other(t) => CallError::Other(reason(t)),
     }
 }

@@ -1,27 +1,26 @@
-//! What a plugin says in `describe` of settings that it cannot use (`nexus_plugin_api::refused`): read, cut to size, and put
-//! into one sentence for whoever sees only that the plugin does not run.
+//! What a plugin says in `describe` of settings that it cannot use: cut to size, and put into one sentence for whoever sees
+//! only that the plugin does not run.
 
-use crate::bindings::caps::types::Ext;
+use crate::bindings::caps::types::RefusedSetting;
 use crate::capabilities::Mask;
 use crate::truncate;
 use nexus_model::limits;
 use nexus_model::plugin::Refusal;
 use nexus_model::trouble::Trouble;
-use nexus_plugin_api::refused_settings::{REFUSED_SETTINGS, RefusedSetting};
 
-/// Reads what the plugin says. What is not written as it should be is none: no plugin is lost by its words alone.
-pub(crate) fn read(ext: &[Ext], mask: &Mask) -> Vec<Refusal> {
-    let said = ext.iter().find(|ext| ext.name == REFUSED_SETTINGS);
-    let refused: Vec<RefusedSetting> = said
-        .and_then(|ext| serde_json::from_str(&ext.value).ok())
-        .unwrap_or_default();
-    let refusals = refused.into_iter().take(limits::LIST_ENTRIES).map(|refused| Refusal {
-        key: refused.key.map(|key| truncate::literal(key, limits::TITLE_BYTES)),
-        cause: truncate::reason(mask.hide_in(refused.why)),
+/// `read` is what the plugin says, within bounds.
+pub(crate) fn read(refused: &[RefusedSetting], mask: &Mask) -> Vec<Refusal> {
+    let refusals = refused.iter().take(limits::LIST_ENTRIES).map(|refused| Refusal {
+        key: refused
+            .key
+            .clone()
+            .map(|key| truncate::literal(key, limits::TITLE_BYTES)),
+        cause: truncate::reason(mask.hide_in(refused.cause.clone())),
         fix: refused
-            .hint
-            .map(|hint| truncate::sentence(mask.hide_in(hint)))
-            .filter(|hint| !hint.trim().is_empty()),
+            .fix
+            .clone()
+            .map(|fix| truncate::sentence(mask.hide_in(fix)))
+            .filter(|fix| !fix.trim().is_empty()),
     });
     refusals.collect()
 }
@@ -46,28 +45,27 @@ pub(super) fn trouble(plugin: &str, refused: &[Refusal]) -> Trouble {
 mod tests {
     use super::*;
 
-    fn ext(value: &str) -> [Ext; 1] {
-        [Ext {
-            name: REFUSED_SETTINGS.to_owned(),
-            value: value.to_owned(),
-        }]
-    }
-
     #[test]
-    fn each_refusal_is_kept_and_what_is_malformed_is_none() {
-        let read = |value: &str| super::read(&ext(value), &Mask::default());
-        assert!(super::read(&[], &Mask::default()).is_empty());
-        for none in ["", "{}", "[]", r#"[{"key":"port"}]"#, r#""port""#] {
-            assert!(read(none).is_empty(), "{none}");
-        }
-        let two = read(
-            "[{\"why\":\"`port` is 0.\",\"key\":\"port\",\"hint\":\"Give 1.\"},{\"why\":\"\\u202eevil\",\"more\":1}]",
-        );
+    fn each_refusal_is_kept_clean_and_within_bounds() {
+        let refused = |cause: &str, fix: Option<&str>| RefusedSetting {
+            key: Some("port".to_owned()),
+            cause: cause.to_owned(),
+            fix: fix.map(str::to_owned),
+        };
+        let read = |refused: &[RefusedSetting]| super::read(refused, &Mask::default());
+        assert!(read(&[]).is_empty());
+        let two = read(&[
+            refused("`port` is 0.", Some("Give 1.")),
+            refused("\u{202e}evil", Some(" ")),
+        ]);
         assert_eq!(two[0].fix.as_deref(), Some("Give 1."));
-        assert!(!two[1].cause.contains('\u{202e}'), "{two:?}");
+        assert!(!two[1].cause.contains('\u{202e}') && two[1].fix.is_none(), "{two:?}");
         let one = trouble("x", &two);
         assert!(one.cause.starts_with("`port` is 0. ") && one.fix.as_deref() == Some("Give 1."));
-        let many = format!("[{}]", vec![r#"{"why":"w"}"#; 5_000].join(","));
-        assert_eq!(read(&many).len(), limits::LIST_ENTRIES);
+        assert_eq!(
+            read(&[refused("", None)])[0].cause,
+            "the plugin did not report a reason"
+        );
+        assert_eq!(read(&vec![refused("w", None); 5_000]).len(), limits::LIST_ENTRIES);
     }
 }

@@ -10,11 +10,11 @@ async fn a_trap_says_which_function_of_the_contract_it_was_and_where_in_the_plug
         "tunnel-provider",
         "tunnel",
         r#"
-        (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/tunnel@0.2.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/tunnel@0.2.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
         (func $acme::inner unreachable)
         (func $acme::outer (call $acme::inner))
-        (func $nexus:plugin/tunnel@0.1.0#check-availability (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
+        (func $nexus:plugin/tunnel@0.2.0#check-availability (export "nexus:plugin/tunnel@0.2.0#check-availability") (result i32)
             (call $acme::outer) unreachable)"#,
     ));
     let Err(CallError::Crashed(cause)) = tunnel.check_availability().await else {
@@ -77,10 +77,10 @@ async fn a_trap_in_the_depth_names_the_last_functions_and_not_all_of_a_long_name
         "tunnel",
         &format!(
             r#"
-        (func (export "nexus:plugin/tunnel@0.1.0#describe") (result i32) (i32.const 1024))
-        (func (export "nexus:plugin/tunnel@0.1.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/tunnel@0.2.0#describe") (result i32) (i32.const 1024))
+        (func (export "nexus:plugin/tunnel@0.2.0#run") (param i32 i32 i32 i32) (result i32) unreachable)
         {deep}
-        (func $nexus:plugin/tunnel@0.1.0#check-availability (export "nexus:plugin/tunnel@0.1.0#check-availability") (result i32)
+        (func $nexus:plugin/tunnel@0.2.0#check-availability (export "nexus:plugin/tunnel@0.2.0#check-availability") (result i32)
             (call {}) unreachable)"#,
             name(49)
         ),

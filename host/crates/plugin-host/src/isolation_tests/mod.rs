@@ -68,10 +68,7 @@ const BOMB: &str = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32
 async fn a_plugin_answers() {
     let world = World::new();
     let tunnel = world.tunnel(&fixtures::tunnel("", READY));
-    assert_eq!(
-        tunnel.check_availability().await,
-        Ok(Availability::Ready(String::new()))
-    );
+    assert_eq!(tunnel.check_availability().await, Ok(Availability::ready("")));
     assert!(!tunnel.describe().await.unwrap().stable_url);
     assert_eq!(tunnel.status().borrow().state, PluginState::Running);
     tunnel.stop().await;
@@ -143,7 +140,7 @@ async fn a_plugin_that_spins_is_ended_and_holds_nobody_up() {
 #[tokio::test]
 async fn calling_the_host_gives_no_new_budget() {
     let world = World::new();
-    let import = r#"(import "nexus:plugin/clock@0.1.0" "now" (func $now (result i64)))"#;
+    let import = r#"(import "nexus:plugin/clock@0.2.0" "now" (func $now (result i64)))"#;
     let tunnel = world.tunnel(&fixtures::tunnel(
         import,
         "(loop $l (drop (call $now)) (br $l)) unreachable",
@@ -156,7 +153,7 @@ async fn a_plugin_does_not_die_of_age() {
     let mut world = World::new();
     world.plugin.limits.cpu = Duration::from_millis(400);
     // Works until 50 ms have passed by the clock of the host.
-    let import = r#"(import "nexus:plugin/clock@0.1.0" "now" (func $now (result i64)))"#;
+    let import = r#"(import "nexus:plugin/clock@0.2.0" "now" (func $now (result i64)))"#;
     let body = "(global.set $end (i64.add (call $now) (i64.const 50)))
         (loop $l (br_if $l (i64.lt_u (call $now) (global.get $end)))) (i32.const 1100)";
     let tunnel = fixtures::tunnel(
@@ -202,7 +199,7 @@ async fn memory_has_an_end() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_hangs_ends_and_the_instance_lives() {
     let world = World::new();
-    let import = r#"(import "nexus:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))"#;
+    let import = r#"(import "nexus:plugin/clock@0.2.0" "sleep" (func $sleep (param i64)))"#;
     let tunnel = world.tunnel(&fixtures::tunnel(
         import,
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
@@ -215,7 +212,7 @@ async fn a_call_that_hangs_ends_and_the_instance_lives() {
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_answers_nothing_is_started_again() {
     let world = World::new();
-    let import = r#"(import "nexus:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))"#;
+    let import = r#"(import "nexus:plugin/clock@0.2.0" "sleep" (func $sleep (param i64)))"#;
     let tunnel = world.tunnel(&fixtures::tunnel(
         import,
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
@@ -309,7 +306,7 @@ async fn what_is_not_granted_is_denied_with_its_fix_and_without_a_trap() {
     ] {
         let tunnel = world.tunnel(&plugin);
         match tunnel.check_availability().await {
-            Ok(Availability::Unsuitable(cause)) => assert!(cause.contains(fix), "{name}: {cause}"),
+            Ok(Availability::Unsuitable(unfit)) => assert!(unfit.cause.contains(fix), "{name}: {unfit:?}"),
             other => panic!("{name}: {other:?}"),
         }
         assert_eq!(tunnel.status().borrow().restarts, 0, "{name}");
@@ -326,10 +323,7 @@ async fn a_granted_store_is_there() {
         "i32 i32 i32",
         "(i32.const 64) (i32.const 4)",
     ));
-    assert_eq!(
-        tunnel.check_availability().await,
-        Ok(Availability::Ready(String::new()))
-    );
+    assert_eq!(tunnel.check_availability().await, Ok(Availability::ready("")));
 }
 
 async fn texts(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>, count: u32) {
@@ -429,8 +423,8 @@ fn types_that_do_not_fit_are_refused_with_a_message() {
         (core instance $i (instantiate $m))
         (func $f (canon lift (core func $i "f")))
         (instance $e (export "describe" (func $f)))
-        (export "nexus:plugin/tunnel@0.1.0" (instance $e)))"#;
-    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.1\"\ndescription = \
+        (export "nexus:plugin/tunnel@0.2.0" (instance $e)))"#;
+    let manifest = "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \
         \"d\"\nlicense = \"MIT\"\n";
     let bytes: &'static [u8] = Box::leak(fixtures::component(wat, manifest).into_boxed_slice());
     let error = world
@@ -440,7 +434,7 @@ fn types_that_do_not_fit_are_refused_with_a_message() {
         .unwrap()
         .to_string();
     assert!(
-        error.contains("was built against another state of the contract 0.1"),
+        error.contains("was built against another state of the contract 0.2"),
         "{error}"
     );
     assert!(

@@ -32,7 +32,7 @@ async fn calls_memory_and_cpu_are_those_of_the_plugin() {
 #[tokio::test(start_paused = true)]
 async fn waiting_uses_no_cpu_and_no_answer_in_time_is_an_error() {
     let world = World::new();
-    let import = r#"(import "nexus:plugin/clock@0.1.0" "sleep" (func $sleep (param i64)))"#;
+    let import = r#"(import "nexus:plugin/clock@0.2.0" "sleep" (func $sleep (param i64)))"#;
     let tunnel = world.tunnel(&fixtures::tunnel(
         import,
         "(call $sleep (i64.const 100000000)) (i32.const 1100)",
@@ -90,7 +90,7 @@ async fn what_the_gate_refuses_and_what_the_log_drops_is_counted() {
     secret.check_availability().await.unwrap();
     assert_eq!(statistics(&*secret).denied, 0);
 
-    let import = r#"(import "nexus:plugin/log@0.1.0" "write" (func $write (param i32 i32 i32)))"#;
+    let import = r#"(import "nexus:plugin/log@0.2.0" "write" (func $write (param i32 i32 i32)))"#;
     let body = "(loop $l (call $write (i32.const 1) (i32.const 64) (i32.const 4))
         (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 500))))
         (i32.const 1100)";

@@ -1,11 +1,10 @@
 //! A chat backend as a component.
 
 use super::chat_events::ChatEvents;
-use super::chat_exports::ChatExports;
-use super::{convert, request_paths};
+use super::chat_exports::{ChatExports, ChatFacts, Sessions};
+use super::convert_chat::{Reply, Speaker};
+use super::{convert, convert_chat, request_paths};
 use crate::bindings::caps::types::Error;
-use crate::bindings::chat::exports::nexus::plugin::chat::Descriptor;
-use crate::bindings::sessions::exports::nexus::plugin::sessions::Guest as Sessions;
 use crate::engine::instance_state::InstanceState;
 use crate::instance::{Supervisor, refused as error_of};
 use crate::truncate;
@@ -15,7 +14,8 @@ use nexus_model::plugin::PluginStatus;
 use nexus_model::trouble::Trouble;
 use nexus_model::{chat, plugin};
 use nexus_plugin_traits::PluginRecord;
-use nexus_plugin_traits::{BackendEvent, Call, CallError, ChatBackend, Prompt, Supervised};
+use nexus_plugin_traits::{BackendEvent, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -25,7 +25,9 @@ pub(crate) struct WasmChat {
     supervisor: Arc<Supervisor<ChatExports>>,
     workspace: PathBuf,
     /// `facts` is what the plugin said about itself last, for the time when it is down.
-    facts: Mutex<Option<Descriptor>>,
+    facts: Mutex<Option<ChatFacts>>,
+    /// `leaving` is why the event stream ends next.
+    leaving: Arc<Mutex<CancelReason>>,
     /// `reading_events` allows one event stream at a time: a second one waits for the end of the first.
     reading_events: Arc<tokio::sync::Mutex<()>>,
 }
@@ -36,11 +38,12 @@ impl WasmChat {
             supervisor: Arc::new(supervisor),
             workspace,
             facts: Mutex::default(),
+            leaving: Arc::new(Mutex::new(CancelReason::Stop)),
             reading_events: Arc::default(),
         }
     }
 
-    fn facts<T>(&self, read: impl FnOnce(&Descriptor) -> T) -> Option<T> {
+    fn facts<T>(&self, read: impl FnOnce(&ChatFacts) -> T) -> Option<T> {
         let mut known = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = self.supervisor.current() {
             *known = Some(handle.facts);
@@ -63,26 +66,37 @@ impl WasmChat {
         answer.map_err(|e| error_of(e, self.supervisor.context()))
     }
 
-    /// Makes a call of the optional interface.
-    async fn ask_sessions<T, F>(&self, what: &'static str, call: F) -> Result<T, CallError>
+    /// Makes a call of an optional interface, which `find` finds.
+    async fn ask_optional<I, T, F>(
+        &self,
+        what: &'static str,
+        find: fn(&ChatExports) -> Option<&I>,
+        call: F,
+    ) -> Result<T, CallError>
     where
+        I: Sync + 'static,
         T: Send + 'static,
-        F: for<'a> FnOnce(
-                &'a Accessor<InstanceState>,
-                &'a Sessions,
-            ) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
+        F: for<'a> FnOnce(&'a Accessor<InstanceState>, &'a I) -> BoxFuture<'a, wasmtime::Result<Result<T, Error>>>
             + Send
             + 'static,
     {
-        let answer = self.supervisor.call(|a, e: &ChatExports| match &e.sessions {
-            Some(sessions) => {
-                let answer = call(a, sessions);
+        let answer = self.supervisor.call(move |a, e: &ChatExports| match find(e) {
+            Some(optional) => {
+                let answer = call(a, optional);
                 Box::pin(async { answer.await.map(Some) })
             }
             None => Box::pin(async { Ok(None) }),
         });
         let answer = answer.await?.ok_or(CallError::Unsupported(what))?;
         answer.map_err(|e| error_of(e, self.supervisor.context()))
+    }
+
+    /// Converts what the plugin said, and logs what of it could not be kept.
+    fn heard<T>(&self, convert: impl FnOnce(&Speaker<'_>) -> T) -> T {
+        let by = Speaker::new(self.supervisor.name(), &self.supervisor.context().mask);
+        let heard = convert(&by);
+        by.log_left_out(&self.supervisor.context().log);
+        heard
     }
 
     fn workspace(&self) -> String {
@@ -109,18 +123,22 @@ impl Supervised for WasmChat {
         self.supervisor.start();
     }
     fn stop(&self) -> BoxFuture<'_, ()> {
-        self.supervisor.stop()
+        Box::pin(async {
+            // Whoever read its events has gone: the plugin hears why, and has a moment for what it would not lose.
+            let _ = tokio::time::timeout(limits::PLUGIN_LEAVE, self.reading_events.lock()).await;
+            self.supervisor.stop().await;
+        })
     }
 }
 
 impl ChatBackend for WasmChat {
     fn title(&self) -> String {
-        self.facts(|f| convert::titled(f.title.clone(), self.supervisor.name()))
+        self.facts(|f| convert::titled(f.descriptor.title.clone(), self.supervisor.name()))
             .unwrap_or_else(|| self.supervisor.name().to_owned())
     }
 
     fn is_example(&self) -> bool {
-        self.facts(|f| f.example).unwrap_or(false)
+        self.facts(|f| f.descriptor.example).unwrap_or(false)
     }
 
     fn check_availability(&self) -> Call<'_, plugin::Availability> {
@@ -135,7 +153,8 @@ impl ChatBackend for WasmChat {
 
     fn events(&self) -> mpsc::Receiver<BackendEvent> {
         let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
-        let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone());
+        let leaving = Arc::clone(&self.leaving);
+        let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone(), leaving);
         let turn = Arc::clone(&self.reading_events);
         tokio::spawn(async move {
             let _turn = turn.lock().await;
@@ -144,59 +163,80 @@ impl ChatBackend for WasmChat {
         events
     }
 
+    fn leaving(&self, reason: CancelReason) {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn features(&self) -> BTreeSet<chat::Feature> {
+        self.facts(|f| f.features.clone()).unwrap_or_default()
+    }
+
     fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission> {
-        let session = convert::session_ref(session);
-        let (id, parts, options) = convert::prompt(prompt);
+        let session = convert_chat::session_ref(session);
+        let (id, parts, options) = convert_chat::prompt(prompt);
         Box::pin(async {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
                 .await?;
-            Ok(convert::admission(answer, &self.supervisor.context().mask))
+            Ok(convert_chat::admission(answer, &self.supervisor.context().mask))
         })
     }
 
     fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
-        let session = convert::session_ref(session);
+        let session = convert_chat::session_ref(session);
         Box::pin(self.ask(|a, e| Box::pin(e.chat.call_cancel(a, session))))
     }
 
     fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()> {
-        let (session, request, answer) = (
-            convert::session_ref(session),
-            request.to_owned(),
-            convert::answer(answer),
-        );
-        Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, request, answer))))
+        let (session, request) = (convert_chat::session_ref(session), request.to_owned());
+        match convert_chat::reply(answer) {
+            Reply::Core(answer) => Box::pin(self.ask(|a, e| Box::pin(e.chat.call_reply(a, session, request, answer)))),
+            Reply::Questions(answers) => Box::pin(self.ask_optional(
+                "take answers to questions",
+                |e| e.questions.as_ref(),
+                |a, q| Box::pin(q.call_answer(a, session, request, answers)),
+            )),
+        }
     }
 
     fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
-        let session = convert::session_ref(session);
+        let session = convert_chat::session_ref(session);
         Box::pin(async {
-            let mut answer = self
-                .ask(|a, e| Box::pin(e.chat.call_snapshot(a, session, before)))
-                .await?;
+            let answer = self.ask_optional(
+                "show its messages",
+                |e| e.history.as_ref(),
+                |a, h| Box::pin(h.call_snapshot(a, session, before)),
+            );
+            let mut answer = answer.await?;
             request_paths::add(&mut answer.requests, &self.workspace).await;
-            Ok(convert::snapshot(answer, &self.supervisor.context().mask))
+            Ok(self.heard(|by| convert_chat::snapshot(answer, by)))
         })
     }
 
     fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>> {
         let workspace = self.workspace();
         Box::pin(async move {
-            let answer = self.ask_sessions("list sessions", move |a, s| Box::pin(s.call_list(a, workspace, limit)));
+            let answer = self.ask_optional("list sessions", sessions, move |a, s| {
+                Box::pin(s.call_list(a, workspace, limit))
+            });
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
-            let listed = truncate::list(answer.await?, most)
-                .into_iter()
-                .map(convert::session_info);
-            Ok(listed.filter(truncate::is_session).collect())
+            let listed = truncate::list(answer.await?, most);
+            let listed = self.heard(|by| {
+                let infos = listed.into_iter().map(|info| convert_chat::session_info(info, by));
+                infos.filter(truncate::is_session).collect()
+            });
+            Ok(listed)
         })
     }
 
     fn create(&self, title: Option<String>) -> Call<'_, chat::SessionInfo> {
         let workspace = self.workspace();
         Box::pin(async {
-            let answer = self.ask_sessions("create sessions", |a, s| Box::pin(s.call_create(a, workspace, title)));
-            let made = convert::session_info(answer.await?);
+            let answer = self.ask_optional("create sessions", sessions, |a, s| {
+                Box::pin(s.call_create(a, workspace, title))
+            });
+            let made = answer.await?;
+            let made = self.heard(|by| convert_chat::session_info(made, by));
             if truncate::is_session(&made) {
                 return Ok(made);
             }
@@ -208,12 +248,18 @@ impl ChatBackend for WasmChat {
     }
 
     fn rename<'a>(&'a self, session: &'a chat::SessionInfo, title: &'a str) -> Call<'a, ()> {
-        let (session, title) = (convert::session_ref(session), title.to_owned());
-        Box::pin(self.ask_sessions("rename sessions", |a, s| Box::pin(s.call_rename(a, session, title))))
+        let (session, title) = (convert_chat::session_ref(session), title.to_owned());
+        Box::pin(self.ask_optional("rename sessions", sessions, |a, s| {
+            Box::pin(s.call_rename(a, session, title))
+        }))
     }
 
     fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
-        let session = convert::session_ref(session);
-        Box::pin(self.ask_sessions("delete sessions", |a, s| Box::pin(s.call_delete(a, session))))
+        let session = convert_chat::session_ref(session);
+        Box::pin(self.ask_optional("delete sessions", sessions, |a, s| Box::pin(s.call_delete(a, session))))
     }
+}
+
+fn sessions(e: &ChatExports) -> Option<&Sessions> {
+    e.sessions.as_ref()
 }

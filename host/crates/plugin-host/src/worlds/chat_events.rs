@@ -2,7 +2,9 @@
 
 use super::chat_deltas::Deltas;
 use super::chat_exports::{ChatExports, ChatHandle};
-use super::convert::{self, SkippedEvent};
+use super::convert;
+use super::convert_chat::Speaker;
+use super::convert_chat_event::{SkippedEvent, backend_event};
 use super::request_paths;
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types;
@@ -13,9 +15,9 @@ use crate::truncate;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_model::token_bucket::TokenBucket;
-use nexus_plugin_traits::{BackendEvent, CallError, FailureKind, RunFailure};
+use nexus_plugin_traits::{BackendEvent, CallError, CancelReason, FailureKind, RunFailure};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -23,6 +25,8 @@ pub(crate) struct ChatEvents {
     supervisor: Arc<Supervisor<ChatExports>>,
     to: mpsc::Sender<BackendEvent>,
     workspace: PathBuf,
+    /// `leaving` is why the stream ends next; whoever ends it says so first.
+    leaving: Arc<Mutex<CancelReason>>,
     /// Failures since the connection last held for a while.
     failures: u32,
 }
@@ -45,11 +49,13 @@ impl ChatEvents {
         supervisor: Arc<Supervisor<ChatExports>>,
         to: mpsc::Sender<BackendEvent>,
         workspace: PathBuf,
+        leaving: Arc<Mutex<CancelReason>>,
     ) -> Self {
         Self {
             supervisor,
             to,
             workspace,
+            leaving,
             failures: 0,
         }
     }
@@ -175,7 +181,10 @@ impl ChatEvents {
             self.supervisor.context().counters.events(batch.len());
             for mut event in batch {
                 request_paths::add_to_event(&mut event, &self.workspace).await;
-                let mut item = match convert::backend_event(event, &self.supervisor.context().mask) {
+                let by = Speaker::new(self.supervisor.name(), &self.supervisor.context().mask);
+                let converted = backend_event(event, &by);
+                by.log_left_out(&self.supervisor.context().log);
+                let mut item = match converted {
                     Ok(item) => item,
                     Err(dropped) => {
                         self.log_skipped(&dropped);
@@ -209,9 +218,10 @@ impl ChatEvents {
                     truncate::NO_ID
                 ),
             ),
-            SkippedEvent::Unknown(name) => {
-                log.write(Level::Debug, &format!("skipped an event `other` with the name {name}"))
-            }
+            SkippedEvent::NoSession(name) => log.write(
+                Level::Debug,
+                &format!("skipped an event `other` with the name {name}: it belongs to no session"),
+            ),
         }
     }
 
@@ -241,7 +251,12 @@ impl ChatEvents {
             outcome,
             cancel,
         } = running;
-        drop(cancel);
+        let reason = std::mem::replace(
+            &mut *self.leaving.lock().unwrap_or_else(PoisonError::into_inner),
+            CancelReason::Stop,
+        );
+        // It may have crashed just now.
+        let _ = cancel.send(reason);
         let closed = async {
             while events.recv().await.is_some() {}
             // Whatever it says: it has closed.

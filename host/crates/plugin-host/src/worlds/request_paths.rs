@@ -4,20 +4,18 @@
 //! a harmless name stand for a file of the owner's home folder, or for one that runs what is written into it; and a patch
 //! may put a new file where there is one.
 //!
-//! Mechanism: the plugin names the paths of a request (`nexus.paths`), and the host, which knows the workspace, follows them
+//! Mechanism: the plugin names the paths of a request (`permission.paths`), and the host, which knows the workspace, follows them
 //! by name alone: it opens nothing, so that no FIFO and no device holds it up. What leads elsewhere than its name says, what
 //! would be replaced, and what runs what is written there becomes a detail of the request. Where that cannot be found out,
 //! the detail says so, and the page does not let it be allowed.
 //!
 //! Limits: a link that is made between the request and its answer, and a hard link, are not seen.
 
-use crate::bindings::caps::types::Ext;
-use crate::bindings::chat::nexus::plugin::chat_types::{AgentRequest, Event};
+use crate::bindings::chat::nexus::plugin::chat_types::{self as wit, AgentRequest, Event, RequestKind};
 use crate::truncate;
 use nexus_model::chat;
 use nexus_model::limits;
-use nexus_plugin_api::chat_ext::{DETAILS, PATHS, path_contains_name};
-use serde_json::{Value, json};
+use nexus_plugin_api::paths::path_contains_name;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -30,22 +28,12 @@ const LINKS: usize = 40;
 /// `NAMES` is how many names there may be on the way, those of links included.
 const NAMES: usize = 2_000;
 
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-#[serde(default)]
+/// `Named` is what a permission names.
+#[derive(Debug, Clone, Default)]
 struct Named {
-    paths: Vec<RequestedPath>,
+    paths: Vec<wit::Path>,
     /// `obeyed` are names of what runs what is written there.
     obeyed: Vec<String>,
-}
-
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-#[serde(default)]
-struct RequestedPath {
-    path: String,
-    /// `new`: a file is put there, whatever there is.
-    new: bool,
-    /// `guessed`: it may be no path at all.
-    guessed: bool,
 }
 
 pub(crate) async fn add_to_event(event: &mut Event, workspace: &Path) {
@@ -82,8 +70,7 @@ pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
             Some(found) => found.get(at).cloned().flatten(),
             None => named.get(at).cloned().flatten().map(|named| {
                 let certain = named.paths.iter().filter(|requested| !requested.guessed);
-                let unknown =
-                    |requested: &RequestedPath| not_known(&requested.path, "the disk did not respond in time");
+                let unknown = |requested: &wit::Path| not_known(&requested.path, "the disk did not respond in time");
                 certain.map(unknown).collect()
             }),
         };
@@ -92,39 +79,23 @@ pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
 }
 
 fn named(request: &AgentRequest) -> Option<Named> {
-    let ext = request.ext.iter().find(|e| e.name == PATHS)?;
-    // One that cannot be read names nothing that could be looked at; the request stands as it is.
-    serde_json::from_str(&ext.value).ok()
+    let RequestKind::Permission(permission) = &request.kind else {
+        return None;
+    };
+    (!permission.paths.is_empty()).then(|| Named {
+        paths: permission.paths.clone(),
+        obeyed: permission.obeyed.clone(),
+    })
 }
 
-fn append(request: &mut AgentRequest, details: Vec<Value>) {
-    if details.is_empty() {
-        return;
+fn append(request: &mut AgentRequest, details: Vec<wit::Detail>) {
+    if let RequestKind::Permission(permission) = &mut request.kind {
+        permission.details.extend(details);
     }
-    if let Some(ext) = request.ext.iter_mut().find(|e| e.name == DETAILS) {
-        // What is no list stays what it is, and is told as that.
-        if let Ok(mut all) = serde_json::from_str::<Vec<Value>>(&ext.value) {
-            all.extend(details);
-            ext.value = Value::from(all).to_string();
-        }
-        return;
-    }
-    request.ext.push(Ext {
-        name: DETAILS.to_owned(),
-        value: Value::from(details).to_string(),
-    });
 }
 
-/// `shown` are the plugin's own details. What is left out, or cannot be read, is told: what is not seen is not agreed
-/// to.
-pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
-    let told = |text: String| chat::Detail {
-        name: "Unknown".to_owned(),
-        text,
-    };
-    let Ok(all) = serde_json::from_str::<Vec<chat::Detail>>(json) else {
-        return vec![told(format!("⟨{DETAILS} of the plugin is invalid and not shown here⟩"))];
-    };
+/// `shown` are the details within bounds. What is left out is told: what is not seen is not agreed to.
+pub(crate) fn shown(all: Vec<wit::Detail>) -> Vec<chat::Detail> {
     let more = all.len().saturating_sub(limits::REQUEST_DETAILS);
     let mut left = limits::REQUEST_DETAILS_BYTES;
     let mut shown: Vec<_> = truncate::list(all, limits::REQUEST_DETAILS)
@@ -139,16 +110,27 @@ pub(crate) fn shown(json: &str) -> Vec<chat::Detail> {
         })
         .collect();
     if more > 0 {
-        shown.push(told(format!("⟨{more} more details are not shown here⟩")));
+        shown.push(unknown(format!("⟨{more} more details are not shown here⟩")));
     }
     shown
 }
 
-fn detail(name: &str, text: impl Into<String>) -> Value {
-    json!({ "name": name, "text": text.into() })
+/// `unknown` is a detail that says what is not shown.
+pub(crate) fn unknown(text: String) -> chat::Detail {
+    chat::Detail {
+        name: "Unknown".to_owned(),
+        text,
+    }
 }
 
-fn not_known(path: &str, cause: &str) -> Value {
+fn detail(name: &str, text: impl Into<String>) -> wit::Detail {
+    wit::Detail {
+        name: name.to_owned(),
+        text: text.into(),
+    }
+}
+
+fn not_known(path: &str, cause: &str) -> wit::Detail {
     detail(
         "Unknown",
         format!("where {path} leads: {cause}. ⟨the target is not shown here⟩"),
@@ -156,7 +138,7 @@ fn not_known(path: &str, cause: &str) -> Value {
 }
 
 /// `details` follow the paths; `base` is the workspace without links.
-fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<Value> {
+fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<wit::Detail> {
     let mut all = Vec::new();
     for requested in named.paths.iter().take(limits::REQUEST_PATHS) {
         // As it stands: `..` after a link is not what it looks like.
@@ -287,43 +269,57 @@ fn lexical(path: &Path) -> PathBuf {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::bindings::chat::nexus::plugin::chat_types::RequestKind;
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    fn asked(paths: Value) -> AgentRequest {
-        let named = json!({"paths": paths, "obeyed": [".opencode", ".git", ".config/opencode"]});
+    fn named(path: impl AsRef<Path>) -> wit::Path {
+        wit::Path {
+            path: path.as_ref().display().to_string(),
+            new: false,
+            guessed: false,
+        }
+    }
+
+    fn guessed(path: &str) -> wit::Path {
+        wit::Path {
+            guessed: true,
+            ..named(path)
+        }
+    }
+
+    fn asked(paths: Vec<wit::Path>) -> AgentRequest {
         AgentRequest {
             id: "a".to_owned(),
             session: "s".to_owned(),
             requested_by: "s".to_owned(),
-            kind: RequestKind::Permission,
-            subject: "edit".to_owned(),
-            detail: "d".to_owned(),
-            always: Vec::new(),
+            kind: RequestKind::Permission(wit::Permission {
+                subject: "edit".to_owned(),
+                detail: "d".to_owned(),
+                always: Vec::new(),
+                changes: Vec::new(),
+                details: Vec::new(),
+                paths,
+                obeyed: [".opencode", ".git", ".config/opencode"].map(str::to_owned).to_vec(),
+            }),
             message: None,
             part: None,
             created_at: 1,
-            ext: vec![Ext {
-                name: PATHS.to_owned(),
-                value: named.to_string(),
-            }],
+            ext: Vec::new(),
         }
     }
 
-    async fn details(paths: Value, workspace: &Path) -> Vec<(String, String)> {
+    fn permission(request: &mut AgentRequest) -> &mut wit::Permission {
+        match &mut request.kind {
+            RequestKind::Permission(permission) => permission,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn details(paths: Vec<wit::Path>, workspace: &Path) -> Vec<(String, String)> {
         let mut request = asked(paths);
         add(std::slice::from_mut(&mut request), workspace).await;
-        let ext = request.ext.iter().find(|e| e.name == DETAILS);
-        let all: Vec<Value> = ext.map(|e| serde_json::from_str(&e.value).unwrap()).unwrap_or_default();
-        all.iter()
-            .map(|d| {
-                (
-                    d["name"].as_str().unwrap().to_owned(),
-                    d["text"].as_str().unwrap().to_owned(),
-                )
-            })
-            .collect()
+        let all = std::mem::take(&mut permission(&mut request).details);
+        all.into_iter().map(|detail| (detail.name, detail.text)).collect()
     }
 
     fn names(details: &[(String, String)]) -> Vec<&str> {
@@ -347,7 +343,7 @@ mod tests {
         let by_link = real.join("by-link");
         symlink(&project, &by_link).unwrap();
         for workspace in [&project, &by_link] {
-            let at = |path: &str| json!([{"path": workspace.join(path)}]);
+            let at = |path: &str| vec![named(workspace.join(path))];
             let out = details(at("docs/.ssh/id_rsa"), workspace).await;
             assert_eq!(names(&out), ["Through a link", "leads out of the workspace, to"]);
             assert_eq!(
@@ -361,38 +357,38 @@ mod tests {
             assert_eq!(details(at("src/new/file"), workspace).await, []);
             assert_eq!(details(at("src/../src/a"), workspace).await, []);
             // `..` after a link goes up from where that leads.
-            let up = details(json!([{"path": "docs/../x", "guessed": true}]), workspace).await;
+            let up = details(vec![guessed("docs/../x")], workspace).await;
             assert_eq!(Path::new(&up[1].1), real.join("x"));
             let circle = details(at("loop/x"), workspace).await;
             assert!(
                 names(&circle) == ["Unknown"] && circle[0].1.ends_with("not shown here⟩"),
                 "{circle:?}"
             );
-            assert_eq!(
-                details(json!([{"path": "loop/x", "guessed": true}]), workspace).await,
-                []
-            );
+            assert_eq!(details(vec![guessed("loop/x")], workspace).await, []);
             let new = details(
-                json!([{"path": workspace.join("src/a"), "new": true}, {"path": "src/b", "new": true}]),
+                [workspace.join("src/a"), "src/b".into()]
+                    .map(|path| wit::Path {
+                        new: true,
+                        ..named(path)
+                    })
+                    .to_vec(),
                 workspace,
             )
             .await;
             assert_eq!(new, [("Replaces".to_owned(), "src/a, which already exists".to_owned())]);
         }
-        assert_eq!(details(json!([{"path": outside.join("x")}]), &project).await, []);
+        assert_eq!(details(vec![named(outside.join("x"))], &project).await, []);
     }
 
     #[tokio::test]
     async fn many_paths_and_long_ways_have_an_end() {
         let root = tempfile::tempdir().unwrap();
         let real = root.path().canonicalize().unwrap();
-        let paths: Vec<Value> = (0..limits::REQUEST_PATHS + 7)
-            .map(|n| json!({"path": format!("f{n}")}))
-            .collect();
-        let all = details(paths.into(), &real).await;
+        let paths = (0..limits::REQUEST_PATHS + 7).map(|n| named(format!("f{n}"))).collect();
+        let all = details(paths, &real).await;
         assert_eq!(all[0].1, "⟨where 7 more paths lead is not shown here⟩");
         let deep = "x/".repeat(limits::REQUEST_DETAIL);
-        assert!(details(json!([{"path": deep}]), &real).await[0].1.contains("too long"));
+        assert!(details(vec![named(deep)], &real).await[0].1.contains("too long"));
         // Nothing is opened: a FIFO would hold it up for ever.
         let fifo = real.join("fifo");
         assert!(
@@ -402,21 +398,15 @@ mod tests {
                 .unwrap()
                 .success()
         );
-        assert_eq!(
-            details(json!([{"path": fifo.join("x")}, {"path": fifo}]), &real).await,
-            []
-        );
+        assert_eq!(details(vec![named(fifo.join("x")), named(&fifo)], &real).await, []);
     }
 
     #[tokio::test]
     async fn what_the_plugin_reported_stays() {
-        let mut request = asked(json!([{"path": "/proc/self/cwd/x"}]));
-        request.ext.push(Ext {
-            name: DETAILS.to_owned(),
-            value: json!([{"name": "Moves", "text": "a"}]).to_string(),
-        });
+        let mut request = asked(vec![named("/proc/self/cwd/x")]);
+        permission(&mut request).details.push(detail("Moves", "a"));
         add(std::slice::from_mut(&mut request), Path::new("/w")).await;
-        let all: Vec<Value> = serde_json::from_str(&request.ext[1].value).unwrap();
-        assert_eq!((all[0]["name"].as_str(), all.len()), (Some("Moves"), 3));
+        let all = &permission(&mut request).details;
+        assert_eq!((all[0].name.as_str(), all.len()), ("Moves", 3));
     }
 }

@@ -1,6 +1,7 @@
 //! A tunnel provider as a component.
 
-use super::convert;
+use super::convert_chat::Speaker;
+use super::{convert, convert_tunnel};
 use crate::bindings::caps::types::Failure;
 use crate::bindings::tunnel::TunnelProvider as Bindings;
 use crate::bindings::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
@@ -15,7 +16,7 @@ use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::TunnelEvent;
 use nexus_model::{plugin, tunnel};
 use nexus_plugin_traits::PluginRecord;
-use nexus_plugin_traits::{Call, RunFailure, Supervised, TunnelProvider, TunnelRun};
+use nexus_plugin_traits::{Call, CancelReason, RunFailure, Supervised, TunnelProvider, TunnelRun};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,7 +32,7 @@ impl Exports for TunnelExports {
     }
 
     fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
-        read_refused(&facts.ext, mask)
+        read_refused(&facts.refused, mask)
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<InstanceState>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
@@ -76,7 +77,7 @@ impl TunnelProvider for WasmTunnel {
     fn describe(&self) -> Call<'_, tunnel::Descriptor> {
         Box::pin(async {
             let facts = self.supervisor.running().await?.facts;
-            convert::tunnel_descriptor(facts, self.supervisor.name())
+            convert_tunnel::tunnel_descriptor(facts, self.supervisor.name())
         })
     }
 
@@ -153,16 +154,15 @@ struct RunForwarder {
 impl RunForwarder {
     async fn run(
         mut self,
-        plugin_cancel: oneshot::Sender<()>,
-        cancelled: oneshot::Receiver<()>,
+        plugin_cancel: oneshot::Sender<CancelReason>,
+        cancelled: oneshot::Receiver<CancelReason>,
         told: oneshot::Sender<Outcome<RunFailure>>,
     ) {
         let (supervisor, handle) = (Arc::clone(&self.supervisor), self.handle.clone());
         let counters = Arc::clone(&supervisor.context().counters);
         let patience = async move {
-            // Sent and dropped mean the same.
-            let _ = cancelled.await;
-            drop(plugin_cancel);
+            // Nobody who waits for its end is there any more where that was dropped.
+            let _ = plugin_cancel.send(cancelled.await.unwrap_or(CancelReason::Stop));
             tokio::time::sleep(limits::PLUGIN_CANCEL).await;
         };
         let outcome = tokio::select! {
@@ -199,11 +199,11 @@ impl RunForwarder {
     async fn forward(&mut self) -> Option<Outcome<Failure>> {
         while let Some(batch) = self.events.recv().await {
             self.supervisor.context().counters.events(batch.len());
-            let mask = Arc::clone(&self.supervisor.context().mask);
-            for event in batch
-                .into_iter()
-                .filter_map(|event| convert::tunnel_event(event, &mask))
-            {
+            let (context, name) = (self.supervisor.context(), self.supervisor.name());
+            for event in batch {
+                let by = Speaker::new(name, &context.mask);
+                let event = convert_tunnel::tunnel_event(event, &by);
+                by.log_left_out(&context.log);
                 // A service that only waits for the outcome drops the receiver; the rest is still drained.
                 let _ = self.to.send(event).await;
             }

@@ -140,7 +140,7 @@ async fn what_must_not_be_there_is_looked_for_each_time() {
     std::fs::create_dir(folder.path().join("plugins")).unwrap();
     let mut spec = sh("echo 1 >> ran; echo ok; sleep 1000");
     spec.cwd = Some(folder.path().to_owned());
-    spec.unless = Some(nexus_plugin_api::process_ext::UnlessPresent {
+    spec.unless = Some(nexus_process::UnlessPresent {
         folders: vec!["plugins".to_owned()],
         ..Default::default()
     });

@@ -161,11 +161,13 @@ impl TunnelProvider for Tunnel {
             encryption: Encryption::Edge,
             event_streams: true,
             client_address_header: None,
+            public_name_header: None,
+            liveness: nexus_model::tunnel::Liveness::Reported,
         };
         async { Ok(descriptor) }.boxed()
     }
     fn check_availability(&self) -> Call<'_, Availability> {
-        async { Ok(Availability::Ready("1".to_owned())) }.boxed()
+        async { Ok(Availability::ready("1")) }.boxed()
     }
     fn run(&self, _: SocketAddr) -> Call<'_, TunnelRun> {
         async { Err(CallError::Other("no tunnel opens here".to_owned())) }.boxed()

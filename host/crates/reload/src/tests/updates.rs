@@ -2,7 +2,7 @@
 
 use super::*;
 
-const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.1\"\ndescription = \
+const NICE: &str = "name = \"tunnel-nice\"\nkind = \"tunnel\"\nversion = \"0.1.0\"\napi = \"0.2\"\ndescription = \
                     \"d\"\nlicense = \"MIT\"\n[capabilities.process.node]\nreason = \"r\"\n";
 
 async fn with_a_component(rig: &mut Rig) -> PathBuf {
@@ -51,7 +51,7 @@ async fn a_new_component_says_what_it_is_and_what_more_it_asks() {
     let old = shown.old.unwrap();
     assert_eq!(
         (old.name.as_str(), old.version.as_str(), old.api.as_str()),
-        ("tunnel-nice", "0.1.0", "^0.1")
+        ("tunnel-nice", "0.1.0", "^0.2")
     );
     assert_eq!(
         (shown.new.name.as_str(), shown.new.version.as_str()),

@@ -2,12 +2,13 @@
 
 use super::Actor;
 use crate::attempt_end::{AttemptEnd, Pause, accept_plaintext};
-use crate::origin_listener::{OpenListener, TunnelListener};
+use crate::origin_listener::{OpenListener, PublicName, TunnelListener};
 use crate::task_channels::ListenerAddress;
 use nexus_config::{in_table, resolved};
 use nexus_model::address::literal;
+use nexus_model::chat::Ext;
 use nexus_model::limits;
-use nexus_model::tunnel::{Descriptor, Encryption, TunnelState, public_address};
+use nexus_model::tunnel::{Address, Descriptor, Encryption, Liveness, TunnelState, public_address};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use tokio::net::TcpListener;
@@ -31,15 +32,15 @@ impl Actor {
         };
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (hosts, receiver) = watch::channel(self.tunnel.hosts.clone());
+        let (names, receiver) = watch::channel(self.configured_names());
         let info = TunnelListener {
             listener,
-            hosts: receiver,
+            names: receiver,
             client_address_header: descriptor
                 .client_address_header
                 .as_ref()
                 .map(|name| name.to_ascii_lowercase()),
-            https: descriptor.encryption != Encryption::None,
+            public_name_header: descriptor.public_name_header.clone(),
             secret: self.channels.secret.clone(),
             moved: self.channels.moved.clone(),
             sockets: Arc::clone(&self.channels.sockets),
@@ -50,7 +51,7 @@ impl Actor {
             fix: None,
             pause: Pause::Backoff,
         })?;
-        self.listener = Some(OpenListener { address, hosts, handle });
+        self.listener = Some(OpenListener { address, names, handle });
         self.opened(Some(ListenerAddress {
             address,
             ephemeral: !descriptor.stable_url,
@@ -58,32 +59,79 @@ impl Actor {
         Ok(address)
     }
 
-    pub(super) fn publish(&mut self, url: String) -> Result<(), AttemptEnd> {
-        let refused = |cause: &str| AttemptEnd::Fatal {
-            cause: format!("the provider reported `{url}` as the public address, but {cause}"),
-            fix: None,
+    /// `configured_names` are those of the configuration. Whether a browser sees TLS there is as for what the provider makes.
+    fn configured_names(&self) -> Vec<PublicName> {
+        let https = match self.encryption() {
+            Encryption::Edge | Encryption::Passthrough => true,
+            // As the addresses have it: known once one is.
+            Encryption::Network => {
+                let status = self.publisher.status();
+                let status = status.borrow();
+                status.url.as_deref().is_none_or(|url| url.starts_with("https:"))
+            }
+            Encryption::None => false,
         };
-        let url = public_address(&url).map_err(refused)?;
-        let (scheme, host) = url.split_once("://").unwrap_or_default();
-        let host = host.to_owned();
-        if scheme == "http" && !self.tunnel.allow_plaintext {
-            return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
+        let hosts = self.tunnel.hosts.iter().cloned();
+        hosts.map(|host| PublicName { host, https }).collect()
+    }
+
+    fn encryption(&self) -> Encryption {
+        let descriptor = self.descriptor.as_ref();
+        descriptor.map_or(Encryption::None, |descriptor| descriptor.encryption)
+    }
+
+    /// Publishes the addresses by which the tunnel is reached from now on.
+    pub(super) fn publish(&mut self, reported: Vec<Address>) -> Result<(), AttemptEnd> {
+        let mut addresses = Vec::with_capacity(reported.len());
+        for Address { url, private } in reported {
+            let refused = |cause: &str| AttemptEnd::Fatal {
+                cause: format!("the provider reported `{url}` as the public address, but {cause}"),
+                fix: None,
+            };
+            let url = public_address(&url).map_err(refused)?;
+            // What the provider's network encrypts, its members alone reach.
+            let in_network = private && self.encryption() == Encryption::Network;
+            if !url.starts_with("https:") && !in_network && !self.tunnel.allow_plaintext {
+                return Err(self.plaintext(format!("the provider reported an address without TLS: {url}")));
+            }
+            addresses.push(Address { url, private });
         }
-        if let Some(listener) = &self.listener {
-            let mut hosts = self.tunnel.hosts.clone();
-            hosts.push(host);
-            listener.hosts.send_replace(hosts);
+        // A cookie without TLS reaches every port of its host, and a login is good for the tunnel as a whole.
+        let https = addresses
+            .iter()
+            .filter(|address| address.url.starts_with("https:"))
+            .count();
+        if https > 0 && https < addresses.len() {
+            return Err(AttemptEnd::Fatal {
+                cause: "the provider reported addresses with and without TLS for one tunnel".to_owned(),
+                fix: Some("configure a tunnel of its own for each of the two".to_owned()),
+            });
         }
-        let known = self.publisher.status().borrow().url.as_ref() == Some(&url);
-        let fresh = if known {
-            self.settles.is_some()
-        } else {
-            self.is_made(&url)
+        let first = addresses.first().map(|first| first.url.clone());
+        let known = first.is_some() && self.publisher.status().borrow().url == first;
+        let fresh = match &first {
+            Some(_) if known => self.settles.is_some(),
+            Some(url) => self.is_made(url),
+            None => false,
         };
         if !known {
             self.settles = fresh.then(|| Instant::now() + limits::NAME_SETTLES);
         }
-        self.update(|status| (status.url, status.url_propagating) = (Some(url), fresh));
+        let always = matches!(self.encryption(), Encryption::Edge | Encryption::Passthrough);
+        let own: Vec<_> = addresses
+            .iter()
+            .filter_map(|address| address.url.split_once("://"))
+            .map(|(scheme, host)| PublicName {
+                host: host.to_owned(),
+                https: always || scheme == "https",
+            })
+            .collect();
+        self.update(|status| (status.url, status.addresses, status.url_propagating) = (first, addresses, fresh));
+        if let Some(listener) = &self.listener {
+            let mut names = self.configured_names();
+            names.extend(own);
+            listener.names.send_replace(names);
+        }
         Ok(())
     }
 
@@ -109,6 +157,15 @@ impl Actor {
         self.log_open();
     }
 
+    /// Tells whether neither the provider nor a public check would notice that the connection is dead.
+    fn is_unwatched(&self) -> bool {
+        let unknown = |descriptor: &Descriptor| descriptor.liveness == Liveness::Unknown;
+        let status = self.publisher.status();
+        let private = status.borrow().checked_address().is_none();
+        let off = self.tunnel.public_check == resolved::PublicCheckMode::Off;
+        self.descriptor.as_ref().is_some_and(unknown) && (off || private)
+    }
+
     /// Logs the address, once for each: whoever has only the terminal learns it there.
     pub(super) fn log_open(&mut self) {
         let status = self.publisher.status().borrow().clone();
@@ -118,6 +175,13 @@ impl Actor {
         self.said = None;
         if self.logged.as_ref() != Some(&url) {
             tracing::info!(tunnel = self.tunnel.name, url, "the tunnel is open");
+            if self.is_unwatched() {
+                tracing::warn!(
+                    tunnel = self.tunnel.name,
+                    "nobody notices when the connection of this tunnel is dead: its program cannot, and Nexus does not \
+                     check this address from outside"
+                );
+            }
             self.logged = Some(url);
         }
     }
@@ -136,9 +200,12 @@ impl Actor {
 
     pub(super) fn forget_url(&mut self) {
         self.settles = None;
-        self.update(|status| (status.url, status.statistics, status.url_propagating) = (None, None, false));
+        self.update(|status| {
+            (status.url, status.statistics, status.url_propagating) = (None, None, false);
+            (status.addresses, status.ext) = (Vec::new(), Ext::default());
+        });
         if let Some(listener) = &self.listener {
-            listener.hosts.send_replace(self.tunnel.hosts.clone());
+            listener.names.send_replace(self.configured_names());
         }
     }
 

@@ -19,6 +19,9 @@ pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
             model: None,
             client_id,
             interrupted: false,
+            agent: None,
+            usage: None,
+            ext: nexus_model::chat::Ext::default(),
             waiting: None,
         },
     }
@@ -54,6 +57,7 @@ pub fn tool(state: ToolState, output: Option<&str>) -> Content {
         error: None,
         started_at: Some(now()),
         ended_at: None,
+        ..Tool::default()
     })
 }
 

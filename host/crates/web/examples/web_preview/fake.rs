@@ -106,5 +106,6 @@ fn info(id: &str, title: &str) -> SessionInfo {
         created_at: now(),
         updated_at: now(),
         archived: false,
+        ext: nexus_model::chat::Ext::default(),
     }
 }

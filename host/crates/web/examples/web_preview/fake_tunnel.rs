@@ -53,17 +53,19 @@ impl TunnelProvider for FakeTunnel {
                 encryption: Encryption::None,
                 event_streams: true,
                 client_address_header: None,
+                public_name_header: None,
+                liveness: nexus_model::tunnel::Liveness::Reported,
             })
         }
         .boxed()
     }
     fn check_availability(&self) -> Call<'_, Availability> {
-        async { Ok(Availability::Ready("0.6.0".to_owned())) }.boxed()
+        async { Ok(Availability::ready("0.6.0")) }.boxed()
     }
     fn run(&self, _: SocketAddr) -> Call<'_, TunnelRun> {
         let (sender, events) = mpsc::channel(4);
         let (end, outcome) = oneshot::channel();
-        let (cancel, canceled) = oneshot::channel::<()>();
+        let (cancel, canceled) = oneshot::channel();
         let refused = self.refused;
         tokio::spawn(async move {
             if refused {
@@ -76,7 +78,7 @@ impl TunnelProvider for FakeTunnel {
                 return;
             }
             let _ = sender
-                .send(TunnelEvent::Url("http://bore.example:40123".to_owned()))
+                .send(TunnelEvent::url("http://bore.example:40123".to_owned()))
                 .await;
             let _ = sender.send(TunnelEvent::Ready(1)).await;
             let _ = canceled.await;

@@ -11,7 +11,7 @@ use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend, Phase};
 use nexus_config::resolved::{Config, Plugin};
 use nexus_logging::logfile::LogReader;
-use nexus_model::plugin::{Availability, Failure, Kind, PluginState};
+use nexus_model::plugin::{Availability, Failure, Fit, Kind, PluginState};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
 use nexus_plugin_traits::auth::Input;
 use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, StatusSender, TunnelProvider};
@@ -242,11 +242,13 @@ async fn chat(
     *opencode.record.lock().unwrap() = Some(Arc::new(FakeRecord::of(&known)));
     opencode.status.send_replace(known);
     *opencode.availability.lock().unwrap() = if setting.missing {
-        let fix = "It is not on the PATH. Install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it.";
-        Availability::Missing(fix.to_owned())
+        Availability::missing("install it with `npm install -g opencode-ai@1.18.33`, or let Nexus do it")
     } else {
-        let rules = "Asks before: commands, edits; allowed without asking: reading web pages";
-        Availability::Ready(format!("1.18.33; {rules}"))
+        let note = "Asks before: commands, edits; allowed without asking: reading web pages".to_owned();
+        Availability::Ready(Fit {
+            version: "1.18.33".to_owned(),
+            note: Some(note),
+        })
     };
     let (echo, echo_streams) = FakeChat::new("echo");
     echo.status

@@ -3,7 +3,7 @@
 
 import { Dock, permission } from './requests.js';
 import { $, el, explained, setHtml, spoken, store, uuid, refusesFiles, sendsByEnter } from './dom.js';
-import { draw, drawText, isSeen, noteOf, shell, until } from './draw.js';
+import { draw, drawText, isNote, isSeen, shell, until } from './draw.js';
 import { careful, press } from './guard.js';
 import { Live, link } from './live.js';
 import { Outbox } from './outbox.js';
@@ -106,7 +106,8 @@ export function start() {
     if (!message) {
       const mine = data.role === 'user';
       const body = el('div', { className: 'body' }), foot = el('div', { className: 'foot' });
-      const node = el('article', { className: `message ${data.role}` },
+      // What the backend itself says stands where the agent's words do.
+      const node = el('article', { className: `message ${mine ? 'user' : 'assistant'}` },
         el('h2', { className: 'vh', textContent: mine ? 'You' : 'Answer' }), body, foot);
       message = { node, body, foot, parts: [] };
       messages.set(data.id, message);
@@ -173,16 +174,19 @@ export function start() {
     drawPart(part, message.data.role === 'user' ? undefined : html);
     drawRest(part, missing);
     drawNode(message);
+    // No answer is waited for then.
+    if (isNote(data)) drawTail();
     follow();
   }
 
   const drawPart = (part, html) => draw[part.kind]?.(part, html, (id) => dock.waits(id));
 
-  // A message that nothing is to be seen of has no bubble; one of notes alone is a line of the chat.
+  // A message that nothing is to be seen of has no bubble; one of notes alone is a line of the chat. A prompt or an answer
+  // may be here before its first part.
   function drawNode({ node, data, parts: ids }) {
-    const all = ids.map((id) => parts.get(id)).filter(Boolean);
-    node.hidden = all.length > 0 && !data.error && !data.interrupted && !all.some((part) => isSeen(part.data));
-    node.classList.toggle('note', all.length > 0 && all.every((part) => part.kind === 'other') && all.some((part) => noteOf(part.data.content)));
+    const all = ids.map((id) => parts.get(id)).filter(Boolean), seen = all.filter((part) => isSeen(part.data));
+    node.hidden = !seen.length && !data.error && !data.interrupted && (all.length > 0 || data.role === 'system');
+    node.classList.toggle('note', seen.length > 0 && seen.every((part) => isNote(part.data)));
   }
 
   function drawRest(part, missing) {
@@ -298,7 +302,7 @@ export function start() {
       tail.append(el('div', { className: 'alert warning' }, el('p', { textContent: turn.cause }), el('p', {}, spinner(), when)));
     }
     const newest = lastMessage();
-    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && outbox.items.every(isShown);
+    const open = !busy && !foreign && newest?.data.role === 'user' && !newest.data.error && !newest.node.classList.contains('note') && outbox.items.every(isShown);
     if (error !== null) {
       tail.append(trouble(error));
       if (open) tail.append(el('div', { className: 'row' }, again(newest)));

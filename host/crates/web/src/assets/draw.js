@@ -2,12 +2,11 @@
 
 import { el, literal, setHtml } from './dom.js';
 
-// What else a backend puts into a message, by the end of its name. What is not here is not drawn.
-const NOTES = { compaction: 'The chat was summarized to free up context.' };
-export const noteOf = ({ type, name }) => (type === 'other' ? NOTES[name.split('.').at(-1)] : null);
+// What is a line of the chat, and nobody's words.
+export const isNote = ({ content }) => content.type === 'compacted';
 
-// Whether a part is seen at all.
-export const isSeen = ({ content }) => content.type !== 'other' || !!noteOf(content);
+// Whether a part is seen at all: what only the backend knows is not.
+export const isSeen = ({ content }) => content.type !== 'other';
 
 export function shell(kind) {
   if (kind === 'reasoning') {
@@ -21,7 +20,8 @@ export function shell(kind) {
     const node = el('details', { className: 'tool' }, el('summary', {}, dot, name, what, state), inside);
     return { node, name, what, state, inside };
   }
-  if (kind === 'other') return { node: el('p', { className: 'mark center' }) };
+  if (kind === 'compacted') return { node: el('p', { className: 'mark center', textContent: 'The chat was summarized to free up context.' }) };
+  if (kind === 'other') return { node: el('p', { hidden: true }) };
   const text = el('div', { className: 'text', dir: 'auto' });
   return { node: text, text };
 }
@@ -58,6 +58,13 @@ function questions(json) {
   } catch { return input(json); }
 }
 
+// "12 bytes", "3 KiB", "1.5 MiB".
+function bytes(size) {
+  if (size < 1024) return size === 1 ? '1 byte' : `${size} bytes`;
+  if (size < 1024 * 1024) return `${Math.ceil(size / 1024)} KiB`;
+  return `${(size / 1024 / 1024).toFixed(1)} MiB`;
+}
+
 // `asked(part)`: a request of this call waits for the owner.
 export const draw = {
   text: drawText,
@@ -76,15 +83,9 @@ export const draw = {
       ...block(tool.state === 'rejected' ? 'Your answer' : 'Error', tool.error));
   },
   attachment(part) {
-    const { name, mime, url } = part.data.content;
-    const label = name || mime;
-    part.text.replaceChildren(/^https?:/.test(url)
-      ? el('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', textContent: label })
-      : el('span', { className: 'mark', textContent: label }));
-  },
-  other(part) {
-    part.node.textContent = noteOf(part.data.content) ?? '';
-    part.node.hidden = !part.node.textContent;
+    const { name, mime, size } = part.data.content;
+    const words = [name, mime, size === undefined ? null : bytes(size)].filter(Boolean).join(' · ');
+    part.text.replaceChildren(literal(el('span', { className: 'mark' }), words || 'A file'));
   },
 };
 

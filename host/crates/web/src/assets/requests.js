@@ -4,7 +4,7 @@
 // been scrolled to its end before it can be allowed; nothing can be pressed in the moment it appears or after it moved
 // (guard.js); an answer goes to the one request that is shown, by its id, and once.
 
-import { change } from './change.js';
+import { changes } from './change.js';
 import { el, literal, code } from './dom.js';
 import { Settling, press } from './guard.js';
 
@@ -26,7 +26,7 @@ const PERMISSIONS = {
 export const permission = (name) => (Object.hasOwn(PERMISSIONS, name) ? PERMISSIONS[name] : [`use ${name}`, `every use of ${name}`]);
 
 // The end of a text that had to be cut, or of one that says what is not known.
-const CUT = /⟨[^⟨⟩]* not shown here⟩$/;
+const CUT = /⟨[^⟨⟩]* not shown here⟩\s*$/;
 
 const isQuestion = (data) => !data.permission && data.questions?.length > 0;
 
@@ -97,7 +97,8 @@ class Card {
     Object.assign(this, { dock, data, seen: false, sent: false, wrong: null, rejecting: false });
     const question = isQuestion(data);
     const details = data.details ?? [];
-    this.cut = [data.detail, data.change, ...details.map(({ text }) => text)].some((text) => CUT.test(text ?? ''));
+    const files = data.changes ?? [];
+    this.cut = [data.detail, ...files.map(({ diff }) => diff), ...details.map(({ text }) => text)].some((text) => CUT.test(text ?? ''));
     const [name] = permission(data.subject);
     const title = question ? (data.questions.length > 1 ? `The agent asks ${data.questions.length} questions` : 'The agent asks')
       : data.permission ? `Allow the agent to ${name}?` : `The agent asks: ${data.subject}`;
@@ -113,7 +114,7 @@ class Card {
     else this.read.append(...[
       data.detail ? el('pre', {}, code(data.detail)) : null,
       details.length ? el('dl', { className: 'details' }, ...details.map(({ name, text }) => el('div', {}, literal(el('dt'), name), el('dd', {}, code(text))))) : null,
-      data.change ? change(data.change) : null,
+      files.length ? changes(files, dock.app.dataset.workspace) : null,
       words,
       data.permission && data.always.length ? this.covers() : null].filter(Boolean));
     this.end_ = el('div', { className: 'request-end', 'aria-hidden': 'true' });

@@ -5,7 +5,7 @@
 use http::HeaderMap;
 use nexus_model::address::is_loopback_host;
 use nexus_process::connection_owner::{self, Holder};
-use nexus_tunnels::{OriginSecret, Relocation};
+use nexus_tunnels::{OriginSecret, PublicName, Relocation};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::str::FromStr;
@@ -32,12 +32,13 @@ pub enum Ingress {
     Tunnel {
         /// `name` is the `NAME` of `[tunnel.NAME]`.
         name: String,
-        /// `hosts` are `name`, or `name:port`. They grow when the provider states its URL.
-        hosts: watch::Receiver<Vec<String>>,
+        /// `names` are those by which it is reached. They grow when the provider states its addresses.
+        names: watch::Receiver<Vec<PublicName>>,
         /// `client_address_header` is in lower case; the provider sets it and clears a client's own.
         client_address_header: Option<String>,
-        /// `https`: the public side speaks TLS.
-        https: bool,
+        /// `public_name_header` is in lower case; the provider sets it to the name by which the client came, and clears a
+        /// client's own. `None`: that is in `Host`.
+        public_name_header: Option<String>,
         /// `proof` answers this host's own public check.
         proof: OriginSecret,
         /// `moved` is set when the listener closes soon, and says where its clients are to go.
@@ -260,9 +261,48 @@ impl Connection {
                 };
                 (loopback || authority.is_in(hosts)).then(|| SiteContext::new(false, host, place))
             }
-            Ingress::Tunnel { hosts, https, name, .. } => authority
-                .is_in(&hosts.borrow())
-                .then(|| SiteContext::new(*https, host, Place::Tunnel(name.clone()))),
+            Ingress::Tunnel { names, name, .. } => {
+                let names = names.borrow();
+                let own = names
+                    .iter()
+                    .find(|own| authority.is_in(std::slice::from_ref(&own.host)))?;
+                Some(SiteContext::new(own.https, host, Place::Tunnel(name.clone())))
+            }
+        }
+    }
+
+    /// `host` is the name by which the client came: what the tunnel's provider states, else the Host header, or the authority
+    /// of the request itself. A page on this machine's own network could send the provider's header as well, so it is used
+    /// only beside the Host that a provider puts there: the listener's own address, or a name of the tunnel.
+    pub fn host<'a>(&self, headers: &'a HeaderMap, uri: &'a http::Uri) -> &'a str {
+        let text = |value: &'a http::HeaderValue| value.to_str().ok();
+        let host = headers.get(http::header::HOST).and_then(text);
+        let host = host
+            .or_else(|| uri.authority().map(http::uri::Authority::as_str))
+            .unwrap_or_default();
+        let Ingress::Tunnel {
+            public_name_header: Some(header),
+            names,
+            ..
+        } = self.ingress.as_ref()
+        else {
+            return host;
+        };
+        let mut stated = headers.get_all(header).iter();
+        match (stated.next().map(text), stated.next()) {
+            (None, _) => host,
+            (Some(Some(stated)), None) => {
+                let of_the_provider = host.parse().is_ok_and(|host: Authority| {
+                    is_loopback_host(&host.host)
+                        || names
+                            .borrow()
+                            .iter()
+                            .any(|own| host.is_in(std::slice::from_ref(&own.host)))
+                });
+                if of_the_provider { stated } else { host }
+            }
+            // Several: one of them is the client's.
+            _ => "",
         }
     }
 
@@ -405,19 +445,66 @@ mod tests {
         assert_eq!(connection.site("chat.example").unwrap().origin, "https://chat.example");
     }
 
-    #[test]
-    fn only_the_tunnels_own_header_says_the_clients_address() {
-        let (_keep, hosts) = watch::channel(vec!["t.example".to_owned()]);
+    fn tunnel(names: &[(&str, bool)], public_name_header: Option<&str>) -> Connection {
+        let name = |(host, https): &(&str, bool)| PublicName {
+            host: (*host).to_owned(),
+            https: *https,
+        };
         let ingress = Ingress::Tunnel {
             name: "main".into(),
-            hosts,
+            names: watch::channel(names.iter().map(name).collect()).1,
             client_address_header: Some("cf-connecting-ip".into()),
-            https: true,
+            public_name_header: public_name_header.map(str::to_owned),
             proof: OriginSecret::random(),
             moved: watch::Sender::new(None).subscribe(),
             sockets: Arc::default(),
         };
-        let tunnel = Connection::new(ingress, "127.0.0.1:50000".parse().unwrap());
+        Connection::new(ingress, "127.0.0.1:50000".parse().unwrap())
+    }
+
+    #[test]
+    fn a_tunnel_has_several_names_each_with_or_without_tls() {
+        let tunnel = tunnel(&[("a.example", true), ("100.64.0.7:8080", false)], None);
+        let origin = |host| tunnel.site(host).map(|site| (site.origin, site.secure));
+        assert_eq!(origin("a.example"), Some(("https://a.example".to_owned(), true)));
+        assert_eq!(
+            origin("100.64.0.7:8080"),
+            Some(("http://100.64.0.7:8080".to_owned(), false))
+        );
+        assert_eq!(origin("100.64.0.7:8081"), None);
+        assert_eq!(origin("b.example"), None);
+    }
+
+    #[test]
+    fn only_the_tunnels_own_header_says_the_public_name() {
+        let (own, plain) = (
+            tunnel(&[("t.example", true)], Some("x-public")),
+            tunnel(&[("t.example", true)], None),
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert("host", "localhost".parse().unwrap());
+        headers.insert("x-forwarded-host", "t.example".parse().unwrap());
+        let uri = "/".parse().unwrap();
+        for connection in [&own, &plain] {
+            assert_eq!(connection.host(&headers, &uri), "localhost");
+        }
+        headers.insert("x-public", "t.example".parse().unwrap());
+        assert_eq!(own.host(&headers, &uri), "t.example");
+        // A page whose name was bound to this address sends its own name as Host.
+        let mut rebound = headers.clone();
+        rebound.insert("host", "evil.example:7000".parse().unwrap());
+        assert_eq!(own.host(&rebound, &uri), "evil.example:7000");
+        assert_eq!(own.site(own.host(&rebound, &uri)), None);
+        let mut twice = headers.clone();
+        twice.append("x-public", "t.example".parse().unwrap());
+        assert_eq!(own.site(own.host(&twice, &uri)), None);
+        assert_eq!(plain.host(&headers, &uri), "localhost");
+        assert_eq!(local(&[], None).host(&headers, &uri), "localhost");
+    }
+
+    #[test]
+    fn only_the_tunnels_own_header_says_the_clients_address() {
+        let tunnel = tunnel(&[("t.example", true)], None);
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
         assert_eq!(tunnel.client_address(&headers).to_string(), "127.0.0.1");

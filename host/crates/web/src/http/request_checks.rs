@@ -47,12 +47,7 @@ fn check(request: &Request) -> Result<SiteContext, (StatusCode, String)> {
             "This request did not arrive through a listener.\n".into(),
         ));
     };
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
-        .unwrap_or_default();
+    let host = connection.host(request.headers(), request.uri());
     let Some(site) = connection.site(host) else {
         return Err((
             StatusCode::MISDIRECTED_REQUEST,

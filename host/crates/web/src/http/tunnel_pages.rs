@@ -31,9 +31,9 @@ impl ListenerServer for TunnelPages {
             let web = web.ok_or_else(|| NotServed("Nexus did not start, so the page is not available".to_owned()))?;
             let ingress = Ingress::Tunnel {
                 name: tunnel.to_owned(),
-                hosts: listener.hosts,
+                names: listener.names,
                 client_address_header: listener.client_address_header,
-                https: listener.https,
+                public_name_header: listener.public_name_header,
                 proof: listener.secret,
                 moved: listener.moved,
                 sockets: listener.sockets,

@@ -33,7 +33,9 @@
 //! Unknown fields and frame types must be ignored by a client. Close codes: [`close`].
 
 use nexus_chat::{BackendStatus, Prompt};
-use nexus_model::chat::{AgentRequest, Answer, Event, LastError, Message, Part, Root, SessionInfo, Turn};
+use nexus_model::chat::{
+    AgentRequest, Answer, Event, Ext, FileChange, LastError, Message, Part, Root, SessionInfo, TodoItem, Turn,
+};
 use nexus_model::plugin::PluginStatus;
 use nexus_model::time::Millis;
 use nexus_model::trouble::cause_and_fix;
@@ -409,6 +411,15 @@ pub struct SessionFrame {
     pub turn: Turn,
     /// `requests` are the open requests of the agent.
     pub requests: Vec<AgentRequest>,
+    /// `todo` is the agent's list of what is to be done. Absent: there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub todo: Vec<TodoItem>,
+    /// `changes` are the files that the session has changed. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FileChange>,
+    /// `notes` are what the backend's plugin says of the session beside all that. Absent: there are none.
+    #[serde(default, skip_serializing_if = "Ext::is_empty")]
+    pub notes: Ext,
     /// `error` is the last error. Absent: there is none, or the agent has continued since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

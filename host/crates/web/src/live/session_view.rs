@@ -57,10 +57,13 @@ fn truncated(mut part: Part) -> (Part, Option<usize>) {
             for text in [&mut tool.output, &mut tool.error].into_iter().flatten() {
                 missing += middle(text, TOOL_SHOWN);
             }
+            for change in &mut tool.changes {
+                missing += change.diff.as_mut().map_or(0, |diff| head(diff, TEXT_SHOWN));
+            }
         }
-        Content::Attachment { url: text, .. } | Content::Other { value: text, .. } => {
-            missing += head(text, TOOL_SHOWN);
-        }
+        Content::Attachment { .. } | Content::Compacted => {}
+        // It is bounded where it comes in.
+        Content::Other { .. } => {}
     }
     (part, (missing > 0).then_some(missing))
 }
@@ -116,14 +119,13 @@ fn strings(value: &mut Value, most: usize) -> usize {
 }
 
 fn size(message: &Message, parts: &[Rendered]) -> usize {
-    let error = message.error.as_ref().map_or(0, String::len);
     let part = |part: &Rendered| {
         let event = Event::Part {
             part: part.part.clone(),
         };
         AROUND + event.size() + part.html.as_ref().map_or(0, String::len)
     };
-    AROUND + error + parts.iter().map(part).sum::<usize>()
+    AROUND + message.size() + parts.iter().map(part).sum::<usize>()
 }
 
 /// `newest` are the messages that fit into a frame, at least one; and the cursor of what is before them.
@@ -169,6 +171,9 @@ pub(crate) async fn state(session: &str, state: SessionState, renderer: &Rendere
         messages,
         turn: state.turn,
         requests: state.requests,
+        todo: state.todo,
+        changes: state.changes,
+        notes: state.notes,
         error: state.error,
         before,
     })))
@@ -234,6 +239,9 @@ mod tests {
             model: None,
             client_id: None,
             interrupted: false,
+            agent: None,
+            usage: None,
+            ext: nexus_model::chat::Ext::default(),
             waiting: None,
         };
         let part = Part {
@@ -259,6 +267,7 @@ mod tests {
             error: None,
             started_at: None,
             ended_at: None,
+            ..Tool::default()
         })
     }
 
@@ -271,6 +280,7 @@ mod tests {
             created_at: 0,
             updated_at: 0,
             archived: false,
+            ext: nexus_model::chat::Ext::default(),
         };
         let mut state = SessionState::default();
         (state.seq, state.info, state.messages) = (7, Some(info), messages);

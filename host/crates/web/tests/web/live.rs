@@ -335,7 +335,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
     for id in ["ask_1", "ask_2"] {
         let request = serde_json::json!({
             "id": id, "requested_by": "ses_1", "permission": true, "subject": "bash", "detail": format!("rm -rf {id}"),
-            "details": [{"name": "Working folder", "text": "vendor"}], "change": "+new", "always": ["rm *"], "created_at": 1
+            "details": [{"name": "Working folder", "text": "vendor"}], "changes": [{"path": "a", "kind": "modified", "diff": "+new", "added_lines": 1, "deleted_lines": 0}], "always": ["rm *"], "created_at": 1
         });
         let request = serde_json::from_value(request).unwrap();
         live.fakes.chat.push("ses_1", Event::Request { request }).await;
@@ -408,7 +408,7 @@ async fn every_answer_is_in_the_audit_whichever_way_it_comes() {
             ("peer", "127.0.0.1"),
             ("subject", "bash"),
             ("more", "Working folder: vendor"),
-            ("change", "+new"),
+            ("change", "Modified a\n+new"),
             ("result", "done"),
         ] {
             assert_eq!(fields[name], value, "{fields}");

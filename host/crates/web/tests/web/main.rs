@@ -17,6 +17,7 @@ use http_body_util::BodyExt as _;
 use nexus_model::time::SystemClock;
 use nexus_model::tunnel::TunnelState;
 use nexus_testkit::wait;
+use nexus_tunnels::PublicName;
 use nexus_web::{Connection, Ingress, WebState, router};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -85,12 +86,15 @@ fn local() -> Ingress {
 }
 
 fn tunnel() -> Ingress {
-    let hosts = watch::channel(vec!["t.example".to_owned()]).1;
+    let name = PublicName {
+        host: "t.example".to_owned(),
+        https: true,
+    };
     Ingress::Tunnel {
         name: "main".into(),
-        hosts,
+        names: watch::channel(vec![name]).1,
         client_address_header: Some("x-client".into()),
-        https: true,
+        public_name_header: None,
         proof: nexus_tunnels::OriginSecret::random(),
         moved: watch::Sender::new(None).subscribe(),
         sockets: Arc::default(),
@@ -525,18 +529,18 @@ async fn a_tunnel_that_was_replaced_sends_pages_to_its_new_address_and_nothing_e
     let ingress = match tunnel() {
         Ingress::Tunnel {
             name,
-            hosts,
+            names,
             client_address_header,
-            https,
+            public_name_header,
             proof,
             sockets,
             ..
         } => Ingress::Tunnel {
             moved: moved.subscribe(),
             name,
-            hosts,
+            names,
             client_address_header,
-            https,
+            public_name_header,
             proof,
             sockets,
         },

@@ -26,6 +26,9 @@ fn message(id: &str) -> Event {
         model: None,
         client_id: None,
         interrupted: false,
+        agent: None,
+        usage: None,
+        ext: nexus_model::chat::Ext::default(),
         waiting: None,
     };
     Event::Message { message }

@@ -98,8 +98,20 @@ async fn every_event_of_0_1_0_is_read_and_written_alike() {
             assert!(!body.contains(old), "{body}");
         }
         let event: Event = serde_json::from_str(&body).unwrap();
-        let again: serde_json::Value = serde_json::to_value(&event).unwrap();
-        assert_eq!(again, serde_json::from_str::<serde_json::Value>(&body).unwrap());
+        let mut again: serde_json::Value = serde_json::to_value(&event).unwrap();
+        let mut written: serde_json::Value = serde_json::from_str(&body).unwrap();
+        // One diff was a text.
+        if let Some(diff) = written
+            .pointer_mut("/request")
+            .and_then(|request| request.as_object_mut()?.remove("change"))
+        {
+            let changes = again["request"].as_object_mut().unwrap().remove("changes").unwrap();
+            assert_eq!(
+                (&changes[0]["diff"], changes.as_array().map(Vec::len)),
+                (&diff, Some(1))
+            );
+        }
+        assert_eq!(again, written);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `clock`: now, and waiting without using CPU.
+//! `clock`: now, how much time has passed, and waiting without using CPU.
 
 use crate::bindings::caps::clock as wit;
 use crate::capabilities::capability::Capability;
@@ -13,6 +13,10 @@ pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> 
 impl wit::Host for Capabilities {
     fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(self.ctx.clock.now())
+    }
+
+    fn elapsed(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
 

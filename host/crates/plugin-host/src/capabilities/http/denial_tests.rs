@@ -20,7 +20,7 @@ fn http_goes_where_it_is_granted_only() {
         assert!(g.http(&url(other)).is_err(), "{other}");
     }
     let denial = g.http(&url("https://other.example:8443")).unwrap_err();
-    let list = pasted(&denial)["plugin"]["demo"]["grants"]["http"]
+    let list = pasted(&denial.0)["plugin"]["demo"]["grants"]["http"]
         .as_array()
         .unwrap()
         .clone();
@@ -45,6 +45,6 @@ fn a_star_covers_what_is_below_it() {
 fn a_private_address_is_allowed_by_the_lines_that_are_printed() {
     let grants = web("https://other.example:8443");
     let denial = gate(grants.clone()).private("it is near", &grants.http[0]);
-    let covered = configured(Some(&denial));
+    let covered = configured(Some(&denial.0));
     assert!(covered.http(&url("https://other.example:8443")).unwrap().private);
 }

@@ -73,7 +73,9 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         a.with(|mut s| {
             let stream = StreamReader::new(&mut s, ByteProducer::new(body, place))?;
             let outcome = FutureReader::new(&mut s, async move {
-                Ok::<_, wasmtime::Error>(ended.await.unwrap_or(Err(Error::Cancelled)))
+                Ok::<_, wasmtime::Error>(ended.await.unwrap_or(Err(Error::Cancelled(
+                    "the plugin was stopped during the request".to_owned(),
+                ))))
             })?;
             Ok(Ok((head, stream, outcome)))
         })

@@ -12,7 +12,7 @@ use std::path::Path;
 #[test]
 fn a_program_needs_its_grant() {
     let denial = gate(Grants::default()).run("tool", false, &[]).unwrap_err();
-    assert!(pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"].is_table());
+    assert!(pasted(&denial.0)["plugin"]["demo"]["grants"]["process"]["tool"].is_table());
     assert!(
         denial
             .0
@@ -26,7 +26,7 @@ fn a_program_needs_its_grant() {
     );
     let denial = gate(program(PLAIN)).run("tool", true, &[]).unwrap_err();
     assert_eq!(
-        pasted(&denial)["plugin"]["demo"]["grants"]["process"]["tool"]["inherit_env"].as_bool(),
+        pasted(&denial.0)["plugin"]["demo"]["grants"]["process"]["tool"]["inherit_env"].as_bool(),
         Some(true)
     );
     assert_eq!(
@@ -116,5 +116,5 @@ fn a_directory_that_is_refused_can_be_made_the_workspace() {
     let denial = gate(program(PLAIN))
         .directory("tool", own.path().to_str(), Some(Path::new("/srv")))
         .unwrap_err();
-    configured(Some(&denial));
+    configured(Some(&denial.0));
 }

@@ -198,7 +198,7 @@ mod tests {
 name = "demo"
 kind = "chat"
 version = "1.0.0"
-api = "0.1"
+api = "0.2"
 description = "d"
 license = "MIT"
 [config.extra]

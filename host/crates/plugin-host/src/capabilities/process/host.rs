@@ -9,13 +9,12 @@ use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{ByteProducer, ItemProducer};
 use nexus_model::limits;
 use nexus_model::plural;
-use nexus_plugin_api::process_ext::UNLESS_PRESENT;
 use nexus_process::{ProcessError, References};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::component::{Access, Accessor, StreamReader};
+use wasmtime::component::{Accessor, Lift, Lower, StreamProducer, StreamReader};
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability {
@@ -120,12 +119,22 @@ impl Context {
             }
         }
         let inherit = spec.base == wit::EnvironmentBase::Inherit;
-        self.gate.run(&spec.binary, inherit, &spec.env)?;
+        let env: Vec<_> = spec
+            .env
+            .into_iter()
+            .map(|variable| (variable.name, variable.value))
+            .collect();
+        self.gate.run(&spec.binary, inherit, &env)?;
         let (binary, cwd) = self.places(spec.binary, spec.cwd).await?;
         let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
-        let unless = spec.ext.iter().find(|ext| ext.name == UNLESS_PRESENT);
-        let unless = unless.map(|ext| serde_json::from_str(&ext.value)).transpose();
-        let unless = unless.map_err(|e| Error::Invalid(format!("{UNLESS_PRESENT}: {e}")))?;
+        let unless = spec.unless_present.map(|unless| nexus_process::UnlessPresent {
+            folders: unless.folders,
+            files: unless.files,
+            keys: unless.keys,
+            above: unless.above,
+            home: unless.home,
+            or: unless.or,
+        });
         Ok(nexus_process::Spec {
             binary,
             args: spec.args,
@@ -134,7 +143,7 @@ impl Context {
             } else {
                 nexus_process::EnvironmentBase::Clean
             },
-            env: spec.env,
+            env,
             ports: spec.ports,
             files: spec.files.into_iter().map(|f| (f.name, f.content)).collect(),
             cwd,
@@ -196,7 +205,11 @@ fn stop_step(step: wit::StopStep) -> Result<nexus_process::StopStep, Error> {
             nexus_process::StopStep::Http {
                 method: http.method,
                 url: http.url,
-                headers: http.headers,
+                headers: http
+                    .headers
+                    .into_iter()
+                    .map(|header| (header.name, header.value))
+                    .collect(),
                 timeout: Duration::from_millis(http.timeout),
             }
         }
@@ -228,6 +241,19 @@ fn line(line: nexus_process::Line) -> wit::Line {
         stream,
         text: line.text,
         dropped: line.dropped,
+    }
+}
+
+/// `stream` makes what was opened a stream of the plugin's.
+fn stream<T, I, P>(a: &Accessor<T, Granted>, opened: Result<P, Error>) -> HostResult<StreamReader<I>>
+where
+    T: 'static,
+    P: StreamProducer<T, Item = I>,
+    I: Lower + Lift + Send + Sync + 'static,
+{
+    match opened {
+        Ok(producer) => a.with(|s| StreamReader::new(s, producer)).map(Ok),
+        Err(refused) => Ok(Err(refused)),
     }
 }
 
@@ -287,7 +313,11 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
                 },
                 pid: running.pid,
                 started_at: running.started_at,
-                ports: running.ports.into_iter().collect(),
+                ports: running
+                    .ports
+                    .into_iter()
+                    .map(|(name, number)| wit::Port { name, number })
+                    .collect(),
             })
         }
         .await)
@@ -307,43 +337,21 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
         .await)
     }
 
-    fn lines(mut host: Access<'_, T, Self>, name: String) -> HostResult<StreamReader<wit::Line>> {
-        let opened = {
-            let caps = host.get();
-            caps.admit().and_then(|place| {
-                let source = caps
-                    .ctx
-                    .states
-                    .process
-                    .processes
-                    .lines(&caps.ctx.key(&name))
-                    .map_err(failed)?;
-                Ok(ItemProducer::new(source, line, place))
-            })
-        };
-        opened
-            .map(|producer| StreamReader::new(&mut host, producer))
-            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+    async fn lines(a: &Accessor<T, Self>, name: String) -> HostResult<StreamReader<wit::Line>> {
+        let opened = enter(a).and_then(|(ctx, place)| {
+            let source = ctx.states.process.processes.lines(&ctx.key(&name)).map_err(failed)?;
+            Ok(ItemProducer::new(source, line, place))
+        });
+        stream(a, opened)
     }
 
-    fn output(mut host: Access<'_, T, Self>, name: String, stream: wit::OutputStream) -> HostResult<StreamReader<u8>> {
-        let opened = {
-            let caps = host.get();
-            caps.admit().and_then(|place| {
-                let stderr = stream == wit::OutputStream::Stderr;
-                let source = caps
-                    .ctx
-                    .states
-                    .process
-                    .processes
-                    .output(&caps.ctx.key(&name), stderr)
-                    .map_err(failed)?;
-                Ok(ByteProducer::new(source, place))
-            })
-        };
-        opened
-            .map(|producer| StreamReader::new(&mut host, producer))
-            .map_or_else(|e| Ok(Err(e)), |s| s.map(Ok))
+    async fn output(a: &Accessor<T, Self>, name: String, of: wit::OutputStream) -> HostResult<StreamReader<u8>> {
+        let opened = enter(a).and_then(|(ctx, place)| {
+            let (key, stderr) = (ctx.key(&name), of == wit::OutputStream::Stderr);
+            let source = ctx.states.process.processes.output(&key, stderr).map_err(failed)?;
+            Ok(ByteProducer::new(source, place))
+        });
+        stream(a, opened)
     }
 
     async fn write(a: &Accessor<T, Self>, name: String, data: Vec<u8>) -> HostResult<()> {

@@ -2,7 +2,7 @@
 
 use super::environment::{RefusedVariable, Variables};
 use super::find_binary::find_binary;
-use crate::capabilities::gate::{Denial, Gate};
+use crate::capabilities::gate::{Denial, Gate, LimitReached};
 use nexus_config::grants::ProcessGrant;
 use nexus_config::{Permission, toml_text};
 use nexus_model::limits;
@@ -125,7 +125,7 @@ impl Gate {
     ///
     /// # Errors
     /// The limit is reached.
-    pub(crate) fn another_process(&self, running: usize) -> Result<(), Denial> {
+    pub(crate) fn another_process(&self, running: usize) -> Result<(), LimitReached> {
         if running < self.limits().processes as usize {
             return Ok(());
         }
@@ -141,10 +141,10 @@ impl Gate {
     ///
     /// # Errors
     /// It started so many in the last minute that it has to wait.
-    pub(crate) fn another_start(&self, started: &TokenBucket) -> Result<(), Denial> {
+    pub(crate) fn another_start(&self, started: &TokenBucket) -> Result<(), LimitReached> {
         let Some(wait) = started.wait(1.0) else { return Ok(()) };
         let (name, most) = (self.plugin(), limits::PROCESS_STARTS);
-        Err(self.refuse(format!(
+        Err(self.used_up(format!(
             "The plugin {name} started more than {most} processes within {} s, the fixed limit. It can start more in \
              {} s.",
             limits::PROCESS_STARTS_WINDOW.as_secs(),

@@ -10,7 +10,7 @@ use std::path::Path;
 #[test]
 fn a_secret_needs_the_operator() {
     let denial = gate(Grants::default()).secret("token").unwrap_err();
-    assert!(pasted(&denial)["plugin"]["demo"]["secrets"]["token"]["env"].is_str());
+    assert!(pasted(&denial.0)["plugin"]["demo"]["secrets"]["token"]["env"].is_str());
     let grants = Grants {
         secrets: [("token".to_owned(), Secret::new("s3cret"))].into(),
         ..Grants::default()
@@ -37,4 +37,12 @@ fn a_name_cannot_break_out_of_the_toml() {
             .get("evil")
             .is_none()
     );
+}
+
+#[test]
+fn whether_a_secret_was_given_is_told_for_those_of_the_manifest_alone() {
+    let without = gate(Grants::default());
+    assert_eq!(without.has_secret("token"), Ok(false));
+    let other = without.has_secret("other\u{1b}");
+    assert!(other.is_err_and(|said| said.contains("names no secret `other⟨U+001B⟩`")));
 }

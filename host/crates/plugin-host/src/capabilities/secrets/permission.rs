@@ -20,6 +20,21 @@ impl Gate {
             self.explain(&what, Some(fix))
         })
     }
+
+    /// Tells whether the operator gave the secret of this name.
+    ///
+    /// # Errors
+    /// The manifest names no such secret: a bug of the plugin.
+    pub(crate) fn has_secret(&self, name: &str) -> Result<bool, String> {
+        if self.manifest().secrets().any(|secret| secret == name) {
+            return Ok(self.grants().secrets.contains_key(name));
+        }
+        let shown = nexus_plugin_api::text::line(name).into_owned();
+        Err(format!(
+            "The manifest of the plugin {} names no secret `{shown}`.",
+            self.plugin()
+        ))
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn of_quota(quota: u64) -> Grants {
 fn the_store_needs_a_quota() {
     let denial = gate(Grants::default()).store().unwrap_err();
     assert_eq!(
-        pasted(&denial)["plugin"]["demo"]["grants"]["store_quota"].as_integer(),
+        pasted(&denial.0)["plugin"]["demo"]["grants"]["store_quota"].as_integer(),
         Some(4096)
     );
     assert_eq!(gate(of_quota(7)).store(), Ok(7));
@@ -46,7 +46,7 @@ async fn what_is_written_over_time_has_an_end_that_can_be_raised() {
     let (written, denial) = flood(&g, 200_000);
     assert!(written <= g.grants().store.writes, "{written}");
     assert!(denial.0.contains("writes more than 1 MiB a minute"), "{}", denial.0);
-    let raised = configured(Some(&denial));
+    let raised = configured(Some(&denial.0));
     assert_eq!(raised.grants().store.writes, 2 << 20);
     assert!(flood(&raised, 200_000).0 > written);
     // Nothing is not free either: each write is a page of the database.
@@ -56,12 +56,12 @@ async fn what_is_written_over_time_has_an_end_that_can_be_raised() {
     // One that is larger than the limit itself: what is printed allows it.
     let (none, denial) = flood(&g, 3 << 20);
     assert_eq!(none, 0);
-    assert!(flood(&configured(Some(&denial)), 3 << 20).0 > 0, "{}", denial.0);
+    assert!(flood(&configured(Some(&denial.0)), 3 << 20).0 > 0, "{}", denial.0);
 }
 
 #[test]
 fn a_full_store_says_how_much_more_may_be_asked_for() {
     let of = |quota| gate(of_quota(quota));
-    assert_eq!(configured(Some(&of(7).store_full("full"))).store(), Ok(4096));
+    assert_eq!(configured(Some(&of(7).store_full("full").0)).store(), Ok(4096));
     assert!(of(4096).store_full("full").0.contains("does not request more"));
 }

@@ -1,6 +1,6 @@
 //! Whether a plugin may store data, how much, and how fast.
 
-use crate::capabilities::gate::{Denial, Gate};
+use crate::capabilities::gate::{Denial, Gate, LimitReached};
 use nexus_config::{Permission, adding};
 use nexus_model::limits;
 use nexus_model::token_bucket::TokenBucket;
@@ -27,9 +27,9 @@ impl Gate {
         }
     }
 
-    /// `store_full` is a denial with `full`: what the store says.
-    pub(crate) fn store_full(&self, full: &str) -> Denial {
-        self.refuse(match requested(self) {
+    /// `store_full` refuses with `full`: what the store says.
+    pub(crate) fn store_full(&self, full: &str) -> LimitReached {
+        self.used_up(match requested(self) {
             Some(most) if most > self.grants().store.quota => {
                 let lines = self.lines(&Permission::store(Some(most)));
                 sentence(full, Some(&adding(&lines)))
@@ -42,7 +42,7 @@ impl Gate {
     ///
     /// # Errors
     /// It wrote so much in the last minute that it has to wait.
-    pub(crate) fn write(&self, writes: &TokenBucket, bytes: usize) -> Result<(), Denial> {
+    pub(crate) fn write(&self, writes: &TokenBucket, bytes: usize) -> Result<(), LimitReached> {
         let cost = bytes.saturating_add(limits::STORE_WRITE_COST);
         let Err(wait) = writes.take(cost as f64) else {
             return Ok(());
@@ -55,7 +55,7 @@ impl Gate {
             wait.as_secs().saturating_add(1)
         );
         let fix = self.raised("store_writes", &format!("\"{}\"", exact_size(more)));
-        Err(self.refuse(sentence(&cause, Some(&fix))))
+        Err(self.used_up(sentence(&cause, Some(&fix))))
     }
 }
 

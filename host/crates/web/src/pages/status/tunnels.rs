@@ -25,6 +25,12 @@ pub(super) struct TunnelRow {
     pub(super) cuts: bool,
     /// `qr` is the address as a picture, to be read by a phone.
     pub(super) qr: Option<String>,
+    /// `private`: only members of the provider's network reach `url`.
+    pub(super) private: bool,
+    /// `more` are its other addresses.
+    pub(super) more: Vec<tunnel::Address>,
+    /// `login` is where the owner logs in with the provider before the tunnel opens.
+    pub(super) login: Option<LoginRow>,
     pub(super) history: Vec<NoteRow>,
     pub(super) measured: Option<Measured>,
     pub(super) reconnects: u32,
@@ -37,6 +43,18 @@ pub(super) struct TunnelRow {
     pub(super) can_stop: bool,
     /// `through`: who looks came through this tunnel, so to stop it is to lock oneself out.
     pub(super) through: bool,
+}
+
+/// `LoginRow` is where the owner logs in with the provider.
+pub(super) struct LoginRow {
+    pub(super) url: String,
+    /// `page`: it is the address of a page, and no other text.
+    pub(super) page: bool,
+    pub(super) code: Option<String>,
+}
+
+fn is_page(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 /// `SwapRow` is a plugin that replaces another, in words.
@@ -141,7 +159,7 @@ impl TunnelRow {
         swap_explained: bool,
     ) -> Self {
         use nexus_model::tunnel::TunnelState::{
-            Degraded, Failed, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
+            Degraded, Failed, LoginNeeded, Off, Reconnecting, Starting, Stopping, Up, Waiting, WaitingForAccount,
         };
         let (severity, state, detail, fix) = match &status.state {
             Off => ("inactive", "Closed", None, None),
@@ -152,6 +170,12 @@ impl TunnelRow {
                 None,
             ),
             Starting { progress } => ("warning", "Opening", Some(progress.clone()), None),
+            LoginNeeded(_) => (
+                "warning",
+                "Waiting for you",
+                Some("The provider of the tunnel wants you to log in before it opens.".to_owned()),
+                None,
+            ),
             Up { connections: 1 } => ("ok", "Open", None, None),
             Up { connections } => ("ok", "Open", Some(format!("{connections} connections")), None),
             Degraded { cause } => ("warning", "Open, degraded", Some(cause.clone()), None),
@@ -166,10 +190,7 @@ impl TunnelRow {
             Stopping => ("warning", "Closing", None, None),
         };
         let fresh = status.url_propagating;
-        let url = status
-            .url
-            .clone()
-            .filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+        let url = status.url.clone().filter(|url| is_page(url));
         let subject = format!("tunnel {}", status.name);
         let resting = matches!(status.state, Off | Failed { .. });
         let swapping = status
@@ -194,6 +215,16 @@ impl TunnelRow {
                 .cloned()
                 .collect(),
             url,
+            private: status.addresses.first().is_some_and(|first| first.private),
+            more: status.addresses.iter().skip(1).cloned().collect(),
+            login: match &status.state {
+                LoginNeeded(login) => Some(LoginRow {
+                    page: login.login_url.starts_with("https://"),
+                    url: login.login_url.clone(),
+                    code: login.code.clone(),
+                }),
+                _ => None,
+            },
             measured: status.statistics.as_ref().and_then(Measured::new),
             reconnects: status.reconnects,
             public_check: status.public_check.as_ref().map(|check| match &check.result {
@@ -215,7 +246,11 @@ impl TunnelRow {
                 .as_ref()
                 .filter(|swap| swapping || now.saturating_sub(swap.since) < FAILED_SWAP)
                 .map(|swap| SwapRow::new(swap, &status.plugin, &status.state, swap_explained)),
-            plaintext: status.encryption == Some(Encryption::None),
+            plaintext: status.encryption == Some(Encryption::None)
+                || status
+                    .addresses
+                    .iter()
+                    .any(|address| !address.private && address.url.starts_with("http:")),
             can_start: resting && !swapping,
             can_stop: !resting && status.state != Stopping,
             through: *place == Place::Tunnel(status.name.clone()),

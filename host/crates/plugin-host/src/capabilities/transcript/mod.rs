@@ -1,0 +1,5 @@
+mod host;
+mod permission;
+pub(super) mod state;
+
+pub(super) use host::capability;

@@ -1,0 +1,33 @@
+//! The journal, for the plugins: they are loaded before it is open, and a command that only looks at them never opens it.
+
+use futures::future::BoxFuture;
+use nexus_chat::journal::Journal;
+use nexus_plugin_traits::{TranscriptError, Transcripts, Utterance};
+use std::sync::OnceLock;
+
+/// `OpenedJournal` is the journal once it is open.
+#[derive(Default)]
+pub struct OpenedJournal(OnceLock<Journal>);
+
+impl OpenedJournal {
+    /// Takes the journal. It is opened once.
+    pub fn open(&self, journal: Journal) {
+        // A second one would be of the same database.
+        let _ = self.0.set(journal);
+    }
+}
+
+impl Transcripts for OpenedJournal {
+    fn read<'a>(
+        &'a self,
+        plugin: &'a str,
+        session: &'a str,
+        before: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Utterance>, TranscriptError>> {
+        match self.0.get() {
+            Some(journal) => journal.read(plugin, session, before, limit),
+            None => Box::pin(async { Err(TranscriptError::Unavailable("The journal is not open.".to_owned())) }),
+        }
+    }
+}
