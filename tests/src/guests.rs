@@ -1,4 +1,4 @@
-//! The components that misbehave, built once for a run of the tests from `tests/guests`.
+//! The components that misbehave or have only what they must, built once for a run of the tests from `tests/guests`.
 
 use crate::nexus::binary;
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ mod bore;
 mod browser;
 mod cloudflared;
 mod containment;
+mod core_interface;
 mod doctor;
 mod edge;
 mod end_to_end;

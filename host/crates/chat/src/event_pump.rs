@@ -39,7 +39,7 @@
 //! session's creation, deletion and list entry would need locks between them, and commits could not be shared.
 
 use crate::backend_status::Phase;
-use crate::journal::Journal;
+use crate::journal::{Journal, Listed};
 use crate::journal_writes::{insist, settle_all, write_one};
 use crate::named_backend::NamedBackend;
 use crate::pending_prompts::{self, is_pending};
@@ -201,6 +201,7 @@ impl EventPump {
             return None;
         }
         if let Event::Session { info } = &mut event.event {
+            self.keep_what_the_host_made(info);
             self.keep_title(info);
         }
         if matches!(self.sessions.get(&event.session), Some(SyncState::Live(_))) && event.event != Event::SessionRemoved
@@ -264,6 +265,19 @@ impl EventPump {
 
     fn has(&self, feature: Feature) -> bool {
         self.backend.features().contains(&feature)
+    }
+
+    /// Of a session that the host made, a backend says the title and what it has under its own name: the rest it cannot know.
+    fn keep_what_the_host_made(&self, info: &mut SessionInfo) {
+        let known = self.shared.listed(&info.id);
+        let mine = |known: &Listed| known.backend == self.plugin && known.info.parent.is_none();
+        if let Some(known) = known.filter(|known| !self.has(Feature::Sessions) && mine(known)) {
+            let (title, ext) = (std::mem::take(&mut info.title), std::mem::take(&mut info.ext));
+            *info = SessionInfo { ext, ..known.info };
+            if !title.is_empty() {
+                info.title = title;
+            }
+        }
     }
 
     /// Keeps a title that a person chose against one that the backend made up meanwhile.

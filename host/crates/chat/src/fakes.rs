@@ -149,6 +149,7 @@ pub(crate) struct Rig {
     pub(crate) echo_streams: EventStreams,
     pub(crate) shelf: Arc<FakeLoader>,
     pub(crate) plugins: Plugins,
+    pub(crate) clock: Arc<ManualClock>,
     /// Plugins whose processes were stopped.
     pub(crate) stopped: Arc<Mutex<Vec<String>>>,
     _dir: tempfile::TempDir,
@@ -177,6 +178,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
         progress: Arc::new(LoadProgress::new(shelf.compiling())),
         loader: Arc::<FakeLoader>::clone(&shelf),
     };
+    let clock = Arc::new(ManualClock::at(5_000));
     let service = ChatService::spawn(
         named("chat-opencode", &backend),
         Some(named("chat-echo", &echo)),
@@ -191,7 +193,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
                 }
             }),
             activity: Arc::new(ActivityLog::unkept(Arc::new(ManualClock::at(5_000)))),
-            clock: Arc::new(ManualClock::at(5_000)),
+            clock: Arc::<ManualClock>::clone(&clock),
             config: config.chat.clone(),
             config_file: None,
             data_dir: config.data_dir.clone(),
@@ -207,6 +209,7 @@ pub(crate) fn rig_with(journal: TestJournal, availability: Availability) -> Rig 
         echo_streams,
         shelf,
         plugins,
+        clock,
         stopped,
         _dir: dir,
     }

@@ -26,12 +26,21 @@ pub(crate) async fn show(
     message.waiting = Some(waiting);
     let part = pending_prompts::part(&prompt.client_id, &prompt.text);
     let mut events = vec![Event::Message { message }, Event::Part { part }];
-    if let Some(mut info) = shared.listed(session).map(|listed| listed.info)
-        && info.title.is_empty()
-        && info.parent.is_none()
-    {
-        info.title = first_words(&prompt.text);
-        events.push(Event::Session { info });
+    if let Some(known) = shared.listed(session).map(|listed| listed.info) {
+        let mut info = known.clone();
+        if info.title.is_empty() && info.parent.is_none() {
+            info.title = first_words(&prompt.text);
+        }
+        // Of a session that the host made, nobody else says when it was last used.
+        let made_here = shared
+            .target(session)
+            .is_ok_and(|(backend, _)| !backend.features().contains(&Feature::Sessions));
+        if made_here {
+            info.updated_at = info.updated_at.max(shared.clock.now());
+        }
+        if info != known {
+            events.push(Event::Session { info });
+        }
     }
     let mut pending = shared.pending_prompts.lock().await;
     shared.journal.append(session, events).await?;

@@ -22,6 +22,7 @@ impl Transcripts for Journal {
             }
             let read = self.look(session, |state| newest(&state.messages, before, limit)).await;
             let read = read.map_err(|error| TranscriptError::Unavailable(format!("Cannot read the session: {error}.")));
+            let before = before.unwrap_or_default();
             read?
                 .ok_or_else(|| TranscriptError::NotFound(format!("The session {session:?} has no message {before:?}.")))
         })

@@ -84,6 +84,33 @@ async fn the_host_makes_the_session_titles_it_and_keeps_what_was_said() {
     assert_eq!(texts, [(Role::User, "hi"), (Role::Assistant, "hello")]);
     assert!(journal.read("another", session, None, 10).await.is_err());
     assert!(journal.read(&plugin, "nothing", None, 10).await.is_err());
+    let error = journal.read(&plugin, session, Some("a9"), 10).await.unwrap_err();
+    assert!(error.to_string().ends_with("has no message \"a9\"."), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_the_host_has_the_hosts_times_and_moves_when_it_is_used() {
+    let (rig, stream) = core_alone().await;
+    let made = rig.service.create(None, None).await.unwrap();
+    let info = async || rig.service.state(&made.id).await.unwrap().info.clone().unwrap();
+    rig.clock.advance(Duration::from_secs(1));
+    let _ = rig.service.prompt(&made.id, prompt("c1"), false).await;
+    assert_eq!(info().await.updated_at, made.updated_at + 1_000);
+    // The backend names it, and cannot know the rest.
+    let named = SessionInfo {
+        title: "named".to_owned(),
+        created_at: 7,
+        updated_at: 9,
+        ..made.clone()
+    };
+    stream
+        .send(event(&made.id, Event::Session { info: named }))
+        .await
+        .unwrap();
+    settle().await;
+    let info = info().await;
+    assert_eq!((info.title.as_str(), info.created_at), ("named", made.created_at));
+    assert_eq!(info.updated_at, made.updated_at + 1_000);
 }
 
 #[tokio::test(start_paused = true)]
