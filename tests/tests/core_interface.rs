@@ -32,7 +32,7 @@ async fn a_chat_backend_with_the_core_alone_has_sessions_and_a_history() {
     assert_eq!(first.answer(), "user: one");
     first.prompt("two").await;
     first
-        .until("it has the whole conversation", |c| {
+        .until("it has every earlier message", |c| {
             c.answer().contains("user: one | core: user: one | user: two")
         })
         .await;

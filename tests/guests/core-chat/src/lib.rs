@@ -1,5 +1,5 @@
 //! A chat backend that has nothing but the core interface: no sessions, no history, no questions. It keeps nothing, and
-//! answers with the conversation as the host gives it back.
+//! answers with the messages as the host gives them back.
 
 use nexus_plugin_api::FutureReader;
 use nexus_plugin_api::caps::{clock, types::Error};
