@@ -483,9 +483,7 @@ impl Actor {
     /// Keeps what only the plugin has a word for, up to a number of values.
     fn note(&self, ext: &Ext) {
         self.update(|status| {
-            let mut all = status.ext.clone();
-            let within = all.put(ext) && all.count() <= limits::SESSION_NOTES;
-            if within && all.size() <= limits::SESSION_NOTES_BYTES {
+            if let Some(all) = status.ext.with(ext) {
                 status.ext = all;
             }
         });

@@ -4,10 +4,7 @@ use super::entry::Seq;
 use nexus_model::chat::{
     AgentRequest, Content, Event, Ext, FileChange, LastError, Message, Part, Role, SessionInfo, TodoItem, Turn,
 };
-use nexus_model::limits::{
-    AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_NOTES, SESSION_NOTES_BYTES,
-    SESSION_ROW,
-};
+use nexus_model::limits::{AGENT_REQUESTS, AGENT_REQUESTS_BYTES, JOURNAL_PART_BYTES, SESSION_BYTES, SESSION_ROW};
 use serde::Serialize;
 
 /// `FULL` is what a session says that takes no more.
@@ -151,11 +148,7 @@ impl SessionState {
                     || bytes.saturating_add(request.size()) > AGENT_REQUESTS_BYTES;
                 (too_many && !self.requests.is_empty()).then_some(TOO_MANY_REQUESTS)
             }
-            Event::Note { ext } => {
-                let mut all = self.notes.clone();
-                all.put(ext);
-                (all.count() > SESSION_NOTES || all.size() > SESSION_NOTES_BYTES).then_some(TOO_MANY_NOTES)
-            }
+            Event::Note { ext } => self.notes.with(ext).is_none().then_some(TOO_MANY_NOTES),
             _ => None,
         }
     }

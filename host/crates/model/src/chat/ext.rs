@@ -1,5 +1,6 @@
 //! What a plugin says that the contract has no word for: kept and passed on, and acted on by nobody here.
 
+use crate::limits::{SESSION_NOTES, SESSION_NOTES_BYTES};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,6 +50,13 @@ impl Ext {
             }
         }
         changed
+    }
+
+    /// `with` are these with others beside, or in the place of, them. `None`: more than is kept of one session, or tunnel.
+    pub fn with(&self, other: &Self) -> Option<Self> {
+        let mut all = self.clone();
+        all.put(other);
+        (all.count() <= SESSION_NOTES && all.size() <= SESSION_NOTES_BYTES).then_some(all)
     }
 }
 

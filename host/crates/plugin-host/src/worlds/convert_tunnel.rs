@@ -7,30 +7,8 @@ use crate::truncate;
 use nexus_model::limits;
 use nexus_model::tunnel::{self, TunnelEvent, TunnelStatistics};
 
-/// `NO_ADDRESS` are headers that say something else than a client's address, or that a proxy sets for itself.
-const NO_ADDRESS: [&str; 18] = [
-    "accept",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "expect",
-    "host",
-    "keep-alive",
-    "origin",
-    "proxy-authorization",
-    "referer",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-];
-
-/// `NO_NAME` are those that say something else than a name.
-const NO_NAME: [&str; 17] = [
+/// `OTHER_MEANING` are headers that say something else than a client's address or a name, or that a proxy sets for itself.
+const OTHER_MEANING: [&str; 17] = [
     "accept",
     "authorization",
     "connection",
@@ -70,11 +48,11 @@ pub(crate) fn tunnel_descriptor(
         event_streams: d.event_streams,
         client_address_header: d
             .client_address_header
-            .map(|header| header_name(header, "client addresses", &NO_ADDRESS))
+            .map(|header| header_name(header, "client addresses", Some("host")))
             .transpose()?,
         public_name_header: d
             .public_name_header
-            .map(|header| header_name(header, "the public name", &NO_NAME))
+            .map(|header| header_name(header, "the public name", None))
             .transpose()?,
         liveness: match d.liveness {
             wit_tunnel::Liveness::Reported => tunnel::Liveness::Reported,
@@ -83,7 +61,8 @@ pub(crate) fn tunnel_descriptor(
     })
 }
 
-fn header_name(header: String, what: &str, other: &[&str]) -> Result<String, nexus_plugin_traits::CallError> {
+/// `header_name` is it in lower case. `other` is one more header that means something else than `what`.
+fn header_name(header: String, what: &str, other: Option<&str>) -> Result<String, nexus_plugin_traits::CallError> {
     let refused = |cause: &str, header: String| {
         let header = truncate::literal(header, limits::TITLE_BYTES);
         Err(nexus_plugin_traits::CallError::Invalid(format!(
@@ -95,10 +74,13 @@ fn header_name(header: String, what: &str, other: &[&str]) -> Result<String, nex
     }
     match http::HeaderName::from_bytes(header.as_bytes()) {
         Err(_) => refused("which is not a header name", header),
-        Ok(name) if other.contains(&name.as_str()) || name.as_str().starts_with("sec-") => {
-            refused("which has another meaning", header)
+        Ok(name) => {
+            let name = name.as_str();
+            if OTHER_MEANING.contains(&name) || other == Some(name) || name.starts_with("sec-") {
+                return refused("which has another meaning", header);
+            }
+            Ok(name.to_owned())
         }
-        Ok(name) => Ok(name.as_str().to_owned()),
     }
 }
 
