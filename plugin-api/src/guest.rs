@@ -12,6 +12,12 @@
 //! nexus_plugin_api::export_chat!(Plugin with sessions);
 //! ```
 
+#[cfg(feature = "chat")]
+pub mod agents;
+#[cfg(feature = "chat")]
+pub mod archive;
+#[cfg(feature = "chat")]
+pub mod attachments;
 #[cfg(feature = "auth")]
 pub mod auth;
 mod availability;
@@ -21,9 +27,17 @@ pub mod caps;
 mod channel;
 #[cfg(feature = "chat")]
 pub mod chat;
+#[cfg(feature = "chat")]
+pub mod commands;
+#[cfg(feature = "chat")]
+pub mod compaction;
 mod config;
 mod error;
 mod export;
+#[cfg(feature = "chat")]
+pub mod files;
+#[cfg(feature = "chat")]
+pub mod fork;
 #[cfg(feature = "chat")]
 pub mod history;
 pub mod http;
@@ -31,16 +45,24 @@ pub mod job;
 pub mod log;
 #[cfg(feature = "auth")]
 pub mod manage;
+#[cfg(feature = "chat")]
+pub mod models;
 pub mod process;
+#[cfg(feature = "chat")]
+pub mod providers;
 #[cfg(feature = "chat")]
 pub mod questions;
 mod refused_settings;
+#[cfg(feature = "chat")]
+pub mod revert;
 #[cfg(feature = "chat")]
 pub mod sessions;
 pub mod sse;
 #[cfg(feature = "tunnel")]
 pub mod tunnel;
 pub mod version;
+#[cfg(feature = "chat")]
+pub mod workspaces;
 
 pub use config::config;
 pub use refused_settings::refuse_settings;

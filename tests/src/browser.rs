@@ -159,6 +159,28 @@ impl Browser {
         request.send().await.unwrap()
     }
 
+    /// A request of the page's own script, with a JSON body where there is one: the status and what is answered.
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let mut request = self.script(method, path);
+        if !body.is_null() {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A request of the page's own script, to be sent.
+    pub fn script(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().unwrap();
+        self.client
+            .request(method, self.url(path))
+            .header("origin", self.origin())
+    }
+
     /// What it would send as its `Cookie` header.
     pub fn cookies(&self) -> String {
         let cookies = self.jar.cookies(&self.base);

@@ -27,6 +27,8 @@ const WORDS: [&str; 10] = [
 pub struct Seen {
     /// Bodies of the completion requests that are no title requests, in order.
     pub requests: Mutex<Vec<Value>>,
+    /// The `Authorization` headers of all completion requests, in order; empty where there was none.
+    pub keys: Mutex<Vec<String>>,
     pub titles: AtomicU64,
     pub chunks: AtomicU64,
     /// Clients that hung up before the end.
@@ -126,7 +128,15 @@ async fn connection(mut stream: TcpStream, seen: &Seen) -> Io<()> {
         return error(&mut stream, 404, &format!("no such path: {method} {path}"), "").await;
     }
     match serde_json::from_slice::<Value>(&body) {
-        Ok(request) => complete(&mut stream, request, seen).await,
+        Ok(request) => {
+            let key = head.lines().filter_map(|line| line.split_once(": "));
+            let key = key
+                .into_iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            let key = key.map(|(_, value)| value.to_owned()).unwrap_or_default();
+            seen.keys.lock().unwrap().push(key);
+            complete(&mut stream, request, seen).await
+        }
         Err(e) => error(&mut stream, 400, &format!("the body is not JSON: {e}"), "").await,
     }
 }

@@ -19,6 +19,7 @@ mod guard;
 mod login;
 mod metrics_and_notify;
 mod opencode_world;
+mod optional_interfaces;
 mod packaging;
 mod permission_requests;
 mod process_crashes;

@@ -10,9 +10,11 @@ use nexus_plugin_api::chat::types::{
     Answer, BackendConnection, BackendError, Content, Delta, Event, Message, MessageWithParts, Part, Role, SessionInfo,
     SessionRef, SessionSnapshot, Turn, TurnState,
 };
-use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Failure, Input, Options};
+use nexus_plugin_api::chat::{
+    self, Admission, Availability, CancelReason, CommandCall, Descriptor, Failure, Input, Options,
+};
 use nexus_plugin_api::job::{Cancel, Events, HostDisconnected, Job, Sender, channel, retry};
-use nexus_plugin_api::{FutureReader, config, history, sessions};
+use nexus_plugin_api::{FutureReader, commands, config, history, sessions};
 use session::Session;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -85,6 +87,19 @@ impl chat::Guest for Echo {
         for part in parts {
             match part {
                 Input::Text(more) => text.push_str(&more),
+                Input::Command(call) => match repeated(&call) {
+                    Some(repeated) => text.push_str(&repeated),
+                    None => {
+                        return Ok(Admission::Refused(format!(
+                            "The echo backend has no command /{}.",
+                            call.name
+                        )));
+                    }
+                },
+                // The host sends no files to a plugin without `attachments` and `files`.
+                Input::Attachment(_) | Input::File(_) => {
+                    return Ok(Admission::Refused("The echo backend can only repeat text.".to_owned()));
+                }
                 Input::Other(ext) => {
                     return Ok(Admission::Refused(format!(
                         "The echo backend cannot repeat {:?}.",
@@ -194,7 +209,32 @@ impl sessions::Guest for Echo {
     }
 }
 
-nexus_plugin_api::export_chat!(Echo with sessions, history);
+impl commands::Guest for Echo {
+    async fn list(_workspace: String) -> Result<Vec<commands::Command>, Error> {
+        Ok(vec![commands::Command {
+            name: REPEAT.to_owned(),
+            description: "Repeats what follows, as often as you say.".to_owned(),
+            arguments: Some("TIMES TEXT".to_owned()),
+            ext: Vec::new(),
+        }])
+    }
+}
+
+nexus_plugin_api::export_chat!(Echo with sessions, history, commands);
+
+/// `REPEAT` is the command of this backend; [`MOST`] is how often it repeats at most.
+const REPEAT: &str = "repeat";
+const MOST: usize = 20;
+
+/// `repeated` is the text that a command makes; `None`: there is no such command.
+fn repeated(call: &CommandCall) -> Option<String> {
+    if call.name != REPEAT {
+        return None;
+    }
+    let (times, text) = call.arguments.trim().split_once(' ').unwrap_or(("1", &call.arguments));
+    let times = times.parse().unwrap_or(1).clamp(1, MOST);
+    Some(vec![text.trim(); times].join(" "))
+}
 
 /// Reports what happens until the host cancels.
 async fn run(mut events: Events<Event>, mut cancel: Cancel) -> Result<(), Failure> {
@@ -365,6 +405,7 @@ fn info(session: &Session) -> SessionInfo {
         created_at: session.created_at,
         updated_at: session.updated_at,
         archived: false,
+        reverted: None,
         ext: Vec::new(),
     }
 }

@@ -63,6 +63,28 @@ world!(sessions, "optional-sessions", "nexus:plugin/chat-types@0.2.0": crate::gu
 world!(history, "optional-history", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
 #[cfg(feature = "chat")]
 world!(questions, "optional-questions", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(models, "optional-models");
+#[cfg(feature = "chat")]
+world!(agents, "optional-agents");
+#[cfg(feature = "chat")]
+world!(commands, "optional-commands");
+#[cfg(feature = "chat")]
+world!(attachments, "optional-attachments", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(fork, "optional-fork", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(revert, "optional-revert", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(compaction, "optional-compaction", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(archive, "optional-archive", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(workspaces, "optional-workspaces");
+#[cfg(feature = "chat")]
+world!(files, "optional-files", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
+#[cfg(feature = "chat")]
+world!(providers, "optional-providers", "nexus:plugin/chat-types@0.2.0": crate::guest::bindings::chat::nexus::plugin::chat_types);
 #[cfg(feature = "auth")]
 world!(auth, "auth-provider", capabilities, "nexus:plugin/auth-types@0.2.0": generate);
 #[cfg(feature = "auth")]

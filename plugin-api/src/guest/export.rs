@@ -10,7 +10,7 @@ macro_rules! export_tunnel {
 }
 
 /// Exports a type that implements [`chat::Guest`](crate::chat::Guest), and the `Guest` of each optional interface that is
-/// named: `export_chat!(Plugin with sessions, history, questions)`.
+/// named: `export_chat!(Plugin with sessions, history, models)`.
 #[cfg(feature = "chat")]
 #[macro_export]
 macro_rules! export_chat {

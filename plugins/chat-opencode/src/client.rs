@@ -60,7 +60,7 @@ pub fn url(path: &str) -> String {
     format!("process://{PROCESS}:{PORT}{path}")
 }
 
-fn request(method: &str, path: &str, workspace: &str) -> Request {
+pub(crate) fn request(method: &str, path: &str, workspace: &str) -> Request {
     let request = Request::new(method, url(path)).header("authorization", AUTHORIZATION);
     if workspace.is_empty() {
         request
@@ -69,7 +69,7 @@ fn request(method: &str, path: &str, workspace: &str) -> Request {
     }
 }
 
-async fn send(request: Request) -> Result<Response, RequestError> {
+pub(crate) async fn send(request: Request) -> Result<Response, RequestError> {
     let response = request.send().await?;
     if (200..300).contains(&response.status) {
         return Ok(response);
@@ -117,12 +117,12 @@ fn invalid_config(fault: &wire::ErrorInfo) -> Option<String> {
     Some(words)
 }
 
-async fn get<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<T, RequestError> {
+pub(crate) async fn get<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<T, RequestError> {
     Ok(send(request("GET", path, workspace)).await?.json(MAX_BODY).await?)
 }
 
 /// `list` is a list without the entries that cannot be read.
-async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>, RequestError> {
+pub(crate) async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>, RequestError> {
     let (good, lost) = wire::parse_each(get(path, workspace).await?);
     if lost > 0 {
         log::warn(format!(
@@ -132,11 +132,16 @@ async fn list<T: DeserializeOwned>(path: &str, workspace: &str) -> Result<Vec<T>
     Ok(good)
 }
 
-async fn send_json(method: &str, path: &str, workspace: &str, body: &Value) -> Result<Response, RequestError> {
+pub(crate) async fn send_json(
+    method: &str,
+    path: &str,
+    workspace: &str,
+    body: &Value,
+) -> Result<Response, RequestError> {
     send(request(method, path, workspace).json(body)?).await
 }
 
-fn session_path(session: &str, rest: &str) -> String {
+pub(crate) fn session_path(session: &str, rest: &str) -> String {
     format!("/session/{}{rest}", encode(session))
 }
 
@@ -301,6 +306,13 @@ pub async fn message(session: &str, id: &str, workspace: &str) -> Result<Option<
 
 pub async fn prompt(session: &str, workspace: &str, body: &Value) -> Result<(), RequestError> {
     send_json("POST", &session_path(session, "/prompt_async"), workspace, body)
+        .await
+        .map(drop)
+}
+
+/// Sends a command; opencode answers when its turn has ended.
+pub async fn command(session: &str, workspace: &str, body: &Value) -> Result<(), RequestError> {
+    send_json("POST", &session_path(session, "/command"), workspace, body)
         .await
         .map(drop)
 }

@@ -1,7 +1,7 @@
 //! opencode's values as values of the contract. No state, no I/O.
 
 use crate::wire::text_of;
-use crate::{file_changes, wire};
+use crate::{attachments, file_changes, wire};
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
     AgentRequest, Attachment, Choice, Content, Message, Question, RequestKind, Retry, Role, SessionInfo, SessionRef,
@@ -29,7 +29,9 @@ pub fn session(session: &wire::Session) -> SessionInfo {
         title: title(&session.title),
         created_at,
         updated_at: wire::millis(session.time.updated).unwrap_or(created_at),
-        archived: session.time.archived.is_some(),
+        // opencode has no way to take the time away: 0 is none.
+        archived: session.time.archived.is_some_and(|at| at > 0.0),
+        reverted: session.revert.as_ref().map(|revert| revert.message.clone()),
         ext: Vec::new(),
     }
 }
@@ -122,9 +124,13 @@ pub fn content(part: &wire::Part, folder: &str) -> Option<Content> {
         "reasoning" => Content::Reasoning(part.text.clone()),
         "tool" => Content::Tool(tool(part, folder)),
         "file" => Content::Attachment(Attachment {
+            id: part
+                .url
+                .starts_with("data:")
+                .then(|| attachments::id(&part.message, &part.id, None)),
             mime: part.mime.clone(),
             name: part.filename.clone(),
-            size: data_size(&part.url),
+            size: attachments::data_size(&part.url),
         }),
         "compaction" => Content::Compacted,
         "step-start" | "step-finish" | "snapshot" => return None,
@@ -150,21 +156,6 @@ fn other_content(part: &wire::Part) -> Content {
     })
 }
 
-/// `data_size` is how many bytes a `data:` URL holds; another URL does not say.
-fn data_size(url: &str) -> Option<u64> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let size = if head.ends_with(";base64") {
-        data.bytes()
-            .filter(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte))
-            .count()
-            * 3
-            / 4
-    } else {
-        data.len() - 2 * data.bytes().filter(|byte| *byte == b'%').count().min(data.len() / 3)
-    };
-    u64::try_from(size).ok()
-}
-
 fn tool(part: &wire::Part, folder: &str) -> Tool {
     let rejection = rejection(part);
     let state = part.state.clone().unwrap_or_default();
@@ -187,6 +178,7 @@ fn tool(part: &wire::Part, folder: &str) -> Tool {
         } else {
             Vec::new()
         },
+        attachments: attachments::of_call(part),
         child: text_of(&state.metadata, "sessionId").filter(|_| part.tool == "task"),
         state: match state.status.as_str() {
             _ if rejection.is_some() => ToolState::Rejected,

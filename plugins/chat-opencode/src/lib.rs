@@ -1,9 +1,12 @@
 //! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
 //!
-//! * `settings`, `message_ids`, `convert`, `file_changes`, `permission_request`, `permission_rules`, `normalize`, `watchdog`
+//! * `settings`, `message_ids`, `convert`, `prompt_body`, `file_changes`, `permission_request`, `permission_rules`, `normalize`, `watchdog`
 //!   decide; they do no I/O and are tested natively against streams recorded from opencode.
-//! * `client`, `connection`, `prompts` and this file talk to the host.
+//! * `client`, `connection`, `prompts`, `choices`, `attachments`, `workspace_files`, `session_changes`, `provider_sign_in` and this
+//!   file talk to the host.
 
+pub mod attachments;
+pub mod choices;
 pub mod client;
 pub mod connection;
 pub mod connection_state;
@@ -13,20 +16,29 @@ pub mod message_ids;
 pub mod normalize;
 pub mod permission_request;
 pub mod permission_rules;
+pub mod prompt_body;
 pub mod prompts;
+pub mod provider_sign_in;
+pub mod session_changes;
 pub mod settings;
 pub mod watchdog;
 mod wildcard;
 pub mod wire;
+pub mod workspace_files;
 
 use connection::StreamEnd;
 use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, types::Error};
-use nexus_plugin_api::chat::types::{Answer, Event, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn};
+use nexus_plugin_api::chat::types::{
+    Answer, Event, FileContent, MessageWithParts, SessionInfo, SessionRef, SessionSnapshot, Turn,
+};
 use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Failure, Fit, Input, Options};
 use nexus_plugin_api::error_text::{cause_and_fix, sentence};
 use nexus_plugin_api::job::{Job, permanent_from_text};
-use nexus_plugin_api::{FutureReader, history, log, process, questions, refuse_settings, sessions};
+use nexus_plugin_api::{
+    FutureReader, agents, archive, attachments as attachments_interface, commands, compaction, files, fork, history,
+    log, models, process, providers, questions, refuse_settings, revert, sessions,
+};
 use settings::{CORRECT, Settings};
 
 struct Plugin;
@@ -150,7 +162,118 @@ impl sessions::Guest for Plugin {
     }
 }
 
-nexus_plugin_api::export_chat!(Plugin with sessions, history, questions);
+impl models::Guest for Plugin {
+    async fn list(workspace: String) -> Result<models::ModelList, Error> {
+        let settings: Settings = nexus_plugin_api::config()?;
+        let configured = match settings.model {
+            Some(model) => Some(model),
+            None => client::configured_model(&workspace).await?,
+        };
+        Ok(choices::providers(&workspace).await?.list(configured))
+    }
+}
+
+impl agents::Guest for Plugin {
+    async fn list(workspace: String) -> Result<agents::AgentList, Error> {
+        choices::agents(&workspace).await
+    }
+}
+
+impl commands::Guest for Plugin {
+    async fn list(workspace: String) -> Result<Vec<commands::Command>, Error> {
+        let all = choices::all_commands(&workspace).await?;
+        Ok(all.into_iter().map(choices::command).collect())
+    }
+}
+
+impl attachments_interface::Guest for Plugin {
+    async fn read(s: SessionRef, id: String) -> Result<FileContent, Error> {
+        check_workspace(&s)?;
+        attachments::read(&s, &id).await
+    }
+}
+
+impl fork::Guest for Plugin {
+    async fn fork(s: SessionRef, before: Option<String>) -> Result<SessionInfo, Error> {
+        check_workspace(&s)?;
+        session_changes::fork(&s, before.as_deref()).await
+    }
+}
+
+impl revert::Guest for Plugin {
+    async fn revert(s: SessionRef, message: String) -> Result<SessionInfo, Error> {
+        check_workspace(&s)?;
+        session_changes::revert(&s, &message).await
+    }
+
+    async fn restore(s: SessionRef) -> Result<SessionInfo, Error> {
+        check_workspace(&s)?;
+        session_changes::restore(&s).await
+    }
+}
+
+impl compaction::Guest for Plugin {
+    async fn compact(s: SessionRef, model: Option<String>) -> Result<(), Error> {
+        check_workspace(&s)?;
+        session_changes::compact(&s, model).await
+    }
+}
+
+impl archive::Guest for Plugin {
+    async fn set_archived(s: SessionRef, archived: bool) -> Result<(), Error> {
+        check_workspace(&s)?;
+        session_changes::set_archived(&s, archived).await
+    }
+}
+
+impl files::Guest for Plugin {
+    async fn search(workspace: String, query: String, limit: u32) -> Result<Vec<files::Entry>, Error> {
+        workspace_files::search(&workspace, &query, limit).await
+    }
+
+    async fn list(workspace: String, folder: String) -> Result<Vec<files::Entry>, Error> {
+        workspace_files::list(&workspace, &folder).await
+    }
+
+    async fn read(workspace: String, path: String) -> Result<FileContent, Error> {
+        workspace_files::read(&workspace, &path).await
+    }
+
+    async fn find(workspace: String, text: String, limit: u32) -> Result<Vec<files::FoundLine>, Error> {
+        workspace_files::find(&workspace, &text, limit).await
+    }
+}
+
+impl providers::Guest for Plugin {
+    async fn list() -> Result<Vec<providers::Provider>, Error> {
+        provider_sign_in::list().await
+    }
+
+    async fn sign_in(provider: String, method: String, values: Vec<providers::Value>) -> Result<(), Error> {
+        provider_sign_in::sign_in(&provider, &method, &values).await
+    }
+
+    async fn begin(
+        provider: String,
+        method: String,
+        values: Vec<providers::Value>,
+    ) -> Result<providers::BrowserSignIn, Error> {
+        provider_sign_in::begin(&provider, &method, &values).await
+    }
+
+    async fn finish(provider: String, method: String, code: Option<String>) -> Result<(), Error> {
+        provider_sign_in::finish(&provider, &method, code).await
+    }
+
+    async fn sign_out(provider: String) -> Result<(), Error> {
+        provider_sign_in::sign_out(&provider).await
+    }
+}
+
+nexus_plugin_api::export_chat!(
+    Plugin with sessions, history, questions, models, agents, commands, attachments, fork, revert, compaction, archive, files,
+    providers
+);
 
 /// `watch_workspace` adds the workspace under the name that the host uses; opencode may use another one if it is a
 /// link.

@@ -91,6 +91,11 @@ impl Policy {
         self.0.get(key).map_or("ask", String::as_str)
     }
 
+    /// `allows` tells whether what a key stands for runs without a permission request.
+    pub fn allows(&self, key: &str) -> bool {
+        self.action(key) == "allow"
+    }
+
     /// `environment` is the value of `OPENCODE_PERMISSION`. opencode uses the last rule that matches and keeps this
     /// order, so `*_*` is first.
     pub fn environment(&self) -> String {

@@ -4,13 +4,15 @@
 //! answered. So the id is made and stored in the store before the first try, and each later try looks for the message first.
 
 use crate::client::{self, PROCESS, RequestError};
+use crate::prompt_body::{self, Body, Words};
 use crate::settings::{Hosted, Settings, split_model};
 use crate::{connection_state, message_ids};
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{Message, Role, SessionRef};
 use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
+use nexus_plugin_api::job::race;
 use nexus_plugin_api::process::Outcome;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// `HOSTED` is the provider whose public models the makers of opencode host.
 const HOSTED: &str = "opencode";
@@ -46,16 +48,10 @@ async fn admit_prompt(
 ) -> Result<Admission, Error> {
     let settings: Settings = nexus_plugin_api::config()?;
     let hosted = settings.check().map_err(Error::Other)?;
-    let parts = match body_parts(parts) {
-        Ok(parts) => parts,
+    let words = match prompt_body::words(parts) {
+        Ok(words) => words,
         Err(why) => return Ok(Admission::Refused(why)),
     };
-    let model = options.model.clone().or_else(|| settings.model.clone());
-    if let Some(model) = model.as_deref().filter(|m| split_model(m).is_none()) {
-        return Ok(Admission::Refused(format!(
-            "{model:?} is not a model: expected provider/model."
-        )));
-    }
 
     let stored = store::get(client_key(&session.id, client_id))
         .await?
@@ -86,7 +82,12 @@ async fn admit_prompt(
              request. To fix: start a new chat."
         )));
     }
-    if let Some(answer) = check_consent(session, hosted, model.as_deref(), options.consent.as_deref()).await? {
+    let consent = options.consent.clone();
+    let body = match prompt_body::make(session, &settings, words, options).await? {
+        Ok(body) => body,
+        Err(why) => return Ok(Admission::Refused(why)),
+    };
+    if let Some(answer) = check_consent(session, hosted, body.answers.as_deref(), consent.as_deref()).await? {
         return Ok(answer);
     }
     let id = match stored {
@@ -98,19 +99,7 @@ async fn admit_prompt(
             create_message_id(&session.id, client_id).await?
         }
     };
-    let mut body = json!({ "messageID": id, "parts": parts });
-    if let Some(map) = body.as_object_mut() {
-        if let Some((provider, name)) = model.as_deref().and_then(split_model) {
-            map.insert("model".to_owned(), json!({ "providerID": provider, "modelID": name }));
-        }
-        if let Some(agent) = options.agent {
-            map.insert("agent".to_owned(), json!(agent));
-        }
-        if let Some(variant) = options.variant {
-            map.insert("variant".to_owned(), json!(variant));
-        }
-    }
-    match client::prompt(&session.id, &session.workspace, &body).await {
+    match hand_over(session, &id, body).await {
         Ok(()) => {
             connection_state::with(|c| c.taken.insert(id))?;
             Ok(Admission::Admitted)
@@ -162,17 +151,38 @@ async fn wait_for_message(session: &SessionRef, id: &str) -> Result<bool, Error>
     Ok(false)
 }
 
-fn body_parts(parts: Vec<Input>) -> Result<Vec<Value>, String> {
-    parts
-        .into_iter()
-        .map(|part| match part {
-            Input::Text(text) => Ok(json!({ "type": "text", "text": text })),
-            Input::Other(ext) => Err(format!(
-                "This plugin cannot send {:?} to opencode, only text.",
-                ext.name
-            )),
-        })
-        .collect()
+/// Gives opencode the prompt. A command is answered when its turn has ended: that opencode has it is seen from its message, and
+/// what it does goes on without the request.
+async fn hand_over(session: &SessionRef, id: &str, body: Body) -> Result<(), RequestError> {
+    let command = matches!(body.words, Words::Command(_));
+    let json = body.json(id);
+    if !command {
+        return client::prompt(&session.id, &session.workspace, &json).await;
+    }
+    let sent = client::command(&session.id, &session.workspace, &json);
+    let taken = async {
+        loop {
+            clock::sleep(150).await;
+            if let Ok(Some(_)) = client::message(&session.id, id, &session.workspace).await {
+                return Ok(());
+            }
+        }
+    };
+    race(sent, taken).await
+}
+
+/// Refuses a hosted model that the owner has not agreed to.
+pub async fn check_model_consent(session: &SessionRef, model: &str) -> Result<(), Error> {
+    let settings: Settings = nexus_plugin_api::config()?;
+    let hosted = settings.check().map_err(Error::Other)?;
+    match check_consent(session, hosted, Some(model), None).await? {
+        None => Ok(()),
+        Some(Admission::Refused(why)) => Err(Error::Denied(why)),
+        Some(_) => Err(Error::Denied(format!(
+            "{model} is a public model that the makers of opencode host, and the owner has not agreed to it. To fix: send a \
+             message with it first, or choose another model."
+        ))),
+    }
 }
 
 /// `Some`: the prompt must not be sent now.
@@ -314,23 +324,8 @@ pub async fn add_client_id(message: &mut Message) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use nexus_plugin_api::chat::Ext;
-
-    #[test]
-    fn only_text_is_sent() {
-        assert_eq!(
-            body_parts(vec![Input::Text("a".into())]).unwrap(),
-            [json!({"type":"text","text":"a"})]
-        );
-        let other = Input::Other(Ext {
-            name: "image".into(),
-            value: "{}".into(),
-        });
-        assert!(body_parts(vec![other]).unwrap_err().contains("image"));
-    }
 
     #[test]
     fn keys_fit_the_store() {

@@ -77,6 +77,8 @@ impl Revert {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct SessionModel {
+    #[serde(default)]
+    pub id: String,
     #[serde(default, rename = "providerID")]
     pub provider: String,
 }
@@ -280,6 +282,9 @@ pub struct ToolState {
     pub title: Option<String>,
     #[serde(default)]
     pub metadata: Value,
+    /// `attachments` are files of the output, each like a part of kind `file`.
+    #[serde(default)]
+    pub attachments: Vec<Value>,
     #[serde(default)]
     pub time: Times,
 }

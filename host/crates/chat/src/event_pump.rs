@@ -45,7 +45,7 @@ use crate::named_backend::NamedBackend;
 use crate::pending_prompts::{self, is_pending};
 use crate::prompts::turned;
 use crate::shared::{Active, Shared, Wake};
-use crate::snapshots::{read_session, unknown};
+use crate::snapshots::{list_sessions, read_session, unknown};
 use nexus_model::chat::{
     AgentRequest, BackendConnection, Event, Feature, SessionEvent, SessionId, SessionInfo, Snapshot,
 };
@@ -150,7 +150,8 @@ impl EventPump {
                     self.done(done).await;
                 },
                 Some(wake) = self.wake.recv() => match wake {
-                    Wake::Session(session, read) => self.open(session, read),
+                    Wake::Session(session, read) => self.open(session, read, false),
+                    Wake::Changed(session, read) => self.open(session, read, true),
                     Wake::List => self.list(),
                 },
                 taken = self.stream.recv_many(&mut batch, BATCH), if self.waiting < WAITING => {
@@ -298,7 +299,7 @@ impl EventPump {
     }
 
     /// Reads a session that somebody looks at, where that is due. `read` is dropped when it was read.
-    fn open(&mut self, session: SessionId, read: oneshot::Sender<()>) {
+    fn open(&mut self, session: SessionId, read: oneshot::Sender<()>, again: bool) {
         let foreign = match self.shared.listed(&session) {
             Some(listed) => listed.backend != self.plugin,
             // An address may hold anything; only what could be a name is asked for.
@@ -312,7 +313,9 @@ impl EventPump {
             Some(SyncState::Pending(_, waiting)) => return waiting.push(read),
             // What happens in a turn comes by events, and must not wait for this.
             Some(SyncState::Live(at))
-                if at.elapsed() < limits::READ_AGAIN || self.journal.is_unfinished(&session) || !keeps_history =>
+                if !again && at.elapsed() < limits::READ_AGAIN
+                    || self.journal.is_unfinished(&session)
+                    || !keeps_history =>
             {
                 return;
             }
@@ -367,13 +370,8 @@ impl EventPump {
         }
         self.listed = Some(Instant::now());
         let backend = Arc::clone(&self.backend);
-        self.jobs.spawn(async move {
-            let listed = backend.sessions(limits::LISTED_SESSIONS).await;
-            Done::Listed(listed.unwrap_or_else(|error| {
-                tracing::warn!(%error, "cannot list the sessions of the backend");
-                Vec::new()
-            }))
-        });
+        self.jobs
+            .spawn(async move { Done::Listed(list_sessions(&*backend).await) });
     }
 
     async fn opened(&mut self, connection: BackendConnection) {

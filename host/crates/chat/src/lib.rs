@@ -9,8 +9,10 @@
 #![warn(missing_docs)]
 
 mod agent_install;
+mod attachments;
 mod backend_status;
 mod backend_task;
+mod choices;
 mod commands;
 mod dependencies;
 mod error;
@@ -25,6 +27,8 @@ mod prompt_messages;
 mod prompts;
 mod queue;
 mod service;
+mod session_changes;
+mod session_files;
 mod sessions;
 mod shared;
 mod snapshots;
@@ -55,8 +59,7 @@ mod smoke_test {
         let prompt = crate::Prompt {
             client_id: "c1".to_owned(),
             text: "Hello".to_owned(),
-            model: None,
-            consent: None,
+            ..crate::Prompt::default()
         };
         assert_eq!(rig.service.prompt("s", prompt, false).await, Ok(Admission::Admitted));
         for turn in [Turn::Running, Turn::Idle] {

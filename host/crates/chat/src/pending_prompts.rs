@@ -1,9 +1,10 @@
 //! A prompt is shown at once, as a message that only the journal has. When the backend shows the same prompt (known by
 //! its client id) under an id of its own, that one takes its place.
 
-use crate::journal::SessionState;
+use crate::journal::{MessageState, SessionState};
 use nexus_model::chat::{Content, Event, Message, Part, Role, SessionEvent, SessionId, Snapshot, Waiting};
 use nexus_model::time::Millis;
+use nexus_plugin_traits::Prompt;
 use std::collections::HashSet;
 
 /// `PendingPrompts` are prompts (session, client id) of this run of the host that the backend has not shown yet.
@@ -37,16 +38,38 @@ pub(crate) fn message(client_id: &str, now: Millis) -> Message {
     }
 }
 
-pub(crate) fn part(client_id: &str, text: &str) -> Part {
-    let message = message_id(client_id);
-    let content = Content::Text { text: text.to_owned() };
-    Part {
-        id: format!("{message}-text"),
-        message,
+/// `parts` are the text and the files of a prompt.
+pub(crate) fn parts(prompt: &Prompt) -> Vec<Part> {
+    let message = message_id(&prompt.client_id);
+    let part = |id: String, content: Content| Part {
+        id,
+        message: message.clone(),
         revision: 1,
         closed: true,
         content,
+    };
+    let text = part(format!("{message}-text"), Content::Text { text: prompt.shown() });
+    let files = prompt.attachments.iter().enumerate().map(|(at, kept)| {
+        let content = Content::Attachment(kept.clone());
+        part(format!("{message}-file-{at}"), content)
+    });
+    std::iter::once(text).chain(files).collect()
+}
+
+/// `restored` is the prompt that a message was made of, where its client sends no more than the id again.
+pub(crate) fn restored(known: &MessageState, prompt: &mut Prompt) {
+    for part in &known.parts {
+        if let (Content::Text { text }, None) = (&part.content, &known.message.options.command) {
+            prompt.text.clone_from(text);
+        }
     }
+    prompt.attachments = (known.parts.iter())
+        .filter_map(|part| match &part.content {
+            Content::Attachment(kept) => Some(kept.clone()),
+            _ => None,
+        })
+        .collect();
+    prompt.options.clone_from(&known.message.options);
 }
 
 /// Puts the removal of a local message before the message that takes its place.

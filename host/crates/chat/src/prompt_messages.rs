@@ -24,12 +24,14 @@ pub(crate) async fn show(
 ) -> Result<(), ChatError> {
     let mut message = pending_prompts::message(&prompt.client_id, shared.clock.now().max(earliest));
     message.waiting = Some(waiting);
-    let part = pending_prompts::part(&prompt.client_id, &prompt.text);
-    let mut events = vec![Event::Message { message }, Event::Part { part }];
+    message.options.clone_from(&prompt.options);
+    let parts = pending_prompts::parts(prompt).into_iter();
+    let mut events = vec![Event::Message { message }];
+    events.extend(parts.map(|part| Event::Part { part }));
     if let Some(known) = shared.listed(session).map(|listed| listed.info) {
         let mut info = known.clone();
         if info.title.is_empty() && info.parent.is_none() {
-            info.title = first_words(&prompt.text);
+            info.title = first_words(&prompt.shown());
         }
         // Of a session that the host made, nobody else says when it was last used.
         let made_here = shared

@@ -5,18 +5,19 @@
 //! backend is asked, so a host that dies in between asks again with the same id when the client does, and the backend
 //! (or the plugin, by looking it up) makes one turn of it.
 
+use crate::attachments;
 use crate::backend_status::Phase;
 use crate::error::ChatError;
-use crate::journal::SessionState;
-use crate::pending_prompts::{is_pending, message_id};
+use crate::journal::{MessageState, SessionState};
+use crate::pending_prompts::{is_pending, message_id, restored};
 use crate::prompt_messages::{log, return_all, return_to_owner, set_delivery, show, waiting, withdraw};
 use crate::shared::Shared;
 use futures::future::BoxFuture;
-use nexus_model::chat::{Admission, Content, Event, MessageId, Role, SessionId, Turn, Waiting, is_client_id};
+use nexus_model::chat::{Admission, Event, Feature, MessageId, Role, SessionId, Turn, Waiting, is_client_id};
 use nexus_model::digest::{hex, sha256};
 use nexus_model::time::Millis;
 use nexus_model::{backoff, limits};
-use nexus_plugin_traits::{CallError, Prompt};
+use nexus_plugin_traits::{CallError, ChatBackend, Prompt};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +39,8 @@ struct Context {
     shown: bool,
     /// `kept`: it waited before, so it stays whatever comes of it.
     kept: bool,
-    /// `text` has the words that are shown for it.
-    text: Option<String>,
+    /// `known` is the message that is shown for it.
+    known: Option<MessageState>,
     turn_runs: bool,
     /// `earliest` is the time of a message that comes after all that are there, also where a clock was set back.
     earliest: Millis,
@@ -53,7 +54,7 @@ impl Context {
             admitted: false,
             shown: false,
             kept: false,
-            text: None,
+            known: None,
             turn_runs: runs(&state.turn),
             earliest: 0,
             answers: answers(state).cloned().collect(),
@@ -70,9 +71,7 @@ impl Context {
             }
             context.shown = true;
             context.kept = matches!(waiting(message), Some(Waiting::Turn | Waiting::Owner { .. }));
-            if let Some(Content::Text { text }) = known.parts.first().map(|part| &part.content) {
-                context.text = Some(text.clone());
-            }
+            context.known = Some(known.clone());
         }
         context
     }
@@ -110,10 +109,12 @@ pub(crate) async fn run(
     if context.admitted || context.shown && queued {
         return Ok(Admission::Duplicate);
     }
-    if let Some(text) = &context.text {
-        prompt.text.clone_from(text);
+    match &context.known {
+        Some(known) => restored(known, &mut prompt),
+        None => prompt.attachments = attachments::uploaded(&shared, &session, &prompt.attachments).await?,
     }
-    if let Err(error) = shared.target(&session) {
+    let target = shared.target(&session);
+    if let Err(error) = target.and_then(|(backend, _)| takes(&*backend, &prompt)) {
         if context.kept {
             return_to_owner(&shared, &session, &prompt.client_id, &error.to_string()).await;
         }
@@ -124,6 +125,34 @@ pub(crate) async fn run(
     }
     shared.queue.remove(&session, &prompt.client_id);
     hand_over(&shared, &session, &prompt, context).await
+}
+
+/// Refuses what the backend has no interface for: it would be lost on the way.
+fn takes(backend: &dyn ChatBackend, prompt: &Prompt) -> Result<(), ChatError> {
+    let features = backend.features();
+    let options = &prompt.options;
+    let wanted = [
+        (options.command.is_some(), Feature::Commands, "has no commands"),
+        (
+            !prompt.attachments.is_empty(),
+            Feature::Attachments,
+            "takes no files with a prompt",
+        ),
+        (!options.files.is_empty(), Feature::Files, "cannot be pointed at files"),
+        (
+            options.model.is_some() || options.variant.is_some(),
+            Feature::Models,
+            "does not let you choose the model",
+        ),
+        (options.agent.is_some(), Feature::Agents, "has no agents to choose from"),
+    ];
+    match wanted
+        .iter()
+        .find(|(wants, which, _)| *wants && !features.contains(which))
+    {
+        None => Ok(()),
+        Some((.., lack)) => Err(ChatError::Refused(format!("{} {lack}.", backend.title()))),
+    }
 }
 
 /// Keeps the prompt until the turn has ended.
@@ -219,7 +248,8 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
             Err(error) if tries > 0 => return Ok(Admission::Unknown(error.to_string())),
             Err(error) => return Err(error),
         };
-        let lost = match backend.prompt(&info, prompt.clone()).await {
+        let files = attachments::contents(shared, session, prompt).await?;
+        let lost = match backend.prompt(&info, prompt.clone(), files).await {
             Ok(Admission::Unknown(cause)) => cause,
             Ok(admission) => return Ok(admission),
             Err(error @ CallError::Crashed(_)) => {

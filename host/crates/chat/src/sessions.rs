@@ -140,8 +140,7 @@ impl ChatService {
         let prompt = Prompt {
             client_id: prompts::continue_id(&last.unwrap_or_default()),
             text: "Your last answer was interrupted. Continue where it ended.".to_owned(),
-            model: None,
-            consent: None,
+            ..Prompt::default()
         };
         self.prompt(session, prompt, true).await
     }
@@ -178,11 +177,16 @@ impl ChatService {
         Ok(result?)
     }
 
-    /// Makes a session; once for each `request`, however often it is asked for.
+    /// Makes a session in a workspace (`None`: the configured one); once for each `request`, however often it is asked for.
     ///
     /// # Errors
-    /// A backend that is not up, or that cannot.
-    pub async fn create(&self, title: Option<String>, request: Option<&str>) -> Result<SessionInfo, ChatError> {
+    /// A backend that is not up, or that cannot; a workspace that is not one of its.
+    pub async fn create(
+        &self,
+        workspace: Option<String>,
+        title: Option<String>,
+        request: Option<&str>,
+    ) -> Result<SessionInfo, ChatError> {
         self.begun().await;
         // One at a time: the same request may come twice at once.
         let mut created = self.shared.created.lock().await;
@@ -192,11 +196,15 @@ impl ChatService {
         {
             return Ok(info.clone());
         }
-        let (plugin, backend) = self.shared.backend(None)?;
+        let (plugin, _) = self.shared.backend(None)?;
+        let (backend, folder) = self.there(workspace.clone()).await?;
         let info = if backend.features().contains(&Feature::Sessions) {
-            backend.create(title).await?
+            backend.create(workspace, title).await?
         } else {
-            self.made_here(title)?
+            SessionInfo {
+                workspace: folder,
+                ..self.made_here(title)?
+            }
         };
         let journal = self.shared.journal.of_backend(&plugin);
         journal.create(info.clone()).await?;
@@ -288,7 +296,7 @@ impl ChatService {
         self.shared.listed(session).is_some()
     }
 
-    fn wake(&self, what: Wake) {
+    pub(crate) fn wake(&self, what: Wake) {
         if let Some(active) = &*self.shared.active.borrow() {
             let _ = active.wake.send(what);
         }

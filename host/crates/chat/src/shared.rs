@@ -40,6 +40,8 @@ pub(crate) struct Active {
 pub(crate) enum Wake {
     /// `Session` has a sender that is dropped when the session was read.
     Session(SessionId, oneshot::Sender<()>),
+    /// `Changed` is the same for a session that the backend has just changed, however short ago it was read.
+    Changed(SessionId, oneshot::Sender<()>),
     List,
 }
 

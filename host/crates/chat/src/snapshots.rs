@@ -1,6 +1,6 @@
-//! Reading a session from the backend.
+//! Reading a session, and the list of them, from the backend.
 
-use nexus_model::chat::{SessionInfo, Snapshot};
+use nexus_model::chat::{Feature, SessionInfo, Snapshot};
 use nexus_model::{backoff, limits};
 use nexus_plugin_traits::{CallError, ChatBackend};
 
@@ -47,6 +47,27 @@ pub(crate) async fn read_session(
     Ok(snapshot)
 }
 
+/// `list_sessions` are the root sessions of all workspaces of the backend, as far as it lists them.
+pub(crate) async fn list_sessions(backend: &dyn ChatBackend) -> Vec<SessionInfo> {
+    let mut workspaces = vec![None];
+    if backend.features().contains(&Feature::Workspaces) {
+        match backend.workspaces().await {
+            Ok(all) => workspaces = all.into_iter().map(|workspace| Some(workspace.path)).collect(),
+            Err(error) => tracing::warn!(%error, "cannot list the project folders of the backend"),
+        }
+    }
+    let most = usize::try_from(limits::LISTED_SESSIONS).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    for workspace in workspaces {
+        match backend.sessions(workspace, limits::LISTED_SESSIONS).await {
+            Ok(listed) => found.extend(listed),
+            Err(error) => tracing::warn!(%error, "cannot list the sessions of the backend"),
+        }
+        found.truncate(most);
+    }
+    found
+}
+
 /// `unknown` describes a session that nobody has introduced. The empty workspace means the configured one.
 pub(crate) fn unknown(session: &str) -> SessionInfo {
     SessionInfo {
@@ -57,6 +78,7 @@ pub(crate) fn unknown(session: &str) -> SessionInfo {
         created_at: 0,
         updated_at: 0,
         archived: false,
+        reverted: None,
         ext: nexus_model::chat::Ext::default(),
     }
 }

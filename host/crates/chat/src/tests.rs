@@ -4,7 +4,9 @@ use crate::backend_status::{Install, Missing, Phase};
 use crate::error::ChatError;
 use crate::fakes::{Rig, TestJournal, next_stream, rig, rig_with, settle};
 use crate::pending_prompts;
-use nexus_model::chat::{Admission, AgentRequest, Answer, Content, Event, Message, Role, SessionInfo, Turn, Waiting};
+use nexus_model::chat::{
+    Admission, AgentRequest, Answer, Content, Event, Message, Part, Role, SessionInfo, Turn, Waiting,
+};
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability, Fit};
 use nexus_plugin_traits::{BackendEvent, CallError, Prompt};
@@ -16,6 +18,7 @@ use tokio::sync::mpsc;
 
 mod commands;
 mod core_alone;
+mod optional;
 mod queue;
 mod reading;
 
@@ -32,8 +35,7 @@ fn prompt(client_id: &str) -> Prompt {
     Prompt {
         client_id: client_id.to_owned(),
         text: "hi".to_owned(),
-        model: None,
-        consent: None,
+        ..Prompt::default()
     }
 }
 

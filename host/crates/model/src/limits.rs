@@ -365,6 +365,38 @@ pub const TODO_ITEMS: usize = 256;
 pub const EXT_VALUES: usize = 16;
 /// `EXT_NAME_BYTES` bounds the name of such a value, in bytes.
 pub const EXT_NAME_BYTES: usize = 64;
+/// `MODELS` bounds a backend's list of models.
+pub const MODELS: usize = 2_000;
+/// `AGENTS` bounds a backend's list of agents.
+pub const AGENTS: usize = 256;
+/// `COMMANDS` bounds a backend's list of commands.
+pub const COMMANDS: usize = 1_000;
+/// `WORKSPACES` bounds a backend's list of project folders.
+pub const WORKSPACES: usize = 256;
+/// `PROVIDERS` bounds a backend's list of providers of models.
+pub const PROVIDERS: usize = 500;
+/// `SEARCHED_FILES` bounds what a search for files gives.
+pub const SEARCHED_FILES: usize = 500;
+/// `FOLDER_ENTRIES` bounds the list of a folder.
+pub const FOLDER_ENTRIES: usize = 10_000;
+/// `FOUND_LINES` bounds what a search in files gives.
+pub const FOUND_LINES: usize = 1_000;
+/// `FILE_BYTES` bounds a file that a backend gives, of a project folder or of a message.
+pub const FILE_BYTES: usize = 8 << 20;
+/// `PROMPT_ATTACHMENTS` is how many files a prompt has at most, and how many it points at.
+pub const PROMPT_ATTACHMENTS: usize = 16;
+/// `PROMPT_ATTACHMENTS_BYTES` bounds the files of one prompt together.
+pub const PROMPT_ATTACHMENTS_BYTES: usize = 8 << 20;
+/// `FOLDER_PATH_BYTES` bounds a path or a text that is searched for, in bytes, as a client sends it.
+pub const FOLDER_PATH_BYTES: usize = 4 << 10;
+/// `UPLOAD_READ` is the time for reading the body of an upload: 8 MiB of a slow phone.
+pub const UPLOAD_READ: Duration = secs(300);
+/// `UPLOADS` is how many uploads are read at once.
+pub const UPLOADS: usize = 8;
+/// `ATTACHMENTS_BYTES` bounds all files that users have added to prompts: the oldest go first.
+pub const ATTACHMENTS_BYTES: u64 = 512 << 20;
+/// `SIGN_IN_FIELDS` bounds the fields of a sign-in, and its methods.
+pub const SIGN_IN_FIELDS: usize = 16;
 /// `EXT_VALUE_BYTES` bounds such a value as text, in bytes.
 pub const EXT_VALUE_BYTES: usize = 16 * 1024;
 /// `EXT_BYTES` bounds all values of one record, by what they cost to hold.

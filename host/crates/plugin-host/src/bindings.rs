@@ -67,6 +67,39 @@ world!(
     /// A chat backend's optional `questions` interface.
     questions, "optional-questions", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
 world!(
+    /// A chat backend's optional `models` interface.
+    models, "optional-models");
+world!(
+    /// A chat backend's optional `agents` interface.
+    agents, "optional-agents");
+world!(
+    /// A chat backend's optional `commands` interface.
+    commands, "optional-commands");
+world!(
+    /// A chat backend's optional `attachments` interface.
+    attachments, "optional-attachments", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `fork` interface.
+    fork, "optional-fork", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `revert` interface.
+    revert, "optional-revert", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `compaction` interface.
+    compaction, "optional-compaction", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `archive` interface.
+    archive, "optional-archive", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `workspaces` interface.
+    workspaces, "optional-workspaces");
+world!(
+    /// A chat backend's optional `files` interface.
+    files, "optional-files", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
+    /// A chat backend's optional `providers` interface.
+    providers, "optional-providers", "nexus:plugin/chat-types": crate::bindings::chat::nexus::plugin::chat_types);
+world!(
     /// An auth provider's required exports.
     auth, "auth-provider" => capabilities);
 world!(

@@ -196,6 +196,15 @@ impl<P: Supervised + ?Sized> Supervised for LazyPlugin<P> {
     }
 }
 
+/// Methods that do what those of the plugin do, once it is loaded.
+macro_rules! delegate {
+    ($(fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {
+        $(fn $name<'a>(&'a self, $($arg: $type),*) -> Call<'a, $answer> {
+            Box::pin(async move { self.plugin()?.$name($($arg),*).await })
+        })+
+    };
+}
+
 impl ChatBackend for LazyPlugin<dyn ChatBackend> {
     fn title(&self) -> String {
         let plugin = self.plugin();
@@ -220,29 +229,41 @@ impl ChatBackend for LazyPlugin<dyn ChatBackend> {
     fn features(&self) -> BTreeSet<chat::Feature> {
         self.plugin().map(|plugin| plugin.features()).unwrap_or_default()
     }
-    fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission> {
-        Box::pin(async move { self.plugin()?.prompt(session, prompt).await })
+    fn prompt<'a>(
+        &'a self,
+        session: &'a chat::SessionInfo,
+        prompt: Prompt,
+        attachments: Vec<chat::NewAttachment>,
+    ) -> Call<'a, chat::Admission> {
+        Box::pin(async move { self.plugin()?.prompt(session, prompt, attachments).await })
     }
-    fn cancel<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
-        Box::pin(async move { self.plugin()?.cancel(session).await })
-    }
-    fn reply<'a>(&'a self, session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> Call<'a, ()> {
-        Box::pin(async move { self.plugin()?.reply(session, request, answer).await })
-    }
-    fn snapshot<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<String>) -> Call<'a, chat::Snapshot> {
-        Box::pin(async move { self.plugin()?.snapshot(session, before).await })
-    }
-    fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>> {
-        Box::pin(async move { self.plugin()?.sessions(limit).await })
-    }
-    fn create(&self, title: Option<String>) -> Call<'_, chat::SessionInfo> {
-        Box::pin(async move { self.plugin()?.create(title).await })
-    }
-    fn rename<'a>(&'a self, session: &'a chat::SessionInfo, title: &'a str) -> Call<'a, ()> {
-        Box::pin(async move { self.plugin()?.rename(session, title).await })
-    }
-    fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
-        Box::pin(async move { self.plugin()?.delete(session).await })
+    delegate! {
+        fn cancel(session: &'a chat::SessionInfo) -> ();
+        fn reply(session: &'a chat::SessionInfo, request: &'a str, answer: chat::Answer) -> ();
+        fn snapshot(session: &'a chat::SessionInfo, before: Option<String>) -> chat::Snapshot;
+        fn sessions(workspace: Option<String>, limit: u32) -> Vec<chat::SessionInfo>;
+        fn create(workspace: Option<String>, title: Option<String>) -> chat::SessionInfo;
+        fn rename(session: &'a chat::SessionInfo, title: &'a str) -> ();
+        fn delete(session: &'a chat::SessionInfo) -> ();
+        fn models(workspace: &'a str) -> chat::ModelList;
+        fn agents(workspace: &'a str) -> chat::AgentList;
+        fn commands(workspace: &'a str) -> Vec<chat::Command>;
+        fn read_attachment(session: &'a chat::SessionInfo, id: &'a str) -> chat::FileContent;
+        fn fork(session: &'a chat::SessionInfo, before: Option<&'a str>) -> chat::SessionInfo;
+        fn revert(session: &'a chat::SessionInfo, message: &'a str) -> chat::SessionInfo;
+        fn restore(session: &'a chat::SessionInfo) -> chat::SessionInfo;
+        fn compact(session: &'a chat::SessionInfo, model: Option<&'a str>) -> ();
+        fn set_archived(session: &'a chat::SessionInfo, archived: bool) -> ();
+        fn workspaces() -> Vec<chat::Workspace>;
+        fn search_files(workspace: &'a str, query: &'a str, limit: u32) -> Vec<chat::FileEntry>;
+        fn list_folder(workspace: &'a str, folder: &'a str) -> Vec<chat::FileEntry>;
+        fn read_file(workspace: &'a str, path: &'a str) -> chat::FileContent;
+        fn find_lines(workspace: &'a str, text: &'a str, limit: u32) -> Vec<chat::FoundLine>;
+        fn providers() -> Vec<chat::Provider>;
+        fn sign_in(provider: &'a str, method: &'a str, values: chat::SignInValues) -> ();
+        fn begin_sign_in(provider: &'a str, method: &'a str, values: chat::SignInValues) -> chat::BrowserSignIn;
+        fn finish_sign_in(provider: &'a str, method: &'a str, code: Option<String>) -> ();
+        fn sign_out(provider: &'a str) -> ();
     }
 }
 

@@ -70,6 +70,10 @@ const STEPS: &[&str] = &[
                 FROM json_each(body, '$.request.questions')))) END
         WHERE part IS NULL AND (body LIKE '{"type":"turn","turn":{"type":%' OR body LIKE
             '{"type":"message",%"waiting":{"for":%' OR body LIKE '{"type":"request",%"questions":[{%') AND json_valid(body);"#,
+    // 7: the files of prompts.
+    "CREATE TABLE attachment(key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, session TEXT NOT NULL,
+        name TEXT NOT NULL, mime TEXT NOT NULL, created_at INTEGER NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+     CREATE INDEX attachment_session ON attachment(session);",
 ];
 
 /// `known` is the newest schema that this Nexus knows.

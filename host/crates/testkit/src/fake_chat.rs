@@ -2,7 +2,9 @@
 
 use futures::future::BoxFuture;
 use nexus_model::chat::{
-    Admission, Answer, BackendConnection, Event, Feature, SessionEvent, SessionId, SessionInfo, Snapshot, Turn,
+    Admission, Agent, AgentList, Answer, BackendConnection, BrowserSignIn, Command, Event, Ext, Feature, FileContent,
+    FileEntry, FoundLine, Model, ModelList, NewAttachment, Provider, SessionEvent, SessionId, SessionInfo,
+    SignInValues, Snapshot, Turn, Workspace,
 };
 use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
 use nexus_plugin_traits::{BackendEvent, Call, CallError, CancelReason, ChatBackend, PluginRecord, Prompt, Supervised};
@@ -61,6 +63,10 @@ pub struct FakeChat {
     pub created: Mutex<Vec<SessionInfo>>,
     /// `features` are the optional interfaces that it has: all of them, unless the test says otherwise.
     pub features: Mutex<BTreeSet<Feature>>,
+    /// `attachments` are the files of the last prompt.
+    pub attachments: Mutex<Vec<NewAttachment>>,
+    /// `calls` are the calls of optional interfaces that came, with what they name: `fork s m1`.
+    pub calls: Mutex<Vec<String>>,
     /// `left` are the reasons for which its event stream was left.
     pub left: Mutex<Vec<CancelReason>>,
     /// `script` is what it does besides; `None`: nothing.
@@ -102,7 +108,20 @@ impl FakeChat {
                 Feature::Sessions,
                 Feature::History,
                 Feature::Questions,
+                Feature::Models,
+                Feature::Agents,
+                Feature::Commands,
+                Feature::Attachments,
+                Feature::Fork,
+                Feature::Revert,
+                Feature::Compaction,
+                Feature::Archive,
+                Feature::Workspaces,
+                Feature::Files,
+                Feature::Providers,
             ])),
+            attachments: Mutex::default(),
+            calls: Mutex::default(),
             left: Mutex::default(),
             script: Mutex::default(),
             record: Mutex::default(),
@@ -122,6 +141,22 @@ impl FakeChat {
     fn has_interface(&self, which: Feature) -> Result<(), CallError> {
         let has = self.features.lock().unwrap().contains(&which);
         has.then_some(()).ok_or(CallError::Unsupported("do that"))
+    }
+
+    /// Answers a call of an optional interface, and notes it.
+    fn called<'a, T: Send + 'a>(&self, which: Feature, call: String, answer: T) -> Call<'a, T> {
+        let has = self.has_interface(which);
+        if has.is_ok() {
+            self.calls.lock().unwrap().push(call);
+        }
+        Box::pin(async move { has.map(|()| answer) })
+    }
+
+    /// The backend has the session so from now on.
+    fn now(&self, info: &SessionInfo) {
+        if let Some(known) = self.snapshots.lock().unwrap().get_mut(&info.id) {
+            known.info = info.clone();
+        }
     }
 
     fn script(&self) -> Option<Arc<dyn Script>> {
@@ -166,7 +201,13 @@ impl ChatBackend for FakeChat {
     fn features(&self) -> BTreeSet<Feature> {
         self.features.lock().unwrap().clone()
     }
-    fn prompt<'a>(&'a self, session: &'a SessionInfo, prompt: Prompt) -> Call<'a, Admission> {
+    fn prompt<'a>(
+        &'a self,
+        session: &'a SessionInfo,
+        prompt: Prompt,
+        attachments: Vec<NewAttachment>,
+    ) -> Call<'a, Admission> {
+        *self.attachments.lock().unwrap() = attachments;
         let answer = self.admissions.lock().unwrap().pop_front();
         let scripted = || {
             self.script()
@@ -202,18 +243,19 @@ impl ChatBackend for FakeChat {
             found.ok_or_else(|| CallError::NotFound("no such session".to_owned()))
         })
     }
-    fn sessions(&self, _: u32) -> Call<'_, Vec<SessionInfo>> {
+    fn sessions(&self, _: Option<String>, _: u32) -> Call<'_, Vec<SessionInfo>> {
         let listed = self.listed.lock().unwrap().clone();
         Box::pin(async { self.has_interface(Feature::Sessions).map(|()| listed) })
     }
     /// `new-1`, `new-2` and so on.
-    fn create(&self, title: Option<String>) -> Call<'_, SessionInfo> {
+    fn create(&self, workspace: Option<String>, title: Option<String>) -> Call<'_, SessionInfo> {
         if let Err(error) = self.has_interface(Feature::Sessions) {
             return Box::pin(async { Err(error) });
         }
         let mut created = self.created.lock().unwrap();
         let mut info = session_info(&format!("new-{}", created.len() + 1));
         info.title = title.unwrap_or_default();
+        info.workspace = workspace.unwrap_or(info.workspace);
         created.push(info.clone());
         if let Some(script) = self.script() {
             script.created(&info);
@@ -239,6 +281,164 @@ impl ChatBackend for FakeChat {
         }
         Box::pin(async { Ok(()) })
     }
+    fn models<'a>(&'a self, workspace: &'a str) -> Call<'a, ModelList> {
+        let model = Model {
+            id: "acme/one".to_owned(),
+            title: "One".to_owned(),
+            provider: "Acme".to_owned(),
+            variants: vec!["high".to_owned()],
+            reads: Some(vec!["image/*".to_owned()]),
+            context_tokens: Some(128_000),
+            input_price: None,
+            output_price: Some(2.5),
+            ext: Ext::default(),
+        };
+        let list = ModelList {
+            default: Some(model.id.clone()),
+            models: vec![model],
+        };
+        self.called(Feature::Models, format!("models {workspace}"), list)
+    }
+    fn agents<'a>(&'a self, workspace: &'a str) -> Call<'a, AgentList> {
+        let agent = Agent {
+            id: "build".to_owned(),
+            title: "build".to_owned(),
+            description: "Builds.".to_owned(),
+            model: None,
+            ext: Ext::default(),
+        };
+        let list = AgentList {
+            default: Some(agent.id.clone()),
+            agents: vec![agent],
+        };
+        self.called(Feature::Agents, format!("agents {workspace}"), list)
+    }
+    fn commands<'a>(&'a self, workspace: &'a str) -> Call<'a, Vec<Command>> {
+        let command = Command {
+            name: "review".to_owned(),
+            description: "Reviews.".to_owned(),
+            arguments: Some("[commit]".to_owned()),
+            ext: Ext::default(),
+        };
+        self.called(Feature::Commands, format!("commands {workspace}"), vec![command])
+    }
+    fn read_attachment<'a>(&'a self, session: &'a SessionInfo, id: &'a str) -> Call<'a, FileContent> {
+        let call = format!("read-attachment {} {id}", session.id);
+        self.called(
+            Feature::Attachments,
+            call,
+            content("image/svg+xml", b"<svg onload='alert(1)'/>"),
+        )
+    }
+    fn fork<'a>(&'a self, session: &'a SessionInfo, before: Option<&'a str>) -> Call<'a, SessionInfo> {
+        let call = format!("fork {} {}", session.id, before.unwrap_or_default());
+        let info = session_info(&format!("{}-fork", session.id));
+        self.has(Snapshot {
+            info: info.clone(),
+            ..session_snapshot("", Turn::Idle)
+        });
+        self.called(Feature::Fork, call, info)
+    }
+    fn revert<'a>(&'a self, session: &'a SessionInfo, message: &'a str) -> Call<'a, SessionInfo> {
+        let info = SessionInfo {
+            reverted: Some(message.to_owned()),
+            ..session.clone()
+        };
+        self.now(&info);
+        self.called(Feature::Revert, format!("revert {} {message}", session.id), info)
+    }
+    fn restore<'a>(&'a self, session: &'a SessionInfo) -> Call<'a, SessionInfo> {
+        let info = SessionInfo {
+            reverted: None,
+            ..session.clone()
+        };
+        self.now(&info);
+        self.called(Feature::Revert, format!("restore {}", session.id), info)
+    }
+    fn compact<'a>(&'a self, session: &'a SessionInfo, model: Option<&'a str>) -> Call<'a, ()> {
+        let call = format!("compact {} {}", session.id, model.unwrap_or_default());
+        self.called(Feature::Compaction, call, ())
+    }
+    fn set_archived<'a>(&'a self, session: &'a SessionInfo, archived: bool) -> Call<'a, ()> {
+        self.called(Feature::Archive, format!("archive {} {archived}", session.id), ())
+    }
+    fn workspaces(&self) -> Call<'_, Vec<Workspace>> {
+        let workspace = |path: &str| Workspace {
+            path: path.to_owned(),
+            title: path.to_owned(),
+            branch: Some("main".to_owned()),
+            ext: Ext::default(),
+        };
+        let both = vec![workspace("/project"), workspace("/other")];
+        self.called(Feature::Workspaces, "workspaces".to_owned(), both)
+    }
+    fn search_files<'a>(&'a self, workspace: &'a str, query: &'a str, limit: u32) -> Call<'a, Vec<FileEntry>> {
+        let call = format!("search {workspace} {query} {limit}");
+        self.called(Feature::Files, call, vec![entry("src/main.rs", false)])
+    }
+    fn list_folder<'a>(&'a self, workspace: &'a str, folder: &'a str) -> Call<'a, Vec<FileEntry>> {
+        let call = format!("list {workspace} {folder}");
+        self.called(Feature::Files, call, vec![entry("src", true)])
+    }
+    fn read_file<'a>(&'a self, workspace: &'a str, path: &'a str) -> Call<'a, FileContent> {
+        let call = format!("read {workspace} {path}");
+        self.called(Feature::Files, call, content("text/html", b"<script>alert(1)</script>"))
+    }
+    fn find_lines<'a>(&'a self, workspace: &'a str, text: &'a str, limit: u32) -> Call<'a, Vec<FoundLine>> {
+        let found = FoundLine {
+            path: "src/main.rs".to_owned(),
+            line: 1,
+            text: text.to_owned(),
+        };
+        self.called(Feature::Files, format!("find {workspace} {text} {limit}"), vec![found])
+    }
+    fn providers(&self) -> Call<'_, Vec<Provider>> {
+        let provider = Provider {
+            id: "acme".to_owned(),
+            title: "Acme".to_owned(),
+            signed_in: false,
+            removable: false,
+            methods: Vec::new(),
+        };
+        self.called(Feature::Providers, "providers".to_owned(), vec![provider])
+    }
+    fn sign_in<'a>(&'a self, provider: &'a str, method: &'a str, values: SignInValues) -> Call<'a, ()> {
+        self.called(
+            Feature::Providers,
+            format!("sign-in {provider} {method} {values:?}"),
+            (),
+        )
+    }
+    fn begin_sign_in<'a>(&'a self, provider: &'a str, method: &'a str, _: SignInValues) -> Call<'a, BrowserSignIn> {
+        let page = BrowserSignIn {
+            url: "https://acme.example/login".to_owned(),
+            instructions: "Type 1234.".to_owned(),
+            gives_code: false,
+        };
+        self.called(Feature::Providers, format!("begin {provider} {method}"), page)
+    }
+    fn finish_sign_in<'a>(&'a self, provider: &'a str, method: &'a str, code: Option<String>) -> Call<'a, ()> {
+        let call = format!("finish {provider} {method} {}", code.unwrap_or_default());
+        self.called(Feature::Providers, call, ())
+    }
+    fn sign_out<'a>(&'a self, provider: &'a str) -> Call<'a, ()> {
+        self.called(Feature::Providers, format!("sign-out {provider}"), ())
+    }
+}
+
+fn entry(path: &str, folder: bool) -> FileEntry {
+    FileEntry {
+        path: path.to_owned(),
+        folder,
+        size: None,
+    }
+}
+
+fn content(mime: &str, data: &[u8]) -> FileContent {
+    FileContent {
+        mime: mime.to_owned(),
+        data: data.to_vec(),
+    }
 }
 
 /// `session_info` is a root session of the project, with the title `t`.
@@ -251,6 +451,7 @@ pub fn session_info(id: &str) -> SessionInfo {
         created_at: 1,
         updated_at: 1,
         archived: false,
+        reverted: None,
         ext: nexus_model::chat::Ext::default(),
     }
 }

@@ -3,9 +3,9 @@
 use crate::{info_of, turn_of};
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
-    AgentRequest, BackendError, BackendNote, ChangeKind, Choice, Content, Delta, Detail, Event, FileChange, Message,
-    MessageRef, Part, PartRef, Path, Permission, Question, RequestKind, RequestRef, Retry, Role, SessionChanges,
-    TodoItem, TodoList, TodoState, Tool, ToolState, Turn, Usage,
+    AgentRequest, Attachment, BackendError, BackendNote, ChangeKind, Choice, Content, Delta, Detail, Event, FileChange,
+    Message, MessageRef, Part, PartRef, Path, Permission, Question, RequestKind, RequestRef, Retry, Role,
+    SessionChanges, TodoItem, TodoList, TodoState, Tool, ToolState, Turn, Usage,
 };
 use nexus_plugin_api::job::{Events, HostDisconnected};
 
@@ -173,6 +173,14 @@ pub async fn send(events: &mut Events<Event>, session: &str, own: &str) -> Resul
         output: Some("o".repeat(6 << 20)),
         error: Some("\u{0}\u{1b}[2J".to_owned()),
         changes: changes(2_000),
+        attachments: (0..2_000)
+            .map(|_| Attachment {
+                id: Some("i".repeat(1 << 10)),
+                mime: "m".repeat(1 << 10),
+                name: Some("\u{1b}[2J".repeat(1 << 10)),
+                size: Some(u64::MAX),
+            })
+            .collect(),
         child: Some("s".repeat(1 << 20)),
         started_at: Some(u64::MAX),
         ended_at: Some(0),

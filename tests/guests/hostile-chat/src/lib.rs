@@ -107,6 +107,8 @@ impl chat::Guest for Plugin {
         let text = parts.into_iter().map(|part| match part {
             Input::Text(text) => text,
             Input::Other(ext) => ext.value,
+            // It exports none of the interfaces by which these come.
+            Input::Attachment(_) | Input::File(_) | Input::Command(_) => String::new(),
         });
         let prompt = text.collect::<String>();
         if let Some(attack) = prompt.strip_prefix("call ") {
@@ -418,6 +420,7 @@ fn info_of(session: &str) -> SessionInfo {
         created_at: 0,
         updated_at: 0,
         archived: false,
+        reverted: None,
         ext: Vec::new(),
     }
 }

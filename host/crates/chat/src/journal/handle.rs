@@ -85,6 +85,11 @@ impl Journal {
         Self::open_with(store, clock, most).await
     }
 
+    /// `store` is the database that it is in.
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
     pub(super) async fn open_with(store: Store, clock: Arc<dyn Clock>, most: CacheLimits) -> Result<Self, StoreError> {
         let list = List::load(&store).await?;
         let inner = Inner {

@@ -157,6 +157,7 @@ fn nameless(session: &str) -> SessionInfo {
         created_at: 0,
         updated_at: 0,
         archived: false,
+        reverted: None,
         ext: nexus_model::chat::Ext::default(),
     }
 }
@@ -215,6 +216,8 @@ pub(super) async fn write(
                 .execute([signed(REMOVED_SESSIONS)])?;
             db.prepare_cached("DELETE FROM event WHERE session = ?1")?
                 .execute([key])?;
+            db.prepare_cached("DELETE FROM attachment WHERE session = (SELECT id FROM session WHERE key = ?1)")?
+                .execute([key])?;
             db.prepare_cached("DELETE FROM session WHERE key = ?1")?
                 .execute([key])?;
         }
@@ -253,6 +256,8 @@ pub(super) async fn remove(store: &Store, session: &str) -> Result<(), StoreErro
             )?
             .execute([&session])?;
             db.prepare_cached("DELETE FROM event WHERE session = (SELECT key FROM session WHERE id = ?1)")?
+                .execute([&session])?;
+            db.prepare_cached("DELETE FROM attachment WHERE session = ?1")?
                 .execute([&session])?;
             db.prepare_cached("DELETE FROM session WHERE id = ?1")?
                 .execute([&session])?;

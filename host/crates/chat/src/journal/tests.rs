@@ -28,6 +28,7 @@ fn info(id: &str, updated_at: u64) -> SessionInfo {
         created_at: 1,
         updated_at,
         archived: false,
+        reverted: None,
         ext: nexus_model::chat::Ext::default(),
     }
 }
@@ -46,6 +47,7 @@ fn message(id: &str, role: Role, created_at: u64) -> Message {
         usage: None,
         ext: nexus_model::chat::Ext::default(),
         waiting: None,
+        options: nexus_model::chat::PromptOptions::default(),
     }
 }
 

@@ -36,14 +36,14 @@ fn said(session: &str, message: &str, text: &str) -> [BackendEvent; 2] {
 #[tokio::test(start_paused = true)]
 async fn the_host_makes_the_session_titles_it_and_keeps_what_was_said() {
     let (rig, stream) = core_alone().await;
-    let made = rig.service.create(None, Some("r1")).await.unwrap();
+    let made = rig.service.create(None, None, Some("r1")).await.unwrap();
     assert!(made.id.starts_with("chat-") && made.id.len() > 30, "{made:?}");
     assert_eq!(
-        rig.service.create(None, Some("r1")).await.unwrap().id,
+        rig.service.create(None, None, Some("r1")).await.unwrap().id,
         made.id,
         "the same request"
     );
-    assert_ne!(rig.service.create(None, Some("r2")).await.unwrap().id, made.id);
+    assert_ne!(rig.service.create(None, None, Some("r2")).await.unwrap().id, made.id);
     let session = made.id.as_str();
 
     let admitted = rig.service.prompt(session, prompt("c1"), false).await;
@@ -91,7 +91,7 @@ async fn the_host_makes_the_session_titles_it_and_keeps_what_was_said() {
 #[tokio::test(start_paused = true)]
 async fn a_session_of_the_host_has_the_hosts_times_and_moves_when_it_is_used() {
     let (rig, stream) = core_alone().await;
-    let made = rig.service.create(None, None).await.unwrap();
+    let made = rig.service.create(None, None, None).await.unwrap();
     let info = async || rig.service.state(&made.id).await.unwrap().info.clone().unwrap();
     rig.clock.advance(Duration::from_secs(1));
     let _ = rig.service.prompt(&made.id, prompt("c1"), false).await;
@@ -116,7 +116,7 @@ async fn a_session_of_the_host_has_the_hosts_times_and_moves_when_it_is_used() {
 #[tokio::test(start_paused = true)]
 async fn renaming_and_deleting_are_the_hosts_and_a_running_turn_is_stopped_first() {
     let (rig, stream) = core_alone().await;
-    let made = rig.service.create(Some("mine".to_owned()), None).await.unwrap();
+    let made = rig.service.create(None, Some("mine".to_owned()), None).await.unwrap();
     rig.service.rename(&made.id, "ours").await.unwrap();
     assert!(rig.backend.titles.lock().unwrap().is_empty());
     let state = rig.service.state(&made.id).await.unwrap();
@@ -140,7 +140,7 @@ async fn renaming_and_deleting_are_the_hosts_and_a_running_turn_is_stopped_first
 #[tokio::test(start_paused = true)]
 async fn what_had_not_ended_when_a_new_connection_opens_was_interrupted() {
     let (rig, stream) = core_alone().await;
-    let made = rig.service.create(None, None).await.unwrap();
+    let made = rig.service.create(None, None, None).await.unwrap();
     let session = made.id.as_str();
     stream
         .send(event(session, Event::Turn { turn: Turn::Running }))
@@ -175,7 +175,7 @@ async fn what_had_not_ended_when_a_new_connection_opens_was_interrupted() {
 #[tokio::test(start_paused = true)]
 async fn what_the_agent_plans_changes_and_notes_is_part_of_the_session() {
     let (rig, stream) = core_alone().await;
-    let made = rig.service.create(None, None).await.unwrap();
+    let made = rig.service.create(None, None, None).await.unwrap();
     let session = made.id.as_str();
     let todo = |text: &str| TodoItem {
         text: text.to_owned(),
@@ -237,7 +237,7 @@ async fn what_the_agent_plans_changes_and_notes_is_part_of_the_session() {
     let cost = |event: &&Event| matches!(event, Event::Note { ext } if ext.0["acme"].contains_key("acme.cost"));
     assert_eq!(rows.iter().filter(cost).count(), 2);
     // Nor is more text taken than a session may have.
-    let other = rig.service.create(None, None).await.unwrap();
+    let other = rig.service.create(None, None, None).await.unwrap();
     for n in 0..8 {
         let values = BTreeMap::from([(format!("n{n}"), "x".repeat(limits::EXT_VALUE_BYTES - 2).into())]);
         let note = Event::Note {
@@ -270,7 +270,7 @@ async fn nothing_is_made_up_and_what_is_the_hosts_is_not_the_backends_to_remove(
     settle().await;
     assert!(rig.service.state("late").await.unwrap().messages.is_empty());
 
-    let made = rig.service.create(None, None).await.unwrap();
+    let made = rig.service.create(None, None, None).await.unwrap();
     rig.service.prompt(&made.id, prompt("c1"), false).await.unwrap();
     let own = rig.service.state(&made.id).await.unwrap().messages[0].message.clone();
     let forged = Message {
@@ -293,7 +293,7 @@ async fn nothing_is_made_up_and_what_is_the_hosts_is_not_the_backends_to_remove(
 #[tokio::test(start_paused = true)]
 async fn what_waited_for_a_turn_that_a_crash_ended_is_its_owners_again() {
     let (rig, stream) = core_alone().await;
-    let made = rig.service.create(None, None).await.unwrap();
+    let made = rig.service.create(None, None, None).await.unwrap();
     let session = made.id.as_str();
     rig.service.prompt(session, prompt("c1"), false).await.unwrap();
     stream
@@ -328,7 +328,7 @@ async fn a_prompt_that_waited_when_the_host_stopped_is_given_back_when_its_chat_
     let journal = TestJournal::new();
     let mut message = pending_prompts::message("c1", 1);
     message.waiting = Some(Waiting::Turn);
-    let part = pending_prompts::part("c1", "hi");
+    let part = pending_prompts::parts(&prompt("c1")).remove(0);
     let events = vec![Event::Message { message }, Event::Part { part }];
     journal.seed("chat-opencode", "s", events);
     let mut rig = rig_with(journal, Availability::ready("1"));

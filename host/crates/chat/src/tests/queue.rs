@@ -178,9 +178,9 @@ async fn a_chat_without_a_title_is_called_by_its_first_words() {
 async fn the_same_request_makes_one_chat() {
     let mut rig = rig();
     let _feed = rig.up().await;
-    let first = rig.service.create(None, Some("r")).await.unwrap();
-    assert_eq!(rig.service.create(None, Some("r")).await.unwrap(), first);
-    assert_ne!(rig.service.create(None, Some("other")).await.unwrap(), first);
+    let first = rig.service.create(None, None, Some("r")).await.unwrap();
+    assert_eq!(rig.service.create(None, None, Some("r")).await.unwrap(), first);
+    assert_ne!(rig.service.create(None, None, Some("other")).await.unwrap(), first);
     assert_eq!(rig.backend.created.lock().unwrap().len(), 2);
 }
 
@@ -190,12 +190,15 @@ async fn requests_for_a_new_chat_are_remembered_up_to_their_number_the_last_ones
     let _feed = rig.up().await;
     let many = limits::CREATE_REQUESTS + 1;
     for n in 0..many {
-        rig.service.create(None, Some(&format!("r{n}"))).await.unwrap();
+        rig.service.create(None, None, Some(&format!("r{n}"))).await.unwrap();
     }
     let created = || rig.backend.created.lock().unwrap().len();
-    rig.service.create(None, Some(&format!("r{}", many - 1))).await.unwrap();
+    rig.service
+        .create(None, None, Some(&format!("r{}", many - 1)))
+        .await
+        .unwrap();
     assert_eq!(created(), many, "the last one is known");
-    rig.service.create(None, Some("r0")).await.unwrap();
+    rig.service.create(None, None, Some("r0")).await.unwrap();
     assert_eq!(created(), many + 1, "the first one is forgotten");
 }
 
@@ -205,13 +208,13 @@ async fn a_new_chat_waits_for_a_backend_that_is_being_started() {
     let mut rig = rig();
     let stream = rig.stream().await;
     let before = tokio::time::Instant::now();
-    let refused = rig.service.create(None, None).await.unwrap_err().to_string();
+    let refused = rig.service.create(None, None, None).await.unwrap_err().to_string();
     assert_eq!(before.elapsed(), limits::CREATE_WAITS);
     assert!(refused.contains("is not ready yet"), "{refused}");
     let opens = async {
         tokio::time::sleep(limits::CREATE_WAITS / 2).await;
         stream.send(opened("e1", &[])).await.unwrap();
     };
-    let (made, ()) = tokio::join!(rig.service.create(None, None), opens);
+    let (made, ()) = tokio::join!(rig.service.create(None, None, None), opens);
     made.unwrap();
 }

@@ -54,7 +54,22 @@ fn contract() -> Option<&'static Types> {
 pub(super) fn optional(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Auth => &["manage"],
-        Kind::Chat => &["sessions", "history", "questions"],
+        Kind::Chat => &[
+            "sessions",
+            "history",
+            "questions",
+            "models",
+            "agents",
+            "commands",
+            "attachments",
+            "fork",
+            "revert",
+            "compaction",
+            "archive",
+            "workspaces",
+            "files",
+            "providers",
+        ],
         Kind::Tunnel => &[],
     }
 }

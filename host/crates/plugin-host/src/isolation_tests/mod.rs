@@ -391,7 +391,12 @@ async fn a_missing_optional_interface_is_reported() {
         .chat(world.load(&fixtures::chat(1, "")), "/work".into(), None)
         .unwrap();
     chat.start();
-    assert_eq!(chat.sessions(10).await, Err(CallError::Unsupported("list sessions")));
+    assert_eq!(
+        chat.sessions(None, 10).await,
+        Err(CallError::Unsupported("list sessions"))
+    );
+    assert_eq!(chat.models("").await, Err(CallError::Unsupported("list models")));
+    assert!(chat.sign_out("acme").await.is_err());
 }
 
 #[tokio::test]

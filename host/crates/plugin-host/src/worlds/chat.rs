@@ -1,10 +1,11 @@
 //! A chat backend as a component.
 
 use super::chat_events::ChatEvents;
-use super::chat_exports::{ChatExports, ChatFacts, Sessions};
+use super::chat_exports::{ChatExports, ChatFacts};
 use super::convert_chat::{Reply, Speaker};
-use super::{convert, convert_chat, request_paths};
+use super::{convert, convert_chat, convert_chat_choices as choices, request_paths};
 use crate::bindings::caps::types::Error;
+use crate::bindings::chat::nexus::plugin::chat_types::SessionInfo;
 use crate::engine::instance_state::InstanceState;
 use crate::instance::{Supervisor, refused as error_of};
 use crate::truncate;
@@ -99,6 +100,18 @@ impl WasmChat {
         heard
     }
 
+    /// A session that the plugin gives back: `did` says what it did to it.
+    fn session(&self, did: &str, info: SessionInfo) -> Result<chat::SessionInfo, CallError> {
+        let info = self.heard(|by| convert_chat::session_info(info, by));
+        if truncate::is_session(&info) {
+            return Ok(info);
+        }
+        Err(CallError::Other(format!(
+            "the chat plugin {did} a session whose ids are {}. This is a bug of the plugin",
+            truncate::NO_ID
+        )))
+    }
+
     fn workspace(&self) -> String {
         self.workspace.display().to_string()
     }
@@ -171,9 +184,14 @@ impl ChatBackend for WasmChat {
         self.facts(|f| f.features.clone()).unwrap_or_default()
     }
 
-    fn prompt<'a>(&'a self, session: &'a chat::SessionInfo, prompt: Prompt) -> Call<'a, chat::Admission> {
+    fn prompt<'a>(
+        &'a self,
+        session: &'a chat::SessionInfo,
+        prompt: Prompt,
+        attachments: Vec<chat::NewAttachment>,
+    ) -> Call<'a, chat::Admission> {
         let session = convert_chat::session_ref(session);
-        let (id, parts, options) = convert_chat::prompt(prompt);
+        let (id, parts, options) = convert_chat::prompt(prompt, attachments);
         Box::pin(async {
             let answer = self
                 .ask(|a, e| Box::pin(e.chat.call_prompt(a, session, id, parts, options)))
@@ -213,12 +231,14 @@ impl ChatBackend for WasmChat {
         })
     }
 
-    fn sessions(&self, limit: u32) -> Call<'_, Vec<chat::SessionInfo>> {
-        let workspace = self.workspace();
+    fn sessions(&self, workspace: Option<String>, limit: u32) -> Call<'_, Vec<chat::SessionInfo>> {
+        let workspace = workspace.unwrap_or_else(|| self.workspace());
         Box::pin(async move {
-            let answer = self.ask_optional("list sessions", sessions, move |a, s| {
-                Box::pin(s.call_list(a, workspace, limit))
-            });
+            let answer = self.ask_optional(
+                "list sessions",
+                |e| e.sessions.as_ref(),
+                move |a, s| Box::pin(s.call_list(a, workspace, limit)),
+            );
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             let listed = truncate::list(answer.await?, most);
             let listed = self.heard(|by| {
@@ -229,37 +249,267 @@ impl ChatBackend for WasmChat {
         })
     }
 
-    fn create(&self, title: Option<String>) -> Call<'_, chat::SessionInfo> {
-        let workspace = self.workspace();
+    fn create(&self, workspace: Option<String>, title: Option<String>) -> Call<'_, chat::SessionInfo> {
+        let workspace = workspace.unwrap_or_else(|| self.workspace());
         Box::pin(async {
-            let answer = self.ask_optional("create sessions", sessions, |a, s| {
-                Box::pin(s.call_create(a, workspace, title))
-            });
-            let made = answer.await?;
-            let made = self.heard(|by| convert_chat::session_info(made, by));
-            if truncate::is_session(&made) {
-                return Ok(made);
-            }
-            Err(CallError::Other(format!(
-                "the chat plugin created a session whose ids are {}. This is a bug of the plugin",
-                truncate::NO_ID
-            )))
+            let answer = self.ask_optional(
+                "create sessions",
+                |e| e.sessions.as_ref(),
+                |a, s| Box::pin(s.call_create(a, workspace, title)),
+            );
+            self.session("created", answer.await?)
         })
     }
 
     fn rename<'a>(&'a self, session: &'a chat::SessionInfo, title: &'a str) -> Call<'a, ()> {
         let (session, title) = (convert_chat::session_ref(session), title.to_owned());
-        Box::pin(self.ask_optional("rename sessions", sessions, |a, s| {
-            Box::pin(s.call_rename(a, session, title))
-        }))
+        Box::pin(self.ask_optional(
+            "rename sessions",
+            |e| e.sessions.as_ref(),
+            |a, s| Box::pin(s.call_rename(a, session, title)),
+        ))
     }
 
     fn delete<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, ()> {
         let session = convert_chat::session_ref(session);
-        Box::pin(self.ask_optional("delete sessions", sessions, |a, s| Box::pin(s.call_delete(a, session))))
+        Box::pin(self.ask_optional(
+            "delete sessions",
+            |e| e.sessions.as_ref(),
+            |a, s| Box::pin(s.call_delete(a, session)),
+        ))
+    }
+
+    fn models<'a>(&'a self, workspace: &'a str) -> Call<'a, chat::ModelList> {
+        let workspace = workspace.to_owned();
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "list models",
+                |e| e.models.as_ref(),
+                |a, m| Box::pin(m.call_list(a, workspace)),
+            );
+            let list = answer.await?;
+            Ok(self.heard(|by| choices::models(list, by)))
+        })
+    }
+
+    fn agents<'a>(&'a self, workspace: &'a str) -> Call<'a, chat::AgentList> {
+        let workspace = workspace.to_owned();
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "list agents",
+                |e| e.agents.as_ref(),
+                |a, m| Box::pin(m.call_list(a, workspace)),
+            );
+            let list = answer.await?;
+            Ok(self.heard(|by| choices::agents(list, by)))
+        })
+    }
+
+    fn commands<'a>(&'a self, workspace: &'a str) -> Call<'a, Vec<chat::Command>> {
+        let workspace = workspace.to_owned();
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "list commands",
+                |e| e.commands.as_ref(),
+                |a, c| Box::pin(c.call_list(a, workspace)),
+            );
+            let list = answer.await?;
+            Ok(self.heard(|by| choices::commands(list, by)))
+        })
+    }
+
+    fn read_attachment<'a>(&'a self, session: &'a chat::SessionInfo, id: &'a str) -> Call<'a, chat::FileContent> {
+        let (session, id) = (convert_chat::session_ref(session), id.to_owned());
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "read attachments",
+                |e| e.attachments.as_ref(),
+                |a, f| Box::pin(f.call_read(a, session, id)),
+            );
+            choices::file(answer.await?).ok_or_else(too_large)
+        })
+    }
+
+    fn fork<'a>(&'a self, session: &'a chat::SessionInfo, before: Option<&'a str>) -> Call<'a, chat::SessionInfo> {
+        let (session, before) = (convert_chat::session_ref(session), before.map(str::to_owned));
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "fork sessions",
+                |e| e.fork.as_ref(),
+                |a, f| Box::pin(f.call_fork(a, session, before)),
+            );
+            self.session("forked", answer.await?)
+        })
+    }
+
+    fn revert<'a>(&'a self, session: &'a chat::SessionInfo, message: &'a str) -> Call<'a, chat::SessionInfo> {
+        let (session, message) = (convert_chat::session_ref(session), message.to_owned());
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "take messages back",
+                |e| e.revert.as_ref(),
+                |a, r| Box::pin(r.call_revert(a, session, message)),
+            );
+            self.session("gave", answer.await?)
+        })
+    }
+
+    fn restore<'a>(&'a self, session: &'a chat::SessionInfo) -> Call<'a, chat::SessionInfo> {
+        let session = convert_chat::session_ref(session);
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "bring messages back",
+                |e| e.revert.as_ref(),
+                |a, r| Box::pin(r.call_restore(a, session)),
+            );
+            self.session("gave", answer.await?)
+        })
+    }
+
+    fn compact<'a>(&'a self, session: &'a chat::SessionInfo, model: Option<&'a str>) -> Call<'a, ()> {
+        let (session, model) = (convert_chat::session_ref(session), model.map(str::to_owned));
+        Box::pin(self.ask_optional(
+            "summarize messages",
+            |e| e.compaction.as_ref(),
+            |a, c| Box::pin(c.call_compact(a, session, model)),
+        ))
+    }
+
+    fn set_archived<'a>(&'a self, session: &'a chat::SessionInfo, archived: bool) -> Call<'a, ()> {
+        let session = convert_chat::session_ref(session);
+        Box::pin(self.ask_optional(
+            "archive sessions",
+            |e| e.archive.as_ref(),
+            move |a, s| Box::pin(s.call_set_archived(a, session, archived)),
+        ))
+    }
+
+    fn workspaces(&self) -> Call<'_, Vec<chat::Workspace>> {
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "list project folders",
+                |e| e.workspaces.as_ref(),
+                |a, w| Box::pin(w.call_list(a)),
+            );
+            let list = answer.await?;
+            Ok(self.heard(|by| choices::workspaces(list, by)))
+        })
+    }
+
+    fn search_files<'a>(&'a self, workspace: &'a str, query: &'a str, limit: u32) -> Call<'a, Vec<chat::FileEntry>> {
+        let (workspace, query) = (workspace.to_owned(), query.to_owned());
+        Box::pin(async move {
+            let answer = self.ask_optional(
+                "search files",
+                |e| e.files.as_ref(),
+                move |a, f| Box::pin(f.call_search(a, workspace, query, limit)),
+            );
+            Ok(choices::entries(answer.await?, at_most(limit, limits::SEARCHED_FILES)))
+        })
+    }
+
+    fn list_folder<'a>(&'a self, workspace: &'a str, folder: &'a str) -> Call<'a, Vec<chat::FileEntry>> {
+        let (workspace, folder) = (workspace.to_owned(), folder.to_owned());
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "list files",
+                |e| e.files.as_ref(),
+                |a, f| Box::pin(f.call_list(a, workspace, folder)),
+            );
+            Ok(choices::entries(answer.await?, limits::FOLDER_ENTRIES))
+        })
+    }
+
+    fn read_file<'a>(&'a self, workspace: &'a str, path: &'a str) -> Call<'a, chat::FileContent> {
+        let (workspace, path) = (workspace.to_owned(), path.to_owned());
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "read files",
+                |e| e.files.as_ref(),
+                |a, f| Box::pin(f.call_read(a, workspace, path)),
+            );
+            choices::file(answer.await?).ok_or_else(too_large)
+        })
+    }
+
+    fn find_lines<'a>(&'a self, workspace: &'a str, text: &'a str, limit: u32) -> Call<'a, Vec<chat::FoundLine>> {
+        let (workspace, text) = (workspace.to_owned(), text.to_owned());
+        Box::pin(async move {
+            let answer = self.ask_optional(
+                "search in files",
+                |e| e.files.as_ref(),
+                move |a, f| Box::pin(f.call_find(a, workspace, text, limit)),
+            );
+            Ok(choices::found_lines(answer.await?, at_most(limit, limits::FOUND_LINES)))
+        })
+    }
+
+    fn providers(&self) -> Call<'_, Vec<chat::Provider>> {
+        Box::pin(async {
+            let answer = self.ask_optional(
+                "list providers of models",
+                |e| e.providers.as_ref(),
+                |a, p| Box::pin(p.call_list(a)),
+            );
+            Ok(choices::providers(answer.await?))
+        })
+    }
+
+    fn sign_in<'a>(&'a self, provider: &'a str, method: &'a str, values: chat::SignInValues) -> Call<'a, ()> {
+        let (provider, method) = (provider.to_owned(), method.to_owned());
+        Box::pin(self.ask_optional(
+            SIGN_IN,
+            |e| e.providers.as_ref(),
+            |a, p| Box::pin(p.call_sign_in(a, provider, method, choices::values(values))),
+        ))
+    }
+
+    fn begin_sign_in<'a>(
+        &'a self,
+        provider: &'a str,
+        method: &'a str,
+        values: chat::SignInValues,
+    ) -> Call<'a, chat::BrowserSignIn> {
+        let (provider, method) = (provider.to_owned(), method.to_owned());
+        Box::pin(async {
+            let answer = self.ask_optional(
+                SIGN_IN,
+                |e| e.providers.as_ref(),
+                |a, p| Box::pin(p.call_begin(a, provider, method, choices::values(values))),
+            );
+            choices::page(answer.await?).map_err(CallError::Other)
+        })
+    }
+
+    fn finish_sign_in<'a>(&'a self, provider: &'a str, method: &'a str, code: Option<String>) -> Call<'a, ()> {
+        let (provider, method) = (provider.to_owned(), method.to_owned());
+        Box::pin(self.ask_optional(
+            SIGN_IN,
+            |e| e.providers.as_ref(),
+            |a, p| Box::pin(p.call_finish(a, provider, method, code)),
+        ))
+    }
+
+    fn sign_out<'a>(&'a self, provider: &'a str) -> Call<'a, ()> {
+        let provider = provider.to_owned();
+        Box::pin(self.ask_optional(
+            SIGN_IN,
+            |e| e.providers.as_ref(),
+            |a, p| Box::pin(p.call_sign_out(a, provider)),
+        ))
     }
 }
 
-fn sessions(e: &ChatExports) -> Option<&Sessions> {
-    e.sessions.as_ref()
+/// `SIGN_IN` is what a plugin without `providers` cannot do.
+const SIGN_IN: &str = "sign in to providers of models";
+
+fn at_most(limit: u32, most: usize) -> usize {
+    usize::try_from(limit).unwrap_or(most).min(most)
+}
+
+fn too_large() -> CallError {
+    CallError::Denied(format!(
+        "The file is larger than {} MiB, so it is not shown.",
+        limits::FILE_BYTES >> 20
+    ))
 }

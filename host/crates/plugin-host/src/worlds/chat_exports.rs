@@ -2,12 +2,6 @@
 
 use crate::bindings::chat::ChatBackend as Bindings;
 use crate::bindings::chat::exports::nexus::plugin::chat::{Descriptor, Guest};
-use crate::bindings::history::OptionalHistory;
-use crate::bindings::history::exports::nexus::plugin::history::Guest as History;
-use crate::bindings::questions::OptionalQuestions;
-use crate::bindings::questions::exports::nexus::plugin::questions::Guest as Questions;
-use crate::bindings::sessions::OptionalSessions;
-pub(crate) use crate::bindings::sessions::exports::nexus::plugin::sessions::Guest as Sessions;
 use crate::capabilities::Mask;
 use crate::engine::instance_state::InstanceState;
 use crate::instance::{Exports, Handle, read_refused};
@@ -17,13 +11,6 @@ use nexus_model::plugin;
 use std::collections::BTreeSet;
 use wasmtime::component::{Accessor, Instance};
 
-pub(crate) struct ChatExports {
-    pub(crate) chat: Guest,
-    pub(crate) sessions: Option<Sessions>,
-    pub(crate) history: Option<History>,
-    pub(crate) questions: Option<Questions>,
-}
-
 /// `ChatFacts` are what a chat backend is: what it says, and which optional interfaces it has.
 #[derive(Debug, Clone)]
 pub(crate) struct ChatFacts {
@@ -31,37 +18,53 @@ pub(crate) struct ChatFacts {
     pub(crate) features: BTreeSet<Feature>,
 }
 
-impl ChatExports {
-    fn features(&self) -> BTreeSet<Feature> {
-        let found = [
-            (Feature::Sessions, self.sessions.is_some()),
-            (Feature::History, self.history.is_some()),
-            (Feature::Questions, self.questions.is_some()),
-        ];
-        found
-            .into_iter()
-            .filter_map(|(which, has)| has.then_some(which))
-            .collect()
-    }
+/// Each optional interface once: its name, and the names that bindgen makes of it.
+macro_rules! exports {
+    ($($name:ident: $world:ident, $get:ident, $feature:ident;)+) => {
+        pub(crate) struct ChatExports {
+            pub(crate) chat: Guest,
+            $(pub(crate) $name: Option<crate::bindings::$name::exports::nexus::plugin::$name::Guest>,)+
+        }
+
+        impl ChatExports {
+            fn features(&self) -> BTreeSet<Feature> {
+                let found = [$((Feature::$feature, self.$name.is_some())),+];
+                found.into_iter().filter_map(|(which, has)| has.then_some(which)).collect()
+            }
+
+            fn find_all(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
+                Ok(Self {
+                    chat: Bindings::new(&mut *store, instance)?.nexus_plugin_chat().clone(),
+                    // Whether their types are those of the contract was found when it was loaded; here absence is no error.
+                    $($name: crate::bindings::$name::$world::new(&mut *store, instance).ok().map(|o| o.$get().clone()),)+
+                })
+            }
+        }
+    };
+}
+
+exports! {
+    sessions: OptionalSessions, nexus_plugin_sessions, Sessions;
+    history: OptionalHistory, nexus_plugin_history, History;
+    questions: OptionalQuestions, nexus_plugin_questions, Questions;
+    models: OptionalModels, nexus_plugin_models, Models;
+    agents: OptionalAgents, nexus_plugin_agents, Agents;
+    commands: OptionalCommands, nexus_plugin_commands, Commands;
+    attachments: OptionalAttachments, nexus_plugin_attachments, Attachments;
+    fork: OptionalFork, nexus_plugin_fork, Fork;
+    revert: OptionalRevert, nexus_plugin_revert, Revert;
+    compaction: OptionalCompaction, nexus_plugin_compaction, Compaction;
+    archive: OptionalArchive, nexus_plugin_archive, Archive;
+    workspaces: OptionalWorkspaces, nexus_plugin_workspaces, Workspaces;
+    files: OptionalFiles, nexus_plugin_files, Files;
+    providers: OptionalProviders, nexus_plugin_providers, Providers;
 }
 
 impl Exports for ChatExports {
     type Facts = ChatFacts;
 
     fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
-        Ok(Self {
-            chat: Bindings::new(&mut *store, instance)?.nexus_plugin_chat().clone(),
-            // Whether their types are those of the contract was found when it was loaded; here absence is no error.
-            sessions: OptionalSessions::new(&mut *store, instance)
-                .ok()
-                .map(|o| o.nexus_plugin_sessions().clone()),
-            history: OptionalHistory::new(&mut *store, instance)
-                .ok()
-                .map(|o| o.nexus_plugin_history().clone()),
-            questions: OptionalQuestions::new(&mut *store, instance)
-                .ok()
-                .map(|o| o.nexus_plugin_questions().clone()),
-        })
+        Self::find_all(store, instance)
     }
 
     fn refused(facts: &ChatFacts, mask: &Mask) -> Vec<plugin::Refusal> {

@@ -32,7 +32,7 @@ impl<'a> Speaker<'a> {
         self.ext_within(ext, limits::EXT_BYTES)
     }
 
-    fn ext_within(&self, ext: Vec<types::Ext>, most: usize) -> chat::Ext {
+    pub(super) fn ext_within(&self, ext: Vec<types::Ext>, most: usize) -> chat::Ext {
         if ext.is_empty() {
             return chat::Ext::default();
         }
@@ -76,6 +76,7 @@ pub(crate) fn session_info(s: wit::SessionInfo, by: &Speaker<'_>) -> chat::Sessi
         created_at: truncate::time(s.created_at),
         updated_at: truncate::time(s.updated_at),
         archived: s.archived,
+        reverted: s.reverted.filter(|message| truncate::is_id(message)),
         ext: by.ext_within(s.ext, limits::SESSION_EXT_BYTES),
     }
 }
@@ -117,11 +118,7 @@ pub(super) fn content(c: wit::Content, by: &Speaker<'_>) -> chat::Content {
         wit::Content::Text(text) => chat::Content::Text { text: long(text) },
         wit::Content::Reasoning(text) => chat::Content::Reasoning { text: long(text) },
         wit::Content::Tool(t) => chat::Content::Tool(tool(t, by)),
-        wit::Content::Attachment(a) => chat::Content::Attachment {
-            mime: truncate::title(a.mime),
-            name: a.name.map(truncate::title),
-            size: a.size,
-        },
+        wit::Content::Attachment(a) => chat::Content::Attachment(attachment(a)),
         wit::Content::Compacted => chat::Content::Compacted,
         wit::Content::Other(e) => {
             let name = truncate::title(e.name.clone());
@@ -134,6 +131,15 @@ pub(super) fn content(c: wit::Content, by: &Speaker<'_>) -> chat::Content {
                 }
             }
         }
+    }
+}
+
+fn attachment(a: wit::Attachment) -> chat::Attachment {
+    chat::Attachment {
+        id: a.id.filter(|id| truncate::is_id(id)),
+        mime: truncate::title(a.mime),
+        name: a.name.map(truncate::title),
+        size: a.size,
     }
 }
 
@@ -156,6 +162,10 @@ fn tool(t: wit::Tool, by: &Speaker<'_>) -> chat::Tool {
         started_at: t.started_at.map(truncate::time),
         ended_at: t.ended_at.map(truncate::time),
         changes: changes(t.changes, limits::FILE_CHANGES, limits::CHANGED_PATH_BYTES).0,
+        attachments: truncate::list(t.attachments, limits::LIST_ENTRIES)
+            .into_iter()
+            .map(attachment)
+            .collect(),
         child: t.child.filter(|child| truncate::is_id(child)),
         ext: by.ext(t.ext),
     }
@@ -322,14 +332,36 @@ pub(crate) fn reply(a: chat::Answer) -> Reply {
     }
 }
 
-pub(crate) fn prompt(p: nexus_plugin_traits::Prompt) -> (String, Vec<wit_chat::Input>, wit_chat::Options) {
+/// `prompt` has the text or the command first, then what the user points at, then the files.
+pub(crate) fn prompt(
+    p: nexus_plugin_traits::Prompt,
+    attachments: Vec<chat::NewAttachment>,
+) -> (String, Vec<wit_chat::Input>, wit_chat::Options) {
     let options = wit_chat::Options {
-        model: p.model,
-        agent: None,
-        variant: None,
+        model: p.options.model,
+        agent: p.options.agent,
+        variant: p.options.variant,
         consent: p.consent,
     };
-    (p.client_id, vec![wit_chat::Input::Text(p.text)], options)
+    let words = match p.options.command {
+        Some(call) => wit_chat::Input::Command(wit_chat::CommandCall {
+            name: call.name,
+            arguments: call.arguments,
+        }),
+        None => wit_chat::Input::Text(p.text),
+    };
+    let files = p.options.files.into_iter().map(wit_chat::Input::File);
+    let attachments = attachments.into_iter().map(|attachment| {
+        wit_chat::Input::Attachment(wit_chat::NewAttachment {
+            name: attachment.name,
+            content: wit::FileContent {
+                mime: attachment.content.mime,
+                data: attachment.content.data,
+            },
+        })
+    });
+    let inputs = std::iter::once(words).chain(files).chain(attachments);
+    (p.client_id, inputs.collect(), options)
 }
 
 pub(crate) fn admission(a: wit_chat::Admission, mask: &Mask) -> chat::Admission {

@@ -101,10 +101,13 @@ fn no_text_of_a_session_keeps_what_a_terminal_or_a_reader_obeys() {
         created_at: 1,
         updated_at: 1,
         archived: true,
+        reverted: Some(text()),
         ext: Vec::new(),
     };
     let session = heard(|by| session_info(session, by));
     assert_eq!((session.title.as_str(), session.archived), (LINE, true));
+    // What is no id is none.
+    assert_eq!(session.reverted, None);
     let message = wit::Message {
         id: "m".to_owned(),
         session: "s".to_owned(),
@@ -324,6 +327,15 @@ fn what_only_the_plugin_has_a_word_for_is_kept_with_what_it_belongs_to() {
         output: None,
         error: Some("use find".to_owned()),
         changes: vec![file("a", Some("-a\n"))],
+        attachments: vec![
+            wit::Attachment {
+                id: Some("a\u{1b}".to_owned()),
+                mime: "image/png\n".to_owned(),
+                name: None,
+                size: Some(3),
+            };
+            200
+        ],
         child: Some("child\u{1b}".to_owned()),
         started_at: None,
         ended_at: Some(2),
@@ -340,6 +352,9 @@ fn what_only_the_plugin_has_a_word_for_is_kept_with_what_it_belongs_to() {
     );
     // What is no id is none.
     assert_eq!(call.child, None);
+    assert_eq!(call.attachments.len(), limits::LIST_ENTRIES);
+    let file = &call.attachments[0];
+    assert_eq!((file.id.as_deref(), file.mime.as_str()), (None, "image/png "));
     assert_eq!(
         serde_json::to_value(&call.ext).unwrap(),
         json!({"acme": {"acme.exit": 1}})

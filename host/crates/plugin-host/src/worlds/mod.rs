@@ -9,6 +9,7 @@ mod chat_exports;
 mod convert;
 mod convert_auth;
 mod convert_chat;
+mod convert_chat_choices;
 mod convert_chat_event;
 mod convert_ext;
 mod convert_tunnel;

@@ -258,8 +258,11 @@ fn what_is_forged_damaged_or_newer_is_refused_and_nothing_is_touched() {
     check(&[("nexus.db", good, Regular)], "is not the first file");
     check(&[(MANIFEST, b"{}", Regular)], "manifest is damaged");
     check(
-        &[(MANIFEST, &manifest_of(&[db], 7), Regular), ("nexus.db", good, Regular)],
-        "its manifest says schema 7",
+        &[
+            (MANIFEST, &manifest_of(&[db], 99), Regular),
+            ("nexus.db", good, Regular),
+        ],
+        "its manifest says schema 99",
     );
     check(
         &[

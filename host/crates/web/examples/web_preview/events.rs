@@ -11,18 +11,8 @@ pub fn now() -> u64 {
 pub fn message(id: &str, role: Role, client_id: Option<String>) -> Event {
     Event::Message {
         message: Message {
-            id: id.into(),
-            role,
-            created_at: now(),
-            completed_at: None,
-            error: None,
-            model: None,
             client_id,
-            interrupted: false,
-            agent: None,
-            usage: None,
-            ext: nexus_model::chat::Ext::default(),
-            waiting: None,
+            ..Message::new(id.into(), role, now())
         },
     }
 }

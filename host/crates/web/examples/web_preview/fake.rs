@@ -106,6 +106,7 @@ fn info(id: &str, title: &str) -> SessionInfo {
         created_at: now(),
         updated_at: now(),
         archived: false,
+        reverted: None,
         ext: nexus_model::chat::Ext::default(),
     }
 }

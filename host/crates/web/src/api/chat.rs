@@ -17,9 +17,9 @@ use utoipa::{IntoParams, ToSchema};
 /// Characters of a title.
 const TITLE: usize = 200;
 
-const SESSION: &str = "The id of the session";
-const NO_SESSION: &str = "The session does not exist.";
-const UNREADABLE: &str = "The stored session cannot be read.";
+pub(super) const SESSION: &str = "The id of the session";
+pub(super) const NO_SESSION: &str = "The session does not exist.";
+pub(super) const UNREADABLE: &str = "The stored session cannot be read.";
 
 /// `BackendSwap` names another plugin for the chat backend.
 #[derive(Deserialize, ToSchema)]
@@ -38,15 +38,22 @@ pub(super) struct NewSession {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     title: Option<String>,
+    /// `workspace` is the path of a project folder of the backend. Absent: the configured one.
+    #[serde(default)]
+    workspace: Option<String>,
 }
 
-/// `Rename` is the new title of a session.
+/// `SessionChange` is what is to change of a session.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rename {
-    /// `title` is the title: 1 to 200 characters, and not only white space.
+pub(super) struct SessionChange {
+    /// `title` is the new title: 1 to 200 characters, and not only white space. Absent: it stays.
+    #[serde(default)]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
-    title: String,
+    title: Option<String>,
+    /// `archived` is true to archive the session, and false to take it out of the archive. Absent: it stays.
+    #[serde(default)]
+    archived: Option<bool>,
 }
 
 /// `Admitted` says that a prompt was accepted.
@@ -193,7 +200,7 @@ fn title(title: &str) -> Result<(), Problem> {
             status = 201, description = "The session was created.", body = SessionInfo,
             links(
                 ("session" = (operation_id = "session", parameters(("session" = "$response.body#/id")))),
-                ("rename_session" = (operation_id = "rename_session", parameters(("session" = "$response.body#/id")))),
+                ("change_session" = (operation_id = "change_session", parameters(("session" = "$response.body#/id")))),
                 ("delete_session" = (operation_id = "delete_session", parameters(("session" = "$response.body#/id")))),
                 ("prompt" = (operation_id = "prompt", parameters(("session" = "$response.body#/id")))),
                 ("continue" = (operation_id = "continue", parameters(("session" = "$response.body#/id")))),
@@ -209,11 +216,11 @@ pub(super) async fn create(
     State(state): State<WebState>,
     JsonBody(new): JsonBody<Option<NewSession>>,
 ) -> Result<(StatusCode, Json<SessionInfo>), Problem> {
-    let wanted = new.and_then(|new| new.title);
+    let (wanted, workspace) = new.map_or((None, None), |new| (new.title, new.workspace));
     if let Some(wanted) = &wanted {
         title(wanted)?;
     }
-    let made = state.services.chat.create(wanted, None).await?;
+    let made = state.services.chat.create(workspace, wanted, None).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -360,29 +367,35 @@ pub(super) async fn take_back(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Rename a session
+/// Rename or archive a session
 #[utoipa::path(
     patch,
     path = "/api/v1/sessions/{session}",
-    operation_id = "rename_session",
+    operation_id = "change_session",
     tag = "chat",
     params(("session" = String, Path, description = SESSION)),
-    request_body = Rename,
+    request_body = SessionChange,
     responses(
-        (status = 204, description = "The session was renamed."),
+        (status = 204, description = "The session was changed."),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         UnreadableBody,
         Guarded,
     )
 )]
-pub(super) async fn rename(
+pub(super) async fn change(
     State(state): State<WebState>,
     Path(session): Path<String>,
-    JsonBody(rename): JsonBody<Rename>,
+    JsonBody(change): JsonBody<SessionChange>,
 ) -> Result<StatusCode, Problem> {
-    title(&rename.title)?;
-    state.services.chat.rename(&session, &rename.title).await?;
+    let chat = &state.services.chat;
+    if let Some(wanted) = &change.title {
+        title(wanted)?;
+        chat.rename(&session, wanted).await?;
+    }
+    if let Some(archived) = change.archived {
+        chat.set_archived(&session, archived).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -445,7 +458,7 @@ pub(super) async fn prompt(
     Path(session): Path<String>,
     JsonBody(new): JsonBody<NewPrompt>,
 ) -> Result<(StatusCode, Json<Admitted>), Problem> {
-    crate::live::acceptable(&new.client_id, &new.text).map_err(|cause| Problem::of(StatusCode::CONFLICT, cause))?;
+    crate::live::acceptable(&new).map_err(|cause| Problem::of(StatusCode::CONFLICT, cause))?;
     let client_id = new.client_id.clone();
     let (prompt, now) = new.parts();
     let admission = state.services.chat.prompt(&session, prompt, now).await?;

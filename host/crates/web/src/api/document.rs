@@ -48,6 +48,7 @@ const ALIASED: [&str; 2] = ["String", "u64"];
     tags(
         (name = "status", description = "The status of Nexus and its plugins"),
         (name = "chat", description = "The chat backend and its sessions"),
+        (name = "backend", description = "What the chat backend offers: models, agents, commands, files, providers of models"),
         (name = "tunnels", description = "The tunnels: public addresses of the pages"),
         (name = "configuration", description = "The configuration file"),
     ),

@@ -7,11 +7,14 @@
 //!
 //! Errors are `application/problem+json` (RFC 9457).
 
+mod backend_choices;
 mod chat;
 mod config;
 #[cfg(test)]
 mod document;
+mod file_response;
 mod problem;
+mod session_changes;
 mod tunnels;
 
 use super::WebState;
@@ -70,8 +73,13 @@ operations!(open, describe_open: self { openapi });
 operations!(guarded, describe_guarded:
     self { status, plugins, details, activity, log }
     chat {
-        backend, start, stop, restart, swap, list, create, session, rename, delete, older, part, prompt, take_back, go_on,
+        backend, start, stop, restart, swap, list, create, session, change, delete, older, part, prompt, take_back, go_on,
         cancel, reply
+    }
+    session_changes { fork, revert, restore, compact, upload, attachment }
+    backend_choices {
+        models, agents, commands, workspaces, search_files, list_folder, read_file, find_lines, providers, sign_in, begin_sign_in,
+        finish_sign_in, sign_out
     }
     tunnels { list, one, start, stop, swap }
     config { show, apply }

@@ -34,7 +34,8 @@
 
 use nexus_chat::{BackendStatus, Prompt};
 use nexus_model::chat::{
-    AgentRequest, Answer, Event, Ext, FileChange, LastError, Message, Part, Root, SessionInfo, TodoItem, Turn,
+    AgentRequest, Answer, Attachment, CommandCall, Event, Ext, FileChange, LastError, Message, Part, PromptOptions,
+    Root, SessionInfo, TodoItem, Turn,
 };
 use nexus_model::plugin::PluginStatus;
 use nexus_model::time::Millis;
@@ -65,16 +66,38 @@ pub mod close {
 }
 
 /// `NewPrompt` is a prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 // The API refuses unknown fields; a frame ignores them.
 #[serde(deny_unknown_fields)]
 pub struct NewPrompt {
     /// `client_id` is chosen by the client. A prompt is admitted once for each `client_id` of a session.
     #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$", examples("script-1"))]
     pub client_id: String,
-    /// `text` is the text of the prompt: at most 512 KiB, and not only white space.
-    #[schema(min_length = 1, pattern = r"\S", examples("Which tests fail?"))]
+    /// `text` is the text of the prompt: at most 512 KiB, and not only white space. It is absent where there is a `command`.
+    #[serde(default)]
+    #[schema(examples("Which tests fail?"))]
     pub text: String,
+    /// `command` is a command of the backend, in place of the text.
+    #[serde(default)]
+    #[schema(nullable = false)]
+    pub command: Option<CommandCall>,
+    /// `attachments` are the ids of files that were uploaded for this session, at most 16.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub attachments: Vec<String>,
+    /// `files` are files and folders of the project folder that the user points at, relative to it, at most 16.
+    #[serde(default)]
+    #[schema(max_items = 16, examples(json!(["src/main.rs"])))]
+    pub files: Vec<String>,
+    /// `model` is the id of the model that is to answer. Absent: that of the session, or the backend's default.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// `agent` is the id of the agent that is to answer. Absent: that of the session, or the backend's default.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// `variant` is the id of one of the model's variants. Absent: the model's default.
+    #[serde(default)]
+    pub variant: Option<String>,
     /// `consent` is the id of a consent that the user has given; it is in the answer that asked for the consent.
     #[serde(default)]
     pub consent: Option<String>,
@@ -111,7 +134,15 @@ impl NewPrompt {
         let prompt = Prompt {
             client_id: self.client_id,
             text: self.text,
-            model: None,
+            // Their descriptions are the service's.
+            attachments: self.attachments.into_iter().map(Attachment::with_id).collect(),
+            options: PromptOptions {
+                command: self.command,
+                files: self.files,
+                model: self.model,
+                agent: self.agent,
+                variant: self.variant,
+            },
             consent: self.consent,
         };
         (prompt, self.now)
@@ -219,6 +250,9 @@ pub enum Client {
         /// `title` is the title of the session, at most 200 characters. Absent: the backend chooses one.
         #[serde(default)]
         title: Option<String>,
+        /// `workspace` is the path of a project folder of the backend. Absent: the configured one.
+        #[serde(default)]
+        workspace: Option<String>,
     },
     /// `ping` is answered by `pong`. A client sends it to find out whether the connection still works.
     Ping,

@@ -321,7 +321,7 @@ impl Pump {
         };
         if let Client::Prompt { session, prompt } = request {
             let client_id = prompt.client_id.clone();
-            if let Err(cause) = super::acceptable(&client_id, &prompt.text) {
+            if let Err(cause) = super::acceptable(&prompt) {
                 let cause = cause.into();
                 return self.send(Server::Refused { client_id, cause }).await;
             }
@@ -417,7 +417,7 @@ async fn answer(state: &WebState, who: &RequestOrigin, request: Client) -> Serve
             id,
             permission_answers::give(state, who, &session, &request, answer).await,
         ),
-        Client::Create { id, title } => match chat.create(title, Some(&id)).await {
+        Client::Create { id, title, workspace } => match chat.create(workspace, title, Some(&id)).await {
             Ok(session) => Server::Created { id, session },
             Err(error) => Server::Failed {
                 id,

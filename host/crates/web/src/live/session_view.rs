@@ -230,20 +230,7 @@ mod tests {
     use nexus_model::chat::{Role, SessionInfo, Tool, ToolState};
 
     fn message(n: u64, content: Content, closed: bool) -> MessageState {
-        let message = Message {
-            id: format!("m{n}"),
-            role: Role::Assistant,
-            created_at: n,
-            completed_at: None,
-            error: None,
-            model: None,
-            client_id: None,
-            interrupted: false,
-            agent: None,
-            usage: None,
-            ext: nexus_model::chat::Ext::default(),
-            waiting: None,
-        };
+        let message = Message::new(format!("m{n}"), Role::Assistant, n);
         let part = Part {
             id: format!("p{n}"),
             message: message.id.clone(),
@@ -280,6 +267,7 @@ mod tests {
             created_at: 0,
             updated_at: 0,
             archived: false,
+            reverted: None,
             ext: nexus_model::chat::Ext::default(),
         };
         let mut state = SessionState::default();

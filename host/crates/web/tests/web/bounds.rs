@@ -41,8 +41,7 @@ async fn a_message_and_a_frame_have_an_end() {
         prompt: NewPrompt {
             client_id: "c".to_owned(),
             text: "x".repeat(length),
-            consent: None,
-            now: false,
+            ..NewPrompt::default()
         },
     };
     send(&mut socket, &prompt(PROMPT_BYTES + 1)).await;

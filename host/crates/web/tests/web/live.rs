@@ -218,6 +218,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
             consent: consent.map(str::to_owned),
             // It does not wait for the turn of the one before.
             now: true,
+            ..NewPrompt::default()
         },
     };
     send(&mut socket, &prompt("a", "hi", None)).await;
@@ -269,6 +270,7 @@ async fn prompts_are_answered_by_what_became_of_them() {
         &Client::Create {
             id: "r".into(),
             title: Some("T".into()),
+            workspace: None,
         },
     )
     .await;

@@ -30,6 +30,7 @@ fn message(id: &str) -> Event {
         usage: None,
         ext: nexus_model::chat::Ext::default(),
         waiting: None,
+        options: nexus_model::chat::PromptOptions::default(),
     };
     Event::Message { message }
 }
