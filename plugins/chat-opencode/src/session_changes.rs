@@ -15,7 +15,7 @@ const BEGUN: u64 = 1_500;
 
 async fn post(s: &SessionRef, what: &str, body: serde_json::Value) -> Result<wire::Session, Error> {
     let response = client::send_json("POST", &client::session_path(&s.id, what), &s.workspace, &body).await?;
-    Ok(response.json(1024 * 1024).await?)
+    response.json(1024 * 1024).await
 }
 
 async fn message(s: &SessionRef, id: &str) -> Result<wire::WithParts, Error> {
