@@ -1,15 +1,10 @@
 //! What an instance of a chat backend exports.
 
-use crate::bindings::chat::ChatBackend as Bindings;
-use crate::bindings::chat::exports::nexus::plugin::chat::{Descriptor, Guest};
-use crate::bindings::history::OptionalHistory;
-use crate::bindings::history::exports::nexus::plugin::history::Guest as History;
-use crate::bindings::questions::OptionalQuestions;
-use crate::bindings::questions::exports::nexus::plugin::questions::Guest as Questions;
-use crate::bindings::sessions::OptionalSessions;
-pub(crate) use crate::bindings::sessions::exports::nexus::plugin::sessions::Guest as Sessions;
+use crate::bindings::chat::exports::nexus::plugin::chat::Descriptor;
 use crate::capabilities::Mask;
+use crate::engine::guest_calls::{ChatGuests, SessionsCalls};
 use crate::engine::instance_state::InstanceState;
+use crate::engine::minor::Minor;
 use crate::instance::{Exports, Handle, read_refused};
 use futures::future::BoxFuture;
 use nexus_model::chat::Feature;
@@ -17,12 +12,8 @@ use nexus_model::plugin;
 use std::collections::BTreeSet;
 use wasmtime::component::{Accessor, Instance};
 
-pub(crate) struct ChatExports {
-    pub(crate) chat: Guest,
-    pub(crate) sessions: Option<Sessions>,
-    pub(crate) history: Option<History>,
-    pub(crate) questions: Option<Questions>,
-}
+pub(crate) type ChatExports = ChatGuests;
+pub(crate) type Sessions = Box<dyn SessionsCalls>;
 
 /// `ChatFacts` are what a chat backend is: what it says, and which optional interfaces it has.
 #[derive(Debug, Clone)]
@@ -48,20 +39,8 @@ impl ChatExports {
 impl Exports for ChatExports {
     type Facts = ChatFacts;
 
-    fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
-        Ok(Self {
-            chat: Bindings::new(&mut *store, instance)?.nexus_plugin_chat().clone(),
-            // Whether their types are those of the contract was found when it was loaded; here absence is no error.
-            sessions: OptionalSessions::new(&mut *store, instance)
-                .ok()
-                .map(|o| o.nexus_plugin_sessions().clone()),
-            history: OptionalHistory::new(&mut *store, instance)
-                .ok()
-                .map(|o| o.nexus_plugin_history().clone()),
-            questions: OptionalQuestions::new(&mut *store, instance)
-                .ok()
-                .map(|o| o.nexus_plugin_questions().clone()),
-        })
+    fn find(minor: &Minor, store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
+        (minor.chat)(store, instance)
     }
 
     fn refused(facts: &ChatFacts, mask: &Mask) -> Vec<plugin::Refusal> {
