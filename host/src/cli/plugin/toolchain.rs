@@ -97,16 +97,14 @@ impl Toolchain {
         })
     }
 
-    /// `flags` are for `CARGO_ENCODED_RUSTFLAGS`. A later prefix wins over an earlier one, so the general ones come
-    /// first.
+    /// `flags` are for `CARGO_ENCODED_RUSTFLAGS`: for the crate and all that it depends on. They name no folder of the plugin's
+    /// own, so that plugins with one target directory share what they depend on: cargo compiles again what has other flags. A
+    /// later prefix wins over an earlier one, so the general ones come first.
     ///
     /// # Errors
     /// A path that is not UTF-8: the compiler's flags could not name it.
     pub fn flags(&self, workspace: &Workspace) -> anyhow::Result<String> {
-        let mut prefixes: Vec<(PathBuf, String)> = vec![
-            (workspace.root.clone(), "/workspace".to_owned()),
-            (workspace.target_directory.clone(), "/target".to_owned()),
-        ];
+        let mut prefixes: Vec<(PathBuf, String)> = vec![(workspace.target_directory.clone(), "/target".to_owned())];
         // The folder of a registry has a hash of its address in its name.
         for registry in registries() {
             prefixes.push((registry, "/registry".to_owned()));
@@ -114,14 +112,16 @@ impl Toolchain {
         if let Some(commit) = &self.commit {
             prefixes.push((self.sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
         }
-        let flags: Option<Vec<String>> = prefixes
-            .iter()
-            .map(|(from, to)| from.to_str().map(|from| format!("--remap-path-prefix={from}={to}")))
-            .collect();
-        Ok(flags
-            .context("a path of this build is not UTF-8; move the folder")?
-            .join("\u{1f}"))
+        let flags: anyhow::Result<Vec<String>> = prefixes.iter().map(|(from, to)| remapped(from, to)).collect();
+        Ok(flags?.join("\u{1f}"))
     }
+}
+
+fn remapped(from: &Path, to: &str) -> anyhow::Result<String> {
+    let from = from
+        .to_str()
+        .context("a path of this build is not UTF-8; move the folder")?;
+    Ok(format!("--remap-path-prefix={from}={to}"))
 }
 
 /// `registries` are where the sources of dependencies lie, one folder for each registry.
@@ -139,6 +139,18 @@ fn registries() -> Vec<PathBuf> {
 }
 
 impl Workspace {
+    /// `flags` are for the compiler of the plugin's own crate alone. Those beside it in the workspace are named to the compiler
+    /// from the workspace on, so their code has no path of this machine either.
+    ///
+    /// # Errors
+    /// As those of [`Toolchain::flags`].
+    pub fn flags(&self) -> anyhow::Result<Vec<String>> {
+        let mut flags = vec![remapped(&self.root, "/workspace")?];
+        // It may be below the workspace.
+        flags.push(remapped(&self.target_directory, "/target")?);
+        Ok(flags)
+    }
+
     /// Reads the workspace of the crate in `directory`.
     ///
     /// # Errors
