@@ -1,7 +1,7 @@
 //! Builds one crate into one file: the component with its manifest.
 
 use super::manifest_notes::notes;
-use super::sections::describe;
+use super::sections::{describe, no_spdx};
 use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
 use crate::cli::terminal::print_error;
 use anyhow::{Context as _, bail};
@@ -50,7 +50,7 @@ pub fn build(
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
     fit_to_be_built(&manifest).with_context(|| format!("in {}", directory.display()))?;
-    for note in notes(&manifest) {
+    for note in notes(&manifest).into_iter().chain(no_spdx(&manifest.license)) {
         print_error(&format!("warning: {note}"));
     }
     let workspace = Workspace::of(&directory)?;
@@ -142,15 +142,6 @@ fn fit_to_be_built(manifest: &Manifest) -> anyhow::Result<()> {
             nexus_plugin_host::newest_minor()
         );
     }
-    // Registries and other tools read it, and refuse what is none.
-    spdx::Expression::parse(&manifest.license).map_err(|error| {
-        anyhow::anyhow!(
-            "plugin.toml says license = \"{}\", which is no SPDX expression ({}). To fix: write e.g. license = \"MIT OR \
-             Apache-2.0\", or \"LicenseRef-NAME\" for one of your own",
-            manifest.license,
-            error.reason
-        )
-    })?;
     Ok(())
 }
 
@@ -213,8 +204,6 @@ mod tests {
                 "api = \"0.1\"",
                 "says api = \"^0.1\", but this Nexus supports nexus:plugin 0.2.x. To fix: write",
             ),
-            ("\"MIT\"", "\"MIT/Apache\"", "which is no SPDX expression"),
-            ("\"MIT\"", "\"Proprietary\"", "or \"LicenseRef-NAME\""),
         ] {
             std::fs::write(folder.path().join("plugin.toml"), good.replace(from, to)).unwrap();
             let found = format!("{:#}", build(folder.path(), None, false, |_| None).unwrap_err());

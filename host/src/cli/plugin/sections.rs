@@ -33,7 +33,11 @@ pub(super) fn describe(
         ("version", Some(version.as_str())),
         ("authors", Some(authors.as_str()).filter(|authors| !authors.is_empty())),
         ("description", Some(manifest.description.as_str())),
-        ("licenses", Some(manifest.license.as_str())),
+        // What is none there, other tools refuse with all the rest.
+        (
+            "licenses",
+            Some(manifest.license.as_str()).filter(|license| no_spdx(license).is_none()),
+        ),
         ("source", manifest.repository.as_deref()),
         ("homepage", manifest.homepage.as_deref()),
         ("revision", revision),
@@ -50,6 +54,16 @@ pub(super) fn describe(
         CustomSection { name, data }.append_to_component(&mut described);
     }
     Ok(described)
+}
+
+/// `no_spdx` says what is wrong with a license that is no SPDX expression.
+pub(super) fn no_spdx(license: &str) -> Option<String> {
+    let error = spdx::Expression::parse(license).err()?;
+    Some(format!(
+        "plugin.toml: license = \"{license}\" is no SPDX expression ({}), so the standard section `licenses` is left out. To fix: \
+         write e.g. license = \"MIT OR Apache-2.0\", or \"LicenseRef-NAME\" for one of your own",
+        error.reason
+    ))
 }
 
 /// `without` is the component without its own custom sections of these names; those of what is in it stay.
@@ -183,6 +197,27 @@ mod tests {
             once,
             "a second time changes nothing"
         );
+    }
+
+    #[test]
+    fn a_license_that_registries_refuse_is_left_out_with_a_reason() {
+        for license in [
+            "MIT",
+            "MIT OR Apache-2.0",
+            "Apache-2.0 WITH LLVM-exception",
+            "LicenseRef-mine",
+        ] {
+            assert_eq!(no_spdx(license), None);
+        }
+        let reason = no_spdx("Proprietary").unwrap();
+        assert!(
+            reason.contains("license = \"Proprietary\" is no SPDX expression (") && reason.contains("LicenseRef-NAME"),
+            "{reason}"
+        );
+        let text = MANIFEST.replace("MIT OR Apache-2.0", "Proprietary");
+        let empty = wasm_encoder::Component::new().finish();
+        let described = describe(&empty, &Manifest::parse(&text).unwrap(), &text, None).unwrap();
+        assert!(sections(&described).iter().all(|(name, _)| name != "licenses"));
     }
 
     #[test]
