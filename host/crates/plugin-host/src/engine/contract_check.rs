@@ -80,9 +80,8 @@ pub(super) fn check(
             None => interface.to_owned(),
         };
         LoadError::Api(format!(
-            "The component was built against another state of the contract {state} ({differs}) and cannot be loaded. To \
-             fix: build it again with `nexus plugin build` against the plugin-api of this Nexus, or use a newer version of \
-             the plugin ({detail})"
+            "The component was built against another state of the contract {state} ({differs}): {detail}. To fix: build it again \
+             with `nexus plugin build` against the plugin-api of this Nexus, or use a newer version of the plugin"
         ))
     };
     let ours = |name: &str| {
