@@ -51,6 +51,7 @@ mod config_key;
 mod error;
 mod format;
 mod requests;
+mod unknown_key;
 
 use crate::renamed_keys::{OldKey, Renamed, current};
 use bounds::{check_count, check_length, clean_line, excerpt, is_visible};
@@ -65,8 +66,9 @@ use toml::de::DeTable;
 pub use bounds::{MANIFEST_BYTES, MANIFEST_ENTRIES, MANIFEST_MEMORY, MANIFEST_SENTENCE, MANIFEST_WORD};
 pub use config_key::{ConfigKey, ValueType};
 pub use error::ManifestError;
-pub use format::{MANIFEST_FORMAT, UnknownKey};
+pub use format::MANIFEST_FORMAT;
 pub use requests::{Capabilities, HttpRequest, Limits, ProcessRequest, StoreRequest};
+pub use unknown_key::UnknownKey;
 
 /// `Manifest` is a checked `plugin.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -261,7 +263,8 @@ impl Manifest {
         let mut written = DeTable::parse(text).map_err(located)?;
         written_format(written.get_ref(), &line)?;
         let unknown = without_unknown(written.get_mut(), fields::<Authored>(), &line)?;
-        let a = Authored::deserialize(toml::de::Deserializer::from(written)).map_err(located)?;
+        let a = Authored::deserialize(toml::de::Deserializer::from(written))
+            .map_err(|e| located(e).explained_by(&unknown.ignored))?;
         let at = |written: &Spanned<String>, message: String| ManifestError {
             line: Some(line(written.span().start)),
             message,

@@ -155,11 +155,11 @@ fn the_names_of_the_version_before_are_read_with_a_notice() {
             .starts_with("plugin.toml, line 7: `licence` and `license` are the old and the new name of the same key"),
         "{both}"
     );
-    assert!(
+    assert_eq!(
         Manifest::parse(&BORE.replace("license", "lisense"))
             .unwrap_err()
-            .to_string()
-            .contains("`license`")
+            .to_string(),
+        "plugin.toml, line 7: missing field `license`, but there is `lisense`. To fix: write `license`"
     );
 }
 

@@ -1,5 +1,6 @@
 //! Why a text is not a manifest.
 
+use super::unknown_key::UnknownKey;
 use crate::text;
 
 /// `ManifestError` says why a text is not a manifest: where, what was found, what was expected.
@@ -21,6 +22,27 @@ impl std::fmt::Display for ManifestError {
 }
 
 impl std::error::Error for ManifestError {}
+
+impl ManifestError {
+    /// `explained_by` names the key that was perhaps written in place of one that is missing.
+    pub(super) fn explained_by(self, unknown: &[UnknownKey]) -> Self {
+        let missing = |key: &&UnknownKey| {
+            key.near
+                .is_some_and(|near| self.message.contains(&format!("missing field `{near}`")))
+        };
+        let Some(UnknownKey { line, key, near }) = unknown.iter().find(missing) else {
+            return self;
+        };
+        Self {
+            line: Some(*line),
+            message: format!(
+                "{}, but there is `{key}`. To fix: write `{}`",
+                self.message,
+                near.unwrap_or_default()
+            ),
+        }
+    }
+}
 
 /// `with_suggestion` is what the reader of TOML says, with the key that was probably meant.
 pub(super) fn with_suggestion(message: &str) -> String {

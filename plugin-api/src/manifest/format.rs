@@ -13,33 +13,13 @@ use super::bounds::{MANIFEST_ENTRIES, excerpt};
 use super::config_key::ConfigKey;
 use super::error::ManifestError;
 use super::requests::{Capabilities, HttpRequest, Limits, ProcessRequest, StoreRequest};
+use super::unknown_key::UnknownKey;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// `MANIFEST_FORMAT` is the version of the format that is read: `manifest = 1`.
 pub const MANIFEST_FORMAT: u32 = 1;
-
-/// `UnknownKey` is something that this version does not know, and goes without. Its `Display` is the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownKey {
-    /// `line` starts at 1.
-    pub line: usize,
-    /// `key` is the whole key, made safe to show: `config.server.maximum`.
-    pub key: String,
-    /// `near` is a known name that was perhaps meant.
-    pub near: Option<&'static str>,
-}
-
-impl std::fmt::Display for UnknownKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}`", self.key)?;
-        match self.near {
-            Some(near) => write!(f, " (did you mean `{near}`?)"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// `Unknown` is what a manifest has and this version goes without.
 #[derive(Debug, Default)]

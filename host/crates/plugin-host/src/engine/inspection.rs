@@ -259,14 +259,17 @@ fn check_minor(
     outline: &Outline<'_>,
     minors: Minors,
 ) -> Result<(), LoadError> {
-    let exports = outline.exports.iter();
-    minors.spoken(exports.chain(&outline.imports)).map_err(|(one, other)| {
-        LoadError::Api(format!(
-            "The component mixes two versions of the contract: it has {one} and {other}. To fix: build all of it against one \
-             version of nexus:plugin; this host supports {}",
+    let mut names = outline.exports.iter().chain(&outline.imports);
+    let other = names.find(|name| interface(name).is_some_and(|i| i.package == PACKAGE && !minor.has(&i)));
+    if let Some(other) = other {
+        return Err(LoadError::Api(format!(
+            "The component mixes two versions of the contract: it exports {} of {}, and has {other}. To fix: build all of it \
+             against one version of nexus:plugin; this host supports {}",
+            manifest.kind.interface(),
+            minor.name(),
             minors.ranges()
-        ))
-    })?;
+        )));
+    }
     if manifest.api.matches(&minor.version) {
         return Ok(());
     }

@@ -9,7 +9,7 @@
 
 use super::guest_calls::{AuthGuests, ChatGuests, FindExports, TunnelGuests};
 use super::instance_state::InstanceState;
-use super::interface_name::{Interface, interface};
+use super::interface_name::Interface;
 use nexus_plugin_api::manifest::Kind;
 use semver::{Version, VersionReq};
 use std::sync::OnceLock;
@@ -91,28 +91,6 @@ impl Minors {
     /// `of_interface` is the minor that an interface of the contract belongs to.
     pub(super) fn of_interface(self, found: &Interface<'_>) -> Option<&'static Minor> {
         self.iter().find(|minor| minor.has(found))
-    }
-
-    /// `spoken` is the minor of a component with these imports and exports; `None` where they have nothing of the contract.
-    ///
-    /// # Errors
-    /// It has several; the first two names that show it. What no minor has is not looked at here.
-    pub(super) fn spoken<'n>(
-        self,
-        names: impl Iterator<Item = &'n String>,
-    ) -> Result<Option<&'static Minor>, (&'n str, &'n str)> {
-        let mut spoken: Option<(&'n str, &'static Minor)> = None;
-        for name in names {
-            let Some(minor) = interface(name).and_then(|found| self.of_interface(&found)) else {
-                continue;
-            };
-            match spoken {
-                Some((_, before)) if before == minor => {}
-                Some((first, _)) => return Err((first, name)),
-                None => spoken = Some((name, minor)),
-            }
-        }
-        Ok(spoken.map(|(_, minor)| minor))
     }
 
     /// `supports` tells whether a plugin that was written for these versions can be run.
