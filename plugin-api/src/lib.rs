@@ -51,6 +51,7 @@
 //! nexus_plugin_api::export_tunnel!(Plugin);
 //!
 //! let manifest = Manifest::parse(r#"
+//!     manifest = 1
 //!     name = "tunnel-fixed"
 //!     kind = "tunnel"
 //!     version = "1.0.0"

@@ -7,6 +7,7 @@
 //! (keys, binaries, addresses) is refused where a character of it is not seen.
 //!
 //! ```toml
+//! manifest = 1                        # the version of this format
 //! name = "tunnel-bore"                # [a-z][a-z0-9-]{1,63}
 //! kind = "tunnel"                     # tunnel | chat | auth
 //! version = "0.1.0"                   # semver
@@ -14,6 +15,8 @@
 //! description = "…"
 //! authors = ["…"]
 //! license = "MIT OR Apache-2.0"       # SPDX
+//! homepage = "https://…"              # optional, as `repository`
+//! repository = "https://…"
 //!
 //! [config.server]                     # one table per key of [plugin.NAME.config]
 //! type = "string"                     # string | integer | boolean | list (of strings) | table (of strings)
@@ -39,24 +42,40 @@
 //! [limits]                            # all optional; the host's defaults otherwise
 //! memory = 67108864                   # bytes
 //! ```
+//!
+//! Each request of a capability may have `optional = true`: the plugin works without it. Which keys a host may not know is in
+//! the private module `format`: what describes is ignored, what asks for a permission is not.
 
 mod bounds;
 mod config_key;
+mod error;
+mod format;
+mod requests;
+mod unknown_key;
 
 use crate::renamed_keys::{OldKey, Renamed, current};
-use crate::text;
 use bounds::{check_count, check_length, clean_line, excerpt, is_visible};
+use error::with_suggestion;
+use format::{fields, without_unknown, written_format};
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use toml::Spanned;
+use toml::de::DeTable;
 
 pub use bounds::{MANIFEST_BYTES, MANIFEST_ENTRIES, MANIFEST_MEMORY, MANIFEST_SENTENCE, MANIFEST_WORD};
 pub use config_key::{ConfigKey, ValueType};
+pub use error::ManifestError;
+pub use format::MANIFEST_FORMAT;
+pub use requests::{Capabilities, HttpRequest, Limits, ProcessRequest, StoreRequest};
+pub use unknown_key::UnknownKey;
 
 /// `Manifest` is a checked `plugin.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Manifest {
+    /// `format` is the version of the format as it is written. `None`: it is not, and [`MANIFEST_FORMAT`] is read.
+    #[serde(rename = "manifest")]
+    pub format: Option<u32>,
     /// `name` is what the author calls the plugin; an operator may give it another name.
     pub name: Name,
     /// `kind` is what it serves.
@@ -71,6 +90,12 @@ pub struct Manifest {
     pub authors: Vec<String>,
     /// `license` is an SPDX expression.
     pub license: String,
+    /// `homepage` is an address for people, if the author names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub homepage: Option<String>,
+    /// `repository` is where the sources are, if the author names that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// `config` are the keys of `[plugin.NAME.config]`.
     pub config: BTreeMap<String, ConfigKey>,
     /// `capabilities` are what it asks to be allowed.
@@ -80,6 +105,12 @@ pub struct Manifest {
     /// `old_keys` are keys that are written by their names of the version before.
     #[serde(skip)]
     pub old_keys: Vec<OldKey>,
+    /// `ignored` are keys that describe and that this version does not know.
+    #[serde(skip)]
+    pub ignored: Vec<UnknownKey>,
+    /// `unavailable` are optional requests of permissions that this version does not know: the plugin goes without.
+    #[serde(skip)]
+    pub unavailable: Vec<UnknownKey>,
 }
 
 /// `RENAMED` are the keys that have a new name, the old one of which this version still reads.
@@ -164,106 +195,25 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// `Capabilities` are what the plugin asks to be allowed. What it gets is this ∩ the operator's grants.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Capabilities {
-    /// `process` are the programs, by the binary's name.
-    #[serde(default)]
-    pub process: BTreeMap<String, ProcessRequest>,
-    /// `http` are the servers.
-    #[serde(default)]
-    pub http: Vec<HttpRequest>,
-    /// `store` asks for a store of its own.
-    #[serde(default)]
-    pub store: Option<StoreRequest>,
-}
-
-/// `ProcessRequest` asks to run one program.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessRequest {
-    /// `reason` says what the plugin does with it.
-    pub reason: String,
-    /// `inherit_env`: it wants to start with the operator's environment.
-    #[serde(default)]
-    pub inherit_env: bool,
-    /// `env` are the environment variables that it sets: `NAME`; `PREFIX_*`; `{config:KEY}` for the names that the
-    /// operator wrote into that table. It may set no other.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub env: Vec<String>,
-}
-
-/// `HttpRequest` asks to send requests to one server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpRequest {
-    /// `url` is its scheme and host: `https://api.example.org`, `https://*.example.org`, `{config:KEY}`.
-    pub url: String,
-    /// `reason` says what the plugin does there.
-    pub reason: String,
-}
-
-/// `StoreRequest` asks to keep data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreRequest {
-    /// `quota` is in bytes over all keys and values.
-    pub quota: u64,
-    /// `reason` says what the plugin keeps.
-    pub reason: String,
-}
-
-/// `Limits` are what the plugin needs beyond the host's defaults. The operator may set less or more.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// `memory` is in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<u64>,
-}
-
-/// `ManifestError` says why a text is not a manifest: where, what was found, what was expected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestError {
-    /// `line` starts at 1; `None` where the problem is no line's.
-    pub line: Option<usize>,
-    /// `message` is a sentence without its place.
-    pub message: String,
-}
-
-impl std::fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "plugin.toml, line {line}: {}", self.message),
-            None => write!(f, "plugin.toml: {}", self.message),
-        }
+/// Checks the address of a page for people.
+fn check_page(url: &str) -> Result<(), String> {
+    if !is_visible(check_length("it", url)?) || url.contains(' ') {
+        return Err("it has a blank or an invisible character".to_owned());
     }
-}
-
-impl std::error::Error for ManifestError {}
-
-/// `with_suggestion` is what the reader of TOML says, with the key that was probably meant.
-fn with_suggestion(message: &str) -> String {
-    let message = text::line(message);
-    let Some(rest) = message.strip_prefix("unknown field `") else {
-        return message.into_owned();
-    };
-    let mut names = rest.split('`').step_by(2);
-    let found = names.next().unwrap_or_default();
-    let near = names
-        .map(|name| (strsim::damerau_levenshtein(found, name), name))
-        .filter(|(distance, _)| *distance <= 2)
-        .min();
-    match near {
-        Some((_, near)) => format!("{message}. Did you mean `{near}`?"),
-        None => message.into_owned(),
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    match rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric())) {
+        true => Ok(()),
+        false => Err("expected https://HOST/…".to_owned()),
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Authored {
+    #[serde(default)]
+    manifest: Option<u32>,
     name: Name,
     kind: Kind,
     version: Spanned<String>,
@@ -272,6 +222,10 @@ struct Authored {
     #[serde(default)]
     authors: Vec<String>,
     license: String,
+    #[serde(default)]
+    homepage: Option<String>,
+    #[serde(default)]
+    repository: Option<String>,
     #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
     #[serde(default)]
@@ -301,13 +255,18 @@ impl Manifest {
             });
         }
         let text = renamed.text.as_ref();
-        let line = |at: usize| Some(1 + text.get(..at).unwrap_or(text).matches('\n').count());
-        let a: Authored = toml::from_str(text).map_err(|e| ManifestError {
-            line: e.span().and_then(|span| line(span.start)),
+        let line = |at: usize| 1 + text.get(..at).unwrap_or(text).matches('\n').count();
+        let located = |e: toml::de::Error| ManifestError {
+            line: e.span().map(|span| line(span.start)),
             message: with_suggestion(e.message()),
-        })?;
+        };
+        let mut written = DeTable::parse(text).map_err(located)?;
+        written_format(written.get_ref(), &line)?;
+        let unknown = without_unknown(written.get_mut(), fields::<Authored>(), &line)?;
+        let a = Authored::deserialize(toml::de::Deserializer::from(written))
+            .map_err(|e| located(e).explained_by(&unknown.ignored))?;
         let at = |written: &Spanned<String>, message: String| ManifestError {
-            line: line(written.span().start),
+            line: Some(line(written.span().start)),
             message,
         };
         let version =
@@ -327,6 +286,7 @@ impl Manifest {
                 )
             })?;
         let mut manifest = Self {
+            format: a.manifest,
             name: a.name,
             kind: a.kind,
             version,
@@ -334,10 +294,14 @@ impl Manifest {
             description: a.description,
             authors: a.authors,
             license: a.license,
+            homepage: a.homepage,
+            repository: a.repository,
             config: a.config,
             capabilities: a.capabilities,
             limits: a.limits,
             old_keys: renamed.old,
+            ignored: unknown.ignored,
+            unavailable: unknown.unavailable,
         };
         manifest.check().map_err(nowhere)?;
         manifest.clean_texts().map_err(nowhere)?;
@@ -346,6 +310,12 @@ impl Manifest {
 
     fn check(&self) -> Result<(), String> {
         check_count("authors", self.authors.len())?;
+        let pages = [("homepage", &self.homepage), ("repository", &self.repository)];
+        for (key, page) in pages {
+            if let Some(page) = page {
+                check_page(page).map_err(|why| format!("{key} = \"{}\": {why}", excerpt(page)))?;
+            }
+        }
         check_count("config", self.config.len())?;
         for (name, key) in &self.config {
             let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

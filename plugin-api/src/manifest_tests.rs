@@ -60,7 +60,16 @@ fn what_is_wrong_is_reported_with_its_line() {
             "reason = \" \"",
             "capabilities.process.x: the reason is empty",
         ),
-        ("[config.server]", "[confg.server]", "Did you mean `config`?"),
+        (
+            "license = \"MIT\"",
+            "license = \"MIT\"\nhomepage = \"javascript:alert(1)\"",
+            "homepage = \"javascript:alert(1)\": expected https://HOST/…",
+        ),
+        (
+            "license = \"MIT\"",
+            "license = \"MIT\"\nrepository = \"https://a b\"",
+            "repository = \"https://a b\": it has a blank",
+        ),
         (
             "version = \"0.1.0\"",
             "version = \"1.0\"",
@@ -146,11 +155,11 @@ fn the_names_of_the_version_before_are_read_with_a_notice() {
             .starts_with("plugin.toml, line 7: `licence` and `license` are the old and the new name of the same key"),
         "{both}"
     );
-    assert!(
+    assert_eq!(
         Manifest::parse(&BORE.replace("license", "lisense"))
             .unwrap_err()
-            .to_string()
-            .contains("`license`")
+            .to_string(),
+        "plugin.toml, line 7: missing field `license`, but there is `lisense`. To fix: write `license`"
     );
 }
 
@@ -164,7 +173,7 @@ fn its_words_cannot_pass_for_the_hosts() {
         .replace("\"r\"", &format!("\"{HOSTILE}\""))
         .replace("\"It is the tunnel.\"", &format!("\"{HOSTILE}\""));
     let m = Manifest::parse(&text).unwrap();
-    let clean = "A tunnel  license MIT⟨U+001B⟩[8m⟨U+0007⟩⟨U+202E⟩⟨U+200B⟩⟨U+009B⟩";
+    let clean = "A tunnel license MIT⟨U+001B⟩[8m⟨U+0007⟩⟨U+202E⟩⟨U+200B⟩⟨U+009B⟩";
     let process = m.capabilities.process.values().map(|p| &p.reason);
     let store = m.capabilities.store.iter().map(|s| &s.reason);
     let key = m.config.get("server").map(|key| &key.description);
@@ -175,6 +184,11 @@ fn its_words_cannot_pass_for_the_hosts() {
         .chain(store)
         .chain(key);
     assert_eq!(all.map(String::as_str).collect::<Vec<_>>(), [clean; 6]);
+    let blanks = BORE.replace(
+        "A tunnel",
+        &format!("A tunnel{}license MIT", " \\u3000\\u2800\\u00a0".repeat(40)),
+    );
+    assert_eq!(Manifest::parse(&blanks).unwrap().description, "A tunnel license MIT");
     let wrong = BORE
         .replace("description", "desc\\u001bription")
         .replace("kind = \"tunnel\"", "kind = \"\\u001b[2J\"");

@@ -44,13 +44,21 @@ pub(crate) fn check_length<'a>(what: &str, value: &'a str) -> Result<&'a str, St
     Ok(value)
 }
 
-/// Refuses a text of more than `most` bytes, and makes one line of it.
+/// Refuses a text of more than `most` bytes, and makes one line of it, in which a run of blanks is one blank: enough of them
+/// would push the rest to the beginning of the next line of a screen.
 pub(crate) fn clean_line(value: &mut String, what: &str, most: usize) -> Result<(), String> {
     if value.len() > most {
         return Err(format!("{what} has {} bytes; the limit is {most}", value.len()));
     }
-    if let std::borrow::Cow::Owned(clean) = text::line(value) {
-        *value = clean;
-    }
+    // Those that Unicode counts as letters and signs take room as well.
+    let blank = |c: char| c.is_whitespace() || matches!(c, '\u{2800}' | '\u{115f}' | '\u{1160}' | '\u{3164}');
+    let mut clean = text::line(value).into_owned();
+    let mut before = false;
+    clean.retain(|c| {
+        let again = before && blank(c);
+        before = blank(c);
+        !again
+    });
+    *value = clean;
     Ok(())
 }

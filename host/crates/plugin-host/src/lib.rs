@@ -7,6 +7,7 @@
 //! | `engine` | the compiler, its cache, the check of a component before it runs, and the limits of what runs |
 //! | `instance` | one running instance: its actor, its supervisor, its restart budget |
 //! | `worlds` | the three kinds of plugin: between the types of the contract and those of the host |
+//! | `minors` | the minor versions of the contract, each with what turns its types into those of the newest |
 //!
 //! Each room uses only those above it, and beside them the leaves `truncate`, `plugin_stats` and `cpu_share`. [`Runtime`] puts
 //! them together; the test below this page shows it at work.
@@ -21,6 +22,7 @@ mod engine;
 mod instance;
 #[cfg(test)]
 mod isolation_tests;
+mod minors;
 mod plugin_stats;
 mod runtime;
 #[cfg(test)]
@@ -30,8 +32,43 @@ mod worlds;
 
 pub use capabilities::{HostServices, find_binary};
 pub use component_source::Components;
-pub use engine::{CacheState, Inspection, LoadError, cache_state, check, digest, inspect, manifest};
+pub use engine::{CacheState, Inspection, LoadError, cache_state, digest, manifest};
 pub use runtime::{Loaded, Runtime, RuntimeOptions};
+
+use minors::{NEWEST, SUPPORTED};
+use semver::VersionReq;
+
+/// Reads and checks a component completely, without compiling or running it.
+///
+/// # Errors
+/// It is none, is damaged, has no manifest, or wants or offers what this host does not speak.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
+    engine::inspect(bytes, SUPPORTED)
+}
+
+/// Refuses everything that [`Runtime::load`] would refuse, and nothing of the plugin runs: it reads, compiles and links it.
+/// `memory` is its limit; `None`: what it asks for.
+///
+/// # Errors
+/// In words: what was found, what was expected, what to do.
+pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection, LoadError> {
+    engine::check(bytes, name, memory, SUPPORTED)
+}
+
+/// `supported_versions` are those of the contract, in words: `0.2.x`.
+pub fn supported_versions() -> String {
+    SUPPORTED.ranges()
+}
+
+/// `newest_minor` is the one that plugins are built for: `0.2`.
+pub fn newest_minor() -> String {
+    NEWEST.name()
+}
+
+/// `supports` tells whether a plugin that was written for these versions of the contract can be run.
+pub fn supports(versions: &VersionReq) -> bool {
+    SUPPORTED.supports(versions)
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -4,10 +4,12 @@
 use crate::capabilities::{Context, Gate, GeneratedSecrets, HostServices, LogSink, States};
 use crate::cpu_share::CpuShare;
 use crate::engine::instance_state::InstanceState;
+use crate::engine::minor::Minors;
 use crate::engine::{
     self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, link, not_compiled, not_linked,
 };
 use crate::instance::{InstanceTemplate, Supervisor, identify};
+use crate::minors::SUPPORTED;
 use crate::plugin_stats::Counters;
 use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
 use nexus_config::ChangedComponent;
@@ -42,6 +44,7 @@ pub struct RuntimeOptions {
 pub struct Runtime {
     engine: Engine,
     linker: Linker<InstanceState>,
+    minors: Minors,
     cache: CodeCache,
     data_dir: PathBuf,
     services: HostServices,
@@ -86,17 +89,23 @@ impl Runtime {
     /// # Errors
     /// The machine cannot run the compiler's code.
     pub fn new(options: RuntimeOptions) -> anyhow::Result<Arc<Self>> {
+        Self::speaking(SUPPORTED, options)
+    }
+
+    /// Does as [`Runtime::new`], for these minors of the contract.
+    pub(crate) fn speaking(minors: Minors, options: RuntimeOptions) -> anyhow::Result<Arc<Self>> {
         let engine = engine::engine()?;
-        let linker = engine::linker(&engine).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+        let linker = engine::linker(&engine, minors).map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let RuntimeOptions {
             data_dir,
             cache_in,
             services,
         } = options;
         Ok(Arc::new(Self {
-            cache: CodeCache::new(&cache_in, &engine),
+            cache: CodeCache::new(&cache_in, &engine, minors),
             engine,
             linker,
+            minors,
             data_dir,
             services,
             generated: Arc::default(),
@@ -139,7 +148,7 @@ impl Runtime {
             }
         };
         let digest = sha256(&[bytes]);
-        let inspection = engine::read(bytes, &digest)?;
+        let inspection = engine::read(bytes, &digest, self.minors)?;
         enough_memory(&inspection, &plugin.name, plugin.limits.memory)?;
         ChangedComponent::check(&plugin.name, plugin.digest.as_deref(), Some(&inspection.digest))?;
         // Two tunnels with one plugin: the second one finds the first one's work in the cache.
@@ -183,6 +192,7 @@ impl Runtime {
             &bytes,
             &plugin.name,
             Some(plugin.limits.memory),
+            self.minors,
         )
         .map(drop)
         .map_err(|error| error.about(&component_of(plugin)))
@@ -272,6 +282,7 @@ impl Runtime {
         InstanceTemplate {
             engine: self.engine.clone(),
             pre: loaded.pre,
+            minor: loaded.inspection.minor,
             context: Arc::new(context),
             record: Arc::new(record),
         }

@@ -152,7 +152,7 @@ async fn settings_that_failed_are_not_what_is_loaded_next() {
     rig.loads.fail(Some(("tunnel", "no")));
     rig.service.apply(&pending.id).await.unwrap_err();
     assert_eq!(rig.plugin("tunnel-bore").config["server"], "one.example");
-    std::fs::write(&rig.file, BEGUN).unwrap();
+    rig.put(BEGUN);
     rig.settled().await;
 }
 
@@ -184,7 +184,7 @@ async fn only_what_was_shown_is_confirmed() {
         .await
         .unwrap();
     // Not seen by the service yet.
-    std::fs::write(&rig.file, BEGUN.replacen("one.example", "evil.example", 1)).unwrap();
+    rig.put(&BEGUN.replacen("one.example", "evil.example", 1));
     let error = rig.service.apply(&one.id).await.unwrap_err().to_string();
     assert!(error.contains("has changed again"), "{error}");
     assert_eq!(rig.done(), Vec::<String>::new());
@@ -194,11 +194,7 @@ async fn only_what_was_shown_is_confirmed() {
 async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_fixed() {
     let mut rig = rig().await;
     let says = |pending: &Pending, part: &str| matches!(&pending.what, PendingState::Invalid { cause } if cause.contains(part));
-    std::fs::write(
-        &rig.file,
-        BEGUN.replace("plugin = \"chat-echo\"", "plugin = \"nobody\""),
-    )
-    .unwrap();
+    rig.put(&BEGUN.replace("plugin = \"chat-echo\"", "plugin = \"nobody\""));
     let pending = rig
         .pending("the file is invalid", |pending| says(pending, "nobody"))
         .await;
@@ -206,9 +202,37 @@ async fn a_file_that_cannot_be_used_changes_nothing_until_it_is_fixed() {
     std::fs::remove_file(&rig.file).unwrap();
     rig.pending("the file is missed", |pending| says(pending, "the file was deleted"))
         .await;
-    std::fs::write(&rig.file, BEGUN).unwrap();
+    rig.put(BEGUN);
     rig.settled().await;
     assert_eq!(rig.done(), Vec::<String>::new());
+}
+
+/// Not every editor writes beside and renames: each piece of the file is read as if it were all of it, and nothing of that is
+/// active before the owner confirms it.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_read_half_written_changes_nothing_and_is_read_again_when_it_is_whole() {
+    let mut rig = rig().await;
+    let whole = BEGUN.replacen("tunnel-bore", "tunnel-cloudflared", 1);
+    // Nothing yet, a part that is no TOML, and a part that is a configuration by itself.
+    let not_toml = whole.find("\"chat-echo").unwrap() + 4;
+    let a_part = whole.find("[tunnel.spare]").unwrap();
+    for (cut, invalid) in [(0, true), (not_toml, true), (a_part, false)] {
+        let before = rig.pending.borrow().as_ref().map(|pending| pending.id.clone());
+        std::fs::write(&rig.file, &whole[..cut]).unwrap();
+        rig.pending(&format!("the first {cut} bytes are read"), |now| {
+            before.as_ref() != Some(&now.id) && matches!(now.what, PendingState::Invalid { .. }) == invalid
+        })
+        .await;
+        assert_eq!(rig.done(), Vec::<String>::new());
+    }
+    std::fs::write(&rig.file, &whole).unwrap();
+    let pending = rig
+        .pending("the whole file is read", |pending| {
+            matches!(&pending.what, PendingState::Changed { confirm, .. } if confirm.len() == 1 && confirm[0].key == "tunnel.main.plugin")
+        })
+        .await;
+    rig.service.apply(&pending.id).await.unwrap();
+    assert_eq!(rig.done(), ["tunnel main by tunnel-cloudflared"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,12 +44,38 @@ quota = 100
 reason = "r"
 "#;
 
+/// `Contract` is the one that a component is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Contract<'a> {
+    /// `wit` is its folder.
+    pub wit: &'a str,
+    /// `version` is that of its package: `0.2.0`.
+    pub version: &'a str,
+}
+
+impl Contract<'_> {
+    /// `text` with this version in place of the usual one.
+    fn in_its_version(&self, text: &str) -> String {
+        text.replace("@0.2.0", &format!("@{}", self.version))
+    }
+}
+
+/// `CONTRACT` is the usual one.
+const CONTRACT: Contract<'static> = Contract {
+    wit: concat!(env!("CARGO_MANIFEST_DIR"), "/../../../plugin-api/wit"),
+    version: "0.2.0",
+};
+
 /// A plugin of a world of the contract: `core` is what is inside `(module …)`, beside a memory and an allocator.
 pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
+    plugin_of(CONTRACT, world, kind, core)
+}
+
+/// `plugin_of` is the same, made for a contract. What `core` calls by the usual version has that contract's.
+pub fn plugin_of(contract: Contract<'_>, world: &str, kind: &str, core: &str) -> Vec<u8> {
+    let core = &contract.in_its_version(core);
     let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve
-        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../plugin-api/wit"))
-        .unwrap();
+    let (package, _) = resolve.push_dir(contract.wit).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let (imports, rest) = core.split_once(";;;").unwrap_or(("", core));
     let text = format!(
@@ -73,15 +99,22 @@ pub fn plugin(world: &str, kind: &str, core: &str) -> Vec<u8> {
         .encode()
         .unwrap();
     let manifest = format!(
-        "name = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \
-         \"MIT\"\n{REQUESTS}"
+        "manifest = 1\nname = \"demo\"\nkind = \"{kind}\"\nversion = \"1.2.3\"\napi = \"{}\"\ndescription = \"d\"\nlicense = \
+         \"MIT\"\n{REQUESTS}",
+        contract.version
     );
     add_manifest(bytes, &manifest)
 }
 
 /// `tunnel` is a tunnel provider whose `check-availability` does `body`; it leaves the address of an availability.
 pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
-    plugin(
+    tunnel_of(CONTRACT, imports, body)
+}
+
+/// `tunnel_of` is the same, made for a contract.
+pub fn tunnel_of(contract: Contract<'_>, imports: &str, body: &str) -> Vec<u8> {
+    plugin_of(
+        contract,
         "tunnel-provider",
         "tunnel",
         &format!(
@@ -98,8 +131,14 @@ pub fn tunnel(imports: &str, body: &str) -> Vec<u8> {
 /// A tunnel provider whose `check-availability` calls `import` (which leaves a `result<_, error>` at 2048) and answers
 /// `ready("")`, or `unsuitable` with the text of the error.
 pub fn asking(interface: &str, function: &str, parameters: &str, call: &str) -> Vec<u8> {
+    asking_of(CONTRACT, interface, function, parameters, call)
+}
+
+/// `asking_of` is the same, made for a contract.
+pub fn asking_of(contract: Contract<'_>, interface: &str, function: &str, parameters: &str, call: &str) -> Vec<u8> {
     let import = format!(r#"(import "nexus:plugin/{interface}@0.2.0" "{function}" (func $ask (param {parameters})))"#);
-    tunnel(
+    tunnel_of(
+        contract,
         &import,
         &format!(
             r"(call $ask {call} (i32.const 2048))

@@ -1,14 +1,14 @@
 //! Builds one crate into one file: the component with its manifest.
 
+use super::manifest_notes::notes;
+use super::sections::{describe, no_spdx};
 use super::toolchain::{TARGET, Toolchain, Workspace, cargo};
 use crate::cli::terminal::print_error;
 use anyhow::{Context as _, bail};
-use nexus_plugin_api::MANIFEST_SECTION;
-use nexus_plugin_api::manifest::Manifest;
+use nexus_plugin_api::manifest::{MANIFEST_FORMAT, Manifest};
 use nexus_plugin_host::{Inspection, inspect};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use wasm_encoder::{ComponentSection as _, CustomSection};
 
 /// `Built` is what was built.
 #[derive(Debug)]
@@ -23,11 +23,16 @@ pub struct Built {
     pub beside: PathBuf,
 }
 
-/// Builds the crate in `directory`.
+/// Builds the crate in `directory`. `revision` finds the commit that is written into it.
 ///
 /// # Errors
 /// A missing toolchain, a failing compilation, or a component that no host would load: each says what to do.
-pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::Result<Built> {
+pub fn build(
+    directory: &Path,
+    profile: Option<&str>,
+    locked: bool,
+    revision: fn(&Path) -> Option<String>,
+) -> anyhow::Result<Built> {
     let directory = directory
         .canonicalize()
         .with_context(|| format!("there is no folder {}", directory.display()))?;
@@ -44,8 +49,9 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
         )
     })?;
     let manifest = Manifest::parse(&text).with_context(|| format!("in {}", directory.display()))?;
-    for key in &manifest.old_keys {
-        print_error(&format!("warning: plugin.toml:{}: {key}", key.line));
+    fit_to_be_built(&manifest).with_context(|| format!("in {}", directory.display()))?;
+    for note in notes(&manifest).into_iter().chain(no_spdx(&manifest.license)) {
+        print_error(&format!("warning: {note}"));
     }
     let workspace = Workspace::of(&directory)?;
     let package = workspace.package(&directory)?;
@@ -54,7 +60,7 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     let mut command = cargo();
     command
         .args([
-            "build",
+            "rustc",
             "--target",
             TARGET,
             "--message-format=json-render-diagnostics",
@@ -69,6 +75,7 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
     if locked {
         command.arg("--locked");
     }
+    command.arg("--").args(workspace.flags()?);
     let output = command
         .output()
         .context("cannot start cargo. To fix: install Rust from https://rustup.rs")?;
@@ -87,7 +94,7 @@ pub fn build(directory: &Path, profile: Option<&str>, locked: bool) -> anyhow::R
         )
     })?;
     let bare = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let component = embed(bare, &text);
+    let component = describe(&bare, &manifest, &text, revision(&directory).as_deref())?;
     let inspection = inspect(&component)?;
     let beside = file.with_file_name(format!("{}.wasm", manifest.name));
     Ok(Built {
@@ -119,14 +126,23 @@ fn artifact(messages: &[u8], package: &str) -> Option<PathBuf> {
     found
 }
 
-/// Appends the manifest as the last section: nothing that ran before can have dropped it.
-fn embed(mut component: Vec<u8>, manifest: &str) -> Vec<u8> {
-    let section = CustomSection {
-        name: MANIFEST_SECTION.into(),
-        data: manifest.as_bytes().into(),
-    };
-    section.append_to_component(&mut component);
-    component
+/// What a host would refuse, or another tool, is told its author before anything is compiled.
+fn fit_to_be_built(manifest: &Manifest) -> anyhow::Result<()> {
+    if manifest.format.is_none() {
+        bail!(
+            "plugin.toml does not say the version of its format. To fix: write as its first line: manifest = {MANIFEST_FORMAT}"
+        );
+    }
+    let supported = nexus_plugin_host::supported_versions();
+    if !nexus_plugin_host::supports(&manifest.api) {
+        bail!(
+            "plugin.toml says api = \"{}\", but this Nexus supports nexus:plugin {supported}. To fix: write the version of \
+             nexus-plugin-api that the plugin uses, such as api = \"{}\", or use another version of Nexus",
+            manifest.api,
+            nexus_plugin_host::newest_minor()
+        );
+    }
+    Ok(())
 }
 
 /// Writes a whole file or nothing.
@@ -162,32 +178,36 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_is_the_last_section() {
-        let empty = wasm_encoder::Component::new().finish();
-        let with = embed(empty.clone(), "name = \"x\"");
-        assert!(with.starts_with(&empty) && with.ends_with(b"name = \"x\""));
-        let sections: Vec<_> = wasmparser::Parser::new(0)
-            .parse_all(&with)
-            .filter_map(|payload| match payload.unwrap() {
-                wasmparser::Payload::CustomSection(section) => Some(section.name().to_owned()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(sections, [MANIFEST_SECTION]);
-    }
-
-    #[test]
     fn a_folder_without_a_plugin_is_refused_before_anything_is_built() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = build(&folder.path().join("nowhere"), None, false).unwrap_err();
+        let missing = build(&folder.path().join("nowhere"), None, false, |_| None).unwrap_err();
         assert!(missing.to_string().contains("there is no folder"), "{missing}");
-        let no_manifest = build(folder.path(), None, false).unwrap_err();
+        let no_manifest = build(folder.path(), None, false, |_| None).unwrap_err();
         assert!(
             no_manifest.to_string().contains("give a plugin's folder"),
             "{no_manifest}"
         );
         std::fs::write(folder.path().join("plugin.toml"), "name = 'X'").unwrap();
-        let bad = format!("{:#}", build(folder.path(), None, false).unwrap_err());
+        let bad = format!("{:#}", build(folder.path(), None, false, |_| None).unwrap_err());
         assert!(bad.contains("plugin.toml, line 1"), "{bad}");
+    }
+
+    #[test]
+    fn what_the_author_can_correct_is_found_before_anything_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = "manifest = 1\nname = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
+        for (from, to, said) in [
+            ("", "", "is not a Rust crate"),
+            ("manifest = 1\n", "", "write as its first line: manifest = 1"),
+            (
+                "api = \"0.2\"",
+                "api = \"0.1\"",
+                "says api = \"^0.1\", but this Nexus supports nexus:plugin 0.2.x. To fix: write",
+            ),
+        ] {
+            std::fs::write(folder.path().join("plugin.toml"), good.replace(from, to)).unwrap();
+            let found = format!("{:#}", build(folder.path(), None, false, |_| None).unwrap_err());
+            assert!(found.contains(said), "{found}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod build;
 pub mod first_party;
+mod manifest_notes;
 mod output;
+mod sections;
 mod show;
 pub mod source_digest;
 pub mod toolchain;
@@ -15,7 +17,7 @@ use nexus_config::old_manifest_keys;
 use nexus_plugin_api::text;
 use output::Answer;
 use serde_json::json;
-use show::{checked, facts, info, lacking, list, not_loaded, resolved, source, with};
+use show::{checked, facts, info, lacking, list, not_loaded, optional_interfaces, resolved, source, with};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -145,7 +147,11 @@ fn check(plugin: &str, place: &CommonOptions) -> anyhow::Result<Answer> {
         manifest.name, manifest.version, manifest.kind
     );
     let name = own.map_or(manifest.name.as_str(), |own| own.name.as_str());
-    let notices = old_manifest_keys(name, &source, manifest);
+    for line in optional_interfaces(&found) {
+        writeln!(text, "{line}")?;
+    }
+    let mut notices = old_manifest_keys(name, &source, manifest);
+    notices.extend(manifest_notes::unknown(manifest));
     for notice in &notices {
         writeln!(text, "warning: {notice}")?;
     }
@@ -158,7 +164,7 @@ fn check(plugin: &str, place: &CommonOptions) -> anyhow::Result<Answer> {
 }
 
 fn build_one(args: &BuildArgs) -> anyhow::Result<Answer> {
-    let built = build::build(&args.path, args.profile.as_deref(), false)?;
+    let built = build::build(&args.path, args.profile.as_deref(), false, sections::revision)?;
     let out = args.out.clone().unwrap_or(built.beside);
     build::write(&out, &built.component)?;
     let json = with(

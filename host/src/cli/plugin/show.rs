@@ -1,6 +1,7 @@
 //! `nexus plugin list|info`: the same facts for people and for programs. With a configuration, as it resolves: also what
 //! is granted, and a problem anywhere in the file is an answer of its own.
 
+use super::manifest_notes::notes;
 use super::output::Answer;
 use crate::builtin;
 use crate::cli::common_options::CommonOptions;
@@ -90,10 +91,17 @@ pub(super) fn list(place: &CommonOptions) -> anyhow::Result<Answer> {
             Ok(found) => {
                 let manifest = &found.manifest;
                 let (kind, version) = (manifest.kind.to_string(), manifest.version.to_string());
+                let pages = [&manifest.homepage, &manifest.repository].into_iter().flatten();
+                let about: Vec<&str> = [&manifest.license]
+                    .into_iter()
+                    .chain(pages)
+                    .map(String::as_str)
+                    .collect();
                 writeln!(
                     text,
-                    "{name:<20} {kind:<7} {version:<9} {from}\n    {}",
-                    manifest.description
+                    "{name:<20} {kind:<7} {version:<9} {from}\n    {}\n    {}",
+                    manifest.description,
+                    about.join(", ")
                 )?;
                 rows.push(with(facts(&found), [("name", json!(name)), ("source", json!(from))]));
             }
@@ -194,6 +202,8 @@ pub(super) fn facts(found: &Inspection) -> Value {
         "manifest": found.manifest,
         "imports": found.imports,
         "exports": found.exports,
+        "contract": found.contract(),
+        "optional_interfaces": found.optional_interfaces().collect::<BTreeMap<_, _>>(),
     })
 }
 
@@ -205,22 +215,53 @@ pub(super) fn with<const N: usize>(mut object: Value, more: [(&str, Value); N]) 
     object
 }
 
-fn described(found: &Inspection) -> anyhow::Result<String> {
+/// `optional_interfaces` are lines about those of its kind: which it has, and which it has not.
+pub(super) fn optional_interfaces(found: &Inspection) -> Vec<String> {
+    let line = |what: &str, has: bool| {
+        let names = found.optional_interfaces().filter(|(_, found)| *found == has);
+        let names: Vec<_> = names.map(|(name, _)| name).collect();
+        (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+    };
+    let both = [
+        line("optional interfaces", true),
+        line("optional interfaces that it does not have", false),
+    ];
+    both.into_iter().flatten().collect()
+}
+
+pub(super) fn described(found: &Inspection) -> anyhow::Result<String> {
     let m = &found.manifest;
     let mut out = String::new();
     writeln!(out, "{} {} ({})\n{}\n", m.name, m.version, m.kind, m.description)?;
     if !m.authors.is_empty() {
         writeln!(out, "authors   {}", m.authors.join(", "))?;
     }
+    writeln!(out, "license   {}", m.license)?;
+    for (what, page) in [("homepage  ", &m.homepage), ("sources   ", &m.repository)] {
+        if let Some(page) = page {
+            writeln!(out, "{what}{page}")?;
+        }
+    }
     writeln!(
         out,
-        "license   {}\napi       {}\nsize      {} bytes\nsha256    {}",
-        m.license, m.api, found.size, found.digest
+        "api       {} (the component has {})\nsize      {} bytes\nsha256    {}",
+        m.api,
+        found.contract(),
+        found.size,
+        found.digest
     )?;
+    let interfaces = optional_interfaces(found);
+    if !interfaces.is_empty() {
+        writeln!(out)?;
+    }
+    for line in interfaces {
+        writeln!(out, "{line}")?;
+    }
     writeln!(out, "\nRequested permissions:")?;
     let requests = Permission::requested(m);
     for request in &requests {
-        writeln!(out, "  {}: {}", request.permission, request.reason)?;
+        let optional = if request.optional { " (optional)" } else { "" };
+        writeln!(out, "  {}{optional}: {}", request.permission, request.reason)?;
         if !request.env.is_empty() {
             writeln!(out, "    with the environment variables {}", request.env.join(", "))?;
         }
@@ -250,11 +291,12 @@ fn described(found: &Inspection) -> anyhow::Result<String> {
             key.kind, key.description
         )?;
     }
-    if !m.old_keys.is_empty() {
-        writeln!(out, "\nIts manifest uses old names of keys:")?;
+    let notes = notes(m);
+    if !notes.is_empty() {
+        writeln!(out, "\nIts manifest:")?;
     }
-    for key in &m.old_keys {
-        writeln!(out, "  plugin.toml:{}: {key}", key.line)?;
+    for note in notes {
+        writeln!(out, "  {note}")?;
     }
     Ok(out)
 }

@@ -1,9 +1,10 @@
 use super::*;
 use crate::builtin;
+use nexus_plugin_api::manifest::Manifest;
+use proptest::prelude::*;
 use wasm_encoder::{Component, ComponentSection as _, CustomSection};
 
-const MANIFEST: &str =
-    "name = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
+const MANIFEST: &str = "manifest = 1\nname = \"x-y\"\nkind = \"chat\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
 
 fn folder_with(component: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -74,7 +75,12 @@ fn a_plugin_without_the_interface_of_its_kind_does_not_pass() {
             .err()
             .unwrap()
     );
-    assert!(cause.contains("nexus:plugin/chat"), "{cause}");
+    assert!(
+        cause.contains("exports nothing")
+            && cause.contains("nexus:plugin/chat")
+            && cause.contains("`nexus_plugin_api::export_chat!(Plugin);`"),
+        "{cause}"
+    );
 }
 
 #[test]
@@ -205,4 +211,108 @@ fn old_keys_of_a_manifest_are_reported_with_the_plugin_its_file_and_the_line_to_
     assert_eq!(answer.json["notices"][0], old("x-y", line));
     let answer = check("tunnel-bore", &place).unwrap();
     assert_eq!(answer.json["notices"], json!([]));
+}
+
+#[test]
+fn the_optional_interfaces_that_it_has_and_has_not_are_named() {
+    let answer = check("chat-echo", &nowhere()).unwrap();
+    assert!(
+        answer
+            .text
+            .contains("\noptional interfaces: sessions, history\noptional interfaces that it does not have: ")
+            && answer.text.contains("questions"),
+        "{}",
+        answer.text
+    );
+    assert_eq!(answer.json["contract"], "0.2");
+    assert_eq!(answer.json["optional_interfaces"]["sessions"], true);
+    assert_eq!(answer.json["optional_interfaces"]["questions"], false);
+    let opencode = info("chat-opencode", &nowhere()).unwrap().text;
+    assert!(opencode.contains("sessions, history, questions"), "{opencode}");
+    let bore = info("tunnel-bore", &nowhere()).unwrap();
+    assert!(
+        !bore.text.contains("optional interfaces"),
+        "a tunnel has none: {}",
+        bore.text
+    );
+}
+
+const FULL: &str = r#"manifest = 1
+name = "tunnel-x"
+kind = "tunnel"
+version = "0.1.0"
+api = "0.2"
+description = "DESCRIPTION"
+authors = ["AUTHOR", "AUTHOR"]
+license = "LICENSE"
+homepage = "https://x.example"
+repository = "https://git.example/x"
+later = 1
+
+[config.server]
+type = "string"
+default = "x"
+description = "KEY"
+[config.token]
+type = "string"
+secret = true
+description = "KEY"
+[capabilities.process.x]
+reason = "REASON"
+[capabilities.notify]
+optional = true
+"#;
+
+/// A built-in component that says all this of itself.
+fn saying(manifest: &str) -> String {
+    static BORE: std::sync::LazyLock<nexus_plugin_host::Inspection> =
+        std::sync::LazyLock::new(|| show::load(&nexus_config::resolved::Source::Builtin, "tunnel-bore").unwrap());
+    let mut found = BORE.clone();
+    found.manifest = Manifest::parse(manifest).unwrap();
+    show::described(&found).unwrap()
+}
+
+#[test]
+fn the_pages_the_optional_requests_and_what_is_unknown_are_shown() {
+    let shown = saying(&FULL.replace("reason = \"REASON\"", "optional = true\nreason = \"REASON\""));
+    for line in [
+        "homepage  https://x.example",
+        "sources   https://git.example/x",
+        "api       ^0.2 (the component has 0.2)",
+        "  run x (optional): REASON",
+        "  plugin.toml:11: the key `later` is unknown to this version of Nexus, which ignores it",
+        "  plugin.toml:24: the permission `capabilities.notify` is unknown to this version of Nexus. It is optional, so the plugin \
+         is loaded without it",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n{shown}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever reads a plugin's own words must not take them for those of the host.
+    #[test]
+    fn a_screen_has_the_same_lines_whatever_the_plugin_says(
+        words in prop::collection::vec(
+            prop_oneof![
+                Just("\n".to_owned()), Just("\r\n".to_owned()), Just("\u{1b}[2J\u{9b}A".to_owned()), Just("\u{202e}".to_owned()),
+                Just("\u{2028}".to_owned()), Just("   ".to_owned()), Just("\nRequested permissions:\n  nothing".to_owned()),
+                any::<char>().prop_map(String::from),
+            ],
+            0..12,
+        ),
+    ) {
+        let text = format!("x{}x", words.concat());
+        let quoted = toml::Value::String(text).to_string();
+        let mut hostile = FULL.to_owned();
+        for place in ["DESCRIPTION", "AUTHOR", "LICENSE", "KEY", "REASON"] {
+            hostile = hostile.replace(&format!("\"{place}\""), &quoted);
+        }
+        let (plain, shown) = (saying(FULL), saying(&hostile));
+        prop_assert_eq!(plain.lines().count(), shown.lines().count(), "{}", shown);
+        prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{:?}", shown);
+        let headings = |text: &str| text.lines().filter(|line| line.ends_with(':')).map(str::to_owned).collect::<Vec<_>>();
+        prop_assert_eq!(headings(&plain), headings(&shown));
+    }
 }

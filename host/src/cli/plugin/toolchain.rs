@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,6 +37,14 @@ pub struct Package {
     /// `name` is the one in its `Cargo.toml`.
     pub name: String,
     manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+}
+
+/// `Dependency` is what a package names in its `Cargo.toml`; `path` where that is a folder.
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    name: String,
+    path: Option<PathBuf>,
 }
 
 fn program(variable: &str, default: &str) -> OsString {
@@ -97,16 +106,15 @@ impl Toolchain {
         })
     }
 
-    /// `flags` are for `CARGO_ENCODED_RUSTFLAGS`. A later prefix wins over an earlier one, so the general ones come
-    /// first.
+    /// `flags` are for `CARGO_ENCODED_RUSTFLAGS`: for the crate and all that it depends on. They name no folder of the plugin's
+    /// own, so that plugins with one target directory share what they depend on: cargo compiles again what has other flags. A
+    /// later prefix wins over an earlier one, so the general ones come first.
     ///
     /// # Errors
     /// A path that is not UTF-8: the compiler's flags could not name it.
     pub fn flags(&self, workspace: &Workspace) -> anyhow::Result<String> {
-        let mut prefixes: Vec<(PathBuf, String)> = vec![
-            (workspace.root.clone(), "/workspace".to_owned()),
-            (workspace.target_directory.clone(), "/target".to_owned()),
-        ];
+        let mut prefixes: Vec<(PathBuf, String)> = vec![(workspace.target_directory.clone(), "/target".to_owned())];
+        prefixes.extend(workspace.folders_beside());
         // The folder of a registry has a hash of its address in its name.
         for registry in registries() {
             prefixes.push((registry, "/registry".to_owned()));
@@ -114,14 +122,16 @@ impl Toolchain {
         if let Some(commit) = &self.commit {
             prefixes.push((self.sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
         }
-        let flags: Option<Vec<String>> = prefixes
-            .iter()
-            .map(|(from, to)| from.to_str().map(|from| format!("--remap-path-prefix={from}={to}")))
-            .collect();
-        Ok(flags
-            .context("a path of this build is not UTF-8; move the folder")?
-            .join("\u{1f}"))
+        let flags: anyhow::Result<Vec<String>> = prefixes.iter().map(|(from, to)| remapped(from, to)).collect();
+        Ok(flags?.join("\u{1f}"))
     }
+}
+
+fn remapped(from: &Path, to: &str) -> anyhow::Result<String> {
+    let from = from
+        .to_str()
+        .context("a path of this build is not UTF-8; move the folder")?;
+    Ok(format!("--remap-path-prefix={from}={to}"))
 }
 
 /// `registries` are where the sources of dependencies lie, one folder for each registry.
@@ -139,6 +149,25 @@ fn registries() -> Vec<PathBuf> {
 }
 
 impl Workspace {
+    /// `folders_beside` are those of dependencies that lie outside of the workspace, such as a clone of the SDK, and their names.
+    fn folders_beside(&self) -> BTreeMap<PathBuf, String> {
+        let dependencies = self.packages.iter().flat_map(|package| &package.dependencies);
+        let folders = dependencies.filter_map(|one| Some((one.path.clone()?, format!("/dependencies/{}", one.name))));
+        folders.filter(|(folder, _)| !folder.starts_with(&self.root)).collect()
+    }
+
+    /// `flags` are for the compiler of the plugin's own crate alone. Those beside it in the workspace are named to the compiler
+    /// from the workspace on, so their code has no path of this machine either.
+    ///
+    /// # Errors
+    /// As those of [`Toolchain::flags`].
+    pub fn flags(&self) -> anyhow::Result<Vec<String>> {
+        let mut flags = vec![remapped(&self.root, "/workspace")?];
+        // It may be below the workspace.
+        flags.push(remapped(&self.target_directory, "/target")?);
+        Ok(flags)
+    }
+
     /// Reads the workspace of the crate in `directory`.
     ///
     /// # Errors
@@ -185,5 +214,47 @@ impl Workspace {
         };
         let has = read().is_some_and(|table| table.get("profile").is_some_and(|p| p.get("plugin").is_some()));
         if has { "plugin" } else { "release" }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Two plugins that lie in folders of their own and share a target directory.
+    #[test]
+    fn what_plugins_depend_on_is_compiled_with_the_same_flags() {
+        let toolchain = Toolchain {
+            version: String::new(),
+            commit: Some("c0".to_owned()),
+            sysroot: "/rust".into(),
+        };
+        let flags = |root: &str| {
+            let metadata = format!(
+                r#"{{"workspace_root": "{root}", "target_directory": "/shared/target", "packages": [{{"id": "p", "name": "p",
+                "manifest_path": "{root}/Cargo.toml", "dependencies": [{{"name": "sdk", "path": "/nexus/plugin-api"}},
+                {{"name": "inner", "path": "{root}/inner"}}, {{"name": "serde", "path": null}}]}}]}}"#
+            );
+            let workspace: Workspace = serde_json::from_str(&metadata).unwrap();
+            (toolchain.flags(&workspace).unwrap(), workspace.flags().unwrap())
+        };
+        let (one, other) = (flags("/work/one"), flags("/work/other"));
+        assert_eq!(one.0, other.0);
+        let shared: Vec<&str> = one.0.split('\u{1f}').collect();
+        assert!(
+            shared.contains(&"--remap-path-prefix=/nexus/plugin-api=/dependencies/sdk"),
+            "{shared:?}"
+        );
+        assert!(
+            shared.contains(&"--remap-path-prefix=/rust/lib/rustlib/src/rust=/rustc/c0"),
+            "{shared:?}"
+        );
+        assert!(!one.0.contains("/work/one"), "{shared:?}");
+        assert!(
+            one.1.contains(&"--remap-path-prefix=/work/one=/workspace".to_owned()),
+            "{:?}",
+            one.1
+        );
     }
 }

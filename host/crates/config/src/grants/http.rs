@@ -54,6 +54,7 @@ impl GrantKind for HttpGrants {
             .map(|request| Request {
                 permission: Permission::http_to(&request.url, false),
                 reason: request.reason.clone(),
+                optional: request.optional,
                 env: Vec::new(),
             })
             .collect()

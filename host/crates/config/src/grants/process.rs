@@ -82,6 +82,7 @@ impl GrantKind for ProcessGrants {
             .map(|(name, request)| Request {
                 permission: Permission::run(name, request.inherit_env),
                 reason: request.reason.clone(),
+                optional: request.optional,
                 env: request.env.clone(),
             })
             .collect()

@@ -9,6 +9,8 @@ pub struct Request {
     pub permission: Permission,
     /// `reason` is the author's, which a secret has in the description of its key.
     pub reason: String,
+    /// `optional`: the plugin works without it.
+    pub optional: bool,
     /// `env` are the environment variables that the plugin sets for a program.
     pub env: Vec<String>,
 }

@@ -41,6 +41,7 @@ impl GrantKind for SecretGrants {
         keys.map(|(name, key)| Request {
             permission: Permission::secret(name),
             reason: key.description.clone(),
+            optional: !key.required,
             env: Vec::new(),
         })
         .collect()

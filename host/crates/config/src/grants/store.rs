@@ -71,6 +71,7 @@ impl GrantKind for StoreGrant {
             .map(|store| Request {
                 permission: Permission::store(Some(store.quota)),
                 reason: store.reason.clone(),
+                optional: store.optional,
                 env: Vec::new(),
             })
             .collect()

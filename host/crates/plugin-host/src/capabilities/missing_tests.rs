@@ -129,6 +129,7 @@ fn shown(plugin: &Plugin) -> Vec<String> {
     let inspection = Inspection {
         manifest: manifest(),
         kind: Kind::Chat,
+        minor: &crate::minors::NEWEST,
         digest: String::new(),
         imports: Vec::new(),
         exports: Vec::new(),

@@ -12,7 +12,7 @@
 //! deleted when one is written, until the rest keeps to [`limits::CODE_CACHE_BYTES`] and [`limits::CODE_CACHE_FILES`]; never
 //! one that this process has loaded.
 
-use super::contract_check::CONTRACT;
+use super::minor::Minors;
 use nexus_files::private;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
@@ -62,13 +62,16 @@ impl CacheKey {
 
 impl CodeCache {
     /// Uses `cache/wasm` in this directory, which is made at the first write, for code of this engine.
-    pub(crate) fn new(parent: &Path, engine: &Engine) -> Self {
+    /// `minors` are those that components are compared with before they are compiled.
+    pub(crate) fn new(parent: &Path, engine: &Engine, minors: Minors) -> Self {
         let mut compatibility = Collected(Vec::new());
         engine.precompile_compatibility_hash().hash(&mut compatibility);
+        let mut parts = vec![compatibility.0.as_slice(), env!("CARGO_PKG_VERSION").as_bytes()];
+        parts.extend(minors.iter().map(|minor| minor.contract));
         Self {
             dir: folder(parent),
             engine: engine.clone(),
-            engine_key: sha256(&[&compatibility.0, env!("CARGO_PKG_VERSION").as_bytes(), CONTRACT]),
+            engine_key: sha256(&parts),
             used: Arc::default(),
         }
     }

@@ -10,7 +10,7 @@ fn setup() -> (tempfile::TempDir, CodeCache) {
 
 /// As another start of the program has it.
 fn cache_in(dir: &Path) -> CodeCache {
-    CodeCache::new(dir, &crate::engine::engine().unwrap())
+    CodeCache::new(dir, &crate::engine::engine().unwrap(), crate::minors::SUPPORTED)
 }
 
 /// A component of its own for each number.

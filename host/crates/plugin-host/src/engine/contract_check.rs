@@ -15,10 +15,9 @@
 //! needs it compiled (half a minute for some languages) before it can be refused.
 
 use super::error::LoadError;
-use super::interface_name::{compatible_range, interface};
-use nexus_plugin_api::API_VERSION;
+use super::interface_name::interface;
+use super::minor::Minor;
 use nexus_plugin_api::manifest::Kind;
-use std::sync::OnceLock;
 use wasmparser::component_types::{
     ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncType, ComponentInstanceType,
     ComponentValType,
@@ -26,8 +25,9 @@ use wasmparser::component_types::{
 use wasmparser::types::{Types, TypesRef};
 use wasmparser::{Parser, ValidPayload, Validator, WasmFeatures};
 
-/// `CONTRACT` is also part of the key of the code cache: what lies there was compared with this one.
-pub(super) const CONTRACT: &[u8] = include_bytes!("contract.wasm");
+/// `CONTRACT` is that of the newest minor. Those of all minors are part of the key of the code cache: what lies there was
+/// compared with them.
+pub(crate) const CONTRACT: &[u8] = include_bytes!("contract.wasm");
 
 /// `types` are those of a component, without a look at its code.
 ///
@@ -45,13 +45,8 @@ pub(super) fn types(bytes: &[u8]) -> Result<Types, String> {
     last.ok_or_else(|| "it has no end".to_owned())
 }
 
-fn contract() -> Option<&'static Types> {
-    static TYPES: OnceLock<Option<Types>> = OnceLock::new();
-    TYPES.get_or_init(|| types(CONTRACT).ok()).as_ref()
-}
-
-/// `optional` are the interfaces that belong to a kind and need not be there.
-pub(super) fn optional(kind: Kind) -> &'static [&'static str] {
+/// `optional` are the interfaces of the newest minor that belong to a kind and need not be there.
+pub(crate) fn optional(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Auth => &["manage"],
         Kind::Chat => &[
@@ -74,19 +69,25 @@ pub(super) fn optional(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// Compares every interface of the contract that the component imports or exports.
+/// Compares every interface that the component imports or exports with the contract of the minor that it speaks.
 ///
 /// # Errors
 /// A sentence: which function of which interface, what was found, what this host's contract has.
-pub(super) fn check(kind: Kind, found: &Types, imports: &[String], exports: &[String]) -> Result<(), LoadError> {
-    let Some(contract) = contract() else {
+pub(super) fn check(
+    minor: &Minor,
+    kind: Kind,
+    found: &Types,
+    imports: &[String],
+    exports: &[String],
+) -> Result<(), LoadError> {
+    let contract = minor.types.get_or_init(|| types(minor.contract).ok());
+    let Some(contract) = contract else {
         return Err(LoadError::Unsupported(
             "this Nexus is damaged: cannot read its contract. To fix: reinstall Nexus".into(),
         ));
     };
     let (found, contract) = (found.as_ref(), contract.as_ref());
-    let state = compatible_range();
-    let state = state.trim_end_matches(".x");
+    let state = minor.name();
     let unsupported = |interface: &str, function: Option<&str>, detail: String| {
         let interface = interface.split('@').next().unwrap_or_default();
         let differs = match function {
@@ -94,15 +95,15 @@ pub(super) fn check(kind: Kind, found: &Types, imports: &[String], exports: &[St
             None => interface.to_owned(),
         };
         LoadError::Api(format!(
-            "The component was built against another state of the contract {state} ({differs}) and cannot be loaded. To \
-             fix: build it again with `nexus plugin build` against the plugin-api of this Nexus, or use a newer version of \
-             the plugin ({detail})"
+            "The component was built against another state of the contract {state} ({differs}): {detail}. To fix: build it again \
+             with `nexus plugin build` against the plugin-api of this Nexus, or use a newer version of the plugin"
         ))
     };
     let ours = |name: &str| {
         let i = interface(name)?;
-        (i.package == "nexus:plugin" && i.is_compatible())
-            .then(|| (format!("nexus:plugin/{}@{API_VERSION}", i.name), i.name.to_owned()))
+        minor
+            .has(&i)
+            .then(|| (format!("nexus:plugin/{}@{}", i.name, minor.version), i.name.to_owned()))
     };
     for import in imports {
         let Some((name, _)) = ours(import) else { continue };
@@ -131,7 +132,7 @@ pub(super) fn check(kind: Kind, found: &Types, imports: &[String], exports: &[St
     let required = kind.interface().trim_start_matches("nexus:plugin/");
     for export in exports {
         let Some((name, bare)) = ours(export) else { continue };
-        if bare != required && !optional(kind).contains(&bare.as_str()) {
+        if bare != required && !(minor.optional)(kind).contains(&bare.as_str()) {
             continue;
         }
         let theirs = instance(found, found.component_item_for_export(export).map(|item| item.ty));
@@ -185,8 +186,8 @@ type Side<'a, T> = (TypesRef<'a>, T);
 fn compare(found: Side<'_, &ComponentFuncType>, own: Side<'_, &ComponentFuncType>) -> Result<(), String> {
     let ((found, f), (own, o)) = (found, own);
     if f.async_ != o.async_ {
-        let word = |is_async: bool| if is_async { "async" } else { "not async" };
-        return Err(format!("it is {}, expected {}", word(f.async_), word(o.async_)));
+        let word = |is_async: bool| if is_async { "`async func`" } else { "`func`" };
+        return Err(format!("found {}, expected {}", word(f.async_), word(o.async_)));
     }
     let names = |f: &ComponentFuncType| list(f.params.iter().map(|(name, _)| name.as_str()));
     if f.params.len() != o.params.len()
@@ -207,8 +208,8 @@ fn maybe(found: Side<'_, Option<&ComponentValType>>, own: Side<'_, Option<&Compo
     match (found, own) {
         ((_, None), (_, None)) => Ok(()),
         ((found, Some(f)), (own, Some(o))) => values((found, f), (own, o)),
-        ((found, Some(f)), (_, None)) => Err(format!("found {}, expected nothing", kind((found, f)))),
-        ((_, None), (own, Some(o))) => Err(format!("found nothing, expected {}", kind((own, o)))),
+        ((found, Some(f)), (_, None)) => Err(format!("found {}, expected nothing", shown((found, f)))),
+        ((_, None), (own, Some(o))) => Err(format!("found nothing, expected {}", shown((own, o)))),
     }
 }
 
@@ -218,7 +219,7 @@ fn defined<'a>(types: TypesRef<'a>, id: ComponentDefinedTypeId) -> Option<&'a Co
 
 fn values(found: Side<'_, &ComponentValType>, own: Side<'_, &ComponentValType>) -> Result<(), String> {
     use ComponentDefinedType as T;
-    let differs = || Err(format!("found {}, expected {}", kind(found), kind(own)));
+    let differs = || Err(format!("found {}, expected {}", shown(found), shown(own)));
     let (f, o) = match (found, own) {
         ((_, ComponentValType::Primitive(f)), (_, ComponentValType::Primitive(o))) => {
             return if f == o { Ok(()) } else { differs() };
@@ -321,6 +322,9 @@ fn each<'a>(
     Ok(())
 }
 
+/// `TUPLE` is how many types of a tuple are shown.
+const TUPLE: usize = 8;
+
 /// `list` has as many names as are read.
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 24;
@@ -335,30 +339,46 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
-fn kind((types, value): Side<'_, &ComponentValType>) -> String {
+/// `in_wit` is a type as WIT writes it, as far as a message needs it: a plugin's types can grow without end.
+fn in_wit((types, value): Side<'_, &ComponentValType>, depth: u8) -> String {
     use ComponentDefinedType as T;
     let named = match value {
         ComponentValType::Primitive(primitive) => return primitive.to_string(),
-        ComponentValType::Type(id) => match defined(types, *id) {
-            Some(T::Primitive(primitive)) => return primitive.to_string(),
-            named => named,
-        },
+        ComponentValType::Type(id) => defined(types, *id),
     };
+    let Some(depth) = depth.checked_sub(1) else {
+        return "…".to_owned();
+    };
+    let one = |value: &ComponentValType| in_wit((types, value), depth);
+    let maybe = |value: &Option<ComponentValType>| value.as_ref().map_or("_".to_owned(), one);
     match named {
-        Some(T::Record(_)) => "a record",
-        Some(T::Variant(_)) => "a variant",
-        Some(T::List { .. }) => "a list",
-        Some(T::Tuple(_)) => "a tuple",
-        Some(T::Flags(_)) => "flags",
-        Some(T::Enum(_)) => "an enum",
-        Some(T::Option { .. }) => "an option",
-        Some(T::Result { .. }) => "a result",
-        Some(T::Own(_) | T::Borrow(_)) => "a resource",
-        Some(T::Future { .. }) => "a future",
-        Some(T::Stream { .. }) => "a stream",
-        _ => "another type",
+        Some(T::Primitive(primitive)) => primitive.to_string(),
+        Some(T::Record(record)) => format!("record {{ {} }}", list(record.fields.keys().map(|name| name.as_str()))),
+        Some(T::Variant(variant)) => format!("variant {{ {} }}", list(variant.cases.keys().map(|name| name.as_str()))),
+        Some(T::Enum(names)) => format!("enum {{ {} }}", list(names.iter().map(|name| name.as_str()))),
+        Some(T::Flags(names)) => format!("flags {{ {} }}", list(names.iter().map(|name| name.as_str()))),
+        Some(T::List { element, .. }) => format!("list<{}>", one(element)),
+        Some(T::Option { ty, .. }) => format!("option<{}>", one(ty)),
+        Some(T::Tuple(tuple)) => {
+            let types: Vec<_> = tuple.types.iter().take(TUPLE).map(one).collect();
+            let more = if tuple.types.len() > TUPLE { ", …" } else { "" };
+            format!("tuple<{}{more}>", types.join(", "))
+        }
+        Some(T::Result { ok, err, .. }) => match (ok, err) {
+            (None, None) => "result".to_owned(),
+            (ok, None) => format!("result<{}>", maybe(ok)),
+            (ok, err) => format!("result<{}, {}>", maybe(ok), maybe(err)),
+        },
+        Some(T::Future { ty, .. }) => format!("future<{}>", maybe(ty)),
+        Some(T::Stream { ty, .. }) => format!("stream<{}>", maybe(ty)),
+        Some(T::Own(_) | T::Borrow(_)) => "a resource".to_owned(),
+        _ => "another type".to_owned(),
     }
-    .to_owned()
+}
+
+/// `shown` is a type as it is shown.
+fn shown(value: Side<'_, &ComponentValType>) -> String {
+    in_wit(value, 3)
 }
 
 #[cfg(test)]

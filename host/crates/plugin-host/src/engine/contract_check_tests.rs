@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use crate::engine::inspect;
+use crate::inspect;
 use std::path::{Path, PathBuf};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
@@ -109,7 +109,7 @@ fn what_differs_is_named_with_both_sides() {
             "tunnel-provider",
             "sleep: async func",
             "sleep: func",
-            "the function `sleep` of nexus:plugin/clock@0.2.0 with another signature: it is not async, expected async",
+            "the function `sleep` of nexus:plugin/clock@0.2.0 with another signature: found `func`, expected `async func`",
         ),
         (
             "auth",
@@ -124,6 +124,14 @@ fn what_differs_is_named_with_both_sides() {
             "now: func() -> u64;",
             "now: func() -> s64;",
             "`now` of nexus:plugin/clock@0.2.0 with another signature: in its result, found s64, expected u64",
+        ),
+        (
+            "auth",
+            "auth-provider",
+            "get: async func(key: string) -> result<option<list<u8>>, error>;",
+            "get: async func(key: string) -> result<list<tuple<string, u8>>, error>;",
+            "`get` of nexus:plugin/store@0.2.0 with another signature: in its result, found list<tuple<string, u8>>, expected \
+             option<list<u8>>",
         ),
         (
             "auth",

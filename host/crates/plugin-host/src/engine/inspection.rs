@@ -8,14 +8,14 @@
 use super::contract_check as fit;
 use super::denied_wasi::{CLI, FILESYSTEM, SOCKETS};
 use super::error::LoadError;
-use super::interface_name::{Interface, compatible_range, interface};
-use crate::capabilities;
+use super::interface_name::{Interface, interface};
+use super::minor::{Minor, Minors, PACKAGE};
 use nexus_config::grants::HttpGrant;
 use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::plugin::Kind;
+use nexus_plugin_api::MANIFEST_SECTION;
 use nexus_plugin_api::manifest::Manifest;
-use nexus_plugin_api::{API_VERSION, MANIFEST_SECTION};
 use semver::Version;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
@@ -26,6 +26,8 @@ pub struct Inspection {
     pub manifest: Manifest,
     /// `kind` is what its manifest says it serves; its exports are those of this kind.
     pub kind: Kind,
+    /// `minor` is the version of the contract that it speaks.
+    pub(crate) minor: &'static Minor,
     /// `digest` is the SHA-256 of its bytes in hexadecimal.
     pub digest: String,
     /// `imports` are sorted, each as `nexus:plugin/http@0.2.0`.
@@ -39,12 +41,21 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Tells whether it exports `nexus:plugin/NAME` in a version this host speaks.
+    /// `contract` is the minor version of the contract that it speaks: `0.2`.
+    pub fn contract(&self) -> String {
+        self.minor.name()
+    }
+
+    /// Tells whether it exports `nexus:plugin/NAME`.
     pub fn offers(&self, name: &str) -> bool {
-        self.exports
-            .iter()
-            .filter_map(|e| interface(e))
-            .any(|i| i.package == "nexus:plugin" && i.name == name && i.is_compatible())
+        let mut exports = self.exports.iter().filter_map(|e| interface(e));
+        exports.any(|i| i.name == name && self.minor.has(&i))
+    }
+
+    /// `optional_interfaces` are those that a plugin of its kind may have, and whether it has them.
+    pub fn optional_interfaces(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let optional = (self.minor.optional)(self.manifest.kind).iter();
+        optional.map(|name| (*name, self.offers(name)))
     }
 
     /// Tells whether it, or its language's standard library, would open sockets.
@@ -58,26 +69,28 @@ impl Inspection {
 ///
 /// # Errors
 /// It is none, is damaged, has no manifest, or wants or offers what this host does not speak.
-pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
+pub(crate) fn inspect(bytes: &[u8], minors: Minors) -> Result<Inspection, LoadError> {
     let mut validator = Validator::new_with_features(WasmFeatures::all());
     validator.validate_all(bytes).map_err(|e| damaged(&e))?;
-    let inspection = read(bytes, &sha256(&[bytes]))?;
+    let inspection = read(bytes, &sha256(&[bytes]), minors)?;
     check_types(bytes, &inspection)?;
     Ok(inspection)
 }
 
 /// Reads what the component says, wants and offers, by name: neither its types ([`check_types`]) nor its code, which the
 /// compiler validates. A component in the code cache has passed both. `digest` is its own.
-pub(crate) fn read(bytes: &[u8], digest: &[u8; 32]) -> Result<Inspection, LoadError> {
+pub(crate) fn read(bytes: &[u8], digest: &[u8; 32], minors: Minors) -> Result<Inspection, LoadError> {
     let mut outline = outline(bytes)?;
     let manifest = outline.manifest()?;
     outline.imports.sort();
     outline.exports.sort();
-    check_api(&manifest)?;
-    check_imports(&outline.imports)?;
-    check_exports(&manifest, &outline.exports)?;
+    check_api(&manifest, minors)?;
+    check_imports(&outline.imports, minors)?;
+    let minor = check_exports(&manifest, &outline.exports, minors)?;
+    check_minor(&manifest, minor, &outline, minors)?;
     Ok(Inspection {
         kind: manifest.kind.into(),
+        minor,
         manifest,
         digest: hex(digest),
         imports: outline.imports,
@@ -90,7 +103,7 @@ pub(crate) fn read(bytes: &[u8], digest: &[u8; 32]) -> Result<Inspection, LoadEr
 /// Compares the types of a component that was [`read`] with those of the contract.
 pub(crate) fn check_types(bytes: &[u8], read: &Inspection) -> Result<(), LoadError> {
     let types = fit::types(bytes).map_err(|e| damaged(&e))?;
-    fit::check(read.manifest.kind, &types, &read.imports, &read.exports)
+    fit::check(read.minor, read.manifest.kind, &types, &read.imports, &read.exports)
 }
 
 /// `digest` is the SHA-256 of the bytes, in hexadecimal.
@@ -225,29 +238,53 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, LoadError> {
     Ok(outline)
 }
 
-fn check_api(manifest: &Manifest) -> Result<(), LoadError> {
-    if Version::parse(API_VERSION).is_ok_and(|ours| manifest.api.matches(&ours)) {
+/// Whatever the component has, what its author says of it is refused first, where no minor fits.
+fn check_api(manifest: &Manifest, minors: Minors) -> Result<(), LoadError> {
+    if minors.supports(&manifest.api) {
         return Ok(());
     }
     Err(LoadError::Api(format!(
-        "The plugin {} was written for nexus:plugin {}, but this host supports {API_VERSION}. To fix: use a version \
-         of the plugin for {}, or another version of Nexus",
+        "The plugin {} was written for nexus:plugin {}, but this host supports {}. To fix: use a version of the plugin for \
+         {2}, or another version of Nexus",
         manifest.name,
         manifest.api,
-        compatible_range()
+        minors.ranges()
     )))
 }
 
-/// `TYPES` are interfaces of types alone, which others of the contract use.
-const TYPES: [&str; 3] = ["types", "chat-types", "auth-types"];
-
-fn offered() -> impl Iterator<Item = &'static str> {
-    TYPES.into_iter().chain(capabilities::interfaces())
+/// A component speaks one minor, and its manifest says that it does.
+fn check_minor(
+    manifest: &Manifest,
+    minor: &'static Minor,
+    outline: &Outline<'_>,
+    minors: Minors,
+) -> Result<(), LoadError> {
+    let mut names = outline.exports.iter().chain(&outline.imports);
+    let other = names.find(|name| interface(name).is_some_and(|i| i.package == PACKAGE && !minor.has(&i)));
+    if let Some(other) = other {
+        return Err(LoadError::Api(format!(
+            "The component mixes two versions of the contract: it exports {} of {}, and has {other}. To fix: build all of it \
+             against one version of nexus:plugin; this host supports {}",
+            manifest.kind.interface(),
+            minor.name(),
+            minors.ranges()
+        )));
+    }
+    if manifest.api.matches(&minor.version) {
+        return Ok(());
+    }
+    Err(LoadError::Api(format!(
+        "The plugin {} says that it was written for nexus:plugin {}, but its component has {}. To fix: write api = \"{2}\" in \
+         plugin.toml, and build it again",
+        manifest.name,
+        manifest.api,
+        minor.name()
+    )))
 }
 
 const WASI: [&str; 6] = [CLI, "wasi:clocks", "wasi:io", "wasi:random", FILESYSTEM, SOCKETS];
 
-fn check_imports(imports: &[String]) -> Result<(), LoadError> {
+fn check_imports(imports: &[String], minors: Minors) -> Result<(), LoadError> {
     for import in imports {
         let refuse = |cause: String| Err(LoadError::Api(format!("The component imports {import}: {cause}")));
         let Some(i) = interface(import) else {
@@ -258,18 +295,20 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
         let of_wasi_02 = i.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
         let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
         match i.package {
-            "nexus:plugin" if !i.is_compatible() => {
-                return refuse(format!(
-                    "its version is {found}, but this host supports {}. To fix: build the plugin for that version",
-                    compatible_range()
-                ));
-            }
-            "nexus:plugin" if offered().any(|name| name == i.name) => {}
-            "nexus:plugin" => {
-                return refuse(format!(
-                    "this host has no `{}`. To fix: use a newer Nexus, or remove the import",
-                    i.name
-                ));
+            PACKAGE => {
+                let Some(minor) = minors.of_interface(&i) else {
+                    return refuse(format!(
+                        "its version is {found}, but this host supports {}. To fix: build the plugin for that version, or use \
+                         another version of Nexus",
+                        minors.ranges()
+                    ));
+                };
+                if !(minor.interfaces)().contains(&i.name) {
+                    return refuse(format!(
+                        "this host has no `{}`. To fix: use a newer Nexus, or remove the import",
+                        i.name
+                    ));
+                }
             }
             "wasi:http" => {
                 return refuse(
@@ -288,8 +327,8 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
             _ => {
                 return refuse(format!(
                     "this host does not have it. Available are nexus:plugin {} ({}) and WASI 0.2 without http.",
-                    compatible_range(),
-                    offered().collect::<Vec<_>>().join(", ")
+                    minors.ranges(),
+                    offered(minors).join(", ")
                 ));
             }
         }
@@ -297,34 +336,42 @@ fn check_imports(imports: &[String]) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn check_exports(manifest: &Manifest, exports: &[String]) -> Result<(), LoadError> {
+/// `offered` are the interfaces of the newest minor.
+fn offered(minors: Minors) -> Vec<&'static str> {
+    minors
+        .iter()
+        .next()
+        .map(|minor| (minor.interfaces)())
+        .unwrap_or_default()
+}
+
+/// `check_exports` is the minor in which it exports the interface of its kind.
+fn check_exports(manifest: &Manifest, exports: &[String], minors: Minors) -> Result<&'static Minor, LoadError> {
     let wanted = manifest.kind.interface();
     let all = || exports.iter().filter_map(|e| interface(e).map(|i| (e, i)));
     let named = |i: &Interface<'_>| format!("{}/{}", i.package, i.name) == wanted;
-    if all().any(|(_, i)| named(&i) && i.is_compatible()) {
-        return Ok(());
+    if let Some(minor) = all()
+        .filter(|(_, i)| named(i))
+        .find_map(|(_, i)| minors.of_interface(&i))
+    {
+        return Ok(minor);
     }
-    let kind = manifest.kind;
+    let (name, kind, supported) = (&manifest.name, manifest.kind, minors.ranges());
+    let exported = format!("`nexus_plugin_api::export_{kind}!(Plugin);`");
     Err(LoadError::Api(match all().find(|(_, i)| named(i)) {
         Some((export, _)) => format!(
-            "The plugin {} exports {export}, but this host supports {wanted} {}. To fix: use a version of the \
+            "The plugin {name} exports {export}, but this host supports {wanted} {supported}. To fix: use a version of the \
              plugin for that, or another version of Nexus",
-            manifest.name,
-            compatible_range()
         ),
-        None => {
-            let found = if exports.is_empty() {
-                "nothing".to_owned()
-            } else {
-                exports.join(", ")
-            };
-            format!(
-                "The plugin {} says it is a {kind} plugin, but exports {found} and not {wanted}@{}. To fix: correct `kind` \
-                 in plugin.toml, or export the interface",
-                manifest.name,
-                compatible_range()
-            )
-        }
+        None if exports.is_empty() => format!(
+            "The plugin {name} is a {kind} plugin, but exports nothing. To fix: export {wanted}; in Rust, write {exported} in its \
+             src/lib.rs"
+        ),
+        None => format!(
+            "The plugin {name} says it is a {kind} plugin, but exports {} and not {wanted} {supported}. To fix: correct `kind` in \
+             plugin.toml, or export the interface; in Rust: {exported}",
+            exports.join(", ")
+        ),
     }))
 }
 

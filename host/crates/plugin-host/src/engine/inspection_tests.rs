@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
-use super::*;
+use super::{Kind, MANIFEST_SECTION, limits};
+use crate::inspect;
 
 const MANIFEST: &str =
     "name = \"demo\"\nkind = \"tunnel\"\nversion = \"1.2.3\"\napi = \"0.2\"\ndescription = \"d\"\nlicense = \"MIT\"\n";
@@ -99,7 +100,7 @@ fn versions_found_and_supported_are_reported() {
     let other = refusal(&with_manifest(&TUNNEL.replace("log@0.2.7", "log@1.0.0"), MANIFEST));
     assert!(other.contains("1.0.0") && other.contains("0.2.x"), "{other}");
     let other = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("\"0.2\"", "\"0.3\"")));
-    assert!(other.contains("^0.3") && other.contains("0.2.0"), "{other}");
+    assert!(other.contains("^0.3") && other.contains("0.2.x"), "{other}");
     let other = refusal(&with_manifest(
         &TUNNEL.replace("stdout@0.2.3", "stdout@0.3.0"),
         MANIFEST,

@@ -6,7 +6,7 @@
 //! Linking a capability grants nothing: the gate decides at each call.
 
 use super::denied_wasi::with_denied;
-use crate::capabilities::{self, Capabilities};
+use super::minor::Minors;
 use crate::engine::instance_state::InstanceState;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasData, InstancePre, Linker, ResourceTable};
@@ -22,19 +22,15 @@ impl HasData for Io {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-fn caps(state: &mut InstanceState) -> &mut Capabilities {
-    &mut state.caps
-}
-
-/// Makes the linker with all capabilities in it.
+/// Makes the linker with all capabilities in it, in the types of each of these minors.
 ///
 /// # Errors
 /// None that a machine or an operator could cause; a name linked twice.
-pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<InstanceState>> {
+pub(crate) fn linker(engine: &Engine, minors: Minors) -> wasmtime::Result<Linker<InstanceState>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
-    for capability in capabilities::all() {
-        (capability.link)(l, caps)?;
+    for minor in minors.iter() {
+        (minor.link)(l)?;
     }
 
     wasi::io::error::add_to_linker::<InstanceState, Io>(l, |s| s.ctx().table)?;

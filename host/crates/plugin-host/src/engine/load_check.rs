@@ -4,33 +4,32 @@ use super::error::LoadError;
 use super::inspection::{Inspection, inspect};
 use super::instance_state::InstanceState;
 use super::linker::{link, linker};
+use super::minor::Minors;
 use super::wasmtime_engine::engine;
 use nexus_model::limits;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-/// Refuses everything that [`crate::Runtime::load`] would refuse, and nothing of the plugin runs: it reads, compiles
-/// and links it. `memory` is its limit; `None`: what it asks for.
-///
-/// # Errors
-/// In words: what was found, what was expected, what to do.
-pub fn check(bytes: &[u8], name: &str, memory: Option<u64>) -> Result<Inspection, LoadError> {
+/// Does as [`fits`], with an engine and a linker of its own.
+pub(crate) fn check(bytes: &[u8], name: &str, memory: Option<u64>, minors: Minors) -> Result<Inspection, LoadError> {
     let cannot =
         |e: &dyn std::fmt::Display| LoadError::Unsupported(format!("This machine cannot compile plugins: {e:#}."));
     let engine = engine().map_err(|e| cannot(&e))?;
-    let linker = linker(&engine).map_err(|e| cannot(&e))?;
-    fits(&engine, &linker, bytes, name, memory)
+    let linker = linker(&engine, minors).map_err(|e| cannot(&e))?;
+    fits(&engine, &linker, bytes, name, memory, minors)
 }
 
-/// Does so with this engine and linker. `memory` is its limit; `None`: what it asks for.
+/// Refuses everything that [`crate::Runtime::load`] would refuse, and nothing of the plugin runs: it reads, compiles
+/// and links it with this engine and linker. `memory` is its limit; `None`: what it asks for.
 pub(crate) fn fits(
     engine: &Engine,
     linker: &Linker<InstanceState>,
     bytes: &[u8],
     name: &str,
     memory: Option<u64>,
+    minors: Minors,
 ) -> Result<Inspection, LoadError> {
-    let inspection = inspect(bytes)?;
+    let inspection = inspect(bytes, minors)?;
     let asked = inspection.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY);
     enough_memory(&inspection, name, memory.unwrap_or(asked))?;
     let component = wasmtime::component::Component::new(engine, bytes).map_err(|e| not_compiled(&e))?;

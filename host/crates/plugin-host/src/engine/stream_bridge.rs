@@ -40,21 +40,24 @@ pub(crate) fn cancel(
     Ok((tx, reader))
 }
 
-/// Connects what a long call returned to channels.
-pub(crate) fn connect<T, R>(
+/// Connects what a long call returned to channels. `convert` makes each batch of the plugin's events one of the host's.
+pub(crate) fn connect<T, E, R>(
     a: &Accessor<InstanceState>,
     stream: StreamReader<T>,
     outcome: FutureReader<R>,
     cancel: oneshot::Sender<CancelReason>,
-) -> wasmtime::Result<LongCall<T, R>>
+    convert: fn(Vec<T>) -> Vec<E>,
+) -> wasmtime::Result<LongCall<E, R>>
 where
     T: Lift + Send + 'static,
+    E: Send + 'static,
     R: Lift + Send + 'static,
 {
     let (tx, events) = mpsc::channel(limits::STREAM_BATCHES);
     let (end, ended) = oneshot::channel();
     a.with(|mut s| {
-        stream.pipe(&mut s, ToChannel(PollSender::new(tx)))?;
+        let to = PollSender::new(tx);
+        stream.pipe(&mut s, ToChannel { to, convert })?;
         outcome.pipe(&mut s, ToOneshot(Some(end)))
     })?;
     Ok(LongCall {
@@ -64,9 +67,12 @@ where
     })
 }
 
-struct ToChannel<T>(PollSender<Vec<T>>);
+struct ToChannel<T, E> {
+    to: PollSender<Vec<E>>,
+    convert: fn(Vec<T>) -> Vec<E>,
+}
 
-impl<D, T: Lift + Send + 'static> StreamConsumer<D> for ToChannel<T> {
+impl<D, T: Lift + Send + 'static, E: Send + 'static> StreamConsumer<D> for ToChannel<T, E> {
     type Item = T;
 
     fn poll_consume(
@@ -76,7 +82,7 @@ impl<D, T: Lift + Send + 'static> StreamConsumer<D> for ToChannel<T> {
         mut source: Source<'_, T>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        match self.0.poll_reserve(cx) {
+        match self.to.poll_reserve(cx) {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             reserved => {
                 if ready!(reserved).is_err() {
@@ -86,8 +92,9 @@ impl<D, T: Lift + Send + 'static> StreamConsumer<D> for ToChannel<T> {
         }
         let mut batch = Vec::with_capacity(source.remaining(&mut store).clamp(1, limits::STREAM_BATCH));
         source.read(store, &mut batch)?;
+        let batch = (self.convert)(batch);
         // The place was reserved above; without an event it is kept for the next.
-        if !batch.is_empty() && self.0.send_item(batch).is_err() {
+        if !batch.is_empty() && self.to.send_item(batch).is_err() {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
         Poll::Ready(Ok(StreamResult::Completed))

@@ -42,6 +42,7 @@
 use crate::bindings::caps::types;
 use crate::capabilities::{Context, Mask};
 use crate::engine::instance_state::{self, InstanceState};
+use crate::engine::minor::Minor;
 use crate::plugin_stats::Counters;
 use crate::truncate;
 use futures::StreamExt as _;
@@ -60,8 +61,8 @@ use wasmtime::component::{Accessor, Instance, InstancePre};
 pub(crate) trait Exports: Send + Sync + Sized + 'static {
     /// `Facts` is what the plugin says about itself once, at its start.
     type Facts: Clone + Send + Sync + 'static;
-    /// Finds the exports.
-    fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
+    /// Finds the exports of an instance that speaks this minor.
+    fn find(minor: &Minor, store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
     /// `refused` is what of its settings the plugin says that it cannot use.
     fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
     /// `facts` is the first call.
@@ -248,6 +249,7 @@ pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::F
 pub(crate) async fn run<E: Exports>(
     engine: Engine,
     pre: InstancePre<InstanceState>,
+    minor: &'static Minor,
     context: Arc<Context>,
     up: Up<E>,
 ) -> String {
@@ -258,7 +260,7 @@ pub(crate) async fn run<E: Exports>(
     let result = meter
         .drive(Arc::clone(&context.cpu), async {
             let instance = pre.instantiate_async(&mut store).await?;
-            let exports = E::find(&mut store, &instance)?;
+            let exports = E::find(minor, &mut store, &instance)?;
             store
                 .run_concurrent(async |a| serve(a, &exports, up, counters).await)
                 .await?

@@ -377,9 +377,13 @@ impl<E: Exports> Task<E> {
     async fn one_instance(&mut self, watched: watch::Receiver<Option<Ended>>) -> SpanEnd {
         let (up, is_up) = oneshot::channel();
         let InstanceTemplate {
-            engine, pre, context, ..
+            engine,
+            pre,
+            minor,
+            context,
+            ..
         } = self.template.clone();
-        self.instances.spawn(actor::run::<E>(engine, pre, context, up));
+        self.instances.spawn(actor::run::<E>(engine, pre, minor, context, up));
         let mut is_up = Some(is_up);
         let deadline = Instant::now() + limits::PLUGIN_START;
         loop {

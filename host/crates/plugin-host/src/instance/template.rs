@@ -2,6 +2,7 @@
 
 use crate::capabilities::Context;
 use crate::engine::instance_state::InstanceState;
+use crate::engine::minor::Minor;
 use nexus_plugin_traits::PluginRecord;
 use std::sync::Arc;
 use wasmtime::Engine;
@@ -12,6 +13,8 @@ use wasmtime::component::InstancePre;
 pub(crate) struct InstanceTemplate {
     pub(crate) engine: Engine,
     pub(crate) pre: InstancePre<InstanceState>,
+    /// `minor` is the one that the component speaks.
+    pub(crate) minor: &'static Minor,
     pub(crate) context: Arc<Context>,
     pub(crate) record: Arc<dyn PluginRecord>,
 }

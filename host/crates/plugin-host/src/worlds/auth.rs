@@ -9,11 +9,8 @@
 //! fields without any of those permits, and a provider may wait for a server in each of its calls.
 
 use super::convert_auth as convert;
-use crate::bindings::auth::AuthProvider as Bindings;
-use crate::bindings::auth::exports::nexus::plugin::auth::Guest;
 use crate::bindings::caps::types::Error;
-use crate::bindings::manage::OptionalManage;
-use crate::bindings::manage::exports::nexus::plugin::manage::Guest as Manage;
+use crate::engine::guest_calls::{AuthGuests, ManageCalls};
 use crate::engine::instance_state::{self, InstanceState};
 use crate::instance::{InstanceTemplate, refused};
 use futures::future::BoxFuture;
@@ -62,10 +59,8 @@ impl Drop for AuthThreads {
     }
 }
 
-struct AuthExports {
-    auth: Guest,
-    manage: Option<Manage>,
-}
+type AuthExports = AuthGuests;
+type Manage = Box<dyn ManageCalls>;
 
 pub(crate) struct WasmAuth {
     template: InstanceTemplate,
@@ -172,19 +167,17 @@ where
         + Send,
 {
     let InstanceTemplate {
-        engine, pre, context, ..
+        engine,
+        pre,
+        minor,
+        context,
+        ..
     } = template;
     let (mut store, meter) = instance_state::store(&engine, &context);
     let result = meter
         .drive(Arc::clone(&context.cpu), async {
             let instance = pre.instantiate_async(&mut store).await?;
-            let exports = AuthExports {
-                auth: Bindings::new(&mut store, &instance)?.nexus_plugin_auth().clone(),
-                // Whether it has it was found when it was loaded; here its absence is no error.
-                manage: OptionalManage::new(&mut store, &instance)
-                    .ok()
-                    .map(|o| o.nexus_plugin_manage().clone()),
-            };
+            let exports = (minor.auth)(&mut store, &instance)?;
             store.run_concurrent(async |a| call(a, &exports).await).await?
         })
         .await;

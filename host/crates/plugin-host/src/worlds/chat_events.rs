@@ -9,7 +9,7 @@ use super::request_paths;
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types;
 use crate::bindings::chat::nexus::plugin::chat_types::Event;
-use crate::engine::stream_bridge::{self, LongCall};
+use crate::engine::stream_bridge::LongCall;
 use crate::instance::{Ended, Supervisor, pause};
 use crate::truncate;
 use nexus_model::limits;
@@ -125,13 +125,7 @@ impl ChatEvents {
     }
 
     async fn connection(&self, handle: &ChatHandle) -> ConnectionEnd {
-        let opening = handle.call(|a, e: &ChatExports| {
-            Box::pin(async move {
-                let (cancel, cancelled) = stream_bridge::cancel(a)?;
-                let (events, outcome) = e.chat.call_events(a, cancelled).await?;
-                stream_bridge::connect(a, events, outcome, cancel)
-            })
-        });
+        let opening = handle.call(|a, e: &ChatExports| e.chat.call_events(a));
         let limit = self.supervisor.context().gate.limits().call;
         let mut running = match tokio::time::timeout(limit, opening).await {
             Ok(Ok(running)) => running,

@@ -1,15 +1,18 @@
 //! What an instance of a chat backend exports.
 
-use crate::bindings::chat::ChatBackend as Bindings;
-use crate::bindings::chat::exports::nexus::plugin::chat::{Descriptor, Guest};
+use crate::bindings::chat::exports::nexus::plugin::chat::Descriptor;
 use crate::capabilities::Mask;
+use crate::engine::guest_calls::ChatGuests;
 use crate::engine::instance_state::InstanceState;
+use crate::engine::minor::Minor;
 use crate::instance::{Exports, Handle, read_refused};
 use futures::future::BoxFuture;
 use nexus_model::chat::Feature;
 use nexus_model::plugin;
 use std::collections::BTreeSet;
 use wasmtime::component::{Accessor, Instance};
+
+pub(crate) type ChatExports = ChatGuests;
 
 /// `ChatFacts` are what a chat backend is: what it says, and which optional interfaces it has.
 #[derive(Debug, Clone)]
@@ -18,53 +21,36 @@ pub(crate) struct ChatFacts {
     pub(crate) features: BTreeSet<Feature>,
 }
 
-/// Each optional interface once: its name, and the names that bindgen makes of it.
-macro_rules! exports {
-    ($($name:ident: $world:ident, $get:ident, $feature:ident;)+) => {
-        pub(crate) struct ChatExports {
-            pub(crate) chat: Guest,
-            $(pub(crate) $name: Option<crate::bindings::$name::exports::nexus::plugin::$name::Guest>,)+
-        }
-
-        impl ChatExports {
-            fn features(&self) -> BTreeSet<Feature> {
-                let found = [$((Feature::$feature, self.$name.is_some())),+];
-                found.into_iter().filter_map(|(which, has)| has.then_some(which)).collect()
-            }
-
-            fn find_all(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
-                Ok(Self {
-                    chat: Bindings::new(&mut *store, instance)?.nexus_plugin_chat().clone(),
-                    // Whether their types are those of the contract was found when it was loaded; here absence is no error.
-                    $($name: crate::bindings::$name::$world::new(&mut *store, instance).ok().map(|o| o.$get().clone()),)+
-                })
-            }
-        }
-    };
-}
-
-exports! {
-    sessions: OptionalSessions, nexus_plugin_sessions, Sessions;
-    history: OptionalHistory, nexus_plugin_history, History;
-    questions: OptionalQuestions, nexus_plugin_questions, Questions;
-    models: OptionalModels, nexus_plugin_models, Models;
-    agents: OptionalAgents, nexus_plugin_agents, Agents;
-    commands: OptionalCommands, nexus_plugin_commands, Commands;
-    attachments: OptionalAttachments, nexus_plugin_attachments, Attachments;
-    fork: OptionalFork, nexus_plugin_fork, Fork;
-    revert: OptionalRevert, nexus_plugin_revert, Revert;
-    compaction: OptionalCompaction, nexus_plugin_compaction, Compaction;
-    archive: OptionalArchive, nexus_plugin_archive, Archive;
-    workspaces: OptionalWorkspaces, nexus_plugin_workspaces, Workspaces;
-    files: OptionalFiles, nexus_plugin_files, Files;
-    providers: OptionalProviders, nexus_plugin_providers, Providers;
+impl ChatExports {
+    fn features(&self) -> BTreeSet<Feature> {
+        let found = [
+            (Feature::Sessions, self.sessions.is_some()),
+            (Feature::History, self.history.is_some()),
+            (Feature::Questions, self.questions.is_some()),
+            (Feature::Models, self.models.is_some()),
+            (Feature::Agents, self.agents.is_some()),
+            (Feature::Commands, self.commands.is_some()),
+            (Feature::Attachments, self.attachments.is_some()),
+            (Feature::Fork, self.fork.is_some()),
+            (Feature::Revert, self.revert.is_some()),
+            (Feature::Compaction, self.compaction.is_some()),
+            (Feature::Archive, self.archive.is_some()),
+            (Feature::Workspaces, self.workspaces.is_some()),
+            (Feature::Files, self.files.is_some()),
+            (Feature::Providers, self.providers.is_some()),
+        ];
+        found
+            .into_iter()
+            .filter_map(|(which, has)| has.then_some(which))
+            .collect()
+    }
 }
 
 impl Exports for ChatExports {
     type Facts = ChatFacts;
 
-    fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
-        Self::find_all(store, instance)
+    fn find(minor: &Minor, store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
+        (minor.chat)(store, instance)
     }
 
     fn refused(facts: &ChatFacts, mask: &Mask) -> Vec<plugin::Refusal> {

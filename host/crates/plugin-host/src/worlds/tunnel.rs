@@ -3,11 +3,12 @@
 use super::convert_chat::Speaker;
 use super::{convert, convert_tunnel};
 use crate::bindings::caps::types::Failure;
-use crate::bindings::tunnel::TunnelProvider as Bindings;
-use crate::bindings::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Guest, Origin};
+use crate::bindings::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Origin};
 use crate::capabilities::Mask;
+use crate::engine::guest_calls::TunnelGuests;
 use crate::engine::instance_state::InstanceState;
-use crate::engine::stream_bridge::{self, LongCall};
+use crate::engine::minor::Minor;
+use crate::engine::stream_bridge::LongCall;
 use crate::instance::{Ended, Exports, Handle, Supervisor, read_refused};
 use futures::future::BoxFuture;
 use nexus_model::limits;
@@ -22,13 +23,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use wasmtime::component::{Accessor, Instance};
 
-pub(crate) struct TunnelExports(Guest);
+pub(crate) type TunnelExports = TunnelGuests;
 
 impl Exports for TunnelExports {
     type Facts = Descriptor;
 
-    fn find(store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
-        Ok(Self(Bindings::new(store, instance)?.nexus_plugin_tunnel().clone()))
+    fn find(minor: &Minor, store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self> {
+        (minor.tunnel)(store, instance)
     }
 
     fn refused(facts: &Descriptor, mask: &Mask) -> Vec<plugin::Refusal> {
@@ -36,7 +37,7 @@ impl Exports for TunnelExports {
     }
 
     fn facts<'a>(&'a self, a: &'a Accessor<InstanceState>) -> BoxFuture<'a, wasmtime::Result<Descriptor>> {
-        Box::pin(self.0.call_describe(a))
+        self.tunnel.call_describe(a)
     }
 }
 
@@ -83,10 +84,7 @@ impl TunnelProvider for WasmTunnel {
 
     fn check_availability(&self) -> Call<'_, plugin::Availability> {
         Box::pin(async {
-            let answer = self
-                .supervisor
-                .call(|a, e| Box::pin(e.0.call_check_availability(a)))
-                .await?;
+            let answer = self.supervisor.call(|a, e| e.tunnel.call_check_availability(a)).await?;
             Ok(convert::availability(answer, &self.supervisor.context().mask))
         })
     }
@@ -98,13 +96,7 @@ impl TunnelProvider for WasmTunnel {
                 host: origin.ip().to_string(),
                 port: origin.port(),
             };
-            let opening = handle.call(|a, e| {
-                Box::pin(async move {
-                    let (cancel, cancelled) = stream_bridge::cancel(a)?;
-                    let (events, outcome) = e.0.call_run(a, origin, cancelled).await?;
-                    stream_bridge::connect(a, events, outcome, cancel)
-                })
-            });
+            let opening = handle.call(|a, e| e.tunnel.call_run(a, origin));
             let limit = self.supervisor.context().gate.limits().call;
             let opened = tokio::time::timeout(limit, opening).await;
             let LongCall {

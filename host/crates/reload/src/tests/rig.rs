@@ -311,6 +311,13 @@ pub(super) async fn rig_of(text: &str, more: impl FnOnce(&mut Config)) -> Rig {
 }
 
 impl Rig {
+    /// Writes the file whole: in tokio's paused time a look follows a look at once, and would find it half written.
+    pub(super) fn put(&self, text: &str) {
+        let beside = self.file.with_extension("part");
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(&beside, &self.file).unwrap();
+    }
+
     /// What is pending after an edit, once that is something else than before. None: nothing new comes.
     pub(super) async fn write(&mut self, text: &str) -> Option<Pending> {
         let before = self
@@ -318,7 +325,7 @@ impl Rig {
             .borrow_and_update()
             .as_ref()
             .map(|pending| pending.id.clone());
-        std::fs::write(&self.file, text).unwrap();
+        self.put(text);
         let other = |pending: &Option<Pending>| pending.as_ref().is_some_and(|now| Some(&now.id) != before.as_ref());
         let read = tokio::time::timeout(Duration::from_secs(60), self.pending.wait_for(other)).await;
         read.ok().map(|pending| pending.unwrap().clone().unwrap())
