@@ -17,6 +17,7 @@ mod compiled;
 pub mod directive;
 pub mod edge;
 pub mod guests;
+pub mod languages;
 pub mod llm;
 pub mod machine;
 pub mod nexus;

@@ -16,6 +16,7 @@ mod end_to_end;
 mod failure_isolation;
 mod floods;
 mod guard;
+mod languages;
 mod login;
 mod metrics_and_notify;
 mod opencode_world;

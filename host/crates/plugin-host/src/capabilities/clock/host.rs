@@ -7,7 +7,10 @@ use std::time::Duration;
 use wasmtime::component::Accessor;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
-    Capability::new("clock", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
+    Capability::new("clock", |linker, caps| {
+        wit::add_to_linker::<T, Granted>(linker, caps)?;
+        super::wasi::link(linker, caps)
+    })
 }
 
 impl wit::Host for Capabilities {
@@ -22,11 +25,19 @@ impl wit::Host for Capabilities {
 
 impl<T: Send> wit::HostWithStore<T> for Granted {
     async fn sleep(a: &Accessor<T, Self>, milliseconds: u64) -> wasmtime::Result<()> {
-        let Some(_counted) = a.with(|mut s| s.get().admit_sleep()) else {
-            let cause = a.with(|mut s| s.get().too_many_asleep());
-            return Err(wasmtime::format_err!("{cause}"));
-        };
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-        Ok(())
+        sleep(a, Duration::from_millis(milliseconds)).await
     }
+}
+
+/// Waits without using CPU, as one of the plugin's sleeping tasks.
+///
+/// # Errors
+/// Too many of its tasks sleep: a trap, for no function of a clock can refuse.
+pub(super) async fn sleep<T: Send>(a: &Accessor<T, Granted>, time: Duration) -> wasmtime::Result<()> {
+    let Some(_counted) = a.with(|mut s| s.get().admit_sleep()) else {
+        let cause = a.with(|mut s| s.get().too_many_asleep());
+        return Err(wasmtime::format_err!("{cause}"));
+    };
+    tokio::time::sleep(time).await;
+    Ok(())
 }

@@ -1,3 +1,4 @@
 mod host;
+mod wasi;
 
 pub(super) use host::capability;
