@@ -28,9 +28,12 @@ pub fn python_tunnel() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         component("python-tunnel", |out| {
+            // A copy: Python leaves its own files beside what it reads.
+            let work = tempfile::tempdir().unwrap();
+            std::fs::copy(folder("python-tunnel").join("app.py"), work.path().join("app.py")).unwrap();
             // With the WASI that it imports: `--stub-wasi` would freeze the random seed and lose every traceback.
             run(Command::new(part("NEXUS_TEST_COMPONENTIZE_PY"))
-                .current_dir(folder("python-tunnel"))
+                .current_dir(work.path())
                 .arg("--wit-path")
                 .arg(contract())
                 .args(["--world", WORLD, "componentize", "app", "--output"])
@@ -48,8 +51,14 @@ pub fn js_tunnel() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         component("js-tunnel", |out| {
+            let work = tempfile::tempdir().unwrap();
+            let (from, wit) = (folder("js-tunnel"), work.path().join("wit"));
+            copy(&from, work.path());
+            copy(&from.join("wit"), &wit);
+            copy(&from.join("wit/deps/wasi-random"), &wit.join("deps/wasi-random"));
+            copy(&contract(), &wit.join("deps/nexus-plugin"));
             run(Command::new(part("NEXUS_TEST_COMPONENTIZE_QJS"))
-                .current_dir(folder("js-tunnel"))
+                .current_dir(work.path())
                 .args(["--wit", "wit", "--world", "js-tunnel", "--js", "tunnel.js", "--output"])
                 .arg(out));
         })
@@ -126,6 +135,16 @@ fn component(name: &str, build: impl FnOnce(&Path)) -> PathBuf {
     let path = target.join(format!("{name}.wasm"));
     std::fs::rename(&out, &path).unwrap();
     path
+}
+
+/// Copies the files of a folder, and not what lies in folders of it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
 }
 
 fn run(command: &mut Command) {

@@ -51,6 +51,7 @@ impl Guest for Plugin {
                 "interfaces" => by_0_3::interfaces().await,
                 "methods" => by_0_2::methods(&url),
                 "headers" => by_0_2::headers(&url),
+                "large-headers" => vec![by_0_2::get(&url, &[("x-large", &"v".repeat(20_000))])],
                 "redirect" => by_0_2::redirects(&url),
                 "upload" => vec![by_0_2::post(&url, 300_000)],
                 "endless" => vec![by_0_2::post(&url, u64::MAX)],

@@ -163,6 +163,11 @@ fn limit_of(words: &str, context: &Context) -> String {
             .too_many_own("holds too many streams, requests and bodies of WASI", most);
         return format!("trap: {}", fix.0);
     }
+    // WASI 0.2 has no error for it.
+    if words.contains("total size of fields exceeds limit") {
+        let most = limits::HTTP_FIELDS_BYTES;
+        return format!("trap: it made headers of more than {most} bytes with wasi:http, the fixed limit");
+    }
     if words.contains("fuel allocated for hostcalls") {
         let most = guest_limits::handed_over(limits);
         return format!("trap: it passed more than {most} bytes at once, its limit");

@@ -1,5 +1,6 @@
 //! `clock`: now, how much time has passed, and waiting without using CPU.
 
+use super::sleep::sleep;
 use crate::bindings::caps::clock as wit;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
@@ -27,17 +28,4 @@ impl<T: Send> wit::HostWithStore<T> for Granted {
     async fn sleep(a: &Accessor<T, Self>, milliseconds: u64) -> wasmtime::Result<()> {
         sleep(a, Duration::from_millis(milliseconds)).await
     }
-}
-
-/// Waits without using CPU, as one of the plugin's sleeping tasks.
-///
-/// # Errors
-/// Too many of its tasks sleep: a trap, for no function of a clock can refuse.
-pub(super) async fn sleep<T: Send>(a: &Accessor<T, Granted>, time: Duration) -> wasmtime::Result<()> {
-    let Some(_counted) = a.with(|mut s| s.get().admit_sleep()) else {
-        let cause = a.with(|mut s| s.get().too_many_asleep());
-        return Err(wasmtime::format_err!("{cause}"));
-    };
-    tokio::time::sleep(time).await;
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The clocks of WASI 0.3, which are those of `nexus:plugin/clock` by other names: whoever sleeps there is counted here too.
 
-use super::host::sleep;
+use super::sleep::sleep;
 use crate::capabilities::capability::Find;
 use crate::capabilities::context::{Capabilities, Granted};
 use std::time::Duration;
