@@ -246,7 +246,7 @@ async fn a_redirect_leads_to_no_private_address() {
 async fn bodies_of_wasi_have_an_end_together() {
     let server = Server::start().await;
     let (_nexus, _browser, cause) = attempt("upload", &server, &granted(&server), "").await;
-    has(&cause, &["200 POST /: 300000 bytes"]);
+    has(&cause, &["200 POST /: 300000 bytes, written 16384 at once"]);
 
     let (nexus, _browser, cause) = attempt("endless", &server, &granted(&server), "limits.memory = \"16 MiB\"\n").await;
     has(&cause, &["HttpRequestBodySize"]);

@@ -121,15 +121,17 @@ pub fn redirects(url: &str) -> Vec<String> {
         .collect()
 }
 
-/// A request with a body of so many bytes.
+/// A request with a body of so many bytes, and how many of them the host takes in one write.
 pub fn post(url: &str, size: u64) -> String {
-    shown(request(url, &[]).and_then(|request| {
+    let mut room = 0;
+    let sent = shown(request(url, &[]).and_then(|request| {
         request
             .set_method(&Method::Post)
             .map_err(|()| "the method is refused")?;
         let body = request.body().map_err(|()| "it can have no body")?;
         let future = handle(request, None).map_err(|e| format!("{e:?}"))?;
         let stream = body.write().map_err(|()| "the body cannot be written")?;
+        room = stream.check_write().unwrap_or_default();
         let mut left = size;
         while left > 0 {
             let chunk = left.min(4096);
@@ -143,7 +145,8 @@ pub fn post(url: &str, size: u64) -> String {
             OutgoingBody::finish(body, None).map_err(|e| format!("{e:?}"))?;
         }
         answer(Ok(future))
-    }))
+    }));
+    format!("{sent}, written {room} at once")
 }
 
 /// So many requests that none waits for.
