@@ -21,7 +21,8 @@ pub fn guest(name: &str) -> PathBuf {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
     if built.is_empty() {
         let folders = std::fs::read_dir(&guests).unwrap().map(|entry| entry.unwrap().path());
-        for folder in folders.filter(|folder| folder.join("plugin.toml").exists()) {
+        // Those in other languages than Rust are built by `crate::languages`.
+        for folder in folders.filter(|folder| folder.join("Cargo.toml").exists()) {
             let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
             let path = build(&name);
             built.insert(name, path);

@@ -18,6 +18,7 @@ pub mod directive;
 pub mod edge;
 pub mod guests;
 pub mod kept;
+pub mod languages;
 pub mod llm;
 pub mod machine;
 pub mod nexus;

@@ -17,6 +17,7 @@ mod failure_isolation;
 mod floods;
 mod guard;
 mod kept_components;
+mod languages;
 mod login;
 mod metrics_and_notify;
 mod opencode_world;

@@ -12,3 +12,4 @@ mod opencode;
 mod processes;
 mod start;
 mod tunnel_and_login;
+mod wasi;

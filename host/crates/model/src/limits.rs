@@ -445,6 +445,10 @@ pub const GENERATED_SECRETS: usize = 64;
 pub const HTTP_HEADER_COUNT: usize = 64;
 /// `HTTP_HEADER_BYTES` bounds all of these headers together, with the secrets in them.
 pub const HTTP_HEADER_BYTES: usize = 64 << 10;
+/// `HTTP_FIELDS_BYTES` bounds one set of headers that a plugin makes with `wasi:http`, as the host holds it.
+pub const HTTP_FIELDS_BYTES: usize = 16 << 10;
+/// `HTTP_WRITTEN_CHUNK` is how much of a request's body the host holds of one write with `wasi:http`, before it is sent.
+pub const HTTP_WRITTEN_CHUNK: usize = 16 << 10;
 /// `HTTP_BODY_CHUNKS` is how many chunks of an HTTP body may wait for the plugin.
 pub const HTTP_BODY_CHUNKS: usize = 16;
 /// `PUBLIC_CHECK_ANSWER_BYTES` bounds the answer to the host's own check of a public address, which should have 64

@@ -240,6 +240,8 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "HTTP_HEADER_BYTES",
         "the_headers_of_a_request_have_an_end_with_the_secrets_in_them",
     ),
+    ("HTTP_FIELDS_BYTES", "headers_of_wasi_have_an_end"),
+    ("HTTP_WRITTEN_CHUNK", "bodies_of_wasi_have_an_end_together"),
     ("HTTP_BODY_CHUNKS", "a_body_that_nobody_takes_stops_its_sender"),
     (
         "PUBLIC_CHECK_ANSWER_BYTES",

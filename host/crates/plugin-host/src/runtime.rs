@@ -165,8 +165,8 @@ impl Runtime {
             tracing::info!(
                 plugin = plugin.name,
                 "the plugin imports wasi:sockets, as standard libraries of languages do; Nexus denies each of its \
-                 sockets. Plugins use the network through nexus:plugin/http and through programs started with \
-                 nexus:plugin/process"
+                 sockets. Plugins use the network through nexus:plugin/http, or wasi:http, and through programs started \
+                 with nexus:plugin/process"
             );
         }
         Ok(Loaded {

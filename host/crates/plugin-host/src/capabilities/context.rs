@@ -46,7 +46,8 @@ impl Context {
     }
 }
 
-/// `Capabilities` are those of one instance: what lies in its store for the host functions.
+/// `Capabilities` are those of one instance: what lies in its store for the host functions. A copy counts with it.
+#[derive(Clone)]
 pub(crate) struct Capabilities {
     pub ctx: Arc<Context>,
     /// `waiting` has the places for calls and streams that wait in the host: `limits.streams`.

@@ -40,6 +40,7 @@ pub use process::find_binary;
 pub(crate) use context::Granted;
 pub(crate) use context::{Capabilities, Context};
 pub(crate) use gate::Gate;
+pub(crate) use http::WasiRequests;
 pub(crate) use log::LogSink;
 pub(crate) use registry::{all, interfaces, limits, permissions};
 pub(crate) use secrets::{GeneratedSecrets, Mask};

@@ -9,8 +9,8 @@
 //! gives the one that says "not allowed", a list is empty, an option is none, and a resource is one on which everything is
 //! denied. So a language's library reports what it reports of an operating system that denies it.
 //!
-//! Limits: what can give nothing of these traps, with its name; no library gets there, because no socket and no file ever
-//! exists.
+//! Limits: what can give nothing of these traps, with its name, and so does what is handed a stream; no library gets there,
+//! because no socket and no file ever exists.
 //!
 //! Cost: the linker is copied for each component that imports one of them, some microseconds.
 
@@ -43,7 +43,7 @@ struct Denied;
 /// Copies the linker and adds what this component imports of these interfaces; `None`: nothing.
 ///
 /// # Errors
-/// A function of them passes what WASI 0.2 does not: the component was made to look like one of WASI.
+/// A function of them passes what WASI does not: the component was made to look like one of WASI.
 pub(super) fn with_denied<T: 'static>(
     linker: &Linker<T>,
     engine: &Engine,
@@ -65,10 +65,10 @@ pub(super) fn with_denied<T: 'static>(
         for (item, export) in items.exports(engine) {
             match export.ty {
                 ComponentItem::ComponentFunc(function) if denied => {
-                    own.push(item);
-                    passes_only_plain(&function).map_err(|passed| {
-                        wasmtime::Error::msg(format!("{name}#{item} passes {passed}, unlike WASI 0.2"))
+                    let way = way(&function).map_err(|passed| {
+                        wasmtime::Error::msg(format!("{name}#{item} passes {passed}, unlike WASI"))
                     })?;
+                    own.push((item, way));
                 }
                 ComponentItem::Resource(resource) if !known.contains(&resource) => {
                     known.push(resource);
@@ -84,22 +84,38 @@ pub(super) fn with_denied<T: 'static>(
         }
         if denied {
             let mut instance = with.get_or_insert_with(|| linker.clone()).instance(name)?;
-            for item in own {
-                deny(&mut instance, name, item)?;
+            for (item, way) in own {
+                deny(&mut instance, name, item, way)?;
             }
         }
     }
     Ok(with)
 }
 
+/// `Way` is how a function is linked.
+#[derive(Clone, Copy)]
+enum Way {
+    Sync,
+    Async,
+    /// It is handed a stream or a future, which only a host that reads it could end: each call is a trap.
+    Trap {
+        is_async: bool,
+    },
+}
+
 /// What is handed over is made before it is denied, and the limits of a plugin count it as the interfaces of WASI need it:
-/// nothing with an end of its own, and no small thing that becomes a large one.
-fn passes_only_plain(function: &ComponentFunc) -> Result<(), &'static str> {
-    function
-        .params()
-        .map(|(_, ty)| ty)
-        .chain(function.results())
-        .try_for_each(|ty| plain(&ty, false))
+/// nothing with an end of its own but what a call ends by a trap, and no small thing that becomes a large one. What would be
+/// given is never made.
+fn way(function: &ComponentFunc) -> Result<Way, &'static str> {
+    let is_async = function.async_();
+    let mut way = if is_async { Way::Async } else { Way::Sync };
+    for (_, ty) in function.params() {
+        match ty {
+            Type::Stream(_) | Type::Future(_) => way = Way::Trap { is_async },
+            ty => plain(&ty, false)?,
+        }
+    }
+    Ok(way)
 }
 
 fn plain(ty: &Type, in_list: bool) -> Result<(), &'static str> {
@@ -138,18 +154,41 @@ fn plain(ty: &Type, in_list: bool) -> Result<(), &'static str> {
     }
 }
 
-fn deny<T: 'static>(instance: &mut LinkerInstance<'_, T>, interface: &str, function: &str) -> wasmtime::Result<()> {
+fn deny<T: 'static>(
+    instance: &mut LinkerInstance<'_, T>,
+    interface: &str,
+    function: &str,
+    way: Way,
+) -> wasmtime::Result<()> {
     let name = format!("{interface}#{function}");
-    instance.func_new(function, move |mut store, signature, params, results| {
-        for param in params {
-            give_back(&mut store, param);
+    let unavailable = move || wasmtime::Error::msg(format!("{name} is not available to plugins"));
+    let answer =
+        move |store: &mut StoreContextMut<'_, T>, signature: &ComponentFunc, params: &[Val], results: &mut [Val]| {
+            for param in params {
+                give_back(store, param);
+            }
+            for (result, ty) in results.iter_mut().zip(signature.results()) {
+                *result = match way {
+                    Way::Trap { .. } => None,
+                    _ => nothing(store, &ty)?,
+                }
+                .ok_or_else(&unavailable)?;
+            }
+            Ok(())
+        };
+    match way {
+        Way::Sync | Way::Trap { is_async: false } => instance
+            .func_new(function, move |mut store, signature, params, results| {
+                answer(&mut store, &signature, params, results)
+            }),
+        Way::Async | Way::Trap { is_async: true } => {
+            instance.func_new_concurrent(function, move |accessor, signature, params, results| {
+                let answered =
+                    accessor.with(|mut store| answer(&mut store.as_context_mut(), &signature, params, results));
+                Box::pin(std::future::ready(answered))
+            })
         }
-        for (result, ty) in results.iter_mut().zip(signature.results()) {
-            *result = nothing(&mut store, &ty)?
-                .ok_or_else(|| wasmtime::Error::msg(format!("{name} is not available to plugins")))?;
-        }
-        Ok(())
-    })
+    }
 }
 
 /// Ends the loan of a resource: a call that keeps one is a fault of the host. Nested ones do not exist in these interfaces

@@ -223,8 +223,8 @@ fn what_it_takes_from_other_interfaces_stays_theirs_and_is_given_back() {
 #[test]
 fn what_passes_more_than_wasi_does_is_not_linked() {
     for passed in [
-        "(stream u8)",
-        "(future u8)",
+        "(list (stream u8))",
+        "(option (future u8))",
         "(list $flags)",
         "(option (list (tuple u8 $flags)))",
     ] {
@@ -236,6 +236,72 @@ fn what_passes_more_than_wasi_does_is_not_linked() {
         let error = linked(&wat).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains("wasi:sockets/tcp@0.2.0#f passes"), "{passed}: {error}");
     }
+}
+
+/// Calls a function of WASI 0.3 by its async form, and gives what it returned, or what became of it.
+fn call_async(item: &str, signature: &str, lowered: &str, run: &str) -> wasmtime::Result<Vec<Val>> {
+    let wat = format!(
+        r#"(component
+            (type $e' (enum "other" "access-denied"))
+            (import "wasi:sockets/types@0.3.0" (instance $i
+                (export "error-code" (type $e (eq $e')))
+                (export "{item}" (func {signature}))))
+            (alias export $i "error-code" (type $error-code))
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+            (core instance $m (instantiate $m))
+            (type $stream (stream u8))
+            (core func $new (canon stream.new $stream))
+            {lowered}
+            (core module $c
+                (import "" "f" (func $f (param i32) (result i32)))
+                (import "" "new" (func $new (result i64)))
+                (import "" "memory" (memory 1))
+                {run})
+            (core instance $c (instantiate $c (with "" (instance
+                (export "f" (func $f)) (export "new" (func $new)) (export "memory" (memory $m "memory"))))))
+            (func (export "run") (result u32) (canon lift (core func $c "run"))))"#
+    );
+    let (engine, component, linker) = linked(&wat)?.unwrap();
+    let mut store = Store::new(&engine, ());
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = wait(linker.instantiate_async(&mut store, &component))?;
+    let function = instance.get_func(&mut store, "run").unwrap();
+    let mut results = [Val::Bool(true)];
+    wait(function.call_async(&mut store, &[], &mut results))?;
+    Ok(results.to_vec())
+}
+
+#[test]
+fn an_async_function_is_denied_as_others_are() {
+    let found = call_async(
+        "connect",
+        "async (result (result (error $e)))",
+        r#"(core func $f (canon lower (func $i "connect") async (memory $m "memory")))"#,
+        // Whether it has returned (2), and the two bytes of what it returned: an error (1), its second code (1).
+        r#"(func (export "run") (result i32)
+            (if (i32.ne (call $f (i32.const 16)) (i32.const 2)) (then unreachable))
+            (i32.load16_u (i32.const 16)))"#,
+    );
+    assert_eq!(found.unwrap(), [Val::U32(0x0101)]);
+}
+
+#[test]
+fn what_is_handed_a_stream_traps_with_its_name() {
+    let error = call_async(
+        "send",
+        "(param \"data\" (stream u8)) (result (future (result (error $e))))",
+        r#"(core func $f (canon lower (func $i "send")))"#,
+        r#"(func (export "run") (result i32)
+            (call $f (i32.wrap_i64 (call $new))))"#,
+    )
+    .unwrap_err();
+    let words = format!("{:#}", error.root_cause());
+    assert!(
+        words.contains("wasi:sockets/types@0.3.0#send is not available to plugins"),
+        "{words}"
+    );
 }
 
 #[test]

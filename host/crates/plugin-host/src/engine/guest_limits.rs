@@ -30,6 +30,12 @@ pub(crate) fn handles(limits: &Limits) -> usize {
     (limits.streams as usize).saturating_mul(8).saturating_add(4096)
 }
 
+/// `resources` is how many resources of WASI a store may hold at once: streams, what they are waited for with, headers and
+/// bodies of requests, of which one may hold some ten thousand bytes of the host. A request with its response takes a dozen.
+pub(crate) fn resources(limits: &Limits) -> usize {
+    (limits.streams as usize).saturating_mul(16).saturating_add(256)
+}
+
 /// `handed_over` is how many bytes a guest may hand over in one go. What is more than its memory can only be the same
 /// bytes again and again: a list of a million strings may be one string. (The engine's own limit, 128 MiB, holds for
 /// every store alike.)

@@ -282,17 +282,27 @@ fn check_minor(
     )))
 }
 
-const WASI: [&str; 6] = [CLI, "wasi:clocks", "wasi:io", "wasi:random", FILESYSTEM, SOCKETS];
+/// `OF_WASI` says what this host has of WASI.
+const OF_WASI: &str = "WASI 0.2 and 0.3";
+
+const WASI: [&str; 7] = [CLI, "wasi:clocks", HTTP, "wasi:io", "wasi:random", FILESYSTEM, SOCKETS];
+const HTTP: &str = "wasi:http";
+/// `REQUESTS` are what a plugin may import of [`HTTP`]: what sends requests, and nothing that takes some.
+const REQUESTS: [&str; 3] = ["types", "outgoing-handler", "client"];
+
+/// Tells whether this host speaks a version of WASI. What came before a release had other types.
+fn is_of_wasi(version: &Version) -> bool {
+    matches!((version.major, version.minor), (0, 2 | 3)) && version.pre.is_empty()
+}
 
 fn check_imports(imports: &[String], minors: Minors) -> Result<(), LoadError> {
     for import in imports {
         let refuse = |cause: String| Err(LoadError::Api(format!("The component imports {import}: {cause}")));
         let Some(i) = interface(import) else {
-            return refuse(
-                "only interfaces of nexus:plugin and WASI 0.2 are available. To fix: remove the import".into(),
-            );
+            return refuse(format!(
+                "only interfaces of nexus:plugin and {OF_WASI} are available. To fix: remove the import"
+            ));
         };
-        let of_wasi_02 = i.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
         let found = i.version.as_ref().map_or("no version".to_owned(), Version::to_string);
         match i.package {
             PACKAGE => {
@@ -310,23 +320,23 @@ fn check_imports(imports: &[String], minors: Minors) -> Result<(), LoadError> {
                     ));
                 }
             }
-            "wasi:http" => {
+            HTTP if !REQUESTS.contains(&i.name) => {
                 return refuse(
-                    "it is not available to plugins, regardless of grants. To fix: use nexus:plugin/http for requests and \
-                     nexus:plugin/process for programs that open connections"
+                    "a plugin sends requests, and takes none: the page and the tunnels are the host's. To fix: remove the \
+                     import"
                         .into(),
                 );
             }
-            package if WASI.contains(&package) && of_wasi_02 => {}
+            package if WASI.contains(&package) && i.version.as_ref().is_some_and(is_of_wasi) => {}
             package if WASI.contains(&package) => {
                 return refuse(format!(
-                    "its version is {found}, but this host supports WASI 0.2 for the standard libraries of languages. To \
-                     fix: build for wasm32-wasip2, or use nexus:plugin/clock and nexus:plugin/log"
+                    "its version is {found}, but this host supports {OF_WASI}. To fix: build the plugin with tools for one \
+                     of them, as for wasm32-wasip2"
                 ));
             }
             _ => {
                 return refuse(format!(
-                    "this host does not have it. Available are nexus:plugin {} ({}) and WASI 0.2 without http.",
+                    "this host does not have it. Available are nexus:plugin {} ({}) and {OF_WASI}.",
                     minors.ranges(),
                     offered(minors).join(", ")
                 ));

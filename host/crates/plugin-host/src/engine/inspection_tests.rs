@@ -101,18 +101,39 @@ fn versions_found_and_supported_are_reported() {
     assert!(other.contains("1.0.0") && other.contains("0.2.x"), "{other}");
     let other = refusal(&with_manifest(TUNNEL, &MANIFEST.replace("\"0.2\"", "\"0.3\"")));
     assert!(other.contains("^0.3") && other.contains("0.2.x"), "{other}");
-    let other = refusal(&with_manifest(
-        &TUNNEL.replace("stdout@0.2.3", "stdout@0.3.0"),
-        MANIFEST,
-    ));
-    assert!(other.contains("0.3.0") && other.contains("WASI 0.2"), "{other}");
+    for version in ["0.4.0", "0.3.0-rc-2026-01-06"] {
+        let other = refusal(&with_manifest(
+            &TUNNEL.replace("stdout@0.2.3", &format!("stdout@{version}")),
+            MANIFEST,
+        ));
+        assert!(other.contains(version) && other.contains("WASI 0.2 and 0.3"), "{other}");
+    }
+}
+
+#[test]
+fn both_versions_of_wasi_and_its_requests_are_accepted() {
+    for import in [
+        "wasi:sockets/tcp@0.3.0",
+        "wasi:cli/stdout@0.3.2",
+        "wasi:clocks/monotonic-clock@0.3.0",
+        "wasi:http/types@0.2.12",
+        "wasi:http/outgoing-handler@0.2.0",
+        "wasi:http/client@0.3.2",
+    ] {
+        let component = with_manifest(&TUNNEL.replace("nexus:plugin/log@0.2.7", import), MANIFEST);
+        let read = super::read(&component, &[0; 32], crate::minors::SUPPORTED);
+        let found = read.map(|inspection| inspection.imports.contains(&import.to_owned()));
+        assert_eq!(found, Ok(true), "{import}");
+    }
 }
 
 #[test]
 fn what_is_not_offered_is_refused() {
     for (import, words) in [
-        ("wasi:sockets/tcp@0.3.0", "WASI 0.2"),
-        ("wasi:http/outgoing-handler@0.2.3", "nexus:plugin/http"),
+        ("wasi:sockets/tcp@0.1.0", "WASI 0.2 and 0.3"),
+        ("wasi:http/incoming-handler@0.2.3", "takes none"),
+        ("wasi:http/handler@0.3.0", "takes none"),
+        ("wasi:keyvalue/store@0.2.0", "does not have it"),
         ("nexus:plugin/root-shell@0.2.0", "has no `root-shell`"),
         ("evil:corp/backdoor@1.0.0", "does not have it"),
     ] {

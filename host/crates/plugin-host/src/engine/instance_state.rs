@@ -2,7 +2,7 @@
 
 use super::guest_limits::{self, CpuMeter, Limiter};
 use super::guest_stdio::LogStream;
-use crate::capabilities::{Capabilities, Context};
+use crate::capabilities::{Capabilities, Context, WasiRequests};
 use crate::truncate;
 use nexus_model::limits;
 use nexus_model::trouble::sentence;
@@ -12,12 +12,21 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtxView;
 
 pub(crate) struct InstanceState {
     pub(crate) caps: Capabilities,
     pub(crate) limiter: Limiter,
     wasi: WasiCtx,
+    requests: WasiRequests,
     table: ResourceTable,
+}
+
+impl InstanceState {
+    /// `http` is `wasi:http`, which sends as the capability does.
+    pub(crate) fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.requests.view(&mut self.table)
+    }
 }
 
 impl WasiView for InstanceState {
@@ -37,11 +46,15 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceS
         .stdout(LogStream::new(Arc::clone(&context.log), false))
         .stderr(LogStream::new(Arc::clone(&context.log), true))
         .build();
+    let caps = Capabilities::new(Arc::clone(context));
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(guest_limits::resources(limits));
     let state = InstanceState {
-        caps: Capabilities::new(Arc::clone(context)),
+        requests: WasiRequests::new(&caps, guest_limits::handed_over(limits)),
+        caps,
         limiter: Limiter::new(limits, Arc::clone(&context.counters)),
         wasi,
-        table: ResourceTable::new(),
+        table,
     };
     let mut store = Store::new(engine, state);
     store.limiter(|s| &mut s.limiter);
@@ -142,6 +155,18 @@ fn limit_of(words: &str, context: &Context) -> String {
             )
             .0;
         return format!("trap: {fix}");
+    }
+    if words.contains("resource table has no free keys") {
+        let most = guest_limits::resources(limits);
+        let fix = context
+            .gate
+            .too_many_own("holds too many streams, requests and bodies of WASI", most);
+        return format!("trap: {}", fix.0);
+    }
+    // WASI 0.2 has no error for it.
+    if words.contains("total size of fields exceeds limit") {
+        let most = limits::HTTP_FIELDS_BYTES;
+        return format!("trap: it made headers of more than {most} bytes with wasi:http, the fixed limit");
     }
     if words.contains("fuel allocated for hostcalls") {
         let most = guest_limits::handed_over(limits);

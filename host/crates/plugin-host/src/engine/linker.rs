@@ -1,7 +1,7 @@
-//! The one linker, for all kinds of plugin: the capabilities of the contract, and the part of WASI 0.2 that standard
-//! libraries of languages want. wasi:http is not here, and there is nothing behind sockets, files, the environment and the
-//! terminal: they are linked for each component that imports them, and deny ([`super::denied_wasi`]). So no ungated way out
-//! exists.
+//! The one linker, for all kinds of plugin: the capabilities of the contract, and the part of WASI 0.2 and 0.3 that standard
+//! libraries of languages want. Requests of wasi:http go where those of the capability `http` go; the clocks of WASI 0.3 are
+//! linked with the capability `clock`. There is nothing behind sockets, files, the environment and the terminal: they are
+//! linked for each component that imports them, and deny ([`super::denied_wasi`]). So no ungated way out exists.
 //!
 //! Linking a capability grants nothing: the gate decides at each call.
 
@@ -14,7 +14,11 @@ use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::p3::bindings as wasi3;
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::p2::bindings::http as http2;
+use wasmtime_wasi_http::p3::bindings::http as http3;
 
 struct Io;
 
@@ -45,6 +49,22 @@ pub(crate) fn linker(engine: &Engine, minors: Minors) -> wasmtime::Result<Linker
     wasi::cli::stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
     wasi::cli::stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    http2::types::add_to_linker::<InstanceState, WasiHttp>(
+        l,
+        &http2::types::LinkOptions::default(),
+        InstanceState::http,
+    )?;
+    http2::outgoing_handler::add_to_linker::<InstanceState, WasiHttp>(l, InstanceState::http)?;
+
+    wasi3::random::random::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
+    wasi3::random::insecure::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
+    wasi3::random::insecure_seed::add_to_linker::<InstanceState, WasiRandom>(l, InstanceState::random)?;
+    wasi3::cli::exit::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi3::cli::stdin::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi3::cli::stdout::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    wasi3::cli::stderr::add_to_linker::<InstanceState, WasiCli>(l, InstanceState::cli)?;
+    http3::types::add_to_linker::<InstanceState, WasiHttp>(l, InstanceState::http)?;
+    http3::client::add_to_linker::<InstanceState, WasiHttp>(l, InstanceState::http)?;
     Ok(linker)
 }
 

@@ -44,8 +44,8 @@ pub(crate) fn not_compiled(e: &wasmtime::Error) -> LoadError {
 /// `not_linked` names something of WASI, for the contract was compared before.
 pub(crate) fn not_linked(inspection: &Inspection, e: &wasmtime::Error) -> LoadError {
     LoadError::Api(format!(
-        "The plugin {} imports a part of WASI that this host does not have: {}. Available is WASI 0.2 without http \
-         (all sockets are denied). To fix: build it for wasm32-wasip2, or with tools for WASI 0.2",
+        "The plugin {} imports a part of WASI that this host does not have: {}. Available are WASI 0.2 and 0.3 (all \
+         sockets and files are denied). To fix: build it for wasm32-wasip2, or with tools for one of them",
         inspection.manifest.name,
         nexus_plugin_api::text::line(&format!("{e:#}"))
     ))

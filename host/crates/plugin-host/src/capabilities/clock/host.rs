@@ -1,5 +1,6 @@
 //! `clock`: now, how much time has passed, and waiting without using CPU.
 
+use super::sleep::sleep;
 use crate::bindings::caps::clock as wit;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Granted};
@@ -7,7 +8,10 @@ use std::time::Duration;
 use wasmtime::component::Accessor;
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
-    Capability::new("clock", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
+    Capability::new("clock", |linker, caps| {
+        wit::add_to_linker::<T, Granted>(linker, caps)?;
+        super::wasi::link(linker, caps)
+    })
 }
 
 impl wit::Host for Capabilities {
@@ -22,11 +26,6 @@ impl wit::Host for Capabilities {
 
 impl<T: Send> wit::HostWithStore<T> for Granted {
     async fn sleep(a: &Accessor<T, Self>, milliseconds: u64) -> wasmtime::Result<()> {
-        let Some(_counted) = a.with(|mut s| s.get().admit_sleep()) else {
-            let cause = a.with(|mut s| s.get().too_many_asleep());
-            return Err(wasmtime::format_err!("{cause}"));
-        };
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-        Ok(())
+        sleep(a, Duration::from_millis(milliseconds)).await
     }
 }

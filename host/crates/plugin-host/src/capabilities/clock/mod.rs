@@ -1,3 +1,5 @@
 mod host;
+mod sleep;
+mod wasi;
 
 pub(super) use host::capability;

@@ -1,36 +1,27 @@
 //! `http`: requests through the host's one client. References in header values are filled in here, so that the plugin
 //! never sees what it sends.
 
+use super::send::{bounded_bytes, bounded_count, failed, method, send, target};
 use crate::bindings::caps::http::{self as wit, Header, Request, Response};
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
 use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{Body, ByteProducer};
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
-use nexus_egress::{OutgoingError, Request as Outgoing, Target};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+use nexus_egress::Request as Outgoing;
 use nexus_model::limits;
+use nexus_process::References;
 use nexus_process::references::{HeaderError, fill_header};
-use nexus_process::{Key, References};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use url::Url;
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 type Fetched = (Response, StreamReader<u8>, FutureReader<Result<(), Error>>);
 
 pub(in crate::capabilities) fn capability<T: Send + 'static>() -> Capability<T> {
     Capability::new("http", |linker, caps| wit::add_to_linker::<T, Granted>(linker, caps))
-}
-
-fn failed(e: OutgoingError) -> Error {
-    match e {
-        OutgoingError::Denied(t) | OutgoingError::Private(t) => Error::Denied(t),
-        OutgoingError::Invalid(t) => Error::Invalid(t),
-        OutgoingError::Timeout(t) => Error::Timeout(t),
-        OutgoingError::Unavailable(t) => Error::Unavailable(t),
-    }
 }
 
 impl wit::Host for Capabilities {}
@@ -45,16 +36,9 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             Ok(request) => request,
             Err(e) => return Ok(Err(e)),
         };
-        let target = request.target.clone();
-        let response = match ctx.states.http.outgoing.fetch(request).await {
+        let response = match send(&ctx, request).await {
             Ok(response) => response,
-            Err(OutgoingError::Private(cause)) => {
-                return Ok(Err(match target {
-                    Target::Granted(grant) => ctx.gate.private(&cause, &grant).into(),
-                    Target::OwnProcess(_) => Error::Denied(cause),
-                }));
-            }
-            Err(e) => return Ok(Err(failed(e))),
+            Err(e) => return Ok(Err(e)),
         };
         let headers = response.headers.iter().map(|(name, value)| Header {
             name: name.as_str().to_owned(),
@@ -84,18 +68,7 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
 
 /// `prepare` is the plugin's request as the client takes it: checked, granted, references filled in.
 fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
-    let method = match request.method.as_str() {
-        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => {
-            Method::from_bytes(request.method.as_bytes())
-                .map_err(|e| Error::Invalid(format!("`{}` is not a method: {e}", request.method)))?
-        }
-        other => {
-            return Err(Error::Invalid(format!(
-                "`{}` is not a supported method; GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS are",
-                other.chars().take(20).collect::<String>()
-            )));
-        }
-    };
+    let method = method(&request.method)?;
     let target = target(ctx, &request.url)?;
     let refs = PluginReferences {
         gate: Arc::clone(&ctx.gate),
@@ -114,13 +87,7 @@ fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
 
 /// `filled` are the headers with what their references stand for.
 fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> {
-    if list.len() > limits::HTTP_HEADER_COUNT {
-        return Err(Error::Invalid(format!(
-            "a request can have at most {} headers, but this one has {}",
-            limits::HTTP_HEADER_COUNT,
-            list.len()
-        )));
-    }
+    bounded_count(list.len())?;
     let mut headers = HeaderMap::new();
     let mut bytes: usize = 0;
     for Header { name, value } in list {
@@ -132,12 +99,7 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
         })?;
         let secret = filled != value;
         bytes = bytes.saturating_add(name.len() + filled.len());
-        if bytes > limits::HTTP_HEADER_BYTES {
-            return Err(Error::Invalid(format!(
-                "the headers of a request hold at most {} bytes together",
-                limits::HTTP_HEADER_BYTES
-            )));
-        }
+        bounded_bytes(bytes)?;
         // The value may hold a secret: it is never part of the text of an error.
         let mut value = HeaderValue::from_str(&filled)
             .map_err(|_| bad("its value has characters that are not allowed in a header".into()))?;
@@ -145,36 +107,6 @@ fn filled(list: Vec<Header>, refs: &dyn References) -> Result<HeaderMap, Error> 
         headers.append(key, value);
     }
     Ok(headers)
-}
-
-fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
-    let invalid = |cause: &str| Error::Invalid(format!("`{url}` is not a valid URL for a request: {cause}"));
-    if let Some(rest) = url.strip_prefix("process://") {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let (name, port) = authority
-            .split_once(':')
-            .ok_or_else(|| invalid("expected process://NAME:PORT-NAME/…"))?;
-        let key = Key {
-            plugin: ctx.owner.clone(),
-            name: name.to_owned(),
-        };
-        let found = ctx.states.process.processes.port(&key, port);
-        return found.map(Target::OwnProcess).ok_or_else(|| {
-            Error::Unavailable(format!(
-                "the plugin {} has no running process `{name}` with a port `{port}`",
-                ctx.name()
-            ))
-        });
-    }
-    let parsed = Url::parse(url).map_err(|e| invalid(&e.to_string()))?;
-    if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(invalid("expected http://, https:// or process://"));
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(invalid("a user name in it would appear in logs; send a header instead"));
-    }
-    let grant = ctx.gate.http(&parsed)?;
-    Ok(Target::Granted(grant.clone()))
 }
 
 #[cfg(test)]
