@@ -17,6 +17,7 @@ mod failure_isolation;
 mod floods;
 mod guard;
 mod login;
+mod login_kinds;
 mod metrics_and_notify;
 mod opencode_world;
 mod packaging;

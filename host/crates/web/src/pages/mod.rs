@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod account;
+pub(super) mod callback;
 pub(super) mod chat;
 pub(super) mod first_account;
 mod lockout;
@@ -11,6 +12,7 @@ mod login_fields;
 mod marked;
 mod message;
 mod page_frame;
+mod step_form;
 pub(super) mod redirect;
 pub(super) mod status;
 
@@ -21,3 +23,4 @@ use lockout::{locked, until};
 use login_fields::FormField;
 use marked::marked;
 use page_frame::{Frame, show};
+use step_form::StepForm;

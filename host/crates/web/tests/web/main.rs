@@ -6,6 +6,7 @@ mod bounds;
 mod fake;
 mod live;
 mod login_form;
+mod login_kinds;
 mod operating;
 mod refusals;
 
@@ -359,7 +360,7 @@ async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
         ("203.0.113.7", "tunnel main")
     );
     assert_eq!(
-        web.fakes.world.provider.origins.lock().unwrap().last().unwrap(),
+        web.fakes.world.provider.contexts.lock().unwrap().last().unwrap().origin,
         "https://t.example"
     );
     for _ in 0..5 {
