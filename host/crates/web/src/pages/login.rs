@@ -203,7 +203,7 @@ pub(super) async fn begin(
     };
     let others = others(state, here.map(|method| method.id.as_str()), next, again).await;
     if page.is_none() && others.is_empty() && error.is_none() {
-        let text = "The login plugin has no way to log in on a page; it takes tokens of programs only.";
+        let text = "The login plugin offers no way to log in on a page, at most tokens for programs.";
         return failure(&ApiError::Refused(text.to_owned()));
     }
     show_step(anonymous, page, others, next, again, typed, error)

@@ -20,7 +20,6 @@ pub(super) use message::{failure, message, not_done, not_found, starting};
 pub(super) use page_frame::banners;
 
 use lockout::{locked, until};
-use login_fields::FormField;
 use marked::marked;
 use page_frame::{Frame, show};
 use step_form::StepForm;
