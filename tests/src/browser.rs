@@ -57,7 +57,10 @@ impl Browser {
     /// A device, or a proxy before it, that sends this header with each request.
     pub fn sending(url: &str, name: &'static str, value: &str) -> Self {
         let header = [(name, value)].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Self::with(url.parse().unwrap(), crate::http().default_headers(header.into_iter().collect()))
+        Self::with(
+            url.parse().unwrap(),
+            crate::http().default_headers(header.into_iter().collect()),
+        )
     }
 
     /// A device that knows this machine by another name.

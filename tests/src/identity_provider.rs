@@ -102,7 +102,8 @@ async fn authorize(State(shared): State<Arc<ProviderState>>, Query(asked): Query
     ]
     .map(|(name, value)| format!("<input type=hidden name={name} value=\"{value}\">"))
     .concat();
-    let buttons = ["ada", "eve", "nobody"].map(|user| format!("<button name=user value={user}>Sign in as {user}</button>"));
+    let buttons =
+        ["ada", "eve", "nobody"].map(|user| format!("<button name=user value={user}>Sign in as {user}</button>"));
     Html(format!(
         "<!doctype html><link rel=icon href=\"data:,\"><title>{}</title><form action=/approve>{hidden}{}</form>",
         shared.issuer,
@@ -118,7 +119,10 @@ struct Approved {
     user: String,
 }
 
-async fn approve(State(shared): State<Arc<ProviderState>>, Query(Approved { asked, user }): Query<Approved>) -> Redirect {
+async fn approve(
+    State(shared): State<Arc<ProviderState>>,
+    Query(Approved { asked, user }): Query<Approved>,
+) -> Redirect {
     if user == "nobody" {
         let with = [("error", "access_denied"), ("state", asked.state.as_str())];
         return Redirect::to(Url::parse_with_params(&asked.redirect_uri, with).unwrap().as_str());

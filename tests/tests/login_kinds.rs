@@ -87,7 +87,13 @@ async fn bound(nexus: &Nexus) -> Browser {
 /// Presses the button of the only method of a set-up page.
 async fn join(browser: &Browser, token: &str, account: &str) -> Response {
     let page = text(browser.get("/setup").await).await;
-    let method = page.split("name=\"method\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let method = page
+        .split("name=\"method\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let (action, inputs) = form(&page, "/setup").unwrap();
     let mut fields = fill(inputs, &[("token", token), ("account", account)]);
     fields.push(("method".to_owned(), method.to_owned()));
@@ -121,10 +127,18 @@ async fn a_plugin_with_the_core_interface_alone_has_accounts_all_the_same() {
     let link = done(&start, &["passwd", "guest"]);
     let token = link.split("/setup#").nth(1).unwrap().trim();
     let page = text(owner.get("/setup").await).await;
-    assert!(page.contains("Join this Nexus") && !page.contains("Account name"), "{page}");
+    assert!(
+        page.contains("Join this Nexus") && !page.contains("Account name"),
+        "{page}"
+    );
     let first = text(join(&stranger, token, "ignored").await).await;
     let second = text(send(&stranger, &first, &[("name", "eve")]).await).await;
-    assert!(send(&stranger, &second, &[("code", "5678")]).await.status().is_redirection());
+    assert!(
+        send(&stranger, &second, &[("code", "5678")])
+            .await
+            .status()
+            .is_redirection()
+    );
     assert!(inside(&stranger).await);
     assert_eq!(join(&Browser::new(&nexus.url), token, "x").await.status(), 303);
     // There is no password to change here.
@@ -133,9 +147,17 @@ async fn a_plugin_with_the_core_interface_alone_has_accounts_all_the_same() {
     // Five wrong codes lock, as five wrong passwords do.
     let other = Browser::new(&nexus.url);
     for _ in 0..4 {
-        assert!(text(by_code(&other, "ada", "0000").await).await.contains("This code is wrong."));
+        assert!(
+            text(by_code(&other, "ada", "0000").await)
+                .await
+                .contains("This code is wrong.")
+        );
     }
-    assert!(text(by_code(&other, "ada", "0000").await).await.contains("for 30 minutes"));
+    assert!(
+        text(by_code(&other, "ada", "0000").await)
+            .await
+            .contains("for 30 minutes")
+    );
 }
 
 // Another site.
@@ -198,8 +220,17 @@ async fn an_answer_of_another_site_is_good_once_for_the_browser_that_asked() {
     // Wrong codes are counted for the address.
     for _ in 0..4 {
         let asked: Url = begin(&victim).await.parse().unwrap();
-        let state = asked.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        come_back(&victim, &format!("{}/login/callback?code=guess&state={state}", nexus.url)).await;
+        let state = asked
+            .query_pairs()
+            .find(|(name, _)| name == "state")
+            .unwrap()
+            .1
+            .into_owned();
+        come_back(
+            &victim,
+            &format!("{}/login/callback?code=guess&state={state}", nexus.url),
+        )
+        .await;
     }
     let back = provider.sign_in(&begin(&victim).await, "ada");
     assert!(text(come_back(&victim, &back).await).await.contains("for 30 minutes"));
@@ -209,7 +240,12 @@ async fn an_answer_of_another_site_is_good_once_for_the_browser_that_asked() {
 #[ignore = "needs chromium: ./tests/run"]
 async fn a_person_logs_in_at_another_site() {
     let provider = IdentityProvider::start().await;
-    in_browser("redirect", start(&provider.config(&guest("auth-redirect"))), Value::Null).await;
+    in_browser(
+        "redirect",
+        start(&provider.config(&guest("auth-redirect"))),
+        Value::Null,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -253,7 +289,10 @@ fn own_user() -> u32 {
 }
 
 fn ambient(route: &str, user: u32, more: &str) -> Start {
-    let login = login("auth-ambient", &format!("config = {{ route = {route:?}, user = {user} }}"));
+    let login = login(
+        "auth-ambient",
+        &format!("config = {{ route = {route:?}, user = {user} }}"),
+    );
     Start::new().config(format!("{login}{more}{ECHO}"))
 }
 
@@ -273,7 +312,11 @@ async fn a_proxys_header_logs_in_without_a_form() {
     // The login is the host's: it ends as any other does, and then nobody is logged in by a reload.
     let out = again.submit_on("/account", "/logout", &[]).await;
     assert_eq!(out.headers()["location"], "/login?out=1");
-    assert!(text(again.get("/login?out=1").await).await.contains("Log in with the proxy"));
+    assert!(
+        text(again.get("/login?out=1").await)
+            .await
+            .contains("Log in with the proxy")
+    );
     assert!(!inside(&again).await);
     let unknown = Browser::sending(&nexus.url, "x-remote-user", "eve");
     let page = text(unknown.get("/login").await).await;
@@ -281,7 +324,10 @@ async fn a_proxys_header_logs_in_without_a_form() {
     // Without the header nobody is anybody.
     let plain = Browser::new(&nexus.url);
     let page = text(plain.get("/login").await).await;
-    assert!(page.contains("Log in with the proxy") && !page.contains("<form"), "{page}");
+    assert!(
+        page.contains("Log in with the proxy") && !page.contains("<form"),
+        "{page}"
+    );
     let pressed = text(plain.get("/login?method=proxy").await).await;
     assert!(pressed.contains("does not show who you are"), "{pressed}");
 }
@@ -337,7 +383,11 @@ async fn api(nexus: &Nexus, token: &str) -> Response {
 async fn a_program_uses_the_api_and_the_live_socket_with_a_token() {
     let start = tokens();
     let mut nexus = start.up();
-    assert_eq!(api(&nexus, TOKEN).await.status(), StatusCode::UNAUTHORIZED, "it has no account");
+    assert_eq!(
+        api(&nexus, TOKEN).await.status(),
+        StatusCode::UNAUTHORIZED,
+        "it has no account"
+    );
     let page = text(Browser::new(&nexus.url).get("/setup").await).await;
     assert!(page.contains("nexus user bind NAME --subject SUBJECT"), "{page}");
     done(&start, &["bind", "bot", "--subject", "ci"]);

@@ -60,7 +60,9 @@ impl Request {
     /// Sets a body of names and values (`application/x-www-form-urlencoded`), with its content type.
     #[must_use]
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
-        let fields = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+        let fields = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
         self.0.body = fields.collect::<Vec<_>>().join("&").into_bytes();
         self.header("content-type", "application/x-www-form-urlencoded")
     }

@@ -69,7 +69,13 @@ async fn nothing_is_written_before_a_password_is_checked() {
         let (auth, stranger, name) = (&auth, &stranger, format!("name{n}"));
         async move {
             let state = state(auth, stranger).await;
-            send(auth, &state, &[("account", name.as_str()), ("password", "wrong")], stranger).await
+            send(
+                auth,
+                &state,
+                &[("account", name.as_str()), ("password", "wrong")],
+                stranger,
+            )
+            .await
         }
     });
     let attempts = tokio::time::timeout(Duration::from_millis(300), futures::future::join_all(attempts));

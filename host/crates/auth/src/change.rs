@@ -21,9 +21,10 @@ impl AuthService {
             return Ok(None);
         }
         let plugin = self.provider.name();
-        let subject = self.store.subject(login.user.id, plugin).await?.ok_or_else(|| {
-            AuthError::Denied(format!("Your account has no credential in the auth plugin {plugin}."))
-        })?;
+        let subject =
+            self.store.subject(login.user.id, plugin).await?.ok_or_else(|| {
+                AuthError::Denied(format!("Your account has no credential in the auth plugin {plugin}."))
+            })?;
         let account = Account::parse(&login.user.account, "account")?;
         match self.provider.change(&subject, context(Some(&account), client)).await? {
             Step::Ask { ask, state } => {

@@ -15,7 +15,7 @@ use crate::requests::Arrival;
 use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
 use crate::sessions::NewLogin;
-use crate::steps::{Found, Page, Progress, context, denied, fitting, unfinished};
+use crate::steps::{Found, Page, Progress, account_of, context, denied, fitting, unfinished};
 use nexus_model::activity::Severity;
 use nexus_model::limits::SETUP_LINK;
 use nexus_model::time::millis;
@@ -170,7 +170,9 @@ impl AuthService {
         }
         let methods = self.methods().await?.iter();
         let methods = methods.filter(|m| m.kind != MethodKind::Bearer);
-        Ok(Joining::Bind(methods.map(|m| (m.id.clone(), m.title.clone())).collect()))
+        Ok(Joining::Bind(
+            methods.map(|m| (m.id.clone(), m.title.clone())).collect(),
+        ))
     }
 
     /// Begins to make the account of a link. `account` is what was typed, and counts for the owner's link alone. The link
@@ -217,7 +219,7 @@ impl AuthService {
                     .filter(|m| m.kind == MethodKind::Ambient)
                     .find(|m| m.id == method);
                 let Some(ambient) = ambient else {
-                    let page = self.begin_steps(Some(method), purpose, Some(&account), client).await?;
+                    let page = self.begin_steps(Some(method), purpose, client).await?;
                     return Ok(Progress::Next(page));
                 };
                 let identity = self.ambient_identity(ambient, arrival, client).await?;
@@ -236,7 +238,7 @@ impl AuthService {
     pub(super) async fn answer_joining(
         &self,
         opened: Opened,
-        answer: Answer,
+        mut answer: Answer,
         of_link: bool,
         client: &Client,
     ) -> Result<Progress, AuthError> {
@@ -249,14 +251,19 @@ impl AuthService {
         self.setup_check(link).await?;
         // Who has the link has read the terminal. It is no way to guess without being counted.
         let counter = AttemptCounter::of_known(format!("join:{}", account.as_str()));
-        match self.go_on(&opened, answer, Some(&account), &counter, client).await? {
+        // Who logs in to be bound has a name of their own there.
+        let named = match step.source {
+            Source::Manage => Some(account.clone()),
+            Source::Auth => account_of(step, &mut answer)?,
+        };
+        match self.go_on(&opened, answer, named.as_ref(), &counter, client).await? {
             Found::Identity(identity) => {
                 self.store.clear(&counter.key).await?;
                 let made = self.joined(link, &account, step.source, identity, client).await?;
                 Ok(Progress::Done(made))
             }
             Found::Ask(ask, state) => {
-                let mut thread = step.thread(Some(account.as_str().to_owned()));
+                let mut thread = step.thread(named.map(|account| account.as_str().to_owned()));
                 if of_link && matches!(ask, Ask::Form { problem: Some(_), .. }) {
                     thread.purpose = Purpose::Open;
                 }
@@ -312,7 +319,11 @@ impl AuthService {
                 let user = self.bind(&account, subject).await?;
                 invitation::clear(&self.store).await?;
                 tracing::info!(target: "audit", event = "account_added", account = account.as_str(), by = "link", place, peer);
-                self.note(client, Severity::Ok, &format!("{} used the link for the account", account.as_str()));
+                self.note(
+                    client,
+                    Severity::Ok,
+                    &format!("{} used the link for the account", account.as_str()),
+                );
                 user
             }
         };
@@ -378,9 +389,10 @@ fn name_taken(why: NameTaken, account: &str) -> AuthError {
         NameTaken::Account => taken(account),
         NameTaken::Subject => AuthError::Rejected {
             field: "account".into(),
-            cause: "This login already belongs to another account. To fix: log in as another person, or remove the other \
+            cause:
+                "This login already belongs to another account. To fix: log in as another person, or remove the other \
                     account first with `nexus user remove NAME`"
-                .into(),
+                    .into(),
         },
     }
 }

@@ -4,7 +4,9 @@
 use super::testing::{Fake, reopen, service};
 use super::tests::{attempt, client, input, owner, reset, send, state};
 use super::*;
-use nexus_model::limits::{AMBIENT_BYTES, BEARER_BYTES, BEARERS_KNOWN, LOGIN_STEP, LOGIN_STEPS, SETUP_LINK, WEBAUTHN_ANSWER};
+use nexus_model::limits::{
+    AMBIENT_BYTES, BEARER_BYTES, BEARERS_KNOWN, LOGIN_STEP, LOGIN_STEPS, SETUP_LINK, WEBAUTHN_ANSWER,
+};
 use nexus_plugin_traits::auth::{Answer, Ask, Ceremony, Route, Step};
 use nexus_store::logins::Login;
 use std::sync::Arc;
@@ -60,7 +62,11 @@ async fn a_redirect_comes_back_once_to_its_browser_in_time() {
         *url,
         format!("https://login.example/authorize?client_id=x&state={}", page.state)
     );
-    assert!(page.state.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+    assert!(
+        page.state
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    );
     let come_back = async |client: &Client| auth.proceed(&page.state, returned(), client, None).await;
     for stranger in [&other, &through] {
         assert_eq!(come_back(stranger).await.unwrap_err(), AuthError::Expired);
@@ -189,9 +195,15 @@ async fn without_the_optional_interface_a_login_is_bound_to_the_account_of_a_lin
     let token = auth.setup_link_token().await.unwrap().unwrap();
     let methods = vec![("password".to_owned(), "Password".to_owned())];
     assert_eq!(auth.joining(&who).await.unwrap(), Joining::Bind(methods));
-    assert_eq!(bind(&auth, "guess", "Boss", "x").await.unwrap_err(), AuthError::SetUpWrong);
+    assert_eq!(
+        bind(&auth, "guess", "Boss", "x").await.unwrap_err(),
+        AuthError::SetUpWrong
+    );
     for _ in 0..4 {
-        assert_eq!(bind(&auth, &token, "boss", "wrong").await.unwrap_err(), AuthError::BadCredential);
+        assert_eq!(
+            bind(&auth, &token, "boss", "wrong").await.unwrap_err(),
+            AuthError::BadCredential
+        );
     }
     // Who has a link is counted too.
     assert!(matches!(
@@ -278,7 +290,12 @@ async fn an_ambient_method_gets_its_own_headers_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (_, _, fake, _) = owner(dir.path()).await;
     fake.behind_proxy.store(true, Ordering::SeqCst);
-    let auth = reopen(dir.path(), fake.clone(), &nexus_model::time::ManualClock::at(1_700_000_000_000)).await;
+    let auth = reopen(
+        dir.path(),
+        fake.clone(),
+        &nexus_model::time::ManualClock::at(1_700_000_000_000),
+    )
+    .await;
     let who = client("p", None);
     let [method] = &auth.ambient_methods().await.unwrap()[..] else {
         panic!("it has one")
@@ -311,7 +328,10 @@ async fn an_ambient_method_gets_its_own_headers_alone() {
 async fn a_wrong_token_locks_its_address_and_not_a_token_that_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, clock, fake, _) = owner(dir.path()).await;
-    fake.tokens.lock().unwrap().insert("right".to_owned(), "sub-owner".to_owned());
+    fake.tokens
+        .lock()
+        .unwrap()
+        .insert("right".to_owned(), "sub-owner".to_owned());
     let auth = {
         drop(auth);
         reopen(dir.path(), fake.clone(), &clock).await
@@ -323,7 +343,13 @@ async fn a_wrong_token_locks_its_address_and_not_a_token_that_is_known() {
     assert_eq!(session.account(), "owner");
     // It is no login of just now, and none that is kept.
     assert!(!auth.recently_checked(&session.login));
-    assert!(auth.logins(&session.login).await.unwrap().iter().all(|login: &Login| login.id != session.id()));
+    assert!(
+        auth.logins(&session.login)
+            .await
+            .unwrap()
+            .iter()
+            .all(|login: &Login| login.id != session.id())
+    );
     for _ in 0..4 {
         assert_eq!(ask("wrong", &who).await.unwrap_err(), AuthError::BadCredential);
     }
@@ -331,8 +357,13 @@ async fn a_wrong_token_locks_its_address_and_not_a_token_that_is_known() {
     let asked = fake.seen.lock().unwrap().len();
     assert!(matches!(ask("wrong", &who).await, Err(AuthError::Locked { .. })));
     assert_eq!(fake.seen.lock().unwrap().len(), asked, "nothing is checked any more");
-    ask("right", &who).await.unwrap().expect("it is known, and counted by itself");
-    attempt(&auth, "owner", "right one", &who).await.expect("other ways are not locked");
+    ask("right", &who)
+        .await
+        .unwrap()
+        .expect("it is known, and counted by itself");
+    attempt(&auth, "owner", "right one", &who)
+        .await
+        .expect("other ways are not locked");
     let elsewhere = Client {
         peer: "192.0.2.8".into(),
         ..client("p", None)
@@ -352,7 +383,10 @@ async fn a_wrong_token_locks_its_address_and_not_a_token_that_is_known() {
     fake.tokens.lock().unwrap().clear();
     assert_eq!(ask("right", &elsewhere).await.unwrap_err(), AuthError::BadCredential);
     for n in 0..=BEARERS_KNOWN {
-        fake.tokens.lock().unwrap().insert(format!("t{n}"), "sub-owner".to_owned());
+        fake.tokens
+            .lock()
+            .unwrap()
+            .insert(format!("t{n}"), "sub-owner".to_owned());
         ask(&format!("t{n}"), &elsewhere).await.unwrap().unwrap();
     }
     assert_eq!(auth.known_tokens.len(), BEARERS_KNOWN);

@@ -1,6 +1,5 @@
 //! Logging in, step by step. Lockout is checked and charged (`lockout.rs`) before the plugin sees a credential.
 
-use crate::account_name::Account;
 use crate::client::Client;
 use crate::devices::AttemptCounter;
 use crate::error::AuthError;
@@ -17,12 +16,7 @@ impl AuthService {
     /// # Errors
     /// [`AuthError::Unavailable`].
     pub async fn interactive(&self) -> Result<Vec<Method>, AuthError> {
-        let of_a_page = |m: &&Method| {
-            matches!(
-                m.kind,
-                MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn
-            )
-        };
+        let of_a_page = |m: &&Method| matches!(m.kind, MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn);
         Ok(self.methods().await?.iter().filter(of_a_page).cloned().collect())
     }
 
@@ -31,7 +25,7 @@ impl AuthService {
     /// # Errors
     /// [`AuthError::Unavailable`], [`AuthError::Denied`].
     pub async fn begin_login(&self, method: Option<&str>, client: &Client) -> Result<Page, AuthError> {
-        self.begin_steps(method, Purpose::LogIn, None, client).await
+        self.begin_steps(method, Purpose::LogIn, client).await
     }
 
     /// Begins the steps of a login, for whatever purpose.
@@ -39,7 +33,6 @@ impl AuthService {
         &self,
         method: Option<&str>,
         purpose: Purpose,
-        account: Option<&Account>,
         client: &Client,
     ) -> Result<Page, AuthError> {
         let methods = self.interactive().await?;
@@ -50,12 +43,12 @@ impl AuthService {
                 self.provider.name()
             ))
         })?;
-        match self.provider.begin(&chosen.id, context(account, client)).await? {
+        match self.provider.begin(&chosen.id, context(None, client)).await? {
             Step::Ask { ask, state } => {
                 let thread = Thread {
                     purpose,
                     source: Source::Auth,
-                    account: account.map(|account| account.as_str().to_owned()),
+                    account: None,
                     number: 0,
                 };
                 self.page(ask, &state, thread, client)

@@ -97,15 +97,14 @@ impl AuthService {
     }
 
     /// Answers the form at a terminal. `None`: it goes on in a browser.
-    async fn enrolled(
-        &self,
-        account: &Account,
-        form: &Enrollment,
-        input: Input,
-    ) -> Result<Option<String>, AuthError> {
+    async fn enrolled(&self, account: &Account, form: &Enrollment, input: Input) -> Result<Option<String>, AuthError> {
         let state = form.state.clone();
         let answer = Answer::Form(input);
-        match self.provider.proceed_managing(state, answer, at_terminal(account)).await? {
+        match self
+            .provider
+            .proceed_managing(state, answer, at_terminal(account))
+            .await?
+        {
             Step::Identity(identity) => Ok(Some(identity.subject)),
             Step::Ask {
                 ask: Ask::Form {

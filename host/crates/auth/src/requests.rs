@@ -87,7 +87,12 @@ impl AuthService {
         let headers: Vec<_> = headers
             .flat_map(|name| (arrival.header)(name).into_iter().map(|value| (name.clone(), value)))
             .collect();
-        if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > AMBIENT_BYTES {
+        if headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+            > AMBIENT_BYTES
+        {
             return Ok(None);
         }
         let counter = AttemptCounter::of_stranger(format!("ambient:{}:{}", client.place, client.peer));
@@ -100,12 +105,7 @@ impl AuthService {
     ///
     /// # Errors
     /// All of [`AuthError`] but those of the set-up.
-    pub async fn bearer(
-        &self,
-        token: &str,
-        arrival: &Arrival,
-        client: &Client,
-    ) -> Result<Option<Session>, AuthError> {
+    pub async fn bearer(&self, token: &str, arrival: &Arrival, client: &Client) -> Result<Option<Session>, AuthError> {
         let digest = sha256(&[token.as_bytes()]);
         let counter = if self.known_tokens.has(&digest) {
             AttemptCounter::of_known(format!("token:{}", hex(&digest)))
@@ -113,7 +113,11 @@ impl AuthService {
             AttemptCounter::of_stranger(format!("bearer:{}:{}", client.place, client.peer))
         };
         let visible = !token.is_empty() && token.len() <= BEARER_BYTES && token.bytes().all(|b| b.is_ascii_graphic());
-        let methods = if visible { self.of_kind(MethodKind::Bearer).await? } else { Vec::new() };
+        let methods = if visible {
+            self.of_kind(MethodKind::Bearer).await?
+        } else {
+            Vec::new()
+        };
         for method in &methods {
             let facts = facts(method, arrival, client, Vec::new(), Some(token.to_owned()));
             let identity = match self.authenticated(facts, &counter, client).await {

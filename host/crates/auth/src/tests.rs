@@ -115,7 +115,8 @@ pub(super) async fn change(
 /// `nexus user passwd`.
 pub(super) async fn reset(auth: &AuthService, account: &str, password: &str) -> Result<bool, AuthError> {
     let form = auth.enrollment(account).await?.unwrap();
-    auth.reset_password(account, &form, input(&[("password", password)])).await
+    auth.reset_password(account, &form, input(&[("password", password)]))
+        .await
 }
 
 /// `nexus user add`.

@@ -38,10 +38,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "CHAT_DRAIN",
         "a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts",
     ),
-    (
-        "BEARER_RECHECK",
-        "an_open_live_socket_of_a_token_ends_with_it",
-    ),
+    ("BEARER_RECHECK", "an_open_live_socket_of_a_token_ends_with_it"),
     ("LOGIN_STEP", "opens_once_in_its_browser_at_its_place_in_time"),
     ("SESSION_IDLE", "sessions_expire_idle_and_absolutely"),
     ("SESSION_ABSOLUTE", "sessions_expire_idle_and_absolutely"),
@@ -377,10 +374,19 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("LOGIN_STEPS", "a_login_without_an_end_is_given_up"),
     ("CALLBACK_PARAMETERS", "what_comes_back_from_another_site_is_bounded"),
     ("CALLBACK_VALUE", "what_comes_back_from_another_site_is_bounded"),
-    ("WEBAUTHN_ANSWER", "an_answer_of_another_kind_or_without_an_end_is_refused"),
+    (
+        "WEBAUTHN_ANSWER",
+        "an_answer_of_another_kind_or_without_an_end_is_refused",
+    ),
     ("AMBIENT_BYTES", "an_ambient_method_gets_its_own_headers_alone"),
-    ("BEARER_BYTES", "a_wrong_token_locks_its_address_and_not_a_token_that_is_known"),
-    ("BEARERS_KNOWN", "a_wrong_token_locks_its_address_and_not_a_token_that_is_known"),
+    (
+        "BEARER_BYTES",
+        "a_wrong_token_locks_its_address_and_not_a_token_that_is_known",
+    ),
+    (
+        "BEARERS_KNOWN",
+        "a_wrong_token_locks_its_address_and_not_a_token_that_is_known",
+    ),
     (
         "LOGIN_STEPS_USED",
         "what_was_used_is_bounded_and_nothing_of_it_can_be_used_again",

@@ -1,6 +1,6 @@
 //! A login by the header of a reverse proxy of this machine: `x-remote-user`. Subjects are `proxy:USER`.
 
-use nexus_plugin_api::auth::types::{Context, Denial, Denied, Identity, Step, Answer};
+use nexus_plugin_api::auth::types::{Answer, Context, Denial, Denied, Identity, Step};
 use nexus_plugin_api::auth::{Error, Facts, Guest, Method, MethodKind, Route, Verdict};
 use nexus_plugin_api::config;
 

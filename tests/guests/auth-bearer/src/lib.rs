@@ -33,7 +33,9 @@ impl Guest for Plugin {
     }
 
     async fn authenticate(facts: Facts) -> Result<Verdict, Error> {
-        let Some(token) = facts.token else { return Ok(Verdict::None) };
+        let Some(token) = facts.token else {
+            return Ok(Verdict::None);
+        };
         // A hash of a token that nobody can guess: what its comparison takes tells nothing of it.
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(token.as_bytes()));
         let hashes = config::<Settings>()?.hashes;

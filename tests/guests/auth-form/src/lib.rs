@@ -1,8 +1,6 @@
 //! A login by a form, with the core interface alone: an account and its code, in two steps. Subjects are `code:ACCOUNT`.
 
-use nexus_plugin_api::auth::types::{
-    Answer, Context, Denial, Denied, Field, FieldKind, Form, Identity, Step,
-};
+use nexus_plugin_api::auth::types::{Answer, Context, Denial, Denied, Field, FieldKind, Form, Identity, Step};
 use nexus_plugin_api::auth::{Error, Facts, Guest, Method, MethodKind, Verdict};
 use nexus_plugin_api::config;
 use std::collections::BTreeMap;
@@ -48,7 +46,11 @@ impl Guest for Plugin {
         };
         let value = input.first().map_or("", |value| &value.value);
         if state == b"name" {
-            assert_eq!(context.account.as_deref(), Some(value), "the host tells the account from its answer on");
+            assert_eq!(
+                context.account.as_deref(),
+                Some(value),
+                "the host tells the account from its answer on"
+            );
             return Ok(form("code", FieldKind::Code, "Code", value.as_bytes()));
         }
         let account = String::from_utf8(state).map_err(|e| Error::Invalid(e.to_string()))?;

@@ -3,12 +3,12 @@
 //! The ID token comes from the provider itself, not from the browser, so its signature is not looked at (OpenID Connect
 //! Core, 3.1.3.7); its claims are.
 
+use data_encoding::BASE64URL_NOPAD;
 use nexus_plugin_api::auth::types::{Answer, Context, Denial, Denied, Identity, Redirect, Step};
 use nexus_plugin_api::auth::{Error, Facts, Guest, Method, MethodKind, Verdict};
 use nexus_plugin_api::caps::clock;
 use nexus_plugin_api::config;
 use nexus_plugin_api::http::{Request, encode};
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -125,7 +125,10 @@ impl Guest for Plugin {
             && claims.nonce == begun.nonce
             && claims.exp * 1000 > clock::now();
         if !good {
-            return Ok(refused(Denial::BadCredential, "The provider's answer is for another login."));
+            return Ok(refused(
+                Denial::BadCredential,
+                "The provider's answer is for another login.",
+            ));
         }
         Ok(Step::Identity(Identity {
             subject: claims.sub,

@@ -2,9 +2,7 @@
 
 mod passkey;
 
-use nexus_plugin_api::auth::types::{
-    Answer, Ceremony, Context, Denial, Denied, Form, Identity, Step, Webauthn,
-};
+use nexus_plugin_api::auth::types::{Answer, Ceremony, Context, Denial, Denied, Form, Identity, Step, Webauthn};
 use nexus_plugin_api::auth::{Error, Facts, Guest, Method, MethodKind, Verdict};
 use nexus_plugin_api::caps::store;
 use nexus_plugin_api::{log, manage};
@@ -16,11 +14,21 @@ use serde_json::json;
 #[derive(Serialize, Deserialize)]
 enum Begun {
     /// `Name`: the account's name is asked for; `subject` is whose the passkey becomes.
-    Name { subject: String },
-    Create { challenge: String, subject: String },
-    Get { challenge: String },
+    Name {
+        subject: String,
+    },
+    Create {
+        challenge: String,
+        subject: String,
+    },
+    Get {
+        challenge: String,
+    },
     /// `Confirm`: the present passkey is asked for before another is made.
-    Confirm { challenge: String, subject: String },
+    Confirm {
+        challenge: String,
+        subject: String,
+    },
 }
 
 pub struct Plugin;
@@ -78,7 +86,10 @@ fn get(challenge: &str, context: &Context, begun: &Begun) -> Result<Step, Error>
 }
 
 fn create(subject: String, context: &Context) -> Result<Step, Error> {
-    let account = context.account.as_deref().ok_or_else(|| invalid("there is nobody to enroll"))?;
+    let account = context
+        .account
+        .as_deref()
+        .ok_or_else(|| invalid("there is nobody to enroll"))?;
     let challenge = random()?;
     let options = json!({
         "challenge": challenge,
@@ -101,10 +112,16 @@ async fn used(answer: Answer, challenge: &str, context: &Context) -> Result<Opti
     let Answer::Webauthn(answer) = answer else {
         return Err(invalid("a passkey was asked for"));
     };
-    let Some(assertion) = passkey::Assertion::read(&answer) else { return Ok(None) };
-    let Some(kept) = store::get(key(&assertion.id)).await? else { return Ok(None) };
+    let Some(assertion) = passkey::Assertion::read(&answer) else {
+        return Ok(None);
+    };
+    let Some(kept) = store::get(key(&assertion.id)).await? else {
+        return Ok(None);
+    };
     let known: Passkey = serde_json::from_slice(&kept).map_err(|e| Error::Other(e.to_string()))?;
-    let Some(counter) = assertion.verify(&known, challenge, &context.origin) else { return Ok(None) };
+    let Some(counter) = assertion.verify(&known, challenge, &context.origin) else {
+        return Ok(None);
+    };
     let next = Passkey { counter, ..known };
     let value = serde_json::to_vec(&next).map_err(|e| Error::Other(e.to_string()))?;
     // Somebody else used it at the same time: one of both is a copy.

@@ -16,7 +16,7 @@ const HAS_CREDENTIAL: u8 = 0x40;
 pub(crate) struct Passkey {
     pub(crate) subject: String,
     /// `key` is the public key, a point of the curve in base64url.
-    key: String,
+    pub(crate) key: String,
     /// `counter` is that of its last use; 0 where it has none.
     pub(crate) counter: u32,
 }
@@ -45,7 +45,9 @@ struct ClientData {
 }
 
 fn client_data_fits(bytes: &[u8], kind: &str, challenge: &str, origin: &str) -> bool {
-    let Ok(data) = serde_json::from_slice::<ClientData>(bytes) else { return false };
+    let Ok(data) = serde_json::from_slice::<ClientData>(bytes) else {
+        return false;
+    };
     data.kind == kind && data.challenge == challenge && data.origin == origin && !data.cross_origin
 }
 
@@ -53,7 +55,7 @@ fn client_data_fits(bytes: &[u8], kind: &str, challenge: &str, origin: &str) -> 
 fn authenticator_data<'a>(bytes: &'a [u8], origin: &str) -> Option<(u8, u32, &'a [u8])> {
     let (hash, rest) = bytes.split_at_checked(32)?;
     let (&[flags, a, b, c, d], rest) = rest.split_first_chunk::<5>()?;
-    let right = hash == Sha256::digest(rp(origin)).as_slice() && flags & USER_PRESENT != 0;
+    let right = *hash == Sha256::digest(rp(origin))[..] && flags & USER_PRESENT != 0;
     right.then_some((flags, u32::from_be_bytes([a, b, c, d]), rest))
 }
 

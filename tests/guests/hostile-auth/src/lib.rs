@@ -141,10 +141,16 @@ impl manage::Guest for Plugin {
         Ok(form(vec![field("password", FieldKind::NewPassword)], b"enroll"))
     }
     async fn change(subject: String, _context: Context) -> Result<Step, Error> {
-        Ok(form(vec![field("password", FieldKind::NewPassword)], subject.as_bytes()))
+        Ok(form(
+            vec![field("password", FieldKind::NewPassword)],
+            subject.as_bytes(),
+        ))
     }
     async fn reset(subject: String, _context: Context) -> Result<Step, Error> {
-        Ok(form(vec![field("password", FieldKind::NewPassword)], subject.as_bytes()))
+        Ok(form(
+            vec![field("password", FieldKind::NewPassword)],
+            subject.as_bytes(),
+        ))
     }
     async fn proceed(state: Vec<u8>, answer: Answer, context: Context) -> Result<Step, Error> {
         attack::perform(password(&answer), open_stream).await;

@@ -268,9 +268,7 @@ impl AuthProvider for WasmAuth {
 
     fn reset<'a>(&'a self, subject: &'a str, context: auth::Context) -> Call<'a, auth::Step> {
         let (subject, context) = (subject.to_owned(), convert::context(context));
-        self.step(self.manage("reset credentials", |a, m| {
-            Box::pin(m.call_reset(a, subject, context))
-        }))
+        self.step(self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, context))))
     }
 
     fn proceed_managing(&self, state: Vec<u8>, answer: auth::Answer, context: auth::Context) -> Call<'_, auth::Step> {

@@ -88,7 +88,11 @@ fn fault(what: &str) -> CallError {
 /// Too many, an id twice, an id or a header that is none.
 pub(crate) fn methods(methods: Vec<wit::Method>) -> Result<Vec<port::Method>, CallError> {
     if methods.len() > limits::LOGIN_METHODS {
-        let what = format!("{} login methods, but at most {} are allowed", methods.len(), limits::LOGIN_METHODS);
+        let what = format!(
+            "{} login methods, but at most {} are allowed",
+            methods.len(),
+            limits::LOGIN_METHODS
+        );
         return Err(fault(&what));
     }
     let mut ids = BTreeSet::new();
@@ -140,7 +144,9 @@ fn method(m: wit::Method) -> Result<port::Method, CallError> {
 fn whole<T: AsRef<[u8]>>(what: &str, value: T, most: usize) -> Result<T, CallError> {
     match value.as_ref().len() {
         length if length <= most => Ok(value),
-        length => Err(fault(&format!("{what} of {length} bytes, but at most {most} are allowed"))),
+        length => Err(fault(&format!(
+            "{what} of {length} bytes, but at most {most} are allowed"
+        ))),
     }
 }
 

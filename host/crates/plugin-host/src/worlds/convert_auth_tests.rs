@@ -29,9 +29,14 @@ fn a_login_that_says_too_much_fails() {
     };
     assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
     let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap();
-    assert!(refused.contains("a state of 16385 bytes, but at most 16384"), "{refused}");
+    assert!(
+        refused.contains("a state of 16385 bytes, but at most 16384"),
+        "{refused}"
+    );
     assert!(redirect("https://a.example/x", limits::REDIRECT_STATE_BYTES).is_ok());
-    let refused = redirect("https://a.example/x", limits::REDIRECT_STATE_BYTES + 1).err().unwrap();
+    let refused = redirect("https://a.example/x", limits::REDIRECT_STATE_BYTES + 1)
+        .err()
+        .unwrap();
     assert!(refused.contains("a state of 1025 bytes"), "{refused}");
     assert!(converted(identity_of("s".repeat(limits::ID_BYTES))).is_ok());
     let refused = converted(identity_of("s".repeat(limits::ID_BYTES + 1))).err().unwrap();
@@ -117,6 +122,9 @@ fn methods_are_few_have_ids_and_ask_for_no_header_of_the_host() {
         methods(all.collect())
     };
     assert!(many(limits::LOGIN_METHODS).is_ok() && many(limits::LOGIN_METHODS + 1).is_err());
-    let twice = vec![method("a", wit::MethodKind::Form, &[]), method("a", wit::MethodKind::Bearer, &[])];
+    let twice = vec![
+        method("a", wit::MethodKind::Form, &[]),
+        method("a", wit::MethodKind::Bearer, &[]),
+    ];
     assert!(methods(twice).is_err());
 }

@@ -168,9 +168,15 @@ mod tests {
             client: Client::default(),
         };
         let long = 5 * BEARER_RECHECK;
-        assert!(timeout(long, token.ended(&auth)).await.is_err(), "it is right all the time");
+        assert!(
+            timeout(long, token.ended(&auth)).await.is_err(),
+            "it is right all the time"
+        );
         tokens.lock().unwrap().clear();
-        tokens.lock().unwrap().insert("another".to_owned(), "sub-ada".to_owned());
+        tokens
+            .lock()
+            .unwrap()
+            .insert("another".to_owned(), "sub-ada".to_owned());
         let before = Instant::now();
         timeout(long, token.ended(&auth)).await.unwrap();
         assert!(before.elapsed() < 2 * BEARER_RECHECK);

@@ -176,7 +176,13 @@ mod tests {
         assert_eq!(whole.state, "s");
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(whole.parameters, [pair("code", "a b"), pair("code", "c")]);
-        for odd in ["", "code=a", "state=a&state=a", "state=a&code=%00", "state=a&c%0d%0aode=x"] {
+        for odd in [
+            "",
+            "code=a",
+            "state=a&state=a",
+            "state=a&code=%00",
+            "state=a&c%0d%0aode=x",
+        ] {
             assert_eq!(parsed(odd), None, "{odd}");
         }
         let many = |n: usize| parsed(&format!("state=s{}", "&a=b".repeat(n)));

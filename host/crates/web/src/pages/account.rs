@@ -100,9 +100,9 @@ async fn form(
             Err(error) => return failure(&error.into()),
         },
     };
-    let asked_again = page.as_ref().is_some_and(|page| {
-        matches!(&page.ask, Ask::Form { problem: Some(_), .. })
-    });
+    let asked_again = page
+        .as_ref()
+        .is_some_and(|page| matches!(&page.ask, Ask::Form { problem: Some(_), .. }));
     let status = if wrong.is_some() || asked_again {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {

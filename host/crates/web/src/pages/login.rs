@@ -171,9 +171,15 @@ pub(super) async fn finish(
             response
         }
         Ok(Progress::Changed) => Redirect::to("/account?changed=1").into_response(),
-        Ok(Progress::Next(page)) => {
-            show_step(anonymous, Some(page), Vec::new(), next, known.login.is_some(), None, None)
-        }
+        Ok(Progress::Next(page)) => show_step(
+            anonymous,
+            Some(page),
+            Vec::new(),
+            next,
+            known.login.is_some(),
+            None,
+            None,
+        ),
         Err(error) => return Outcome::Failed(said(state, &error), known),
     }))
 }

@@ -12,9 +12,9 @@ mod login_fields;
 mod marked;
 mod message;
 mod page_frame;
-mod step_form;
 pub(super) mod redirect;
 pub(super) mod status;
+mod step_form;
 
 pub(super) use message::{failure, message, not_done, not_found, starting};
 pub(super) use page_frame::banners;

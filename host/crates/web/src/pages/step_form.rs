@@ -63,10 +63,7 @@ impl StepForm {
             ..Self::default()
         };
         match page.ask {
-            Ask::Form {
-                fields: asked,
-                problem,
-            } => {
+            Ask::Form { fields: asked, problem } => {
                 fields.extend(asked);
                 if rejected.is_none() {
                     rejected = problem.map(|p| (p.field.unwrap_or_default(), p.message));
@@ -120,7 +117,10 @@ mod tests {
     #[test]
     fn a_passkey_needs_a_name() {
         let by_name = |origin: &str| super::by_name(origin);
-        assert_eq!(by_name("http://127.0.0.1:7860").as_deref(), Some("http://localhost:7860"));
+        assert_eq!(
+            by_name("http://127.0.0.1:7860").as_deref(),
+            Some("http://localhost:7860")
+        );
         assert_eq!(by_name("http://[::1]:7860").as_deref(), Some("http://localhost:7860"));
         assert_eq!(by_name("http://[::1]").as_deref(), Some("http://localhost"));
         assert_eq!(by_name("http://192.0.2.7:80").as_deref(), Some(""));

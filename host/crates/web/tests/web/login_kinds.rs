@@ -32,23 +32,35 @@ async fn a_proxys_header_logs_in_where_the_proxy_comes_in_and_nowhere_else() {
     web.fakes.world.provider.behind_proxy.store(true, Ordering::SeqCst);
     let done = web.ask(Method::GET, "/login?next=/status", PROXIED, &[header]).await;
     assert_eq!(done.location(), "/status", "{}", done.text);
-    let page = web.ask(Method::GET, "/status", PROXIED, &[("cookie", &done.jar())]).await;
+    let page = web
+        .ask(Method::GET, "/status", PROXIED, &[("cookie", &done.jar())])
+        .await;
     assert_eq!(page.status, StatusCode::OK);
     // Who has just logged out is not logged in again before a button is pressed.
     let shown = web.ask(Method::GET, "/login?out=1", PROXIED, &[header]).await;
     assert_eq!(shown.status, StatusCode::OK);
-    assert!(shown.text.contains("/login?method=proxy&#38;next=/\""), "{}", shown.text);
+    assert!(
+        shown.text.contains("/login?method=proxy&#38;next=/\""),
+        "{}",
+        shown.text
+    );
     // So it is with who is to show once more that it is them.
     let again = [header, ("cookie", &done.jar())];
     let shown = web.ask(Method::GET, "/login?again=1", PROXIED, &again).await;
     assert_eq!(shown.status, StatusCode::OK);
-    let chosen = web.ask(Method::GET, "/login?method=proxy&out=1", PROXIED, &[header]).await;
+    let chosen = web
+        .ask(Method::GET, "/login?method=proxy&out=1", PROXIED, &[header])
+        .await;
     assert_eq!(chosen.location(), "/");
     let nobody = web.ask(Method::GET, "/login?method=proxy", PROXIED, &[]).await;
     assert!(nobody.text.contains("does not show who you are"), "{}", nobody.text);
     let unknown = web.ask(Method::GET, "/login", PROXIED, &[("x-user", "eve")]).await;
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(unknown.text.contains("nexus user bind NAME --subject sub-eve"), "{}", unknown.text);
+    assert!(
+        unknown.text.contains("nexus user bind NAME --subject sub-eve"),
+        "{}",
+        unknown.text
+    );
     // The same header by a loopback name is not the proxy's.
     let local = web.ask(Method::GET, "/login", HOST, &[header]).await;
     assert!(local.text.contains("field-password"), "{}", local.text);
@@ -58,8 +70,13 @@ async fn a_proxys_header_logs_in_where_the_proxy_comes_in_and_nowhere_else() {
     web.fakes.world.provider.behind_proxy.store(true, Ordering::SeqCst);
     // Not even with the name of the proxy.
     for host in ["t.example", PROXIED] {
-        let forged = web.ask(Method::GET, "/login", host, &[header, ("x-forwarded-host", PROXIED)]).await;
-        assert!(forged.cookies().iter().all(|cookie| cookie.contains("-browser=")), "{host}");
+        let forged = web
+            .ask(Method::GET, "/login", host, &[header, ("x-forwarded-host", PROXIED)])
+            .await;
+        assert!(
+            forged.cookies().iter().all(|cookie| cookie.contains("-browser=")),
+            "{host}"
+        );
         assert_ne!(forged.status, StatusCode::SEE_OTHER);
     }
 }
@@ -100,13 +117,29 @@ async fn a_program_with_a_token_uses_the_api_without_a_cookie() {
         made.status
     };
     assert_ne!(post(&[RIGHT]).await, StatusCode::FORBIDDEN);
-    assert_eq!(post(&[RIGHT, ("origin", "https://evil.example")]).await, StatusCode::FORBIDDEN);
-    assert_eq!(post(&[RIGHT, ("sec-fetch-site", "cross-site")]).await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        post(&[RIGHT, ("origin", "https://evil.example")]).await,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        post(&[RIGHT, ("sec-fetch-site", "cross-site")]).await,
+        StatusCode::FORBIDDEN
+    );
     // It is no fresh login, and opens no page.
     let apply = web.ask(Method::POST, "/api/v1/config/apply", HOST, &[RIGHT]).await;
-    assert!(matches!(apply.status, StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST), "{}", apply.text);
-    assert_eq!(web.ask(Method::GET, "/status", HOST, &[RIGHT]).await.location(), "/login?next=/status");
-    assert_eq!(web.ask(Method::POST, "/logout", HOST, &[RIGHT]).await.status, StatusCode::FORBIDDEN);
+    assert!(
+        matches!(apply.status, StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST),
+        "{}",
+        apply.text
+    );
+    assert_eq!(
+        web.ask(Method::GET, "/status", HOST, &[RIGHT]).await.location(),
+        "/login?next=/status"
+    );
+    assert_eq!(
+        web.ask(Method::POST, "/logout", HOST, &[RIGHT]).await.status,
+        StatusCode::FORBIDDEN
+    );
     // Wrong ones lock.
     for _ in 0..5 {
         status(&[WRONG]).await;
@@ -123,7 +156,10 @@ async fn where_no_tokens_are_taken_one_opens_nothing_and_hides_no_cookie() {
     let (new, _) = web.fakes.world.login("").await;
     let cookie = format!("nexus-local-7860={}", new.token);
     let with = [("cookie", cookie.as_str()), RIGHT];
-    assert_eq!(web.ask(Method::GET, "/api/v1/status", HOST, &with).await.status, StatusCode::OK);
+    assert_eq!(
+        web.ask(Method::GET, "/api/v1/status", HOST, &with).await.status,
+        StatusCode::OK
+    );
     // It was let through the check of the Origin for its token: its cookie does not count.
     let post = web.ask(Method::POST, "/api/v1/backend/stop", HOST, &with).await;
     assert_eq!(post.status, StatusCode::UNAUTHORIZED);
@@ -147,7 +183,15 @@ async fn the_way_back_from_another_site_is_a_form_of_our_own() {
     let typed = format!("csrf={csrf}&state={state}&field-account=ada&field-password=x");
     let page = web.post("/login", &jar, typed).await;
     assert!(page.text.contains("Continue to login.example"), "{}", page.text);
-    let state = page.text.split("state=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let state = page
+        .text
+        .split("state=")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned();
     *provider.fails.lock().unwrap() = Some(Ok(Step::Identity(Identity {
         subject: "sub-ada".to_owned(),
         display_name: None,
@@ -157,13 +201,22 @@ async fn the_way_back_from_another_site_is_a_form_of_our_own() {
     let back = web.get(&path, "").await;
     assert_eq!(back.status, StatusCode::OK);
     assert_eq!(back.hidden("state"), state);
-    assert!(!back.text.contains("<script>") && back.text.contains("name=\"code\""), "{}", back.text);
+    assert!(
+        !back.text.contains("<script>") && back.text.contains("name=\"code\""),
+        "{}",
+        back.text
+    );
     assert!(back.cookies().is_empty());
     let body = format!("code=c&state={state}");
     let stranger = web.post("/login/callback", &form_jar(&web).await, body.clone()).await;
     assert!(stranger.text.contains("has expired"), "{}", stranger.text);
-    assert_eq!(web.post("/login/callback", "", body.clone()).await.status, StatusCode::BAD_REQUEST);
-    let done = web.post("/login/callback?next=//evil.example", &jar, body.clone()).await;
+    assert_eq!(
+        web.post("/login/callback", "", body.clone()).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    let done = web
+        .post("/login/callback?next=//evil.example", &jar, body.clone())
+        .await;
     assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
     let again = web.post("/login/callback", &jar, body.clone()).await;
     assert!(again.text.contains("has expired"), "{}", again.text);
@@ -175,7 +228,11 @@ async fn the_way_back_from_another_site_is_a_form_of_our_own() {
         .body(Body::from(body));
     assert_eq!(web.send(foreign.unwrap()).await.status, StatusCode::FORBIDDEN);
     // Without a begin there is nothing to go on with.
-    for path in ["/login/callback", "/login/callback?code=c", "/login/callback?state=a&state=b"] {
+    for path in [
+        "/login/callback",
+        "/login/callback?code=c",
+        "/login/callback?state=a&state=b",
+    ] {
         assert_eq!(web.get(path, "").await.status, StatusCode::BAD_REQUEST, "{path}");
     }
 }
@@ -210,7 +267,12 @@ async fn a_link_without_the_optional_interface_leads_to_the_plugins_own_login() 
         form.hidden("state")
     );
     let done = web.post("/login", &jar, fields).await;
-    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"), "{}", done.text);
+    assert_eq!(
+        (done.status, done.location()),
+        (StatusCode::SEE_OTHER, "/"),
+        "{}",
+        done.text
+    );
     let accounts = web.fakes.world.auth.accounts().await.unwrap();
     assert_eq!(accounts[0].account, "ada");
 }

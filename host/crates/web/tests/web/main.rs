@@ -298,13 +298,17 @@ async fn set_up_and_log_in_with_cookies_that_stay_here() {
     let wrong = web.post("/setup", &jar, form("wrong", "long+enough+pw", &state)).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("This set-up link is not valid") && !wrong.text.contains("long enough pw"));
-    let short = web.post("/setup", &jar, form(&token, "short", &wrong.hidden("state"))).await;
+    let short = web
+        .post("/setup", &jar, form(&token, "short", &wrong.hidden("state")))
+        .await;
     assert!(
         short.text.contains("aria-invalid=\"true\"") && short.text.contains("value=\"ada\""),
         "{}",
         short.text
     );
-    let done = web.post("/setup", &jar, form(&token, "long+enough+pw", &short.hidden("state"))).await;
+    let done = web
+        .post("/setup", &jar, form(&token, "long+enough+pw", &short.hidden("state")))
+        .await;
     assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
     for cookie in done.cookies() {
         assert!(
