@@ -12,7 +12,7 @@ use nexus_plugin_traits::auth::{Answer, Step};
 use nexus_store::logins::{Login, Which};
 
 impl AuthService {
-    /// `change` is the first step of a change of the user's credential; `None`: the login plugin keeps none.
+    /// `change` is the first step of a change of the user's credential; `None`: the login plugin has none of it.
     ///
     /// # Errors
     /// [`AuthError::Denied`], [`AuthError::Unavailable`].
@@ -21,10 +21,9 @@ impl AuthService {
             return Ok(None);
         }
         let plugin = self.provider.name();
-        let subject =
-            self.store.subject(login.user.id, plugin).await?.ok_or_else(|| {
-                AuthError::Denied(format!("Your account has no credential in the auth plugin {plugin}."))
-            })?;
+        let Some(subject) = self.store.subject(login.user.id, plugin).await? else {
+            return Ok(None);
+        };
         let account = Account::parse(&login.user.account, "account")?;
         match self.provider.change(&subject, context(Some(&account), client)).await? {
             Step::Ask { ask, state } => {

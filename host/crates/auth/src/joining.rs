@@ -335,7 +335,11 @@ impl AuthService {
         let Some(user) = self.store.user_by_account(account.as_str()).await? else {
             return self.add_user(account, subject, false).await;
         };
+        let before = self.store.subject(user.id, self.provider.name()).await?;
         self.set_identity(&user, subject).await?;
+        if let Some(before) = before.filter(|before| before != subject && self.provider.enrolls()) {
+            self.take_back(&before).await;
+        }
         self.store.unlock(&user.account, self.clock.now()).await?;
         self.store.forget_devices(user.id, Which::All).await?;
         self.revoke_of(&user, Which::All).await?;
@@ -368,6 +372,9 @@ impl AuthService {
     }
 }
 
+/// `ACCOUNT` is the name of the field in which a set-up page asks for the account's name.
+const ACCOUNT: &str = "account";
+
 /// `first_form` is the form that an enrollment begins with.
 ///
 /// # Errors
@@ -377,7 +384,13 @@ pub(super) fn first_form(plugin: &str, step: Step) -> Result<(Ask, Vec<u8>), Aut
         Step::Ask {
             ask: ask @ Ask::Form { .. },
             state,
-        } => Ok((ask, state)),
+        } => match &ask {
+            Ask::Form { fields, .. } if fields.iter().any(|field| field.name == ACCOUNT) => Err(unfinished(
+                plugin,
+                "asked for a field `account`, which is the host's own",
+            )),
+            _ => Ok((ask, state)),
+        },
         Step::Deny(refused) => Err(denied(refused)),
         Step::Ask { .. } | Step::Identity(_) => Err(unfinished(plugin, "began an enrollment with no form")),
     }
@@ -404,5 +417,45 @@ pub(super) fn taken(account: &str) -> AuthError {
             "The account {account} already exists. To fix: choose another name, or set a new password with \
              `nexus user passwd {account}`"
         ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use nexus_plugin_traits::auth::{Field, FieldKind};
+
+    #[test]
+    fn an_enrollment_begins_with_a_form_and_leaves_the_name_to_the_host() {
+        let form = |names: &[&str]| Step::Ask {
+            ask: Ask::Form {
+                fields: names
+                    .iter()
+                    .map(|name| Field {
+                        name: (*name).to_owned(),
+                        kind: FieldKind::Text,
+                        title: String::new(),
+                        help: None,
+                    })
+                    .collect(),
+                problem: None,
+            },
+            state: Vec::new(),
+        };
+        assert!(first_form("p", form(&[])).is_ok() && first_form("p", form(&["password"])).is_ok());
+        let url = "https://login.example/".to_owned();
+        let redirect = Step::Ask {
+            ask: Ask::Redirect { url },
+            state: Vec::new(),
+        };
+        let identity = Step::Identity(Identity {
+            subject: "s".into(),
+            display_name: None,
+        });
+        for step in [form(&["account"]), redirect, identity] {
+            let refused = first_form("p", step).err().unwrap().to_string();
+            assert!(refused.contains("This is a bug of the plugin"), "{refused}");
+        }
     }
 }

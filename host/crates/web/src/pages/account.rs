@@ -18,6 +18,8 @@ use serde::Deserialize;
 struct AccountPage {
     frame: Frame,
     step: Option<StepForm>,
+    /// `what` the user has to log in with.
+    what: &'static str,
     done: Option<String>,
     error: Option<String>,
 }
@@ -35,7 +37,7 @@ pub(crate) async fn page(
     user: User,
 ) -> Response {
     let done = match (done.changed, done.others) {
-        (Some(_), _) => Some("Password changed. All other logins of this account have ended.".to_owned()),
+        (Some(_), _) => Some("Changed. All other logins of this account have ended.".to_owned()),
         (_, Some(0)) => Some("There were no other logins.".to_owned()),
         (_, Some(1)) => Some("One other login has ended.".to_owned()),
         (_, Some(n)) => Some(format!("{n} other logins have ended.")),
@@ -91,13 +93,17 @@ async fn form(
     login: Session,
     done: Option<String>,
     page: Option<Page>,
-    wrong: Option<Wrong>,
+    mut wrong: Option<Wrong>,
 ) -> Response {
     let page = match page {
         Some(page) => Some(page),
         None => match state.services.auth.change(&login.login, &anonymous.client).await {
             Ok(page) => page,
-            Err(error) => return failure(&error.into()),
+            // The page has more than that.
+            Err(error) => {
+                wrong = wrong.or_else(|| Some(Wrong::Whole(error.to_string())));
+                None
+            }
         },
     };
     let asked_again = page
@@ -131,7 +137,9 @@ async fn form(
         step.inputs.iter_mut().for_each(|row| row.first = false);
     }
     let backend = state.services.chat.backend().borrow().clone();
+    let password = step.as_ref().is_some_and(StepForm::has_password);
     let page = AccountPage {
+        what: if password { "password" } else { "credential" },
         frame: Frame::of("account", "Account", login, backend),
         done,
         error: error.or_else(|| step.as_ref().and_then(|step| step.problem.clone())),

@@ -22,6 +22,7 @@ struct LoginPage {
     frame: Frame,
     csrf: String,
     next: String,
+    heading: &'static str,
     /// Of one who is logged in.
     again: bool,
     step: Option<StepForm>,
@@ -255,6 +256,11 @@ pub(super) fn show_step(
         frame: Frame::open("login", "Log in"),
         csrf: anonymous.csrf(),
         next: safe(next).to_owned(),
+        heading: match &step {
+            Some(step) if step.makes_passkey() => "Create a passkey",
+            _ if again => "Log in again",
+            _ => "Log in",
+        },
         again,
         error: error.or_else(|| step.as_ref().and_then(|step| step.problem.clone())),
         step,

@@ -49,6 +49,16 @@ pub(super) struct Around<'a> {
 }
 
 impl StepForm {
+    /// `has_password` tells whether a password is asked for.
+    pub(super) fn has_password(&self) -> bool {
+        self.inputs.iter().any(|input| input.kind == "password")
+    }
+
+    /// `makes_passkey` tells whether a passkey is made.
+    pub(super) fn makes_passkey(&self) -> bool {
+        self.webauthn.as_ref().is_some_and(|asked| asked.ceremony == "create")
+    }
+
     pub(super) fn new(page: Page, around: Around<'_>) -> Self {
         let Around {
             button,
