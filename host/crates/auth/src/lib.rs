@@ -65,7 +65,7 @@ pub use joining::{FirstAccount, Joiner, Joining};
 pub use nexus_store::logins::{Device, Login, LoginId};
 pub use no_login::or_nobody;
 pub use operator::{Enrollment, Listed, Removed};
-pub use requests::Arrival;
+pub use requests::{Arrival, Headers};
 pub use service::{AuthService, Lockout};
 pub use sessions::{NewLogin, Session};
 pub use steps::{CALLBACK, Page, Progress};

@@ -16,6 +16,9 @@ use nexus_model::limits::{AMBIENT_BYTES, BEARER_BYTES};
 use nexus_plugin_traits::auth::{Denial, Facts, Identity, Method, MethodKind, Route, Verdict};
 use nexus_store::logins::Login;
 
+/// `Headers` finds the values of a header by its name.
+pub type Headers = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+
 /// `Arrival` is how a request came in, as the web layer knows it of the socket.
 pub struct Arrival {
     /// `route` is where.
@@ -25,7 +28,7 @@ pub struct Arrival {
     /// `peer_user` is the number of the user of this machine whose program is there.
     pub peer_user: Option<u32>,
     /// `header` has the values of a header, whose name is in lower case.
-    pub header: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    pub header: Headers,
 }
 
 impl AuthService {

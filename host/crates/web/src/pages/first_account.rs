@@ -109,14 +109,20 @@ enum Said {
     At(String, String),
 }
 
-fn account_field() -> Field {
+/// `enrolls`: the plugin will know the account by this name too.
+fn account_field(enrolls: bool) -> Field {
+    let what = if enrolls {
+        "You log in with this name."
+    } else {
+        "The name of your account here."
+    };
     Field {
         name: "account".into(),
         kind: FieldKind::Account,
         title: "Account name".into(),
-        help: Some(
-            "You log in with this name. Use the letters a to z, digits and . _ - @, at most 64 characters.".into(),
-        ),
+        help: Some(format!(
+            "{what} Use the letters a to z, digits and . _ - @, at most 64 characters."
+        )),
     }
 }
 
@@ -156,7 +162,7 @@ async fn form(
     let typed_into = |name: &str| typed.map_or(String::new(), |fields| fields.typed(name));
     let around = Around {
         button: "Create account",
-        before: owner.then(account_field).into_iter().collect(),
+        before: owner.then(|| account_field(enrolls)).into_iter().collect(),
         typed: Some(&typed_into),
         rejected,
         origin: &anonymous.site.origin,
