@@ -73,7 +73,7 @@ pub(crate) struct Caller {
 /// `NoCaller` says why that was not found out.
 pub(crate) enum NoCaller {
     /// `Page` is said as a page.
-    Page(Response),
+    Page(Box<Response>),
     /// `Token`: the token is not right.
     Token(AuthError),
 }
@@ -81,7 +81,7 @@ pub(crate) enum NoCaller {
 impl IntoResponse for NoCaller {
     fn into_response(self) -> Response {
         match self {
-            Self::Page(page) => page,
+            Self::Page(page) => *page,
             Self::Token(error) => (status_of(&error), format!("{error}\n")).into_response(),
         }
     }
@@ -100,7 +100,7 @@ impl FromRequestParts<WebState> for Caller {
             let arrived = Arrived::from_request_parts(parts, state).await;
             let arrived = page(arrived.map_err(IntoResponse::into_response))?;
             let arrival = page(arrived.arrival().await)?;
-            let peer = page(client_address(parts))?;
+            let peer = page(client_address(parts).map_err(IntoResponse::into_response))?;
             let token = Token { token, arrival, client };
             let login = token.session(auth).await.map_err(NoCaller::Token)?;
             let known = MaybeLogin { login, site, peer };
@@ -127,7 +127,7 @@ pub(crate) fn status_of(error: &AuthError) -> StatusCode {
 }
 
 fn page<T>(found: Result<T, Response>) -> Result<T, NoCaller> {
-    found.map_err(NoCaller::Page)
+    found.map_err(|page| NoCaller::Page(Box::new(page)))
 }
 
 #[cfg(test)]

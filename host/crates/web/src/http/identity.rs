@@ -112,9 +112,9 @@ pub(super) fn refused_agent(cause: &str) -> Response {
 }
 
 /// `client_address` is the address that the request is from.
-pub(super) fn client_address(parts: &Parts) -> Result<IpAddr, Response> {
+pub(super) fn client_address(parts: &Parts) -> Result<IpAddr, StatusCode> {
     let connection = parts.extensions.get::<Connection>();
-    let connection = connection.ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())?;
+    let connection = connection.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(connection.client_address(&parts.headers))
 }
 

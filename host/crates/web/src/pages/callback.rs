@@ -70,7 +70,7 @@ pub(crate) async fn submit(
                 let text = format!("{error}\nOpen the set-up link again.");
                 failure(&ApiError::Refused(text)).into_response()
             }
-            _ => super::login::begin(&state, &anonymous, &next, known, None, Some(error)).await,
+            _ => super::login::begin(&state, &anonymous, &next, *known, None, Some(error)).await,
         },
     }
 }

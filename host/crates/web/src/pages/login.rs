@@ -140,7 +140,7 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
         .await;
     match finish(&state, &anonymous, known, progress, &next).await {
         Outcome::Answer(response) => *response,
-        Outcome::Failed(error, known) => begin(&state, &anonymous, &next, known, Some(&fields), Some(error)).await,
+        Outcome::Failed(error, known) => begin(&state, &anonymous, &next, *known, Some(&fields), Some(error)).await,
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) async fn submit(State(state): State<WebState>, known: MaybeLogin, pos
 pub(super) enum Outcome {
     Answer(Box<Response>),
     /// `Failed`: it begins again, with this in its place.
-    Failed(String, MaybeLogin),
+    Failed(String, Box<MaybeLogin>),
 }
 
 /// Goes on after an answer, of whatever step.
@@ -181,7 +181,7 @@ pub(super) async fn finish(
             None,
             None,
         ),
-        Err(error) => return Outcome::Failed(said(state, &error), known),
+        Err(error) => return Outcome::Failed(said(state, &error), Box::new(known)),
     }))
 }
 
