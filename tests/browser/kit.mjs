@@ -14,6 +14,8 @@ export const ACCOUNT = 'owner';
 export const PASSWORD = 'seven grey herons at low tide';
 export const NEW_PASSWORD = 'nine brown otters under the pier';
 
+/** Warnings of the browser that a test is meant to cause. */
+export const expected = [];
 const PATIENCE = 60_000;
 const problems = [];
 /** Addresses whose document is meant to have an error status; the browser reports that on its console. */
@@ -42,6 +44,7 @@ export async function device(browser, options = {}) {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
     const { url } = message.location();
     if (message.text().startsWith('Failed to load resource') && refused.has(new URL(url, world.url).pathname)) return;
+    if (expected.some((text) => message.text().includes(text))) return;
     // A connection that hangs is dropped before it was made: the browser says so, and it is what the page is to do.
     if (message.text().startsWith('WebSocket connection to') && refused.has('/live')) return;
     problems.push(`${page.url()}: ${message.text()} (${url})`);

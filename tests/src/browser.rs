@@ -54,6 +54,15 @@ impl Browser {
         Self::with(base, http)
     }
 
+    /// A device, or a proxy before it, that sends this header with each request.
+    pub fn sending(url: &str, name: &'static str, value: &str) -> Self {
+        let header = [(name, value)].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        Self::with(
+            url.parse().unwrap(),
+            crate::http().default_headers(header.into_iter().collect()),
+        )
+    }
+
     /// A device that knows this machine by another name.
     pub fn named(url: &str, name: &str) -> Self {
         let mut base: Url = url.parse().unwrap();
@@ -290,6 +299,20 @@ impl std::fmt::Debug for Socket {
 }
 
 impl Socket {
+    /// Opens the live socket as a program does that has a token and no cookie.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn of_program(url: &str, token: &str) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
+        let address = url.trim_start_matches("http://");
+        let mut request = format!("ws://{address}/live").into_client_request()?;
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        request.headers_mut().insert("authorization", value);
+        let wire: Wire = Box::new(TcpStream::connect(address).await?);
+        let (stream, _) = tokio_tungstenite::client_async(request, wire).await?;
+        Ok(Self(stream))
+    }
+
     pub async fn send(&mut self, value: &Value) {
         self.0.send(Message::text(value.to_string())).await.unwrap();
     }

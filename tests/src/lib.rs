@@ -6,7 +6,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::print_stdout
 )]
 
 mod binary;
@@ -17,6 +18,7 @@ mod compiled;
 pub mod directive;
 pub mod edge;
 pub mod guests;
+pub mod identity_provider;
 pub mod kept;
 pub mod languages;
 pub mod llm;
@@ -25,6 +27,7 @@ pub mod nexus;
 pub mod opencode;
 pub mod port;
 pub mod processes;
+pub mod script;
 pub mod sse;
 pub mod sshd;
 pub mod tunnels;

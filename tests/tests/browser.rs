@@ -2,50 +2,31 @@
 
 use nexus_tests::bore::Server;
 use nexus_tests::nexus::Nexus;
-use nexus_tests::{llm::Llm, part, processes, world};
+use nexus_tests::{llm::Llm, part, processes, script, world};
 use serde_json::json;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Where opencode is not, until the script asks for it.
 fn absent(folder: &Path) -> PathBuf {
     folder.join("absent/opencode")
 }
 
-/// Runs `tests/browser/NAME.mjs` to its end. It asks for a kill with a line `@kill TEXT`, and for what was missing with
+/// Runs a script to its end. It asks for a kill with a line `@kill TEXT`, and for what was missing with
 /// `@opencode appears`.
 fn run(name: &str, nexus: &mut Nexus) {
-    let own = tempfile::tempdir().unwrap();
-    let shots = std::env::var_os("NEXUS_TEST_SCREENSHOTS").map_or_else(|| own.path().to_owned(), PathBuf::from);
-    let world = json!({
-        "name": name, "url": nexus.url, "setup": format!("{}/setup#{}", nexus.url, nexus.setup_token()),
-        "shots": shots, "chromium": part("NEXUS_TEST_CHROMIUM"),
-    });
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("browser/{name}.mjs"));
-    let mut child = Command::new(part("NEXUS_TEST_NODE"))
-        .arg(script)
-        .env("NEXUS_BROWSER_TEST", world.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        match line.strip_prefix("@kill ") {
-            Some(text) => {
-                let pid = nexus.find_process(text).unwrap_or_else(|| panic!("no process {text}"));
-                assert!(processes::signal(pid, libc::SIGKILL));
-            }
-            None if line == "@opencode appears" => {
-                let absent = absent(nexus.folder());
-                std::fs::create_dir_all(absent.parent().unwrap()).unwrap();
-                std::os::unix::fs::symlink(part("NEXUS_TEST_OPENCODE"), absent).unwrap();
-            }
-            None => println!("{line}"),
+    let world = json!({"url": nexus.url, "setup": format!("{}/setup#{}", nexus.url, nexus.setup_token())});
+    script::run(name, world, |asked| match asked.strip_prefix("kill ") {
+        Some(text) => {
+            let pid = nexus.find_process(text).unwrap_or_else(|| panic!("no process {text}"));
+            assert!(processes::signal(pid, libc::SIGKILL));
         }
-    }
-    assert!(child.wait().unwrap().success(), "{name}.mjs failed; see above");
+        None => {
+            assert_eq!(asked, "opencode appears");
+            let absent = absent(nexus.folder());
+            std::fs::create_dir_all(absent.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(part("NEXUS_TEST_OPENCODE"), absent).unwrap();
+        }
+    });
 }
 
 async fn with_everything(name: &'static str) {

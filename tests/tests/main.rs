@@ -19,6 +19,7 @@ mod guard;
 mod kept_components;
 mod languages;
 mod login;
+mod login_kinds;
 mod metrics_and_notify;
 mod opencode_world;
 mod optional_interfaces;

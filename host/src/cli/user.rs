@@ -4,12 +4,14 @@
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use nexus_auth::{AuthError, AuthService};
+use nexus_auth::{AuthError, AuthService, Enrollment};
 use nexus_config::AUTH_PLUGIN;
+use nexus_model::limits::SETUP_LINK;
 use nexus_model::plural::count;
 use nexus_model::time::{Millis, Utc};
 use nexus_model::trouble::{sentence, uncapitalized};
-use nexus_plugin_traits::auth::{Field, FieldKind, Input};
+use nexus_plugin_api::text::line;
+use nexus_plugin_traits::auth::{Field, Input};
 
 use std::io::{BufRead as _, ErrorKind, IsTerminal, Write};
 
@@ -23,6 +25,14 @@ pub enum UserCommand {
         /// Read the password from the first line of stdin
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Give an account, new or not, to a person whom the login plugin knows, and end its logins
+    Bind {
+        /// The name of the account
+        account: String,
+        /// How the login plugin calls that person: the login page shows it to who has no account
+        #[arg(long)]
+        subject: String,
     },
     /// Set a new password and end all logins of the account
     Passwd {
@@ -58,6 +68,7 @@ impl UserCommand {
     pub(super) fn acts(&self) -> Option<&'static str> {
         match self {
             Self::Add { .. } => Some("add"),
+            Self::Bind { .. } => Some("bind"),
             Self::Passwd { .. } => Some("passwd"),
             Self::Remove { .. } => Some("remove"),
             Self::Unlock { .. } => Some("unlock"),
@@ -120,23 +131,50 @@ pub async fn run(
     match command {
         UserCommand::Add { account, .. } => {
             auth.check_name(&account, true).await.map_err(said)?;
-            let input = ask(auth, source).await?;
-            auth.add_account(&account, input).await.map_err(said)?;
+            let account = account.trim().to_ascii_lowercase();
+            let form = auth.enrollment(&account).await.map_err(said)?;
+            let done = match &form {
+                Some(form) => {
+                    let input = ask(form, source)?;
+                    auth.add_account(&account, form, input).await.map_err(said)?
+                }
+                None => false,
+            };
+            if done {
+                writeln!(out, "The account {account} can log in now.")?;
+            } else {
+                invite(auth, &account, out).await?;
+            }
+        }
+        UserCommand::Bind { account, subject } => {
+            auth.bind_subject(&account, &subject).await.map_err(said)?;
             writeln!(
                 out,
-                "The account {} can log in now.",
-                account.trim().to_ascii_lowercase()
+                "The account {} belongs to {} now.",
+                account.trim().to_ascii_lowercase(),
+                line(&subject)
             )?;
         }
         UserCommand::Passwd { account, .. } => {
             auth.check_name(&account, false).await.map_err(said)?;
-            let input = ask(auth, source).await?;
-            auth.reset_password(&account, input).await.map_err(said)?;
-            writeln!(
-                out,
-                "The password has been changed. All logins of the account have ended, and its devices have been \
-                 forgotten."
-            )?;
+            let account = account.trim().to_ascii_lowercase();
+            let form = auth.enrollment(&account).await.map_err(said)?;
+            let done = match &form {
+                Some(form) => {
+                    let input = ask(form, source)?;
+                    auth.reset_password(&account, form, input).await.map_err(said)?
+                }
+                None => false,
+            };
+            if done {
+                writeln!(
+                    out,
+                    "The password has been changed. All logins of the account have ended, and its devices have been \
+                     forgotten."
+                )?;
+            } else {
+                invite(auth, &account, out).await?;
+            }
         }
         UserCommand::Remove { account, force } => {
             let gone = auth.remove_account(&account, force).await.map_err(said)?;
@@ -195,13 +233,25 @@ pub async fn run(
     Ok(())
 }
 
-async fn ask(auth: &AuthService, source: &mut dyn Source) -> anyhow::Result<Input> {
+/// Writes a link for what cannot be done in a terminal.
+async fn invite(auth: &AuthService, account: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let token = auth.invite(account).await.map_err(said)?;
+    writeln!(
+        out,
+        "The login plugin needs a browser for this. Open the following page at the address of this Nexus, such as \
+         http://localhost:7860, or give it to the person: the account {account} belongs to who opens it first. It works once \
+         and expires after {} minutes.\n/setup#{token}",
+        SETUP_LINK.as_secs() / 60
+    )?;
+    Ok(())
+}
+
+fn ask(form: &Enrollment, source: &mut dyn Source) -> anyhow::Result<Input> {
     let mut input = Input::default();
-    let fields = auth.enroll_fields().await.map_err(said)?;
-    let confirm = fields.iter().filter(|f| f.kind == FieldKind::Password).count() == 1;
-    for field in fields {
-        let value = source.ask(&field, confirm)?;
-        input.0.insert(field.name, value);
+    let confirm = form.fields.iter().filter(|f| f.kind.is_password()).count() == 1;
+    for field in &form.fields {
+        let value = source.ask(field, confirm)?;
+        input.0.insert(field.name.clone(), value);
     }
     Ok(input)
 }
@@ -230,7 +280,7 @@ struct FirstLine(Option<String>);
 
 impl Source for FirstLine {
     fn ask(&mut self, field: &Field, _confirm: bool) -> anyhow::Result<String> {
-        if field.kind != FieldKind::Password {
+        if !field.kind.is_password() {
             bail!(
                 "this auth plugin also asks for {:?}. To fix: run the command in a terminal without --password-stdin",
                 field.title
@@ -265,7 +315,7 @@ impl Source for Terminal {
         if let Some(help) = &field.help {
             say(&format!("{help}\n"))?;
         }
-        if field.kind != FieldKind::Password {
+        if !field.kind.is_password() {
             say(&format!("{}: ", field.title))?;
             let mut line = String::new();
             std::io::stdin().lock().read_line(&mut line)?;
@@ -331,7 +381,7 @@ mod tests {
     impl Source for Says {
         fn ask(&mut self, field: &Field, _confirm: bool) -> anyhow::Result<String> {
             assert!(!self.0.is_empty(), "a password for nothing");
-            assert_eq!(field.kind, FieldKind::Password);
+            assert!(field.kind.is_password());
             Ok(self.0.to_owned())
         }
     }
@@ -402,5 +452,39 @@ mod tests {
             "ann"
         );
         assert!(!auth.setup_open().await.unwrap());
+        let bind = |account: &str, subject: &str| UserCommand::Bind {
+            account: account.into(),
+            subject: subject.into(),
+        };
+        let bound = nexus(&auth, bind("eve", "sub-eve"), "").await.unwrap();
+        assert!(bound.contains("eve belongs to sub-eve"), "{bound}");
+        let taken = nexus(&auth, bind("bob", "sub-ann"), "").await.unwrap_err();
+        assert!(taken.contains("belongs to another account"), "{taken}");
+        assert!(nexus(&auth, bind("bob", ""), "").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn where_a_terminal_does_not_do_there_is_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(1_700_000_000_000);
+        let provider = FakeAuth::default();
+        provider.core_only.store(true, std::sync::atomic::Ordering::SeqCst);
+        let auth = AuthService::open(
+            Arc::new(provider),
+            Store::open(dir.path()).unwrap(),
+            Arc::new(clock.clone()),
+            nexus_testkit::auth_config(),
+            Arc::new(nexus_store::activity_log::ActivityLog::unkept(Arc::new(clock))),
+        )
+        .await
+        .unwrap();
+        let add = UserCommand::Add {
+            account: "Ann".into(),
+            password_stdin: false,
+        };
+        let shown = nexus(&auth, add, "").await.unwrap();
+        let token = shown.split("/setup#").nth(1).unwrap().trim();
+        auth.setup_check(token).await.unwrap();
+        assert!(shown.contains("the account ann"), "{shown}");
     }
 }

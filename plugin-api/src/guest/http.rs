@@ -57,6 +57,16 @@ impl Request {
         Ok(self.header("content-type", "application/json"))
     }
 
+    /// Sets a body of names and values (`application/x-www-form-urlencoded`), with its content type.
+    #[must_use]
+    pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+        self.0.body = fields.collect::<Vec<_>>().join("&").into_bytes();
+        self.header("content-type", "application/x-www-form-urlencoded")
+    }
+
     /// Sets how many milliseconds may pass until the headers of the response are here.
     #[must_use]
     pub fn timeout(mut self, milliseconds: u64) -> Self {
@@ -200,6 +210,13 @@ mod tests {
         assert!(is_json("application/json; charset=utf-8"));
         assert!(is_json("application/problem+json"));
         assert!(!is_json("text/html"));
+    }
+
+    #[test]
+    fn a_form_is_encoded() {
+        let Request(raw) = Request::post("https://a.example").form(&[("code", "a b&c=d"), ("x", "{é}")]);
+        assert_eq!(raw.body, b"code=a%20b%26c%3Dd&x=%7B%C3%A9%7D");
+        assert_eq!(raw.headers[0].value, "application/x-www-form-urlencoded");
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::password_rules;
 use argon2::Params;
 use nexus_plugin_api::auth::Error;
 use nexus_plugin_api::auth::types::Value;
-use nexus_plugin_api::manage::Outcome;
 use serde::{Deserialize, Serialize};
 
 pub(crate) const ACCOUNT: &str = "account";
@@ -43,6 +42,17 @@ impl From<PasswordHashError> for Error {
     fn from(error: PasswordHashError) -> Self {
         Self::Other(format!("Cannot check the password: {}.", error.0))
     }
+}
+
+/// `Outcome` is what came of a new or changed credential.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// `Done` is the subject that the credential belongs to from now on.
+    Done(String),
+    /// `Rejected`: what was typed into this field does not meet the rules, for this reason.
+    Rejected(&'static str, String),
+    /// `BadCredential`: the present password was wrong.
+    BadCredential,
 }
 
 pub(crate) struct Accounts<S> {
@@ -220,8 +230,8 @@ fn new_password<'a>(account: &str, input: &'a [Value]) -> Result<&'a str, Outcom
     Ok(password)
 }
 
-fn rejected(field: &str, why: &str) -> Outcome {
-    Outcome::Rejected((field.to_owned(), why.to_owned()))
+fn rejected(field: &'static str, why: &str) -> Outcome {
+    Outcome::Rejected(field, why.to_owned())
 }
 
 fn name_taken(account: &str) -> Outcome {

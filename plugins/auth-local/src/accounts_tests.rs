@@ -79,9 +79,9 @@ fn enrolled(accounts: &Accounts<Memory>, account: &str) -> String {
     }
 }
 
-fn rejection(outcome: Result<Outcome, Error>) -> (String, String) {
+fn rejection(outcome: Result<Outcome, Error>) -> (&'static str, String) {
     match outcome.unwrap() {
-        Outcome::Rejected(why) => why,
+        Outcome::Rejected(field, why) => (field, why),
         other => panic!("{other:?}"),
     }
 }

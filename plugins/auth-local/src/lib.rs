@@ -8,15 +8,21 @@ mod accounts;
 mod password_hash;
 mod password_rules;
 
-use accounts::{ACCOUNT, Accounts, PASSWORD, REPEAT, Store, field_value};
-use nexus_plugin_api::auth::types::{Field, FieldKind, Value};
-use nexus_plugin_api::auth::{Context, Denial, Denied, Error, Facts, Form, Guest, Method, MethodKind, Step, Verdict};
+use accounts::{ACCOUNT, Accounts, CURRENT, Outcome, PASSWORD, REPEAT, Store, field_value};
+use nexus_plugin_api::auth::types::{
+    Answer, Context, Denial, Denied, Field, FieldKind, Form, Identity, Problem, Step, Value,
+};
+use nexus_plugin_api::auth::{Error, Facts, Guest, Method, MethodKind, Verdict};
 use nexus_plugin_api::caps::store;
 use nexus_plugin_api::{log, manage};
 
 const METHOD: &str = "password";
-/// `STATE` is the state of the only form. It has a number, so that a later version can have another form.
+/// `STATE` is the state of the form of a login. It has a number, so that a later version can have another form.
 const STATE: &[u8] = b"password/1";
+/// `ENROLL` is the state of the form of a new account; `CHANGE` and `RESET` come before the subject.
+const ENROLL: &[u8] = b"enroll/1";
+const CHANGE: &[u8] = b"change/1/";
+const RESET: &[u8] = b"reset/1/";
 
 /// `HostStore` is the host's store of this plugin.
 struct HostStore;
@@ -50,6 +56,50 @@ fn field(name: &str, kind: FieldKind, title: &str, help: Option<&str>) -> Field 
     }
 }
 
+fn form(fields: Vec<Field>, problem: Option<Problem>, state: Vec<u8>) -> Step {
+    Step::Form(Form { fields, problem, state })
+}
+
+/// `chosen` are the fields of a new password, which is called `title`.
+fn chosen(title: &str) -> Vec<Field> {
+    let help = format!(
+        "At least {} characters. A few random words make a good password.",
+        password_rules::MIN_CHARS
+    );
+    vec![
+        field(PASSWORD, FieldKind::NewPassword, title, Some(&help)),
+        field(REPEAT, FieldKind::NewPassword, "Repeat password", None),
+    ]
+}
+
+/// `of_change` are the fields of a change: the present password first.
+fn of_change() -> Vec<Field> {
+    let mut fields = vec![field(CURRENT, FieldKind::Password, "Current password", None)];
+    fields.extend(chosen("New password"));
+    fields
+}
+
+fn identity(subject: String) -> Step {
+    Step::Identity(Identity {
+        subject,
+        display_name: None,
+    })
+}
+
+fn wrong() -> Step {
+    Step::Deny(Denied {
+        reason: Denial::BadCredential,
+        message: None,
+    })
+}
+
+fn typed(answer: Answer) -> Result<Vec<Value>, Error> {
+    match answer {
+        Answer::Form(input) => Ok(input),
+        Answer::Redirect(_) | Answer::Webauthn(_) => Err(Error::Invalid("this plugin has forms only".to_owned())),
+    }
+}
+
 /// `Plugin` is the plugin. It is public so that a native build, which exports nothing, uses it.
 pub struct Plugin;
 
@@ -59,6 +109,7 @@ impl Guest for Plugin {
             id: METHOD.to_owned(),
             kind: MethodKind::Form,
             title: "Password".to_owned(),
+            headers: Vec::new(),
         }]
     }
 
@@ -68,28 +119,21 @@ impl Guest for Plugin {
                 "there is no method `{method}`, only `{METHOD}`"
             )));
         }
-        Ok(Step::Form(Form {
-            fields: vec![
-                field(ACCOUNT, FieldKind::Account, "Account", None),
-                field(PASSWORD, FieldKind::Password, "Password", None),
-            ],
-            state: STATE.to_vec(),
-        }))
+        let fields = vec![
+            field(ACCOUNT, FieldKind::Account, "Account", None),
+            field(PASSWORD, FieldKind::Password, "Password", None),
+        ];
+        Ok(form(fields, None, STATE.to_vec()))
     }
 
-    async fn proceed(state: Vec<u8>, input: Vec<Value>) -> Result<Step, Error> {
+    async fn proceed(state: Vec<u8>, answer: Answer, _context: Context) -> Result<Step, Error> {
         if state != STATE {
             return Err(Error::Invalid("the state is not from this plugin".to_owned()));
         }
+        let input = typed(answer)?;
         let account = field_value(&input, ACCOUNT).unwrap_or_default();
         let password = field_value(&input, PASSWORD).unwrap_or_default();
-        Ok(match accounts().login(account, password).await? {
-            Some(subject) => Step::Identity(subject),
-            None => Step::Deny(Denied {
-                reason: Denial::BadCredential,
-                message: None,
-            }),
-        })
+        Ok(accounts().login(account, password).await?.map_or_else(wrong, identity))
     }
 
     async fn authenticate(_facts: Facts) -> Result<Verdict, Error> {
@@ -98,28 +142,45 @@ impl Guest for Plugin {
 }
 
 impl manage::Guest for Plugin {
-    async fn fields() -> Result<Vec<Field>, Error> {
-        let help = format!(
-            "At least {} characters. A few random words make a good password.",
-            password_rules::MIN_CHARS
-        );
-        Ok(vec![
-            field(PASSWORD, FieldKind::Password, "Password", Some(&help)),
-            field(REPEAT, FieldKind::Password, "Repeat password", None),
-        ])
+    async fn enroll(_context: Context) -> Result<Step, Error> {
+        Ok(form(chosen("Password"), None, ENROLL.to_vec()))
     }
 
-    async fn enroll(account: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
-        accounts().enroll(&account, &input).await
+    async fn change(subject: String, _context: Context) -> Result<Step, Error> {
+        Ok(form(of_change(), None, [CHANGE, subject.as_bytes()].concat()))
     }
 
-    /// `change` takes the field `current`, and the fields of an enrollment.
-    async fn change(subject: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
-        accounts().change(&subject, &input).await
+    async fn reset(subject: String, _context: Context) -> Result<Step, Error> {
+        Ok(form(chosen("Password"), None, [RESET, subject.as_bytes()].concat()))
     }
 
-    async fn reset(subject: String, input: Vec<Value>) -> Result<manage::Outcome, Error> {
-        accounts().reset(&subject, &input).await
+    async fn proceed(state: Vec<u8>, answer: Answer, context: Context) -> Result<Step, Error> {
+        let (input, accounts) = (typed(answer)?, accounts());
+        let subject = |of: &[u8]| {
+            let rest = state.strip_prefix(of)?;
+            String::from_utf8(rest.to_vec()).ok()
+        };
+        let (fields, outcome) = if let Some(subject) = subject(CHANGE) {
+            (of_change(), accounts.change(&subject, &input).await?)
+        } else if let Some(subject) = subject(RESET) {
+            (chosen("Password"), accounts.reset(&subject, &input).await?)
+        } else if state == ENROLL {
+            let account = context.account.unwrap_or_default();
+            (chosen("Password"), accounts.enroll(&account, &input).await?)
+        } else {
+            return Err(Error::Invalid("the state is not from this plugin".to_owned()));
+        };
+        Ok(match outcome {
+            Outcome::Done(subject) => identity(subject),
+            Outcome::BadCredential => wrong(),
+            Outcome::Rejected(field, message) => {
+                let problem = Problem {
+                    field: Some(field.to_owned()),
+                    message,
+                };
+                form(fields, Some(problem), state)
+            }
+        })
     }
 
     async fn remove(subject: String) -> Result<(), Error> {

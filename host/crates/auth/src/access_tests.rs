@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::testing::{Fake, reopen};
-use super::tests::{attempt, client, input, owner, state};
+use super::tests::{add, attempt, change, client, owner, reset, send, state};
 use super::*;
 use nexus_testkit::wait;
 use std::sync::atomic::Ordering;
@@ -69,8 +69,13 @@ async fn nothing_is_written_before_a_password_is_checked() {
         let (auth, stranger, name) = (&auth, &stranger, format!("name{n}"));
         async move {
             let state = state(auth, stranger).await;
-            auth.login(&state, input(&[("account", &name), ("password", "wrong")]), stranger)
-                .await
+            send(
+                auth,
+                &state,
+                &[("account", name.as_str()), ("password", "wrong")],
+                stranger,
+            )
+            .await
         }
     });
     let attempts = tokio::time::timeout(Duration::from_millis(300), futures::future::join_all(attempts));
@@ -106,14 +111,11 @@ async fn a_new_password_ends_known_devices_too() {
         counter.device.is_some()
     };
     assert!(known(&first.device).await && known(&second.device).await);
-    let change = input(&[("current", "right one"), ("password", "another one")]);
-    auth.change_password(&first.login, change, &client("b", None))
+    change(&auth, &first.login, "right one", "another one", &client("b", None))
         .await
         .unwrap();
     assert!(known(&first.device).await && !known(&second.device).await);
-    auth.reset_password("owner", input(&[("password", "a third one")]))
-        .await
-        .unwrap();
+    assert!(reset(&auth, "owner", "a third one").await.unwrap());
     assert!(!known(&first.device).await);
     assert!(auth.access().await.unwrap().devices.is_empty());
 }
@@ -123,9 +125,7 @@ async fn every_login_device_and_account_is_listed_and_can_be_ended() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, clock, fake, mine) = owner(dir.path()).await;
     let here = client("b", None);
-    auth.add_account("guest", input(&[("password", "a guest's one")]))
-        .await
-        .unwrap();
+    assert!(add(&auth, "guest", "a guest's one").await.unwrap());
     let phone = attempt(&auth, "owner", "right one", &at("tunnel main", "p", None))
         .await
         .unwrap();
@@ -185,9 +185,7 @@ async fn every_login_device_and_account_is_listed_and_can_be_ended() {
     // What is gone already is no error, and a device that nobody used for long is forgotten.
     drop(auth);
     let auth = reopen(dir.path(), Fake::default(), &clock).await;
-    auth.add_account("again", input(&[("password", "right one")]))
-        .await
-        .unwrap();
+    assert!(add(&auth, "again", "right one").await.unwrap());
     let again = attempt(&auth, "again", "right one", &here).await.unwrap();
     auth.end(&again.login, &here, &End::Login("gone".into())).await.unwrap();
     clock.advance(nexus_model::limits::KNOWN_DEVICE + Duration::from_secs(1));

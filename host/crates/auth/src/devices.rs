@@ -19,24 +19,61 @@ pub(super) struct AttemptCounter {
     pub(super) key: String,
     /// `device` is the device, where it is one that `account` has logged in from.
     pub(super) device: Option<String>,
+    /// `known`: a stranger cannot have this counter.
+    pub(super) known: bool,
+}
+
+impl AttemptCounter {
+    /// `of_stranger` is one that anybody may have.
+    pub(super) fn of_stranger(key: String) -> Self {
+        Self {
+            key,
+            device: None,
+            known: false,
+        }
+    }
+
+    /// `of_known` is one of who has shown something before: a login, a link, a token that was right.
+    pub(super) fn of_known(key: String) -> Self {
+        Self {
+            key,
+            device: None,
+            known: true,
+        }
+    }
 }
 
 impl AuthService {
     pub(super) async fn counter(&self, account: &Account, client: &Client) -> Result<AttemptCounter, AuthError> {
-        if let Some(id) = client.device.as_deref().and_then(|cookie| self.device_id(cookie)) {
-            let owner = self.store.device_owner(&id).await?;
-            if owner.is_some_and(|owner| owner.account == account.as_str()) {
-                return Ok(AttemptCounter {
-                    key: format!("device:{id}"),
-                    device: Some(id),
-                });
-            }
+        if let Some((id, owner)) = self.device_of(client).await?
+            && owner.account == account.as_str()
+        {
+            return Ok(AttemptCounter {
+                key: format!("device:{id}"),
+                device: Some(id),
+                known: true,
+            });
         }
-        Ok(AttemptCounter {
-            // A lock at one place locks no other.
-            key: format!("account:{}:{}", client.place, account.as_str()),
-            device: None,
-        })
+        // A lock at one place locks no other.
+        Ok(AttemptCounter::of_stranger(format!(
+            "account:{}:{}",
+            client.place,
+            account.as_str()
+        )))
+    }
+
+    /// `known_device` is the id of the client's device, if it is one of this user.
+    pub(super) async fn known_device(&self, user: &User, client: &Client) -> Result<Option<String>, AuthError> {
+        let device = self.device_of(client).await?;
+        Ok(device.filter(|(_, owner)| owner.id == user.id).map(|(id, _)| id))
+    }
+
+    async fn device_of(&self, client: &Client) -> Result<Option<(String, User)>, AuthError> {
+        let Some(id) = client.device.as_deref().and_then(|cookie| self.device_id(cookie)) else {
+            return Ok(None);
+        };
+        let owner = self.store.device_owner(&id).await?;
+        Ok(owner.map(|owner| (id, owner)))
     }
 
     /// Makes a device that `user` logged in from, and returns its id and its cookie; `known` is the id that it has

@@ -49,7 +49,8 @@ pub enum AuthError {
     SetUpWrong,
     /// `SetUpExpired`: the set-up link is older than [`limits::SETUP_LINK`].
     #[error(
-        "This set-up link has expired after {} minutes. To get a new one, restart Nexus.",
+        "This set-up link has expired after {} minutes. To get a new one, restart Nexus, or run `nexus user add NAME` on \
+         its machine.",
         limits::SETUP_LINK.as_secs() / 60
     )]
     SetUpExpired,

@@ -1,4 +1,4 @@
-//! A login step's state on its way through the browser: encrypted and authenticated (ChaCha20-Poly1305), bound to the
+//! The state of a step of a login or an enrollment on its way through the browser: encrypted and authenticated (ChaCha20-Poly1305), bound to the
 //! browser and to the place, expiring, used once. The key lives as long as the process, so after a restart the login starts
 //! again and nothing has to be remembered about what was used. (Keeping the states in memory instead would let strangers
 //! fill it.)
@@ -12,23 +12,59 @@ use data_encoding::BASE64URL_NOPAD;
 use nexus_model::digest::sha256;
 use nexus_model::limits::{LOGIN_STEP, LOGIN_STEPS_USED};
 use nexus_model::time::{Millis, millis};
-use nexus_plugin_traits::auth::{Field, FieldKind};
+use nexus_plugin_traits::auth::{Ask, Field, FieldKind};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// `StepState` is what the form carries, before it is encrypted.
+/// `Purpose` is what a sequence of steps is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Purpose {
+    /// `LogIn`: somebody logs in.
+    LogIn,
+    /// `Open`: the form of a set-up page, which is filled in together with the link's token and the account's name.
+    Open,
+    /// `Join`: who has this link becomes this account.
+    Join { link: String, account: String },
+    /// `Change`: the user of this login changes the credential.
+    Change { login: String },
+}
+
+/// `Source` says which interface of the plugin a step is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Source {
+    Auth,
+    Manage,
+}
+
+/// `Asked` is what the browser has to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Asked {
+    Form,
+    Redirect,
+    Webauthn,
+}
+
+/// `StepState` is what the browser carries, before it is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StepState {
     pub(super) plugin: String,
+    pub(super) purpose: Purpose,
+    pub(super) source: Source,
+    pub(super) asked: Asked,
+    /// `number` counts the steps before it.
+    pub(super) number: u32,
     /// `state` is the plugin's own state, in base64.
     state: String,
     /// `account` is canonical, and there where an earlier step told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) account: Option<String>,
     /// `account_field` is the name of the field that tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) account_field: Option<String>,
     /// `fields` are the names of all fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) fields: Vec<String>,
     expires: Millis,
     /// `generation` is that of the place, when the step was made.
@@ -50,12 +86,31 @@ struct Used {
     nonces: BTreeSet<(Millis, [u8; NONCE_LEN])>,
 }
 
+/// `Thread` is what all steps of one sequence have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Thread {
+    pub(super) purpose: Purpose,
+    pub(super) source: Source,
+    pub(super) account: Option<String>,
+    /// `number` counts the steps so far.
+    pub(super) number: u32,
+}
+
 impl StepState {
-    pub(super) fn new(plugin: &str, state: &[u8], account: Option<String>, fields: &[Field], now: Millis) -> Self {
+    pub(super) fn new(plugin: &str, thread: Thread, state: &[u8], ask: &Ask, now: Millis) -> Self {
+        let (asked, fields): (_, &[Field]) = match ask {
+            Ask::Form { fields, .. } => (Asked::Form, fields),
+            Ask::Redirect { .. } => (Asked::Redirect, &[]),
+            Ask::Webauthn { .. } => (Asked::Webauthn, &[]),
+        };
         Self {
             plugin: plugin.to_owned(),
+            purpose: thread.purpose,
+            source: thread.source,
+            asked,
+            number: thread.number,
             state: BASE64URL_NOPAD.encode(state),
-            account,
+            account: thread.account,
             account_field: fields
                 .iter()
                 .find(|f| f.kind == FieldKind::Account)
@@ -63,6 +118,16 @@ impl StepState {
             fields: fields.iter().map(|f| f.name.clone()).collect(),
             expires: now.saturating_add(millis(LOGIN_STEP)),
             generation: 0,
+        }
+    }
+
+    /// `thread` is that of the next step; `account` is known by now.
+    pub(super) fn thread(&self, account: Option<String>) -> Thread {
+        Thread {
+            purpose: self.purpose.clone(),
+            source: self.source,
+            account,
+            number: self.number.saturating_add(1),
         }
     }
 
@@ -167,7 +232,14 @@ mod tests {
     const PLACE: &str = "loopback";
 
     fn step(now: Millis) -> StepState {
-        StepState::new("local", b"pkce-verifier", None, &[], now)
+        let thread = Thread {
+            purpose: Purpose::LogIn,
+            source: Source::Auth,
+            account: None,
+            number: 0,
+        };
+        let url = "https://login.example/".to_owned();
+        StepState::new("local", thread, b"pkce-verifier", &Ask::Redirect { url }, now)
     }
 
     fn open_once(

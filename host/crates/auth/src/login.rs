@@ -1,155 +1,98 @@
 //! Logging in, step by step. Lockout is checked and charged (`lockout.rs`) before the plugin sees a credential.
 
-use crate::account_name::Account;
 use crate::client::Client;
 use crate::devices::AttemptCounter;
 use crate::error::AuthError;
-use crate::form_token::StepState;
+use crate::form_token::{Opened, Purpose, Source, Thread};
 use crate::service::AuthService;
 use crate::sessions::NewLogin;
+use crate::steps::{Found, Page, Progress, account_of, context, denied, unfinished};
 use nexus_model::activity::Severity;
-use nexus_plugin_traits::auth::{Context, Denial, Field, Input, MethodKind, Step};
-
-/// `Page` is what to show next. Each has a `state`, encrypted, that comes back with the answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Page {
-    /// `Form`: the user fills in these fields.
-    Form {
-        /// `fields` are in the order in which they are shown.
-        fields: Vec<Field>,
-        /// `state` is for [`AuthService::login`].
-        state: String,
-    },
-    /// `Redirect`: the browser goes to another site and comes back with the state.
-    Redirect {
-        /// `url` is the address of that site.
-        url: String,
-        /// `state` is for [`AuthService::login`].
-        state: String,
-    },
-    /// `Webauthn`: the browser asks the user's authenticator.
-    Webauthn {
-        /// `json` is the request for `navigator.credentials`.
-        json: String,
-        /// `state` is for [`AuthService::login`].
-        state: String,
-    },
-}
-
-/// `Progress` is what comes of one answer of a user who logs in.
-#[derive(Debug)]
-pub enum Progress {
-    /// `Next`: the login plugin wants another step, such as a code.
-    Next(Page),
-    /// `Done`: the user is logged in.
-    Done(NewLogin),
-}
+use nexus_plugin_traits::auth::{Answer, Identity, Method, MethodKind, Step};
 
 impl AuthService {
+    /// `interactive` are the ways to log in that begin on a page: those of the kinds form, redirect and webauthn.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn interactive(&self) -> Result<Vec<Method>, AuthError> {
+        let of_a_page = |m: &&Method| matches!(m.kind, MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn);
+        Ok(self.methods().await?.iter().filter(of_a_page).cloned().collect())
+    }
+
     /// Begins a login and returns its first page; without a `method`, that of the first one that a person can use.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`], [`AuthError::Denied`].
     pub async fn begin_login(&self, method: Option<&str>, client: &Client) -> Result<Page, AuthError> {
-        let methods = self.provider.methods().await?;
-        let shown = |kind| matches!(kind, MethodKind::Form | MethodKind::Redirect | MethodKind::Webauthn);
-        let chosen = methods
-            .iter()
-            .find(|m| shown(m.kind) && method.is_none_or(|id| m.id == id))
-            .ok_or_else(|| {
-                AuthError::Unavailable(format!(
-                    "the auth plugin {} does not have this login method",
-                    self.provider.name()
-                ))
-            })?;
-        let context = Context {
-            account: None,
-            origin: client.origin.clone(),
-        };
-        match self.provider.begin(&chosen.id, context).await? {
-            Step::Identity { .. } => Err(AuthError::Unavailable(format!(
-                "the auth plugin {} accepted a login without any proof; Nexus rejects it",
+        self.begin_steps(method, Purpose::LogIn, client).await
+    }
+
+    /// Begins the steps of a login, for whatever purpose.
+    pub(super) async fn begin_steps(
+        &self,
+        method: Option<&str>,
+        purpose: Purpose,
+        client: &Client,
+    ) -> Result<Page, AuthError> {
+        let methods = self.interactive().await?;
+        let chosen = methods.iter().find(|m| method.is_none_or(|id| m.id == id));
+        let chosen = chosen.ok_or_else(|| {
+            AuthError::Unavailable(format!(
+                "the auth plugin {} does not have this login method",
                 self.provider.name()
-            ))),
-            Step::Deny { reason, message } => Err(denied(reason, message)),
-            step => self.page(step, None, client),
+            ))
+        })?;
+        match self.provider.begin(&chosen.id, context(None, client)).await? {
+            Step::Ask { ask, state } => {
+                let thread = Thread {
+                    purpose,
+                    source: Source::Auth,
+                    account: None,
+                    number: 0,
+                };
+                self.page(ask, &state, thread, client)
+            }
+            Step::Identity(_) => Err(unfinished(self.provider.name(), "accepted a login without any proof")),
+            Step::Deny(refused) => Err(denied(refused)),
         }
     }
 
-    /// Takes the answer to a page. A step is used once, whatever comes of it: after an error the login begins again.
-    ///
-    /// # Errors
-    /// All of [`AuthError`] but those of the set-up.
-    pub async fn login(&self, state: &str, mut input: Input, client: &Client) -> Result<Progress, AuthError> {
-        let opened = self
-            .form_tokens
-            .open(state, &client.browser, &client.place, self.clock.now())?;
+    pub(super) async fn answer_login(
+        &self,
+        opened: Opened,
+        mut answer: Answer,
+        client: &Client,
+    ) -> Result<Progress, AuthError> {
         let step = &opened.step;
-        if step.plugin != self.provider.name() {
-            return Err(AuthError::Expired); // it was swapped in between
-        }
-        input
-            .0
-            .retain(|name, _| step.fields.is_empty() || step.fields.contains(name));
-        let account = match (&step.account_field, &step.account) {
-            (Some(field), _) => {
-                let account = Account::parse(input.0.get(field).map_or("", String::as_str), field)?;
-                input.0.insert(field.clone(), account.as_str().to_owned());
-                Some(account)
-            }
-            (None, Some(account)) => Some(Account::parse(account, "account")?),
-            (None, None) => None,
-        };
+        let account = account_of(step, &mut answer)?;
         let counter = match &account {
             Some(account) => self.counter(account, client).await?,
             // A way that names nobody before it names a subject: its wrong attempts count for the address.
-            None => AttemptCounter {
-                key: format!("peer:{}:{}", client.place, client.peer),
-                device: None,
-            },
+            None => AttemptCounter::of_stranger(format!("peer:{}:{}", client.place, client.peer)),
         };
-        let name = account.as_ref().map_or("", Account::as_str);
-        // Nothing is written for one who is locked or has to wait: that costs a read.
-        let permit = self.admit(&counter.key, name, counter.device.is_some(), client).await?;
-        self.form_tokens.use_up(&opened, &client.place, self.clock.now())?;
-        let left = self.charge(&counter.key, name, client).await?;
-        let answer = self.provider.proceed(step.state()?, input).await;
-        drop(permit);
-        match answer.map_err(AuthError::from) {
-            Ok(Step::Identity { subject }) => self.let_in(&subject, counter, client).await.map(Progress::Done),
-            Ok(Step::Deny {
-                reason: Denial::BadCredential,
-                message,
-            }) => Err(match (self.wrong(&counter.key, left, name, client).await, message) {
-                // The plugin knows what was wrong: a code is no password.
-                (AuthError::BadCredential, Some(message)) => AuthError::Denied(message),
-                (refused, _) => refused,
-            }),
-            Ok(Step::Deny { reason, message }) => {
-                self.store.refund(&counter.key).await?;
-                let account = self.named(name).await;
-                tracing::info!(target: "audit", event = "login_denied", account, place = client.place, peer = client.peer, ?reason);
-                Err(denied(reason, message))
-            }
-            Ok(next) => {
-                self.store.refund(&counter.key).await?;
-                Ok(Progress::Next(self.page(next, account, client)?))
-            }
-            Err(e) => {
-                self.store.refund(&counter.key).await?;
-                self.unchecked(&e, name, client).await;
-                Err(e)
+        match self.go_on(&opened, answer, account.as_ref(), &counter, client).await? {
+            Found::Identity(identity) => self.let_in(&identity, counter, client).await.map(Progress::Done),
+            Found::Ask(ask, state) => {
+                let thread = step.thread(account.map(|account| account.as_str().to_owned()));
+                Ok(Progress::Next(self.page(ask, &state, thread, client)?))
             }
         }
     }
 
-    async fn let_in(&self, subject: &str, counter: AttemptCounter, client: &Client) -> Result<NewLogin, AuthError> {
-        let Some(user) = self.store.user_by_identity(self.provider.name(), subject).await? else {
+    async fn let_in(
+        &self,
+        identity: &Identity,
+        counter: AttemptCounter,
+        client: &Client,
+    ) -> Result<NewLogin, AuthError> {
+        let Some(user) = self
+            .store
+            .user_by_identity(self.provider.name(), &identity.subject)
+            .await?
+        else {
             self.store.refund(&counter.key).await?;
-            tracing::info!(target: "audit", event = "login_unknown", subject, place = client.place, peer = client.peer);
-            return Err(AuthError::Denied(
-                "The login provider knows you, but you have no account here.".into(),
-            ));
+            return Err(self.unknown(identity, client));
         };
         self.store.clear(&counter.key).await?;
         tracing::info!(target: "audit", event = "login", account = user.account, place = client.place, peer = client.peer);
@@ -158,36 +101,45 @@ impl AuthService {
         Ok(made)
     }
 
-    fn page(&self, step: Step, account: Option<Account>, client: &Client) -> Result<Page, AuthError> {
-        let account = account.map(|account| account.as_str().to_owned());
-        let token = |state: &[u8], fields: &[Field]| {
-            let step = StepState::new(self.provider.name(), state, account.clone(), fields, self.clock.now());
-            self.form_tokens.encrypt(step, &client.browser, &client.place)
+    /// `unknown` is the refusal of somebody whom the plugin knows and who has no account: what the owner would have to do.
+    pub(super) fn unknown(&self, identity: &Identity, client: &Client) -> AuthError {
+        let Identity { subject, display_name } = identity;
+        let name = display_name.as_deref().unwrap_or_default();
+        tracing::info!(target: "audit", event = "login_unknown", subject, name, place = client.place, peer = client.peer);
+        let called = match name {
+            "" => String::new(),
+            name => format!(" as {name}"),
         };
-        match step {
-            Step::Form { fields, state } => Ok(Page::Form {
-                state: token(&state, &fields)?,
-                fields,
-            }),
-            Step::Redirect { url, state } => Ok(Page::Redirect {
-                url,
-                state: token(&state, &[])?,
-            }),
-            Step::Webauthn { json, state } => Ok(Page::Webauthn {
-                json,
-                state: token(&state, &[])?,
-            }),
-            Step::Identity { .. } | Step::Deny { .. } => Err(AuthError::Expired),
-        }
+        AuthError::Denied(format!(
+            "The login plugin knows you{called}, but you have no account here. To fix: the owner of this Nexus has to run on \
+             its machine: `nexus user bind NAME --subject {}`",
+            quoted(subject)
+        ))
     }
 }
 
-fn denied(reason: Denial, message: Option<String>) -> AuthError {
-    match reason {
-        Denial::BadCredential => AuthError::BadCredential,
-        Denial::Policy => AuthError::Denied(message.unwrap_or_else(|| "You may not log in here.".into())),
-        Denial::Unavailable => AuthError::Unavailable(
-            message.unwrap_or_else(|| "The login cannot be checked now. Try again later.".into()),
-        ),
+/// `quoted` is a subject as a shell reads it.
+fn quoted(subject: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
+    if subject.chars().all(plain) && !subject.starts_with('-') {
+        subject.to_owned()
+    } else {
+        format!("'{}'", subject.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_subject_is_quoted_for_a_shell() {
+        for (subject, shell) in [
+            ("google:1234@x.example", "google:1234@x.example"),
+            ("a b", "'a b'"),
+            ("a'; rm -rf /; '", r"'a'\''; rm -rf /; '\'''"),
+            ("$(x)", "'$(x)'"),
+            ("-x", "'-x'"),
+        ] {
+            assert_eq!(super::quoted(subject), shell);
+        }
     }
 }

@@ -62,25 +62,32 @@ impl AuthProvider for NoLogin {
     fn broken(&self) -> Option<Trouble> {
         Some(self.1.clone())
     }
+    fn enrolls(&self) -> bool {
+        // The page that would enroll says why nobody can.
+        true
+    }
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {
         no()
     }
     fn begin<'a>(&'a self, _: &'a str, _: auth::Context) -> Call<'a, auth::Step> {
         no()
     }
-    fn proceed(&self, _: Vec<u8>, _: auth::Input) -> Call<'_, auth::Step> {
+    fn proceed(&self, _: Vec<u8>, _: auth::Answer, _: auth::Context) -> Call<'_, auth::Step> {
         no()
     }
-    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
+    fn authenticate(&self, _: auth::Facts) -> Call<'_, auth::Verdict> {
         no()
     }
-    fn enroll<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+    fn enroll(&self, _: auth::Context) -> Call<'_, auth::Step> {
         no()
     }
-    fn change<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+    fn change<'a>(&'a self, _: &'a str, _: auth::Context) -> Call<'a, auth::Step> {
         no()
     }
-    fn reset<'a>(&'a self, _: &'a str, _: auth::Input) -> Call<'a, auth::Outcome> {
+    fn reset<'a>(&'a self, _: &'a str, _: auth::Context) -> Call<'a, auth::Step> {
+        no()
+    }
+    fn proceed_managing(&self, _: Vec<u8>, _: auth::Answer, _: auth::Context) -> Call<'_, auth::Step> {
         no()
     }
     fn remove<'a>(&'a self, _: &'a str) -> Call<'a, ()> {

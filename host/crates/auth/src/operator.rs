@@ -3,10 +3,12 @@
 
 use crate::account_name::Account;
 use crate::error::AuthError;
-use crate::first_account::taken;
+use crate::joining::{first_form, taken};
 use crate::service::AuthService;
+use crate::steps::denied;
+use nexus_model::limits::ID_BYTES;
 use nexus_model::time::Millis;
-use nexus_plugin_traits::auth::{Input, Outcome};
+use nexus_plugin_traits::auth::{Answer, Ask, Context, Field, Input, Step};
 use nexus_store::accounts::User;
 use nexus_store::logins::Which;
 
@@ -34,6 +36,22 @@ pub struct Listed {
     pub locked_until: Option<Millis>,
 }
 
+/// `Enrollment` is the form that makes a credential at a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrollment {
+    /// `fields` are what to ask, in this order.
+    pub fields: Vec<Field>,
+    state: Vec<u8>,
+}
+
+/// At a terminal there is no page.
+fn at_terminal(account: &Account) -> Context {
+    Context {
+        account: Some(account.as_str().to_owned()),
+        ..Context::default()
+    }
+}
+
 impl AuthService {
     /// Checks that a new account may have this name (`fresh`), or that there is one of it: to be asked before anybody
     /// types a password.
@@ -51,48 +69,117 @@ impl AuthService {
         }
     }
 
-    /// Makes an account with the credential in `input`.
+    /// `enrollment` is the form that makes a credential for the account, new or not; `None`: that needs a browser
+    /// ([`Self::invite`]).
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`].
+    pub async fn enrollment(&self, account: &str) -> Result<Option<Enrollment>, AuthError> {
+        if !self.provider.enrolls() {
+            return Ok(None);
+        }
+        let account = Account::parse(account, "account")?;
+        let context = at_terminal(&account);
+        let plugin = self.provider.name();
+        let subject = match self.store.user_by_account(account.as_str()).await? {
+            Some(user) => self.store.subject(user.id, plugin).await?,
+            None => None,
+        };
+        let step = match &subject {
+            Some(subject) => self.provider.reset(subject, context).await?,
+            None => self.provider.enroll(context).await?,
+        };
+        let (ask, state) = first_form(plugin, step)?;
+        Ok(match ask {
+            Ask::Form { fields, .. } => Some(Enrollment { fields, state }),
+            _ => None,
+        })
+    }
+
+    /// Answers the form at a terminal. `None`: it goes on in a browser.
+    async fn enrolled(&self, account: &Account, form: &Enrollment, input: Input) -> Result<Option<String>, AuthError> {
+        let state = form.state.clone();
+        let answer = Answer::Form(input);
+        match self
+            .provider
+            .proceed_managing(state, answer, at_terminal(account))
+            .await?
+        {
+            Step::Identity(identity) => Ok(Some(identity.subject)),
+            Step::Ask {
+                ask: Ask::Form {
+                    problem: Some(problem), ..
+                },
+                ..
+            } => Err(AuthError::Rejected {
+                field: problem.field.unwrap_or_default(),
+                cause: problem.message,
+            }),
+            Step::Ask { .. } => Ok(None),
+            Step::Deny(refused) => Err(denied(refused)),
+        }
+    }
+
+    /// Makes an account with the credential in `input`, which answers `form`. Returns whether that was all; else it needs
+    /// a browser, and nothing was made.
     ///
     /// # Errors
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
-    pub async fn add_account(&self, account: &str, input: Input) -> Result<(), AuthError> {
+    pub async fn add_account(&self, account: &str, form: &Enrollment, input: Input) -> Result<bool, AuthError> {
         let account = Account::parse(account, "account")?;
         let _one = self.enrollment.lock().await;
         if self.store.user_by_account(account.as_str()).await?.is_some() {
             return Err(taken(account.as_str()));
         }
-        self.enroll(&account, input, false).await?;
+        let Some(subject) = self.enrolled(&account, form, input).await? else {
+            return Ok(false);
+        };
+        if let Err(error) = self.add_user(&account, &subject, false).await {
+            self.take_back(&subject).await;
+            return Err(error);
+        }
         self.has_account.send_replace(true);
         tracing::info!(target: "audit", event = "account_added", account = account.as_str(), by = "command line");
+        Ok(true)
+    }
+
+    /// Makes the subject of the auth plugin the account's, which is made where there is none. All its logins end.
+    ///
+    /// # Errors
+    /// [`AuthError::Rejected`]: the subject is another account's, or one of both is none.
+    pub async fn bind_subject(&self, account: &str, subject: &str) -> Result<(), AuthError> {
+        let account = Account::parse(account, "account")?;
+        if subject.is_empty() || subject.len() > ID_BYTES || subject.chars().any(char::is_control) {
+            return Err(AuthError::Rejected {
+                field: "subject".into(),
+                cause: format!("A subject has 1 to {ID_BYTES} bytes, without control characters."),
+            });
+        }
+        let _one = self.enrollment.lock().await;
+        self.bind(&account, subject).await?;
+        self.has_account.send_replace(true);
+        tracing::info!(target: "audit", event = "account_bound", account = account.as_str(), subject, by = "command line");
         Ok(())
     }
 
     /// Gives the account a new credential (its first in this auth plugin, if need be), ends all its logins, and forgets
-    /// its devices.
+    /// its devices. Returns whether that was all; else it needs a browser, and nothing was changed.
     ///
     /// # Errors
     /// [`AuthError::Rejected`], [`AuthError::Unavailable`].
-    pub async fn reset_password(&self, account: &str, input: Input) -> Result<(), AuthError> {
+    pub async fn reset_password(&self, account: &str, form: &Enrollment, input: Input) -> Result<bool, AuthError> {
         let user = self.existing(account).await?;
-        let plugin = self.provider.name();
-        let subject = self.store.subject(user.id, plugin).await?;
-        let outcome = match &subject {
-            Some(subject) => self.provider.reset(subject, input).await?,
-            None => self.provider.enroll(&user.account, input).await?,
+        let account = Account::parse(account, "account")?;
+        let _one = self.enrollment.lock().await;
+        let Some(subject) = self.enrolled(&account, form, input).await? else {
+            return Ok(false);
         };
-        match outcome {
-            Outcome::Done { subject: new } => {
-                if subject.as_ref() != Some(&new) {
-                    self.store.add_identity(user.id, plugin, &new).await?;
-                }
-            }
-            Outcome::Rejected { field, cause } => return Err(AuthError::Rejected { field, cause }),
-            Outcome::BadCredential => return Err(AuthError::BadCredential),
-        }
+        self.set_identity(&user, &subject).await?;
         self.store.unlock(&user.account, self.clock.now()).await?;
         tracing::info!(target: "audit", event = "password_reset", account = user.account, by = "command line");
         self.store.forget_devices(user.id, Which::All).await?;
-        self.revoke_of(&user, Which::All).await
+        self.revoke_of(&user, Which::All).await?;
+        Ok(true)
     }
 
     /// Ends the lock of an account and of its devices. Returns whether it was locked.

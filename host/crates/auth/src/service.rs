@@ -5,6 +5,7 @@ use crate::error::AuthError;
 use crate::form_token::FormTokens;
 use crate::hash_queue::HashQueue;
 use crate::installation_key::Keys;
+use crate::known_tokens::KnownTokens;
 use crate::setup_link::SetupLink;
 use nexus_config::resolved;
 use nexus_model::activity::Severity;
@@ -38,7 +39,10 @@ pub struct AuthService {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: resolved::Auth,
     pub(super) keys: Keys,
+    /// `methods` are the ways to log in, once they are known: they depend on the configuration alone.
+    methods: tokio::sync::OnceCell<Vec<Method>>,
     pub(super) form_tokens: FormTokens,
+    pub(super) known_tokens: KnownTokens,
     pub(super) hashing: HashQueue,
     pub(super) setup_link: SetupLink,
     pub(super) revoked: broadcast::Sender<LoginId>,
@@ -69,7 +73,9 @@ impl AuthService {
             store,
             clock,
             config,
+            methods: tokio::sync::OnceCell::new(),
             form_tokens: FormTokens::new()?,
+            known_tokens: KnownTokens::default(),
             hashing: HashQueue::default(),
             setup_link: SetupLink::default(),
             revoked: broadcast::Sender::new(64),
@@ -84,8 +90,9 @@ impl AuthService {
     ///
     /// # Errors
     /// [`AuthError::Unavailable`].
-    pub async fn methods(&self) -> Result<Vec<Method>, AuthError> {
-        Ok(self.provider.methods().await?)
+    pub async fn methods(&self) -> Result<&[Method], AuthError> {
+        let known = self.methods.get_or_try_init(|| self.provider.methods()).await?;
+        Ok(known)
     }
 
     /// `lockouts` has one message each time that one more wrong credential locks an account, and none when somebody

@@ -4,16 +4,12 @@
 use crate::client::Client;
 use crate::devices::AGENT;
 use crate::error::AuthError;
-use crate::run_to_end::run_to_end;
 use crate::service::AuthService;
-use nexus_model::activity::Severity;
 use nexus_model::digest::sha256;
 use nexus_model::limits::KNOWN_DEVICE;
 use nexus_model::time::millis;
-use nexus_plugin_traits::auth::{Field, FieldKind, Input, Outcome};
 use nexus_store::accounts::User;
 use nexus_store::logins::{Login, LoginId, Which};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -258,83 +254,5 @@ impl AuthService {
             let _ = self.revoked.send(id); // nothing is open
         }
         Ok(())
-    }
-
-    /// `change_fields` are those of a change of the credential, the present one (`current`) first.
-    ///
-    /// # Errors
-    /// [`AuthError::Unavailable`].
-    pub async fn change_fields(&self) -> Result<Vec<Field>, AuthError> {
-        let mut fields = vec![Field {
-            name: "current".to_owned(),
-            kind: FieldKind::Password,
-            title: "Current password".to_owned(),
-            help: None,
-        }];
-        fields.extend(self.enroll_fields().await?);
-        Ok(fields)
-    }
-
-    /// Changes the user's credential, who shows the present one in `input`. All their other logins end, and no other
-    /// device of theirs is known any more. Runs to its end even if the browser goes away.
-    ///
-    /// # Errors
-    /// [`AuthError::BadCredential`], [`AuthError::Locked`], [`AuthError::Rejected`], [`AuthError::Busy`].
-    pub async fn change_password(
-        self: &Arc<Self>,
-        login: &Login,
-        input: Input,
-        client: &Client,
-    ) -> Result<(), AuthError> {
-        let (auth, login, client) = (Arc::clone(self), login.clone(), client.clone());
-        run_to_end(async move {
-            auth.change_credential(&login, input, &client).await?;
-            auth.note(&client, Severity::Ok, "the password was changed");
-            Ok(())
-        })
-        .await
-    }
-
-    async fn change_credential(&self, login: &Login, input: Input, client: &Client) -> Result<(), AuthError> {
-        let user = &login.user;
-        let subject = self
-            .store
-            .subject(user.id, self.provider.name())
-            .await?
-            .ok_or_else(|| {
-                AuthError::Denied(format!(
-                    "Your account has no credential in the auth plugin {}.",
-                    self.provider.name()
-                ))
-            })?;
-        // Of its own, so that who found an open session can neither guess on nor lock the login page.
-        let key = format!("change:{}", user.id);
-        let permit = self.admit(&key, &user.account, true, client).await?;
-        let left = self.charge(&key, &user.account, client).await?;
-        let outcome = self.provider.change(&subject, input).await;
-        drop(permit);
-        match outcome.map_err(AuthError::from) {
-            Ok(Outcome::Done { subject: new }) => {
-                if new != subject {
-                    self.store.add_identity(user.id, self.provider.name(), &new).await?;
-                }
-                self.store.clear(&key).await?;
-                self.store.checked_login(&login.id, self.clock.now()).await?;
-                tracing::info!(target: "audit", event = "password_changed", account = user.account, place = client.place, peer = client.peer);
-                self.store
-                    .forget_devices(user.id, Which::AllBut(login.device.clone()))
-                    .await?;
-                self.revoke(login, Which::AllBut(login.id.clone())).await
-            }
-            Ok(Outcome::BadCredential) => Err(self.wrong(&key, left, &user.account, client).await),
-            Ok(Outcome::Rejected { field, cause }) => {
-                self.store.refund(&key).await?;
-                Err(AuthError::Rejected { field, cause })
-            }
-            Err(e) => {
-                self.store.refund(&key).await?;
-                Err(e)
-            }
-        }
     }
 }

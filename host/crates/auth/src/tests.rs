@@ -4,7 +4,7 @@ use super::testing::{Fake, reopen, service};
 use super::*;
 use nexus_model::time::{Clock as _, ManualClock, millis};
 use nexus_plugin_traits::CallError;
-use nexus_plugin_traits::auth::{Denial, Input, Step};
+use nexus_plugin_traits::auth::{Answer, Ask, Denial, Denied, Identity, Input, Step};
 use nexus_store::logins::Which;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,39 +37,92 @@ pub(super) async fn owner(dir: &std::path::Path) -> (Arc<AuthService>, ManualClo
     let fake = Fake::default();
     let (auth, clock) = service(dir, fake.clone()).await;
     let token = auth.setup_link_token().await.unwrap().unwrap();
-    let login = auth
-        .setup(
-            &token,
-            "Owner ",
-            input(&[("password", "right one")]),
-            &client("b", None),
-        )
-        .await
-        .unwrap();
+    let login = set_up(&auth, &token, "Owner ", "right one").await.unwrap();
     (auth, clock, fake, login)
 }
 
-pub(super) async fn state(auth: &AuthService, client: &Client) -> String {
-    match auth.begin_login(None, client).await.unwrap() {
-        Page::Form { state, .. } => state,
+/// The set-up page, sent.
+pub(super) async fn set_up(
+    auth: &Arc<AuthService>,
+    token: &str,
+    account: &str,
+    password: &str,
+) -> Result<NewLogin, AuthError> {
+    let who = client("b", None);
+    let Joining::Enroll(page) = auth.joining(&who).await? else {
+        panic!("it keeps passwords")
+    };
+    let how = Joiner::Answer {
+        state: &page.state,
+        input: input(&[("password", password)]),
+    };
+    match auth.join(token, account, how, &who).await? {
+        Progress::Done(login) => Ok(login),
+        Progress::Next(Page {
+            ask: Ask::Form {
+                problem: Some(problem), ..
+            },
+            of_link: true,
+            ..
+        }) => Err(AuthError::Rejected {
+            field: problem.field.unwrap(),
+            cause: problem.message,
+        }),
         other => panic!("{other:?}"),
     }
 }
 
+pub(super) async fn state(auth: &AuthService, client: &Client) -> String {
+    auth.begin_login(None, client).await.unwrap().state
+}
+
+/// Sends a form of a login.
+pub(super) async fn send(
+    auth: &Arc<AuthService>,
+    state: &str,
+    values: &[(&str, &str)],
+    client: &Client,
+) -> Result<Progress, AuthError> {
+    auth.proceed(state, Answer::Form(input(values)), client, None).await
+}
+
 pub(super) async fn attempt(
-    auth: &AuthService,
+    auth: &Arc<AuthService>,
     account: &str,
     password: &str,
     client: &Client,
 ) -> Result<NewLogin, AuthError> {
     let state = state(auth, client).await;
-    match auth
-        .login(&state, input(&[("account", account), ("password", password)]), client)
-        .await?
-    {
+    match send(auth, &state, &[("account", account), ("password", password)], client).await? {
         Progress::Done(login) => Ok(login),
-        Progress::Next(page) => panic!("{page:?}"),
+        other => panic!("{other:?}"),
     }
+}
+
+/// The form of the account page, sent.
+pub(super) async fn change(
+    auth: &Arc<AuthService>,
+    login: &Login,
+    current: &str,
+    password: &str,
+    client: &Client,
+) -> Result<Progress, AuthError> {
+    let page = auth.change(login, client).await?.unwrap();
+    let answer = Answer::Form(input(&[("current", current), ("password", password)]));
+    auth.proceed(&page.state, answer, client, Some(login)).await
+}
+
+/// `nexus user passwd`.
+pub(super) async fn reset(auth: &AuthService, account: &str, password: &str) -> Result<bool, AuthError> {
+    let form = auth.enrollment(account).await?.unwrap();
+    auth.reset_password(account, &form, input(&[("password", password)]))
+        .await
+}
+
+/// `nexus user add`.
+pub(super) async fn add(auth: &AuthService, account: &str, password: &str) -> Result<bool, AuthError> {
+    let form = auth.enrollment(account).await?.unwrap();
+    auth.add_account(account, &form, input(&[("password", password)])).await
 }
 
 #[tokio::test]
@@ -77,29 +130,24 @@ async fn set_up_is_for_the_first_user_ever() {
     let dir = tempfile::tempdir().unwrap();
     let fake = Fake::default();
     let (auth, clock) = service(dir.path(), fake.clone()).await;
-    let who = client("b", None);
-    let good = || input(&[("password", "right one")]);
     assert_eq!(auth.setup_check("guess").await, Err(AuthError::SetUpWrong));
     let old = auth.setup_link_token().await.unwrap().unwrap();
     let token = auth.setup_link_token().await.unwrap().unwrap();
     assert_eq!(auth.setup_check(&old).await, Err(AuthError::SetUpWrong));
     // what was typed is rejected: the link stays good
-    let weak = auth
-        .setup(&token, "me", input(&[("password", "weak")]), &who)
-        .await
-        .unwrap_err();
+    let weak = set_up(&auth, &token, "me", "weak").await.unwrap_err();
     assert!(matches!(weak, AuthError::Rejected { ref field, .. } if field == "password"));
-    let odd = auth.setup(&token, "ｍｅ", good(), &who).await.unwrap_err();
+    let odd = set_up(&auth, &token, "ｍｅ", "right one").await.unwrap_err();
     assert!(matches!(odd, AuthError::Rejected { ref field, .. } if field == "account"));
     clock.advance(15 * MINUTE);
     assert_eq!(
-        auth.setup(&token, "me", good(), &who).await.unwrap_err(),
+        set_up(&auth, &token, "me", "right one").await.unwrap_err(),
         AuthError::SetUpExpired
     );
     let token = auth.setup_link_token().await.unwrap().unwrap();
     let (one, two) = tokio::join!(
-        auth.setup(&token, "me", good(), &who),
-        auth.setup(&token, "you", good(), &who)
+        set_up(&auth, &token, "me", "right one"),
+        set_up(&auth, &token, "you", "right one")
     );
     assert!(one.is_ok() != two.is_ok(), "the link is good once");
     assert_eq!(auth.setup_check(&token).await, Err(AuthError::SetUpClosed));
@@ -240,16 +288,17 @@ async fn only_wrong_credentials_are_charged() {
             matches!(e, AuthError::Unavailable(_))
         }),
         (
-            Ok(Step::Deny {
+            Ok(Step::Deny(Denied {
                 reason: Denial::Policy,
                 message: None,
-            }),
+            })),
             |e| matches!(e, AuthError::Denied(_)),
         ),
         (
-            Ok(Step::Identity {
+            Ok(Step::Identity(Identity {
                 subject: "sub-unknown".into(),
-            }),
+                display_name: None,
+            })),
             |e| matches!(e, AuthError::Denied(_)),
         ),
     ];
@@ -272,11 +321,13 @@ async fn a_second_step_knows_its_account_and_is_counted() {
     let who = client("b", None);
     let second = async || {
         let first = state(&auth, &who).await;
-        match auth
-            .login(&first, input(&[("account", "owner"), ("password", "right one")]), &who)
-            .await?
-        {
-            Progress::Next(Page::Form { state, fields }) => {
+        let typed = [("account", "owner"), ("password", "right one")];
+        match send(&auth, &first, &typed, &who).await? {
+            Progress::Next(Page {
+                state,
+                ask: Ask::Form { fields, .. },
+                ..
+            }) => {
                 assert_eq!(fields[0].name, "code");
                 Ok(state)
             }
@@ -285,24 +336,23 @@ async fn a_second_step_knows_its_account_and_is_counted() {
     };
     let step = second().await.unwrap();
     assert!(matches!(
-        auth.login(&step, input(&[("code", "123456")]), &who).await.unwrap(),
+        send(&auth, &step, &[("code", "123456")], &who).await.unwrap(),
         Progress::Done(_)
     ));
     assert_eq!(
-        auth.login(&step, input(&[("code", "123456")]), &who).await.unwrap_err(),
+        send(&auth, &step, &[("code", "123456")], &who).await.unwrap_err(),
         AuthError::Expired,
         "used"
     );
     let elsewhere = second().await.unwrap();
-    let error = auth
-        .login(&elsewhere, input(&[("code", "123456")]), &client("another", None))
+    let error = send(&auth, &elsewhere, &[("code", "123456")], &client("another", None))
         .await
         .unwrap_err();
     assert_eq!(error, AuthError::Expired);
     // who has the password cannot try codes for ever
     for _ in 0..5 {
         let step = second().await.unwrap();
-        auth.login(&step, input(&[("code", "000000")]), &who).await.unwrap_err();
+        send(&auth, &step, &[("code", "000000")], &who).await.unwrap_err();
     }
     assert!(matches!(second().await, Err(AuthError::Locked { .. })));
 }
@@ -419,10 +469,7 @@ async fn another_process_ends_logins_too() {
     let dir = tempfile::tempdir().unwrap();
     let (auth, clock, fake, login) = owner(dir.path()).await;
     let command = reopen(dir.path(), fake, &clock).await; // beside the running one
-    command
-        .reset_password("owner", input(&[("password", "another one")]))
-        .await
-        .unwrap();
+    assert!(reset(&command, "owner", "another one").await.unwrap());
     assert!(auth.authenticate("loopback", "", &login.token).await.unwrap().is_none());
     assert_eq!(
         attempt(&auth, "owner", "right one", &client("b", None))
@@ -441,17 +488,14 @@ async fn changing_the_password_ends_the_other_logins() {
     let (auth, _clock, _fake, first) = owner(dir.path()).await;
     let who = client("b", None);
     let second = attempt(&auth, "owner", "right one", &who).await.unwrap();
-    let change = |current: &str| input(&[("current", current), ("password", "another one")]);
     for _ in 0..4 {
-        let error = auth
-            .change_password(&first.login, change("wrong"), &who)
+        let error = change(&auth, &first.login, "wrong", "another one", &who)
             .await
             .unwrap_err();
         assert_eq!(error, AuthError::BadCredential);
     }
-    auth.change_password(&first.login, change("right one"), &who)
-        .await
-        .unwrap();
+    let changed = change(&auth, &first.login, "right one", "another one", &who).await;
+    assert!(matches!(changed, Ok(Progress::Changed)));
     assert!(auth.authenticate("loopback", "", &first.token).await.unwrap().is_some());
     assert!(
         auth.authenticate("loopback", "", &second.token)
@@ -461,12 +505,11 @@ async fn changing_the_password_ends_the_other_logins() {
     );
     attempt(&auth, "owner", "another one", &who).await.unwrap();
     for _ in 0..5 {
-        auth.change_password(&first.login, change("wrong"), &who)
+        change(&auth, &first.login, "wrong", "another one", &who)
             .await
             .unwrap_err();
     }
-    let locked = auth
-        .change_password(&first.login, change("another one"), &who)
+    let locked = change(&auth, &first.login, "another one", "a third one", &who)
         .await
         .unwrap_err();
     assert!(matches!(locked, AuthError::Locked { .. }));

@@ -127,6 +127,8 @@ pub const CHAT_DRAIN: Duration = secs(30);
 pub const SETUP_LINK: Duration = secs(15 * 60);
 /// `LOGIN_STEP` is how long one step of a login is good, encrypted and bound to the browser.
 pub const LOGIN_STEP: Duration = secs(10 * 60);
+/// `BEARER_RECHECK` is how often the token of an open live socket is checked again.
+pub const BEARER_RECHECK: Duration = secs(60);
 /// `SESSION_IDLE` is how long a login lasts without use (`auth.session_idle`).
 pub const SESSION_IDLE: Duration = secs(14 * 24 * 3600);
 /// `SESSION_ABSOLUTE` is how long a login lasts, however much it is used (`auth.session_absolute`).
@@ -336,7 +338,15 @@ pub const LIST_ENTRIES: usize = 64;
 /// `OPEN_SESSIONS` is how many sessions may run, and how many permission requests may wait, when a connection opens.
 pub const OPEN_SESSIONS: usize = 1_000;
 /// `LOGIN_STATE_BYTES` bounds a login's state: it travels to the browser and back, encrypted.
-pub const LOGIN_STATE_BYTES: usize = 64 << 10;
+pub const LOGIN_STATE_BYTES: usize = 16 << 10;
+/// `REDIRECT_STATE_BYTES` bounds the state of a login that goes on at another site: it travels in an address.
+pub const REDIRECT_STATE_BYTES: usize = 1 << 10;
+/// `WEBAUTHN_OPTIONS` bounds what a browser is told to ask an authenticator, in bytes.
+pub const WEBAUTHN_OPTIONS: usize = 64 << 10;
+/// `LOGIN_METHODS` is how many ways to log in a plugin may have.
+pub const LOGIN_METHODS: usize = 16;
+/// `METHOD_HEADERS` is how many headers of a request one way to log in may ask for.
+pub const METHOD_HEADERS: usize = 16;
 
 /// `REQUEST_DETAIL` bounds the detail of a request (a command, a list of files), in bytes. What is beyond is counted in
 /// the last line of what is shown.
@@ -596,6 +606,20 @@ pub const HASH_AT_ONCE: usize = 2;
 pub const HASH_KNOWN: usize = 1;
 /// `HASH_WAITING` is how many checks may wait at one place.
 pub const HASH_WAITING: usize = 16;
+/// `LOGIN_STEPS` is how many steps one login may have.
+pub const LOGIN_STEPS: u32 = 16;
+/// `CALLBACK_PARAMETERS` is how many query parameters come back from another site.
+pub const CALLBACK_PARAMETERS: usize = 32;
+/// `CALLBACK_VALUE` bounds the name and the value of each of them, in bytes.
+pub const CALLBACK_VALUE: usize = 4 << 10;
+/// `WEBAUTHN_ANSWER` bounds what an authenticator answers, in bytes.
+pub const WEBAUTHN_ANSWER: usize = 16 << 10;
+/// `AMBIENT_BYTES` bounds the headers of one request that a login plugin is given, together.
+pub const AMBIENT_BYTES: usize = 16 << 10;
+/// `BEARER_BYTES` bounds the token of a program.
+pub const BEARER_BYTES: usize = 8 << 10;
+/// `BEARERS_KNOWN` is how many tokens that were right are remembered, so that strangers' wrong ones do not lock them.
+pub const BEARERS_KNOWN: usize = 64;
 /// `LOGIN_STEPS_USED` is how many login steps of one place are remembered as used; with more, the forms that are open
 /// there begin again.
 pub const LOGIN_STEPS_USED: usize = 16_384;

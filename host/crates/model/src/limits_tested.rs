@@ -38,6 +38,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "CHAT_DRAIN",
         "a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts",
     ),
+    ("BEARER_RECHECK", "an_open_live_socket_of_a_token_ends_with_it"),
     ("LOGIN_STEP", "opens_once_in_its_browser_at_its_place_in_time"),
     ("SESSION_IDLE", "sessions_expire_idle_and_absolutely"),
     ("SESSION_ABSOLUTE", "sessions_expire_idle_and_absolutely"),
@@ -160,6 +161,16 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("LIST_ENTRIES", "lists_and_texts_of_a_plugin_have_ends"),
     ("OPEN_SESSIONS", "what_a_connection_opens_with_has_an_end"),
     ("LOGIN_STATE_BYTES", "a_login_that_says_too_much_fails"),
+    ("REDIRECT_STATE_BYTES", "a_login_that_says_too_much_fails"),
+    ("WEBAUTHN_OPTIONS", "a_login_that_says_too_much_fails"),
+    (
+        "LOGIN_METHODS",
+        "methods_are_few_have_ids_and_ask_for_no_header_of_the_host",
+    ),
+    (
+        "METHOD_HEADERS",
+        "methods_are_few_have_ids_and_ask_for_no_header_of_the_host",
+    ),
     ("REQUEST_DETAIL", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
     ("REQUEST_CHANGE", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
     ("FILE_CHANGES", "what_is_agreed_to_is_seen_as_it_is_and_has_a_bound"),
@@ -380,6 +391,22 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     (
         "HASH_WAITING",
         "networks_at_one_place_take_turns_and_the_one_with_most_gives_way",
+    ),
+    ("LOGIN_STEPS", "a_login_without_an_end_is_given_up"),
+    ("CALLBACK_PARAMETERS", "what_comes_back_from_another_site_is_bounded"),
+    ("CALLBACK_VALUE", "what_comes_back_from_another_site_is_bounded"),
+    (
+        "WEBAUTHN_ANSWER",
+        "an_answer_of_another_kind_or_without_an_end_is_refused",
+    ),
+    ("AMBIENT_BYTES", "an_ambient_method_gets_its_own_headers_alone"),
+    (
+        "BEARER_BYTES",
+        "a_wrong_token_locks_its_address_and_not_a_token_that_is_known",
+    ),
+    (
+        "BEARERS_KNOWN",
+        "a_wrong_token_locks_its_address_and_not_a_token_that_is_known",
     ),
     (
         "LOGIN_STEPS_USED",

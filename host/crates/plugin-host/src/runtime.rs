@@ -243,8 +243,10 @@ impl Runtime {
             ..PluginStatus::unloaded(&loaded.plugin.name, Kind::Auth, PluginState::Running)
         };
         let owner = loaded.plugin.name.clone();
+        let enrolls = loaded.inspection().offers("manage");
         let template = self.template(loaded, owner, None);
-        Ok(Arc::new(WasmAuth::new(template, Arc::clone(&self.threads), status)))
+        let threads = Arc::clone(&self.threads);
+        Ok(Arc::new(WasmAuth::new(template, threads, status, enrolls)))
     }
 
     fn template(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> InstanceTemplate {

@@ -33,6 +33,7 @@
 
 #![warn(missing_docs)]
 
+pub mod auth;
 mod call;
 mod chat_backend;
 mod supervised;
@@ -165,165 +166,25 @@ pub trait AuthProvider: Send + Sync + 'static {
     fn broken(&self) -> Option<Trouble> {
         None
     }
-    /// Lists the ways to log in.
+    /// `enrolls` tells whether it has the optional interface `manage`. Without it, [`Self::enroll`] and the others of that
+    /// interface answer [`CallError::Unsupported`].
+    fn enrolls(&self) -> bool;
+    /// Lists the ways to log in. The answer depends on nothing but the configuration.
     fn methods(&self) -> Call<'_, Vec<auth::Method>>;
     /// Begins a login by `method`, the id of one of [`Self::methods`].
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
-    /// Goes on with a login: `state` is what the step before gave, `input` what the user typed.
-    fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step>;
-    /// Lists what [`Self::enroll`] needs, without the account's name.
-    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>>;
-    /// Makes a credential for a new account, in canonical form.
-    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
-    /// Replaces the credential for the user, who shows the present one in the field `current`.
-    fn change<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
-    /// Replaces the credential for the operator, who need not know the present one.
-    fn reset<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome>;
+    /// Goes on with a login: `state` is what the step before gave, `answer` what the browser answered to it.
+    fn proceed(&self, state: Vec<u8>, answer: auth::Answer, context: auth::Context) -> Call<'_, auth::Step>;
+    /// Says whose a request is, by a method of the kind `Ambient` or `Bearer`.
+    fn authenticate(&self, facts: auth::Facts) -> Call<'_, auth::Verdict>;
+    /// Begins to make a credential for a new account.
+    fn enroll(&self, context: auth::Context) -> Call<'_, auth::Step>;
+    /// Begins to replace the credential for the user, who has to show the present one.
+    fn change<'a>(&'a self, subject: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
+    /// Begins to replace the credential for who need not know the present one.
+    fn reset<'a>(&'a self, subject: &'a str, context: auth::Context) -> Call<'a, auth::Step>;
+    /// Goes on with what `enroll`, `change` or `reset` began.
+    fn proceed_managing(&self, state: Vec<u8>, answer: auth::Answer, context: auth::Context) -> Call<'_, auth::Step>;
     /// Deletes the credential. Removing one that is not there is no error.
     fn remove<'a>(&'a self, subject: &'a str) -> Call<'a, ()>;
-}
-
-/// What [`AuthProvider`] takes and gives, as in WIT `auth`, `auth-types` and `manage`.
-pub mod auth {
-    use std::collections::BTreeMap;
-
-    /// `Input` has by the name of each field what was typed. Its `Debug` shows the names only.
-    #[derive(Clone, Default, PartialEq, Eq)]
-    pub struct Input(pub BTreeMap<String, String>);
-
-    impl std::fmt::Debug for Input {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.debug_set().entries(self.0.keys()).finish()
-        }
-    }
-
-    /// `MethodKind` is what the user does to log in.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum MethodKind {
-        /// `Form`: fills in fields.
-        Form,
-        /// `Redirect`: logs in at another site and comes back.
-        Redirect,
-        /// `Webauthn`: uses an authenticator of the browser.
-        Webauthn,
-        /// `Ambient`: nothing; the request itself shows who it is, as a proxy's header does.
-        Ambient,
-        /// `Bearer`: nothing; a program sends a token with each request.
-        Bearer,
-    }
-
-    /// `Method` is one way to log in.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Method {
-        /// `id` is the plugin's name for it, given back to [`super::AuthProvider::begin`].
-        pub id: String,
-        /// `kind` is what the user does.
-        pub kind: MethodKind,
-        /// `title` is for the button or the heading: `Password`.
-        pub title: String,
-    }
-
-    /// `FieldKind` says how a field is treated.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum FieldKind {
-        /// `Account` is the account's name. The host makes it canonical and checks lockout with it.
-        Account,
-        /// `Password` is never echoed and never logged.
-        Password,
-        /// `Code` is a one-time code.
-        Code,
-        /// `Text` is shown as it is typed.
-        Text,
-    }
-
-    /// `Field` is one field of a form.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Field {
-        /// `name` is the key of what was typed, in [`Input`].
-        pub name: String,
-        /// `kind` says how it is treated.
-        pub kind: FieldKind,
-        /// `title` is the label.
-        pub title: String,
-        /// `help` is one line below the field.
-        pub help: Option<String>,
-    }
-
-    /// `Context` is what a login begins with.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Context {
-        /// `account` is the canonical account name, where it is known already.
-        pub account: Option<String>,
-        /// `origin` is the address the page was loaded from: `https://…`, `http://127.0.0.1:7860`.
-        pub origin: String,
-    }
-
-    /// `Denial` says why a login was refused.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Denial {
-        /// `BadCredential`: it is wrong or the subject unknown. The host adds it to the lockout.
-        BadCredential,
-        /// `Policy`: the credential is right, and the login is not allowed. It is not counted.
-        Policy,
-        /// `Unavailable`: it could not be found out now. It is not counted.
-        Unavailable,
-    }
-
-    /// `Step` is what a login needs next, or its end. A `state` is opaque to the host, which encrypts it and gives it back
-    /// once.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub enum Step {
-        /// `Form`: the user fills in a form.
-        Form {
-            /// `fields` are in the order in which they are shown.
-            fields: Vec<Field>,
-            /// `state` is for the next call.
-            state: Vec<u8>,
-        },
-        /// `Redirect`: the browser goes to another site.
-        Redirect {
-            /// `url` is the address there.
-            url: String,
-            /// `state` is for the next call.
-            state: Vec<u8>,
-        },
-        /// `Webauthn`: the browser asks an authenticator.
-        Webauthn {
-            /// `json` is the request for `navigator.credentials`.
-            json: String,
-            /// `state` is for the next call.
-            state: Vec<u8>,
-        },
-        /// `Identity`: it is known who it is.
-        Identity {
-            /// `subject` is stable, opaque, and unique within this plugin.
-            subject: String,
-        },
-        /// `Deny`: the login is refused.
-        Deny {
-            /// `reason` says whether it is counted.
-            reason: Denial,
-            /// `message` is one sentence for the user; without one the host uses its own.
-            message: Option<String>,
-        },
-    }
-
-    /// `Outcome` is what came of a new or changed credential.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub enum Outcome {
-        /// `Done`: the credential is kept.
-        Done {
-            /// `subject` is whom it belongs to from now on.
-            subject: String,
-        },
-        /// `Rejected`: what the user typed does not meet the plugin's rules.
-        Rejected {
-            /// `field` is the name of the field.
-            field: String,
-            /// `cause` is the rule, in a sentence.
-            cause: String,
-        },
-        /// `BadCredential`: the present credential was wrong. The host adds it to the lockout.
-        BadCredential,
-    }
 }

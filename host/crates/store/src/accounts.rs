@@ -21,13 +21,15 @@ pub struct User {
     pub created_at: Millis,
 }
 
-/// `NameTaken` says why no new user was made.
+/// `NameTaken` says why no user was made, or given an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameTaken {
     /// `Account`: another user has this name.
     Account,
     /// `SetUp`: a user exists or existed, and this was the set-up of the first one.
     SetUp,
+    /// `Subject`: the identity is another user's.
+    Subject,
 }
 
 /// `NoSuchAccount` lists what was removed together with a user.
@@ -54,6 +56,15 @@ fn by_account(db: &Connection, account: &str) -> rusqlite::Result<Option<User>> 
     db.prepare_cached("SELECT id, account, created_at FROM user WHERE account = ?1")?
         .query_row([account], user)
         .optional()
+}
+
+fn by_identity(db: &Connection, plugin: &str, subject: &str) -> rusqlite::Result<Option<User>> {
+    db.prepare_cached(
+        "SELECT user.id, account, created_at FROM identity JOIN user ON user.id = identity.user
+         WHERE plugin = ?1 AND subject = ?2",
+    )?
+    .query_row([plugin, subject], user)
+    .optional()
 }
 
 impl Store {
@@ -87,13 +98,16 @@ impl Store {
             if by_account(db, &account)?.is_some() {
                 return Ok(Err(NameTaken::Account));
             }
+            if by_identity(db, &plugin, &subject)?.is_some() {
+                return Ok(Err(NameTaken::Subject));
+            }
             db.execute(
                 "INSERT INTO user(account, created_at) VALUES (?1, ?2)",
                 params![account, signed(now)],
             )?;
             let id = db.last_insert_rowid();
             db.execute(
-                "INSERT OR REPLACE INTO identity(plugin, subject, user) VALUES (?1, ?2, ?3)",
+                "INSERT INTO identity(plugin, subject, user) VALUES (?1, ?2, ?3)",
                 params![plugin, subject, id],
             )?;
             settings::set(db, EVER, b"1")?;
@@ -132,18 +146,31 @@ impl Store {
         .await
     }
 
-    /// Adds another identity to a user, as after a swap of the auth plugin.
+    /// Makes `subject` the one identity that a user has of `plugin`, in place of any other: as after a swap of the auth
+    /// plugin, or a new credential. [`NameTaken::Subject`]: it is another user's, and nothing was changed.
     ///
     /// # Errors
     /// Where the database cannot be written.
-    pub async fn add_identity(&self, user: UserId, plugin: &str, subject: &str) -> Result<(), StoreError> {
+    pub async fn set_identity(
+        &self,
+        user: UserId,
+        plugin: &str,
+        subject: &str,
+    ) -> Result<Result<(), NameTaken>, StoreError> {
         let (plugin, subject) = (plugin.to_owned(), subject.to_owned());
         self.write(Durability::Synced, move |db| {
+            if by_identity(db, &plugin, &subject)?.is_some_and(|owner| owner.id != user) {
+                return Ok(Err(NameTaken::Subject));
+            }
             db.execute(
-                "INSERT OR REPLACE INTO identity(plugin, subject, user) VALUES (?1, ?2, ?3)",
+                "DELETE FROM identity WHERE plugin = ?1 AND user = ?2",
+                params![plugin, user],
+            )?;
+            db.execute(
+                "INSERT INTO identity(plugin, subject, user) VALUES (?1, ?2, ?3)",
                 params![plugin, subject, user],
-            )
-            .map(|_| ())
+            )?;
+            Ok(Ok(()))
         })
         .await
     }
@@ -176,15 +203,7 @@ impl Store {
     /// Where the database cannot be read.
     pub async fn user_by_identity(&self, plugin: &str, subject: &str) -> Result<Option<User>, StoreError> {
         let (plugin, subject) = (plugin.to_owned(), subject.to_owned());
-        self.read(move |db| {
-            db.prepare_cached(
-                "SELECT user.id, account, created_at FROM identity JOIN user ON user.id = identity.user
-                 WHERE plugin = ?1 AND subject = ?2",
-            )?
-            .query_row([plugin, subject], user)
-            .optional()
-        })
-        .await
+        self.read(move |db| by_identity(db, &plugin, &subject)).await
     }
 
     /// `subject` is the name that `plugin` knows the user by; `None`: the user has no identity of this plugin.

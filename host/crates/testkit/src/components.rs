@@ -160,9 +160,9 @@ pub fn auth(body: &str) -> Vec<u8> {
             r#"
         (global $calls (mut i32) (i32.const 0))
         (func (export "nexus:plugin/auth@0.2.0#describe") (result i32) {body})
-        (func (export "nexus:plugin/auth@0.2.0#begin") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/auth@0.2.0#proceed") (param i32 i32 i32 i32) (result i32) unreachable)
-        (func (export "nexus:plugin/auth@0.2.0#authenticate") (param i32 i32 i32 i32) (result i32) unreachable)"#
+        (func (export "nexus:plugin/auth@0.2.0#begin") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/auth@0.2.0#proceed") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "nexus:plugin/auth@0.2.0#authenticate") (param i32) (result i32) unreachable)"#
         ),
     )
 }

@@ -23,6 +23,10 @@ pub fn router(state: WebState) -> Router {
             get(pages::first_account::page).post(pages::first_account::submit),
         )
         .route("/login", get(pages::login::page).post(pages::login::submit))
+        .route(
+            nexus_auth::CALLBACK,
+            get(pages::callback::page).post(pages::callback::submit),
+        )
         .route("/logout", post(pages::account::logout))
         .route("/account", get(pages::account::page).post(pages::account::change))
         .route("/account/access", get(pages::access::page).post(pages::access::end))

@@ -7,7 +7,7 @@ use crate::bindings::agents::exports::nexus::plugin::agents;
 use crate::bindings::archive::exports::nexus::plugin::archive;
 use crate::bindings::attachments::exports::nexus::plugin::attachments;
 use crate::bindings::auth::exports::nexus::plugin::auth;
-use crate::bindings::auth::nexus::plugin::auth_types::{Field, Value};
+use crate::bindings::auth::nexus::plugin::auth_types::{Answer as BrowserAnswer, Context, Step};
 use crate::bindings::caps::types;
 use crate::bindings::chat::exports::nexus::plugin::chat;
 use crate::bindings::chat::nexus::plugin::chat_types::{
@@ -212,18 +212,19 @@ calls! {
     /// `AuthCalls` are those of `auth`.
     AuthCalls for auth::Guest {
         call_describe() -> Vec<auth::Method>;
-        call_begin(method: String, context: auth::Context) -> Fallible<auth::Step>;
-        call_proceed(state: Vec<u8>, input: Vec<Value>) -> Fallible<auth::Step>;
+        call_begin(method: String, context: Context) -> Fallible<Step>;
+        call_proceed(state: Vec<u8>, answer: BrowserAnswer, context: Context) -> Fallible<Step>;
+        call_authenticate(facts: auth::Facts) -> Fallible<auth::Verdict>;
     }
 }
 
 calls! {
     /// `ManageCalls` are those of `manage`.
     ManageCalls for manage::Guest {
-        call_fields() -> Fallible<Vec<Field>>;
-        call_enroll(account: String, input: Vec<Value>) -> Fallible<manage::Outcome>;
-        call_change(subject: String, input: Vec<Value>) -> Fallible<manage::Outcome>;
-        call_reset(subject: String, input: Vec<Value>) -> Fallible<manage::Outcome>;
+        call_enroll(context: Context) -> Fallible<Step>;
+        call_change(subject: String, context: Context) -> Fallible<Step>;
+        call_reset(subject: String, context: Context) -> Fallible<Step>;
+        call_proceed(state: Vec<u8>, answer: BrowserAnswer, context: Context) -> Fallible<Step>;
         call_remove(subject: String) -> Fallible<()>;
     }
 }

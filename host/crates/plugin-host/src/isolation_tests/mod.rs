@@ -9,6 +9,7 @@ use crate::{Loaded, Runtime, test_runtime};
 use nexus_config::resolved::{Plugin, Source};
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability, PluginState, PluginStatus};
+use nexus_plugin_traits::auth::Context;
 use nexus_plugin_traits::{BackendEvent, CallError, TunnelProvider};
 use nexus_testkit::components as fixtures;
 use nexus_testkit::wait;
@@ -409,8 +410,9 @@ async fn each_login_has_an_instance_of_its_own() {
     for _ in 0..3 {
         assert_eq!(auth.methods().await, Ok(Vec::new()));
     }
+    assert!(!auth.enrolls());
     assert_eq!(
-        auth.enroll_fields().await,
+        auth.enroll(Context::default()).await,
         Err(CallError::Unsupported("enroll accounts"))
     );
     assert!(auth.status().last_failure.is_none());

@@ -9,6 +9,7 @@
 //! fields without any of those permits, and a provider may wait for a server in each of its calls.
 
 use super::convert_auth as convert;
+use crate::bindings::auth::nexus::plugin::auth_types::Step;
 use crate::bindings::caps::types::Error;
 use crate::engine::guest_calls::{AuthGuests, ManageCalls};
 use crate::engine::instance_state::{self, InstanceState};
@@ -67,12 +68,20 @@ pub(crate) struct WasmAuth {
     threads: Arc<AuthThreads>,
     instances: Arc<Semaphore>,
     status: watch::Sender<PluginStatus>,
+    /// `enrolls`: it exports the optional interface.
+    enrolls: bool,
 }
 
 impl WasmAuth {
-    pub(crate) fn new(template: InstanceTemplate, threads: Arc<AuthThreads>, status: PluginStatus) -> Self {
+    pub(crate) fn new(
+        template: InstanceTemplate,
+        threads: Arc<AuthThreads>,
+        status: PluginStatus,
+        enrolls: bool,
+    ) -> Self {
         Self {
             template,
+            enrolls,
             threads,
             instances: Arc::new(Semaphore::new(limits::AUTH_INSTANCES)),
             status: watch::Sender::new(status),
@@ -135,6 +144,11 @@ impl WasmAuth {
             self.note_crash(cause);
         }
         answer
+    }
+
+    /// `step` is what a call for one gives.
+    fn step<'a>(&'a self, call: impl Future<Output = Result<Step, CallError>> + Send + 'a) -> Call<'a, auth::Step> {
+        Box::pin(async { convert::step(call.await?, &self.template.context.mask) })
     }
 
     /// Makes a call of the optional interface.
@@ -204,60 +218,57 @@ impl AuthProvider for WasmAuth {
         Some(Arc::clone(&self.template.record))
     }
 
+    fn enrolls(&self) -> bool {
+        self.enrolls
+    }
+
     fn methods(&self) -> Call<'_, Vec<auth::Method>> {
         Box::pin(async {
             let call = self.call(|a, e: &AuthExports| Box::pin(async { e.auth.call_describe(a).await.map(Ok) }));
-            Ok(convert::methods(call.await?))
+            convert::methods(call.await?)
         })
     }
 
     fn begin<'a>(&'a self, method: &'a str, context: auth::Context) -> Call<'a, auth::Step> {
         let (method, context) = (method.to_owned(), convert::context(context));
+        self.step(self.call(|a, e: &AuthExports| Box::pin(e.auth.call_begin(a, method, context))))
+    }
+
+    fn proceed(&self, state: Vec<u8>, answer: auth::Answer, context: auth::Context) -> Call<'_, auth::Step> {
+        let (answer, context) = (convert::answer(answer), convert::context(context));
+        self.step(self.call(|a, e: &AuthExports| Box::pin(e.auth.call_proceed(a, state, answer, context))))
+    }
+
+    fn authenticate(&self, facts: auth::Facts) -> Call<'_, auth::Verdict> {
+        let facts = convert::facts(facts);
         Box::pin(async {
-            let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_begin(a, method, context)));
-            convert::step(call.await?, &self.template.context.mask)
+            let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_authenticate(a, facts)));
+            convert::verdict(call.await?, &self.template.context.mask)
         })
     }
 
-    fn proceed(&self, state: Vec<u8>, input: auth::Input) -> Call<'_, auth::Step> {
-        let input = convert::input(input);
-        Box::pin(async {
-            let call = self.call(|a, e: &AuthExports| Box::pin(e.auth.call_proceed(a, state, input)));
-            convert::step(call.await?, &self.template.context.mask)
-        })
+    fn enroll(&self, context: auth::Context) -> Call<'_, auth::Step> {
+        let context = convert::context(context);
+        self.step(self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, context))))
     }
 
-    fn enroll_fields(&self) -> Call<'_, Vec<auth::Field>> {
-        Box::pin(async {
-            let fields = self
-                .manage("enroll accounts", |a, m| Box::pin(m.call_fields(a)))
-                .await?;
-            Ok(convert::fields(fields))
-        })
+    fn change<'a>(&'a self, subject: &'a str, context: auth::Context) -> Call<'a, auth::Step> {
+        let (subject, context) = (subject.to_owned(), convert::context(context));
+        self.step(self.manage("change credentials", |a, m| {
+            Box::pin(m.call_change(a, subject, context))
+        }))
     }
 
-    fn enroll<'a>(&'a self, account: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
-        let (account, input) = (account.to_owned(), convert::input(input));
-        Box::pin(async {
-            let call = self.manage("enroll accounts", |a, m| Box::pin(m.call_enroll(a, account, input)));
-            convert::outcome(call.await?, &self.template.context.mask)
-        })
+    fn reset<'a>(&'a self, subject: &'a str, context: auth::Context) -> Call<'a, auth::Step> {
+        let (subject, context) = (subject.to_owned(), convert::context(context));
+        self.step(self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, context))))
     }
 
-    fn change<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
-        let (subject, input) = (subject.to_owned(), convert::input(input));
-        Box::pin(async {
-            let call = self.manage("change credentials", |a, m| Box::pin(m.call_change(a, subject, input)));
-            convert::outcome(call.await?, &self.template.context.mask)
-        })
-    }
-
-    fn reset<'a>(&'a self, subject: &'a str, input: auth::Input) -> Call<'a, auth::Outcome> {
-        let (subject, input) = (subject.to_owned(), convert::input(input));
-        Box::pin(async {
-            let call = self.manage("reset credentials", |a, m| Box::pin(m.call_reset(a, subject, input)));
-            convert::outcome(call.await?, &self.template.context.mask)
-        })
+    fn proceed_managing(&self, state: Vec<u8>, answer: auth::Answer, context: auth::Context) -> Call<'_, auth::Step> {
+        let (answer, context) = (convert::answer(answer), convert::context(context));
+        self.step(self.manage("enroll accounts", |a, m| {
+            Box::pin(m.call_proceed(a, state, answer, context))
+        }))
     }
 
     fn remove<'a>(&'a self, subject: &'a str) -> Call<'a, ()> {

@@ -2,24 +2,63 @@
 
 use crate::bindings::auth::exports::nexus::plugin::auth as wit;
 use crate::bindings::auth::nexus::plugin::auth_types as types;
-use crate::bindings::manage::exports::nexus::plugin::manage;
 use crate::capabilities::Mask;
 use crate::truncate;
-use nexus_model::limits;
+use nexus_model::{address, limits};
 use nexus_plugin_traits::{CallError, auth as port};
+use std::collections::BTreeSet;
+use url::Url;
 
-pub(crate) fn input(input: port::Input) -> Vec<types::Value> {
-    input
-        .0
-        .into_iter()
-        .map(|(name, value)| types::Value { name, value })
-        .collect()
+/// `HOST_HEADERS` are what a plugin never gets: what logs in, what the host decides by, what is of the connection alone.
+const HOST_HEADERS: [&str; 11] = [
+    "authorization",
+    "connection",
+    "cookie",
+    "host",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "sec-websocket-key",
+];
+
+fn values(pairs: impl IntoIterator<Item = (String, String)>) -> Vec<types::Value> {
+    let values = pairs.into_iter();
+    values.map(|(name, value)| types::Value { name, value }).collect()
 }
 
-pub(crate) fn context(c: port::Context) -> wit::Context {
-    wit::Context {
+pub(crate) fn answer(answer: port::Answer) -> types::Answer {
+    match answer {
+        port::Answer::Form(input) => types::Answer::Form(values(input.0)),
+        port::Answer::Redirect(parameters) => types::Answer::Redirect(values(parameters)),
+        port::Answer::Webauthn(credential) => types::Answer::Webauthn(credential),
+    }
+}
+
+pub(crate) fn context(c: port::Context) -> types::Context {
+    types::Context {
         account: c.account,
         origin: c.origin,
+        callback: c.callback,
+    }
+}
+
+pub(crate) fn facts(f: port::Facts) -> wit::Facts {
+    wit::Facts {
+        method: f.method,
+        route: match f.route {
+            port::Route::Loopback => wit::Route::Loopback,
+            port::Route::Name(name) => wit::Route::Name(name),
+            port::Route::Tunnel(name) => wit::Route::Tunnel(name),
+        },
+        origin: f.origin,
+        headers: values(f.headers),
+        token: f.token,
+        address: f.address,
+        peer: f.peer,
+        peer_user: f.peer_user,
     }
 }
 
@@ -27,6 +66,7 @@ fn field(f: types::Field) -> port::Field {
     let kind = match f.kind {
         types::FieldKind::Account => port::FieldKind::Account,
         types::FieldKind::Password => port::FieldKind::Password,
+        types::FieldKind::NewPassword => port::FieldKind::NewPassword,
         types::FieldKind::Code => port::FieldKind::Code,
         types::FieldKind::Text => port::FieldKind::Text,
     };
@@ -38,21 +78,38 @@ fn field(f: types::Field) -> port::Field {
     }
 }
 
-pub(crate) fn fields(fields: Vec<types::Field>) -> Vec<port::Field> {
-    truncate::list(fields, limits::LIST_ENTRIES)
-        .into_iter()
-        .map(field)
-        .collect()
+fn fault(what: &str) -> CallError {
+    CallError::Other(format!("the auth plugin returned {what}. This is a bug of the plugin"))
 }
 
-pub(crate) fn methods(methods: Vec<wit::Method>) -> Vec<port::Method> {
-    truncate::list(methods, limits::LIST_ENTRIES)
-        .into_iter()
-        .map(method)
-        .collect()
+/// `methods` are the ways to log in. They have to come back as they are, so what cannot be one is the plugin's fault.
+///
+/// # Errors
+/// Too many, an id twice, an id or a header that is none.
+pub(crate) fn methods(methods: Vec<wit::Method>) -> Result<Vec<port::Method>, CallError> {
+    if methods.len() > limits::LOGIN_METHODS {
+        let what = format!(
+            "{} login methods, but at most {} are allowed",
+            methods.len(),
+            limits::LOGIN_METHODS
+        );
+        return Err(fault(&what));
+    }
+    let mut ids = BTreeSet::new();
+    let methods = methods.into_iter().map(|m| {
+        let id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=64).contains(&m.id.len()) || !m.id.bytes().all(id) {
+            return Err(fault("a login method whose id is not of [a-z0-9-], 1 to 64 of them"));
+        }
+        if !ids.insert(m.id.clone()) {
+            return Err(fault(&format!("two login methods with the id {}", m.id)));
+        }
+        method(m)
+    });
+    methods.collect()
 }
 
-fn method(m: wit::Method) -> port::Method {
+fn method(m: wit::Method) -> Result<port::Method, CallError> {
     let kind = match m.kind {
         wit::MethodKind::Form => port::MethodKind::Form,
         wit::MethodKind::Redirect => port::MethodKind::Redirect,
@@ -60,11 +117,26 @@ fn method(m: wit::Method) -> port::Method {
         wit::MethodKind::Ambient => port::MethodKind::Ambient,
         wit::MethodKind::Bearer => port::MethodKind::Bearer,
     };
-    port::Method {
-        id: truncate::title(m.id),
+    if m.headers.len() > limits::METHOD_HEADERS || (kind != port::MethodKind::Ambient && !m.headers.is_empty()) {
+        return Err(fault(&format!(
+            "a login method with {} headers, but only one of the kind `ambient` has any, at most {}",
+            m.headers.len(),
+            limits::METHOD_HEADERS
+        )));
+    }
+    let headers = m.headers.into_iter().map(|name| {
+        let name = http::HeaderName::try_from(name.as_str()).map_err(|_| fault("a header whose name is none"))?;
+        match HOST_HEADERS.contains(&name.as_str()) {
+            true => Err(fault(&format!("the header {name}, which no plugin is given"))),
+            false => Ok(name.as_str().to_owned()),
+        }
+    });
+    Ok(port::Method {
+        headers: headers.collect::<Result<_, _>>()?,
+        id: m.id,
         kind,
         title: truncate::title(m.title),
-    }
+    })
 }
 
 /// `whole` refuses what is too long: what has to come back as it is cannot be cut, so too much of it is the plugin's
@@ -72,99 +144,117 @@ fn method(m: wit::Method) -> port::Method {
 fn whole<T: AsRef<[u8]>>(what: &str, value: T, most: usize) -> Result<T, CallError> {
     match value.as_ref().len() {
         length if length <= most => Ok(value),
-        length => Err(CallError::Other(format!(
-            "the auth plugin returned {what} of {length} bytes, but at most {most} are allowed. This is a bug of \
-             the plugin"
+        length => Err(fault(&format!(
+            "{what} of {length} bytes, but at most {most} are allowed"
         ))),
     }
 }
 
-fn subject(subject: String) -> Result<String, CallError> {
-    if subject.is_empty() {
-        return Err(CallError::Other(
-            "the auth plugin returned an empty subject. This is a bug of the plugin".into(),
-        ));
+fn identity(identity: types::Identity) -> Result<port::Identity, CallError> {
+    if identity.subject.is_empty() {
+        return Err(fault("an empty subject"));
     }
-    let subject = whole("a subject", subject, limits::ID_BYTES)?;
+    let subject = whole("a subject", identity.subject, limits::ID_BYTES)?;
     if !truncate::is_id(&subject) {
-        return Err(CallError::Other(
-            "the auth plugin returned a subject with invisible characters. This is a bug of the plugin".into(),
+        return Err(fault("a subject with invisible characters"));
+    }
+    Ok(port::Identity {
+        subject,
+        display_name: identity.display_name.map(truncate::title),
+    })
+}
+
+fn denied(d: types::Denied, mask: &Mask) -> port::Denied {
+    port::Denied {
+        reason: match d.reason {
+            types::Denial::BadCredential => port::Denial::BadCredential,
+            types::Denial::Policy => port::Denial::Policy,
+            types::Denial::Unavailable => port::Denial::Unavailable,
+        },
+        message: d.message.map(|message| truncate::sentence(mask.hide_in(message))),
+    }
+}
+
+/// `target` is where a browser is sent to: a site over TLS, or a program of this machine.
+fn target(url: String) -> Result<String, CallError> {
+    let url = whole("an address", url, limits::URL_BYTES)?;
+    let parsed = Url::parse(&url).map_err(|_| fault("an address that is none"))?;
+    let host = parsed.host_str().unwrap_or_default();
+    let safe = match parsed.scheme() {
+        "https" => !host.is_empty(),
+        "http" => address::is_loopback_host(host),
+        _ => false,
+    };
+    if !safe || !parsed.username().is_empty() || parsed.password().is_some() || parsed.fragment().is_some() {
+        return Err(fault(
+            "an address to which no browser is sent: only https://, or http:// to a loopback address, without a name, a \
+             password or a fragment in it",
         ));
     }
-    Ok(subject)
+    if parsed.query_pairs().any(|(name, _)| name == "state") {
+        return Err(fault("an address with a parameter `state`, which the host adds"));
+    }
+    Ok(parsed.into())
 }
 
 /// `step` is the plugin's, with everything in it bounded.
 ///
 /// # Errors
-/// A state, an address or a subject that is too long to be used.
-pub(crate) fn step(s: wit::Step, mask: &Mask) -> Result<port::Step, CallError> {
-    let state = |state| whole("a state", state, limits::LOGIN_STATE_BYTES);
+/// A state, an address, options or a subject that cannot be used.
+pub(crate) fn step(s: types::Step, mask: &Mask) -> Result<port::Step, CallError> {
+    let state = |state, most| whole("a state", state, most);
     Ok(match s {
-        wit::Step::Form(f) => port::Step::Form {
-            fields: fields(f.fields),
-            state: state(f.state)?,
-        },
-        wit::Step::Redirect(r) => port::Step::Redirect {
-            url: whole("an address", r.url, limits::SENTENCE_BYTES)?,
-            state: state(r.state)?,
-        },
-        wit::Step::Webauthn((json, s)) => port::Step::Webauthn {
-            json: whole("a request to the browser", json, limits::LOGIN_STATE_BYTES)?,
-            state: state(s)?,
-        },
-        wit::Step::Identity(s) => port::Step::Identity { subject: subject(s)? },
-        wit::Step::Deny(d) => port::Step::Deny {
-            reason: match d.reason {
-                wit::Denial::BadCredential => port::Denial::BadCredential,
-                wit::Denial::Policy => port::Denial::Policy,
-                wit::Denial::Unavailable => port::Denial::Unavailable,
+        types::Step::Form(f) => port::Step::Ask {
+            ask: port::Ask::Form {
+                fields: truncate::list(f.fields, limits::LIST_ENTRIES)
+                    .into_iter()
+                    .map(field)
+                    .collect(),
+                problem: f.problem.map(|p| port::Problem {
+                    field: p.field.map(truncate::title),
+                    message: truncate::sentence(mask.hide_in(p.message)),
+                }),
             },
-            message: d.message.map(|message| truncate::sentence(mask.hide_in(message))),
+            state: state(f.state, limits::LOGIN_STATE_BYTES)?,
         },
+        types::Step::Redirect(r) => port::Step::Ask {
+            ask: port::Ask::Redirect { url: target(r.url)? },
+            state: state(r.state, limits::REDIRECT_STATE_BYTES)?,
+        },
+        types::Step::Webauthn(w) => {
+            let options = whole("a request to the browser", w.options, limits::WEBAUTHN_OPTIONS)?;
+            if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&options).is_err() {
+                return Err(fault("a request to the browser that is no JSON object"));
+            }
+            port::Step::Ask {
+                ask: port::Ask::Webauthn {
+                    ceremony: match w.ceremony {
+                        types::Ceremony::Create => port::Ceremony::Create,
+                        types::Ceremony::Get => port::Ceremony::Get,
+                    },
+                    options,
+                },
+                state: state(w.state, limits::LOGIN_STATE_BYTES)?,
+            }
+        }
+        types::Step::Identity(i) => port::Step::Identity(identity(i)?),
+        types::Step::Deny(d) => port::Step::Deny(denied(d, mask)),
     })
 }
 
-/// `outcome` is the plugin's, with everything in it bounded.
+/// `verdict` is the plugin's, with everything in it bounded.
 ///
 /// # Errors
-/// A subject that is too long to be used.
-pub(crate) fn outcome(o: manage::Outcome, mask: &Mask) -> Result<port::Outcome, CallError> {
-    Ok(match o {
-        manage::Outcome::Done(s) => port::Outcome::Done { subject: subject(s)? },
-        manage::Outcome::Rejected((field, cause)) => port::Outcome::Rejected {
-            field: truncate::title(field),
-            cause: truncate::sentence(mask.hide_in(cause)),
-        },
-        manage::Outcome::BadCredential => port::Outcome::BadCredential,
+/// A subject that cannot be used.
+pub(crate) fn verdict(v: wit::Verdict, mask: &Mask) -> Result<port::Verdict, CallError> {
+    Ok(match v {
+        wit::Verdict::Identity(i) => port::Verdict::Identity(identity(i)?),
+        wit::Verdict::None => port::Verdict::None,
+        wit::Verdict::Deny(d) => port::Verdict::Deny(denied(d, mask)),
     })
 }
 
 #[cfg(test)]
+#[path = "convert_auth_tests.rs"]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_that_says_too_much_fails() {
-        let form = |length: usize| {
-            step(
-                wit::Step::Form(wit::Form {
-                    fields: Vec::new(),
-                    state: vec![0; length],
-                }),
-                &Mask::default(),
-            )
-        };
-        assert!(form(limits::LOGIN_STATE_BYTES).is_ok());
-        let refused = form(limits::LOGIN_STATE_BYTES + 1).err().unwrap().to_string();
-        assert!(
-            refused.contains("a state of 65537 bytes, but at most 65536"),
-            "{refused}"
-        );
-        assert!(step(wit::Step::Identity("s".repeat(limits::ID_BYTES)), &Mask::default()).is_ok());
-        let refused = step(wit::Step::Identity("s".repeat(limits::ID_BYTES + 1)), &Mask::default());
-        let refused = refused.err().unwrap().to_string();
-        assert!(refused.contains("a subject of 513 bytes"), "{refused}");
-    }
-}
+mod tests;

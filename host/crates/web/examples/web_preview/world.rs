@@ -6,14 +6,14 @@ use super::fake_tunnel::FakeTunnel;
 use super::records::{FakeRecord, status};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_auth::{AuthService, Client, NewLogin, Page, Progress, Session};
+use nexus_auth::{AuthService, Client, NewLogin, Progress, Session};
 use nexus_chat::journal::Journal;
 use nexus_chat::{ChatService, NamedBackend, Phase};
 use nexus_config::resolved::{Config, Plugin};
 use nexus_logging::logfile::LogReader;
 use nexus_model::plugin::{Availability, Failure, Fit, Kind, PluginState};
 use nexus_model::time::{Clock, ManualClock, SystemClock};
-use nexus_plugin_traits::auth::Input;
+use nexus_plugin_traits::auth::{Answer, Input};
 use nexus_plugin_traits::{ChatBackend, NotLoaded, PluginLoader, StatusSender, TunnelProvider};
 use nexus_process::Refusing;
 use nexus_registry::{Catalog, LoadProgress, PluginOverrides, PluginStatuses, Plugins, Registered, counted};
@@ -85,7 +85,8 @@ impl World {
         let auth = Arc::new(auth.await.unwrap());
         let setup_token = auth.setup_link_token().await.unwrap();
         if setting.owner {
-            auth.add_account(ACCOUNT, password(PASSWORD)).await.unwrap();
+            let form = auth.enrollment(ACCOUNT).await.unwrap().unwrap();
+            assert!(auth.add_account(ACCOUNT, &form, password(PASSWORD)).await.unwrap());
         }
         let configured = config(dir.path(), FILE);
         let plugins = plugins(&configured, &store, &activity);
@@ -144,12 +145,11 @@ impl World {
 
     /// A login at a place, without a page.
     pub async fn login_at(&self, client: &Client) -> (NewLogin, Session) {
-        let Page::Form { state, .. } = self.auth.begin_login(None, client).await.unwrap() else {
-            panic!("the fake has a form")
-        };
+        let page = self.auth.begin_login(None, client).await.unwrap();
         let mut input = password(PASSWORD);
         input.0.insert("account".to_owned(), ACCOUNT.to_owned());
-        let Progress::Done(new) = self.auth.login(&state, input, client).await.unwrap() else {
+        let answer = Answer::Form(input);
+        let Progress::Done(new) = self.auth.proceed(&page.state, answer, client, None).await.unwrap() else {
             panic!("the fake has one step")
         };
         let session = self.auth.session(&client.place, &client.holder, &new.token).await;

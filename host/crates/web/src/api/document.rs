@@ -12,7 +12,7 @@ use crate::state::WebState;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The document as JSON text.
@@ -36,11 +36,12 @@ const ALIASED: [&str; 2] = ["String", "u64"];
             error contains both. A key that is named after a session, message, part or request and has a string holds its id. \
             Messages and tools have an `error`: the text that the backend or the tool reported.\n\n\
             On the addresses of the pages a request needs the cookie of a login, and for anything but `GET` the header \
-            `Origin` of the page. On the control socket (`control.sock` in the data folder) it needs neither, but \
+            `Origin` of the page; or, where the login plugin takes tokens, the header `Authorization: Bearer TOKEN` alone. On the \
+            control socket (`control.sock` in the data folder) it needs neither, but \
             `POST /api/v1/config/apply` is refused there.\n\n\
             The live socket streams changes: a WebSocket at `GET /live`, on which each text frame is a `ClientFrame` or a \
             `ServerFrame`. A client sends `hello` first. The server closes the socket with 1001 \
-            (Nexus or its listener is shutting down: connect again), 1009 (a frame is too long), 4001 (the login was ended), \
+            (Nexus or its listener is shutting down: connect again), 1009 (a frame is too long), 4001 (the login or the token was ended), \
             4002 (the first frame is not valid in this version of the protocol: reload the page), 4003 (the client was too slow: connect \
             again and resume) or 4004 (there are too many connections).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
@@ -53,7 +54,7 @@ const ALIASED: [&str; 2] = ["String", "u64"];
         (name = "configuration", description = "The configuration file"),
     ),
     components(schemas(Problem, Client, Server)),
-    security(("login" = []), ()),
+    security(("login" = []), ("token" = []), ()),
 )]
 struct Head;
 
@@ -66,6 +67,13 @@ fn document() -> Value {
     );
     let components = head.components.get_or_insert_default();
     components.add_security_scheme("login", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "A token of the login plugin, where it takes tokens. It does not count as a recent login.",
+        ))
+        .build();
+    components.add_security_scheme("token", SecurityScheme::Http(token));
     let all = super::describe_open().into_iter().chain(super::describe_guarded());
     let all = all.fold(OpenApiRouter::<WebState>::with_openapi(head), OpenApiRouter::routes);
     let mut document = serde_json::to_value(all.into_openapi()).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! `/api/v1`: everything that the pages can do, as JSON for scripts. Its description, `openapi.json` beside this file, is made from the
 //! handlers and their types by a test (`document.rs`), and served at `/api/v1/openapi.json`.
 //!
-//! Two ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
-//! as the pages themselves. And without a login on the control socket of the data folder ([`crate::http::control_socket`]), which
+//! Three ways in. On the listeners of the pages with a login's cookie, and for anything but reading with the page's Origin,
+//! as the pages themselves; or with a token, where the login plugin takes them. And without a login on the control socket of the data folder ([`crate::http::control_socket`]), which
 //! only this user of the machine can open; that is how `nexus status` and the others ask.
 //!
 //! Errors are `application/problem+json` (RFC 9457).
@@ -19,7 +19,8 @@ mod tunnels;
 
 use super::WebState;
 use super::pages;
-use crate::http::identity::{MaybeLogin, RequestOrigin};
+use crate::http::bearer::{Caller, NoCaller, status_of};
+use crate::http::identity::RequestOrigin;
 use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -27,6 +28,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use http::{Method, StatusCode, header};
+use nexus_auth::AuthError;
 use nexus_chat::BackendStatus;
 use nexus_model::activity::Note;
 use nexus_model::limits;
@@ -143,8 +145,8 @@ async fn audited(request: Request, next: Next) -> Response {
 
 async fn need_login(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    match MaybeLogin::from_request_parts(&mut parts, &state).await {
-        Ok(known @ MaybeLogin { login: Some(_), .. }) => {
+    match Caller::from_request_parts(&mut parts, &state).await {
+        Ok(Caller { known, .. }) if known.login.is_some() => {
             if let (Some(who), Some(login)) = (known.who(), known.login) {
                 parts.extensions.insert(who);
                 parts.extensions.insert(login);
@@ -152,8 +154,16 @@ async fn need_login(State(state): State<WebState>, request: Request, next: Next)
             next.run(Request::from_parts(parts, body)).await
         }
         Ok(_) => Problem::of(StatusCode::UNAUTHORIZED, "Log in first: a login cookie is required.").into_response(),
+        Err(NoCaller::Token(error)) => {
+            let detail = match &error {
+                AuthError::BadCredential => "The token is not valid.".to_owned(),
+                AuthError::Locked { .. } => "Too many wrong tokens from this address. Try again later.".to_owned(),
+                other => other.to_string(),
+            };
+            Problem::of(status_of(&error), detail).into_response()
+        }
         // What is said of it is a page.
-        Err(refusal) => Problem::of(refusal.status(), refused(refusal.status())).into_response(),
+        Err(NoCaller::Page(refusal)) => Problem::of(refusal.status(), refused(refusal.status())).into_response(),
     }
 }
 

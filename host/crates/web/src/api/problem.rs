@@ -41,7 +41,7 @@ pub(super) struct Problem {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
 pub(super) enum Guarded {
-    /// The request has no valid login cookie.
+    /// The request has no valid login cookie and no valid token.
     #[response(status = 401, content_type = KIND)]
     NoLogin(Problem),
     /// The request is not a `GET` request and comes from another origin, or it comes from a program that Nexus runs.
@@ -50,6 +50,9 @@ pub(super) enum Guarded {
     /// The request is for a host name that is not configured.
     #[response(status = 421, content_type = KIND)]
     Misdirected(Problem),
+    /// Too many wrong tokens came from this address. Try again later.
+    #[response(status = 429, content_type = KIND)]
+    Locked(Problem),
     /// The request cannot be handled now: Nexus is starting or stopping, or the backend is unavailable. Try again.
     #[response(status = 503, content_type = KIND)]
     Unavailable(Problem),

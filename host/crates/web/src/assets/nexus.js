@@ -25,6 +25,22 @@ function setup() {
   document.getElementById('token-row').hidden = input.value !== '' && !refused;
 }
 
+// Where to go after a login: another site that is a step of it does not bring it back.
+const NEXT = 'nexus-next';
+function login() {
+  try { sessionStorage.setItem(NEXT, new URLSearchParams(location.search).get('next') ?? ''); } catch { /* off */ }
+}
+
+// Back from another site: sent from here, the form has the cookies of this site.
+function callback() {
+  const form = document.getElementById('callback');
+  let next = '';
+  try { next = sessionStorage.getItem(NEXT) ?? ''; } catch { /* off */ }
+  form.action = `${form.getAttribute('action')}?next=${encodeURIComponent(next)}`;
+  // A parameter may be named as a method of the form is.
+  HTMLFormElement.prototype.submit.call(form);
+}
+
 // Only where the browser has a clipboard: not on plain HTTP beyond this machine.
 function copying(root) {
   if (!navigator.clipboard) return;
@@ -128,5 +144,9 @@ document.addEventListener('submit', (event) => {
 localTimes(document);
 if (page === 'log') log();
 if (page === 'setup') setup();
+if (page === 'login') login();
+if (page === 'callback') callback();
+const passkey = document.getElementById('passkey');
+if (passkey) import('./webauthn.js').then((webauthn) => webauthn.start(passkey));
 if (page === 'status') status();
 if (page === 'chat') import('./chat.js').then((chat) => chat.start());

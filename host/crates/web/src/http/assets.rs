@@ -15,7 +15,7 @@ struct Asset {
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
-const FILES: [Asset; 13] = [
+const FILES: [Asset; 14] = [
     Asset {
         name: "nexus.css",
         mime: "text/css; charset=utf-8",
@@ -75,6 +75,11 @@ const FILES: [Asset; 13] = [
         name: "side.js",
         mime: JS,
         body: include_str!("../assets/side.js"),
+    },
+    Asset {
+        name: "webauthn.js",
+        mime: JS,
+        body: include_str!("../assets/webauthn.js"),
     },
     Asset {
         name: "icon.svg",

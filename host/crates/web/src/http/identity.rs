@@ -96,14 +96,26 @@ async fn held(connection: &Connection, site: &SiteContext) -> Result<String, Res
     }
     let holder = connection.holder().await;
     if let Some(cause) = holder.ours {
-        tracing::warn!(target: "audit", event = "refused", what = "page", cause);
-        let text = format!(
-            "This page is not available to the agent. The connection comes from a process that Nexus started: {cause}. \
-             To fix: open the page in a browser that you started yourself."
-        );
-        return Err(pages::message(StatusCode::FORBIDDEN, "Access denied", &text));
+        return Err(refused_agent(&cause));
     }
     Ok(holder.user.map_or_else(String::new, |user| format!("user {user}")))
+}
+
+/// `refused_agent` is the answer to what this Nexus has started itself.
+pub(super) fn refused_agent(cause: &str) -> Response {
+    tracing::warn!(target: "audit", event = "refused", what = "page", cause);
+    let text = format!(
+        "This page is not available to the agent. The connection comes from a process that Nexus started: {cause}. \
+         To fix: open the page in a browser that you started yourself."
+    );
+    pages::message(StatusCode::FORBIDDEN, "Access denied", &text)
+}
+
+/// `client_address` is the address that the request is from.
+pub(super) fn client_address(parts: &Parts) -> Result<IpAddr, StatusCode> {
+    let connection = parts.extensions.get::<Connection>();
+    let connection = connection.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(connection.client_address(&parts.headers))
 }
 
 fn site(parts: &Parts) -> Result<SiteContext, StatusCode> {
@@ -213,6 +225,10 @@ pub(crate) struct Anonymous {
 }
 
 impl Anonymous {
+    /// `is_fresh` tells whether the browser had no cookie yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
     /// `csrf` is for a hidden field. It is bound to a cookie that no other page can read or set.
     pub(crate) fn csrf(&self) -> String {
         let digest = sha256(&[b"nexus form\0", self.client.browser.as_bytes()]);

@@ -220,6 +220,14 @@ impl Connection {
         self.holder.get_or_init(look).await.clone()
     }
 
+    /// Notes who holds the other end, without looking.
+    #[cfg(test)]
+    pub(crate) fn at_other_end(mut self, holder: Holder) -> Self {
+        self.port = Some(0);
+        self.holder = Arc::new(OnceCell::new_with(Some(holder)));
+        self
+    }
+
     /// `counting` is the stream that this connection is, counted.
     pub(crate) fn counting<S>(&self, stream: S) -> Counting<S> {
         let taken = Arc::clone(&self.taken);

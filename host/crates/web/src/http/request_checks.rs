@@ -1,6 +1,7 @@
 //! What holds for every request, before any handler: the Host check, the Origin check, and the headers that keep a
 //! browser from doing more than the page needs.
 
+use super::bearer::{ByToken, carries_token};
 use super::listener::Place;
 use super::refused_request;
 use crate::{Connection, SiteContext, api};
@@ -24,6 +25,9 @@ pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
             Some(redirect) => redirect.into_response(),
             None => {
                 secure_tunnel = site.secure && matches!(site.place, Place::Tunnel(_));
+                if !is_same_origin(&request, &site) {
+                    request.extensions_mut().insert(ByToken);
+                }
                 request.extensions_mut().insert(site);
                 next.run(request).await
             }
@@ -54,11 +58,8 @@ fn check(request: &Request) -> Result<SiteContext, (StatusCode, String)> {
             refused_request::unknown_name(connection, host),
         ));
     };
-    let upgrade = request.headers().contains_key(header::UPGRADE);
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     // No browser reaches the control socket.
-    let trusted = connection.is_operator() || same_origin(request.headers(), &site);
-    if (!reads || upgrade) && !trusted {
+    if !connection.is_operator() && !is_same_origin(request, &site) && !carries_token(request) {
         let cause = refused_request::foreign_page(connection, &site, request.headers());
         return Err((StatusCode::FORBIDDEN, cause));
     }
@@ -79,6 +80,13 @@ fn elsewhere(request: &Request) -> Option<Redirect> {
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
     Some(Redirect::temporary(&format!("{}{path}", url.trim_end_matches('/'))))
+}
+
+/// Tells whether the request is from a page of ours, or only reads, so that it does not matter.
+fn is_same_origin(request: &Request, site: &SiteContext) -> bool {
+    let upgrade = request.headers().contains_key(header::UPGRADE);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    (reads && !upgrade) || same_origin(request.headers(), site)
 }
 
 /// Tells whether the request is from a page of ours. Every browser in use sends `Origin` here. Without it,

@@ -6,6 +6,7 @@
 
 use super::protocol::{self, Server, close};
 use super::pump::{self, End};
+use crate::http::bearer::{Caller, Token};
 use crate::http::identity::{MaybeLogin, User};
 use crate::{Connection, WebState};
 use axum::Extension;
@@ -30,7 +31,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(crate) async fn upgrade(
     State(state): State<WebState>,
     Extension(connection): Extension<Connection>,
-    known: MaybeLogin,
+    Caller { known, token }: Caller,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let MaybeLogin {
@@ -46,17 +47,22 @@ pub(crate) async fn upgrade(
         .read_buffer_size(READ_BYTES)
         .max_message_size(FRAME_BYTES)
         .max_frame_size(FRAME_BYTES)
-        .on_upgrade(move |socket| serve(socket, state, connection, user))
+        .on_upgrade(move |socket| serve(socket, state, connection, user, token))
 }
 
-async fn serve(socket: WebSocket, state: WebState, connection: Connection, user: User) {
+async fn serve(socket: WebSocket, state: WebState, connection: Connection, user: User, token: Option<Token>) {
     let (mut sink, mut stream) = socket.split();
     let Some(_place) = state.live.enter() else {
         return bye(&mut sink, close::BUSY, "too many live connections").await;
     };
     let _counted = connection.count_socket();
     let (auth, login) = (std::sync::Arc::clone(&state.services.auth), user.login.id().to_owned());
-    let revoked = async move { auth.revoked(&login).await };
+    let revoked = async move {
+        match token {
+            Some(token) => token.ended(&auth).await,
+            None => auth.revoked(&login).await,
+        }
+    };
     let (code, reason) = tokio::select! {
         biased;
         () = revoked => (close::LOGGED_OUT, "logged out".to_owned()),

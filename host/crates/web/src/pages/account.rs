@@ -1,6 +1,7 @@
 //! `/account`: change the credential, log out here or everywhere else.
 
-use super::{FormField, Frame, failure, locked, show};
+use super::step_form::Around;
+use super::{Frame, StepForm, failure, locked, show};
 use crate::WebState;
 use crate::http::csrf_form::UserForm;
 use crate::http::identity::{Anonymous, User, farewell};
@@ -8,14 +9,17 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use nexus_auth::{AuthError, Session};
+use nexus_auth::{AuthError, Page, Progress, Session};
+use nexus_plugin_traits::auth::{Ask, FieldKind};
 use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "account.html")]
 struct AccountPage {
     frame: Frame,
-    inputs: Vec<FormField>,
+    step: Option<StepForm>,
+    /// `what` the user has to log in with.
+    what: &'static str,
     done: Option<String>,
     error: Option<String>,
 }
@@ -26,44 +30,52 @@ pub(crate) struct ChangedQuery {
     others: Option<usize>,
 }
 
-pub(crate) async fn page(State(state): State<WebState>, Query(done): Query<ChangedQuery>, user: User) -> Response {
+pub(crate) async fn page(
+    State(state): State<WebState>,
+    Query(done): Query<ChangedQuery>,
+    anonymous: Anonymous,
+    user: User,
+) -> Response {
     let done = match (done.changed, done.others) {
-        (Some(_), _) => Some("Password changed. All other logins of this account have ended.".to_owned()),
+        (Some(_), _) => Some("Changed. All other logins of this account have ended.".to_owned()),
         (_, Some(0)) => Some("There were no other logins.".to_owned()),
         (_, Some(1)) => Some("One other login has ended.".to_owned()),
         (_, Some(n)) => Some(format!("{n} other logins have ended.")),
         _ => None,
     };
-    form(&state, user.login, done, None, None).await
+    form(&state, &anonymous, user.login, done, None, None).await
 }
 
 pub(crate) async fn change(State(state): State<WebState>, anonymous: Anonymous, user: UserForm) -> Response {
-    let (auth, input) = (&state.services.auth, user.fields.input());
-    match auth.change_password(&user.login.login, input, &anonymous.client).await {
-        Ok(()) => Redirect::to("/account?changed=1").into_response(),
-        Err(AuthError::Rejected { field, cause }) => form(&state, user.login, None, None, Some((&field, &cause))).await,
-        Err(AuthError::BadCredential) => {
-            form(
-                &state,
-                user.login,
-                None,
-                None,
-                Some(("current", "This is not the current password.")),
-            )
-            .await
-        }
-        Err(AuthError::Locked { until }) => {
-            form(&state, user.login, None, Some(locked(until, state.clock.now())), None).await
-        }
-        Err(error) => form(&state, user.login, None, Some(error.to_string()), None).await,
-    }
+    let (auth, fields) = (&state.services.auth, &user.fields);
+    let login = &user.login.login;
+    let progress = auth
+        .proceed(fields.get("state"), fields.answer(), &anonymous.client, Some(login))
+        .await;
+    let error = match progress {
+        Ok(Progress::Changed | Progress::Done(_)) => return Redirect::to("/account?changed=1").into_response(),
+        Ok(Progress::Next(page)) => return form(&state, &anonymous, user.login, None, Some(page), None).await,
+        Err(AuthError::Locked { until }) => Wrong::Whole(locked(until, state.clock.now())),
+        Err(AuthError::BadCredential) => Wrong::Present,
+        Err(AuthError::Rejected { field, cause }) => Wrong::At(field, cause),
+        Err(error) => Wrong::Whole(error.to_string()),
+    };
+    form(&state, &anonymous, user.login, None, None, Some(error)).await
+}
+
+/// `Wrong` says what is.
+enum Wrong {
+    Whole(String),
+    At(String, String),
+    /// `Present`: the credential that the user has.
+    Present,
 }
 
 pub(crate) async fn logout(State(state): State<WebState>, user: UserForm) -> Response {
     if let Err(error) = state.services.auth.logout(&user.login.login).await {
         return failure(&error.into());
     }
-    let mut response = Redirect::to("/login").into_response();
+    let mut response = Redirect::to("/login?out=1").into_response();
     farewell(&mut response, &user.site);
     response
 }
@@ -77,44 +89,70 @@ pub(crate) async fn logout_others(State(state): State<WebState>, user: UserForm)
 
 async fn form(
     state: &WebState,
+    anonymous: &Anonymous,
     login: Session,
     done: Option<String>,
-    error: Option<String>,
-    rejected: Option<(&str, &str)>,
+    page: Option<Page>,
+    mut wrong: Option<Wrong>,
 ) -> Response {
-    let fields = match state.services.auth.change_fields().await {
-        Ok(fields) => fields,
-        Err(error) => return failure(&error.into()),
+    let page = match page {
+        Some(page) => Some(page),
+        None => match state.services.auth.change(&login.login, &anonymous.client).await {
+            Ok(page) => page,
+            // The page has more than that.
+            Err(error) => {
+                wrong = wrong.or_else(|| Some(Wrong::Whole(error.to_string())));
+                None
+            }
+        },
     };
-    let known = fields
-        .iter()
-        .any(|field| rejected.is_some_and(|(name, _)| name == field.name));
-    let error = error.or_else(|| rejected.filter(|_| !known).map(|(_, cause)| cause.to_owned()));
-    let status = if error.is_some() || rejected.is_some() {
+    let asked_again = page
+        .as_ref()
+        .is_some_and(|page| matches!(&page.ask, Ask::Form { problem: Some(_), .. }));
+    let status = if wrong.is_some() || asked_again {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::OK
     };
-    let backend = state.services.chat.backend().borrow().clone();
-    let mut inputs = FormField::list(&fields, true, &|_| String::new(), rejected);
-    // A form that asks for the present one too says which is which.
-    if fields.iter().any(|field| field.name == "current") {
-        for row in inputs
-            .iter_mut()
-            .filter(|row| row.name != "current" && row.title.starts_with("Password"))
-        {
-            row.title = format!("New p{}", row.title.trim_start_matches('P'));
+    let (error, rejected) = match wrong {
+        None => (None, None),
+        Some(Wrong::Whole(error)) => (Some(error), None),
+        Some(Wrong::At(field, cause)) => (None, Some((field, cause))),
+        Some(Wrong::Present) => {
+            let cause = "This is not the current password.".to_owned();
+            let field = page.as_ref().and_then(present);
+            (None, Some((field.unwrap_or_default(), cause)))
         }
-    }
-    if rejected.is_none() {
-        // Nobody came to this page only to type a password.
-        inputs.iter_mut().for_each(|row| row.first = false);
-    }
-    let page = AccountPage {
-        frame: Frame::of("account", "Account", login, backend),
-        inputs,
-        done,
-        error,
     };
-    (status, show(&page)).into_response()
+    let nothing_wrong = error.is_none() && rejected.is_none() && !asked_again;
+    let around = Around {
+        button: "Change password",
+        rejected,
+        origin: &anonymous.site.origin,
+        ..Around::default()
+    };
+    let mut step = page.map(|page| StepForm::new(page, around));
+    if let Some(step) = step.as_mut().filter(|_| nothing_wrong) {
+        // Nobody came to this page only to type a password.
+        step.inputs.iter_mut().for_each(|row| row.first = false);
+    }
+    let backend = state.services.chat.backend().borrow().clone();
+    let password = step.as_ref().is_some_and(StepForm::has_password);
+    let page = AccountPage {
+        what: if password { "password" } else { "credential" },
+        frame: Frame::of("account", "Account", login, backend),
+        done,
+        error: error.or_else(|| step.as_ref().and_then(|step| step.problem.clone())),
+        step,
+    };
+    anonymous.remember((status, show(&page)).into_response())
+}
+
+/// `present` is the field of the credential that the user has.
+fn present(page: &Page) -> Option<String> {
+    let Ask::Form { fields, .. } = &page.ask else {
+        return None;
+    };
+    let present = fields.iter().find(|field| field.kind == FieldKind::Password);
+    present.map(|field| field.name.clone())
 }

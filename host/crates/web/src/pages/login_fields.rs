@@ -15,10 +15,8 @@ pub(crate) struct FormField {
 }
 
 impl FormField {
-    /// `new`: a credential is chosen here, not shown.
     pub(in crate::pages) fn list(
         fields: &[Field],
-        new: bool,
         typed: &dyn Fn(&str) -> String,
         rejected: Option<(&str, &str)>,
     ) -> Vec<Self> {
@@ -28,7 +26,7 @@ impl FormField {
             .map(|field| {
                 let (kind, autocomplete) = match field.kind {
                     FieldKind::Account => ("text", "username"),
-                    FieldKind::Password if new && field.name != "current" => ("password", "new-password"),
+                    FieldKind::NewPassword => ("password", "new-password"),
                     FieldKind::Password => ("password", "current-password"),
                     FieldKind::Code => ("text", "one-time-code"),
                     FieldKind::Text => ("text", "off"),

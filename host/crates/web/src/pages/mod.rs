@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod account;
+pub(super) mod callback;
 pub(super) mod chat;
 pub(super) mod first_account;
 mod lockout;
@@ -13,11 +14,12 @@ mod message;
 mod page_frame;
 pub(super) mod redirect;
 pub(super) mod status;
+mod step_form;
 
 pub(super) use message::{failure, message, not_done, not_found, starting};
 pub(super) use page_frame::banners;
 
 use lockout::{locked, until};
-use login_fields::FormField;
 use marked::marked;
 use page_frame::{Frame, show};
+use step_form::StepForm;

@@ -6,6 +6,7 @@ mod bounds;
 mod fake;
 mod live;
 mod login_form;
+mod login_kinds;
 mod operating;
 mod refusals;
 
@@ -282,26 +283,32 @@ async fn set_up_and_log_in_with_cookies_that_stay_here() {
     let jar = page.jar();
     let csrf = page.hidden("csrf");
     let token = web.fakes.world.setup_token.clone().unwrap();
-    let form =
-        |token: &str, password: &str| format!("csrf={csrf}&token={token}&field-account=ada&field-password={password}");
+    let state = page.hidden("state");
+    let form = |token: &str, password: &str, state: &str| {
+        format!("csrf={csrf}&state={state}&token={token}&field-account=ada&field-password={password}")
+    };
     let stranger = web
         .post(
             "/setup",
             "nexus-local-7860-browser=another-browser-1",
-            form(&token, "long+enough+pw"),
+            form(&token, "long+enough+pw", &state),
         )
         .await;
     assert_eq!(stranger.status, StatusCode::FORBIDDEN);
-    let wrong = web.post("/setup", &jar, form("wrong", "long+enough+pw")).await;
+    let wrong = web.post("/setup", &jar, form("wrong", "long+enough+pw", &state)).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text.contains("This set-up link is not valid") && !wrong.text.contains("long enough pw"));
-    let short = web.post("/setup", &jar, form(&token, "short")).await;
+    let short = web
+        .post("/setup", &jar, form(&token, "short", &wrong.hidden("state")))
+        .await;
     assert!(
         short.text.contains("aria-invalid=\"true\"") && short.text.contains("value=\"ada\""),
         "{}",
         short.text
     );
-    let done = web.post("/setup", &jar, form(&token, "long+enough+pw")).await;
+    let done = web
+        .post("/setup", &jar, form(&token, "long+enough+pw", &short.hidden("state")))
+        .await;
     assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
     for cookie in done.cookies() {
         assert!(
@@ -359,7 +366,7 @@ async fn login_over_tls_uses_host_cookies_and_the_tunnels_address() {
         ("203.0.113.7", "tunnel main")
     );
     assert_eq!(
-        web.fakes.world.provider.origins.lock().unwrap().last().unwrap(),
+        web.fakes.world.provider.contexts.lock().unwrap().last().unwrap().origin,
         "https://t.example"
     );
     for _ in 0..5 {
