@@ -3,7 +3,7 @@
 //! It travels inside the component, in the custom section [`crate::MANIFEST_SECTION`], so that a plugin is one file.
 //!
 //! Whoever reads it is about to decide what the plugin may do, so that its words must not be able to pass for the host's:
-//! texts are one line each, cleaned ([`text`]) and of bounded length; what is meant to the letter
+//! texts are one line each, cleaned ([`text`](crate::text)) and of bounded length; what is meant to the letter
 //! (keys, binaries, addresses) is refused where a character of it is not seen.
 //!
 //! ```toml
