@@ -252,7 +252,7 @@ async fn an_address_that_is_none_and_a_state_that_nobody_can_carry() {
                 "the provider reported <code>no address at all</code> as the public address",
             ],
             tunnel_plugin: &["Running"],
-            login: &["returned a state of 8388608 bytes, but at most 65536 are allowed"],
+            login: &["returned a state of 8388608 bytes, but at most 16384 are allowed"],
             login_plugin: &["Running"],
         },
     )

@@ -115,7 +115,7 @@ impl Guest for Plugin {
         Ok(match attack {
             "giant-message" => deny(Denial::Policy, Some("m".repeat(8 << 20))),
             "giant-form" => many(20_000, &[]),
-            "giant-state" => many(1, &[1; 8 << 20]),
+            "giant-state" => many(1, &vec![1; 8 << 20]),
             "giant-subject" => identity("s".repeat(8 << 20)),
             "no-subject" => identity(String::new()),
             "script-url" => redirect("javascript:alert(1)"),
