@@ -223,18 +223,33 @@ async fn models_agents_and_commands_of_opencode_are_listed_and_answer() {
         "{again}"
     );
 
-    // Programs that opencode would run without a permission request.
-    for (id, command) in [
-        (
-            "three",
-            json!({"name": "greet", "arguments": "x !`touch ran-by-an-argument`"}),
-        ),
-        ("four", json!({"name": "sly", "arguments": ""})),
-        ("five", json!({"name": "none", "arguments": ""})),
-    ] {
-        let refused = send(&mut chat, id, json!({"command": command})).await;
-        assert_eq!(refused["type"], "refused", "{command}: {refused}");
+    // Programs that opencode would run, and files that it would read, without a permission request.
+    let refused = [
+        ("greet", "x !`touch ran-by-an-argument`"),
+        // A pattern of JavaScript's: what follows the placeholder, which begins with nothing here.
+        ("greet", "x !$'`touch ran-by-an-argument`"),
+        ("greet", "!$`"),
+        ("sly", ""),
+        ("none", ""),
+        ("greet", "@~/.config/opencode/command/greet.md"),
+        ("greet", "@../secret.txt"),
+        ("greet", "@link.txt"),
+        ("greet", "@/etc/hostname"),
+    ];
+    for (n, (name, arguments)) in refused.into_iter().enumerate() {
+        let command = json!({"command": {"name": name, "arguments": arguments}});
+        let refused = send(&mut chat, &format!("refused-{n}"), command).await;
+        assert_eq!(refused["type"], "refused", "{name} {arguments}: {refused}");
     }
+    // What is in the workspace, or nowhere, is no such file.
+    let request = asked(
+        &world,
+        &mut chat,
+        "three",
+        json!({"command": {"name": "greet", "arguments": "@src/main.rs and @scope/package"}}),
+    )
+    .await;
+    assert!(request["messages"].to_string().contains("pineapple"), "{request}");
     for ran in ["ran-by-an-argument", "ran-by-a-command"] {
         assert!(!world.opencode.project.join(ran).exists(), "{ran}");
     }
@@ -372,6 +387,33 @@ async fn a_file_is_uploaded_sent_and_comes_back_over_a_restart() {
     let id = red["id"].as_str().unwrap().to_owned();
     assert_eq!(read(&world.browser, &id).await, ("image/png".to_owned(), PNG.to_vec()));
 
+    // Texts of all types are read, by this prompt and the next ones; what no model takes is refused.
+    let json_file = kept(
+        &world.browser,
+        "data.json",
+        "application/json",
+        b"{\"tree\": \"chestnut\"}",
+    )
+    .await;
+    let request = asked(
+        &world,
+        &mut chat,
+        "json",
+        json!({"text": "And this?", "attachments": [json_file]}),
+    )
+    .await;
+    assert!(last_of_user(&request).contains("chestnut"), "{request}");
+    asked(&world, &mut chat, "later", json!({"text": "Still there?"})).await;
+    let archive = kept(
+        &world.browser,
+        "a.zip",
+        "application/zip",
+        &[0x50, 0x4b, 3, 4, 0xff, 0xfe],
+    )
+    .await;
+    let refused = send(&mut chat, "zip", json!({"text": "And this?", "attachments": [archive]})).await;
+    assert_eq!(refused["type"], "refused", "{refused}");
+
     // A picture that is none: the owner is told, and the chat goes on.
     let broken = kept(&world.browser, "broken.png", "image/png", &PNG[..20]).await;
     let broken = send(&mut chat, "two", json!({"text": "And this?", "attachments": [broken]})).await;
@@ -445,6 +487,25 @@ async fn a_session_is_forked_taken_back_restored_summarized_and_archived() {
     );
     let (status, none) = post("fork", json!({"before": "msg_none"})).await;
     assert_eq!(status, 404, "{none}");
+
+    // A fork of what is taken back does not bring it back.
+    let (status, _) = post("revert", json!({"message": second})).await;
+    assert_eq!(status, 200);
+    let (status, fork) = post("fork", json!({})).await;
+    assert_eq!(status, 201, "{fork}");
+    let (_, forked) = browser
+        .ask(
+            "GET",
+            &format!("/api/v1/sessions/{}", fork["id"].as_str().unwrap()),
+            Value::Null,
+        )
+        .await;
+    assert!(
+        forked.to_string().contains("first answer") && !forked.to_string().contains("made.txt"),
+        "{forked}"
+    );
+    let (status, _) = post("restore", json!({})).await;
+    assert_eq!(status, 200);
 
     // What is taken back is gone, with its file; restored, both are there again.
     let (status, info) = post("revert", json!({"message": second})).await;

@@ -94,15 +94,31 @@ fn decode(url: &str) -> Option<Vec<u8>> {
     BASE64_NOPAD.decode(data.trim_end_matches('=').as_bytes()).ok()
 }
 
-/// `part` is the part of a prompt for a file that the owner adds.
-pub fn part(attachment: &NewAttachment) -> Value {
-    let mime = match attachment.content.mime.split(';').next().unwrap_or_default().trim() {
-        "" => "application/octet-stream",
-        mime => mime,
+/// `READ` begin the media types that opencode passes on as they are; of anything else it takes texts.
+const READ: [&str; 4] = ["image/", "audio/", "video/", "application/pdf"];
+
+/// `part` is the part of a prompt for a file that the owner adds. A text is sent as `text/plain` whatever it is: of other types
+/// opencode makes a file for the model, with this and every later prompt of the session, and providers refuse it.
+///
+/// # Errors
+/// What of it opencode cannot send.
+pub fn part(attachment: &NewAttachment) -> Result<Value, String> {
+    let given = attachment.content.mime.split(';').next().unwrap_or_default();
+    let given = given.trim().to_ascii_lowercase();
+    let passed = given != "image/svg+xml" && READ.iter().any(|kind| given.starts_with(kind));
+    let mime = if passed {
+        given.as_str()
+    } else if std::str::from_utf8(&attachment.content.data).is_ok() {
+        "text/plain"
+    } else {
+        return Err(format!(
+            "opencode cannot send {:?} to a model: it takes texts, pictures, sound, films and PDF files.",
+            attachment.name
+        ));
     };
     let mut url = format!("data:{mime};base64,");
     BASE64.encode_append(&attachment.content.data, &mut url);
-    json!({ "type": "file", "mime": mime, "filename": attachment.name, "url": url })
+    Ok(json!({ "type": "file", "mime": mime, "filename": attachment.name, "url": url }))
 }
 
 #[cfg(test)]
@@ -119,11 +135,37 @@ mod tests {
                 mime: "image/png; charset=x".to_owned(),
                 data: data.clone(),
             },
-        });
+        })
+        .unwrap();
         assert_eq!((&sent["type"], &sent["mime"]), (&json!("file"), &json!("image/png")));
         assert_eq!(decode(sent["url"].as_str().unwrap()), Some(data));
         assert_eq!(decode("data:text/plain,a"), None);
         assert_eq!(decode("file:///etc/passwd"), None);
+    }
+
+    #[test]
+    fn a_text_is_sent_as_one_and_what_no_model_takes_is_not() {
+        let mime = |mime: &str, data: &[u8]| {
+            let sent = part(&NewAttachment {
+                name: "a".to_owned(),
+                content: FileContent {
+                    mime: mime.to_owned(),
+                    data: data.to_vec(),
+                },
+            });
+            sent.map(|sent| sent["mime"].as_str().unwrap().to_owned())
+        };
+        for text in [
+            "application/json",
+            "text/markdown",
+            "image/svg+xml",
+            "",
+            "application/x-sh",
+        ] {
+            assert_eq!(mime(text, b"{}").as_deref(), Ok("text/plain"), "{text}");
+        }
+        assert_eq!(mime("application/pdf", &[0xff]).as_deref(), Ok("application/pdf"));
+        assert!(mime("application/zip", &[0xff, 0xfe]).is_err());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What a prompt can be sent with: models, agents and commands.
+//! What a prompt can be sent with: models and agents.
 
 use crate::client;
 use crate::wire::text_of;
 use nexus_plugin_api::caps::types::Error;
-use nexus_plugin_api::{agents, commands, models};
+use nexus_plugin_api::{agents, models};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -193,62 +193,6 @@ pub async fn agents(workspace: &str) -> Result<agents::AgentList, Error> {
     })
 }
 
-/// `Command` is an entry of `GET /command`.
-#[derive(Debug, Deserialize)]
-pub struct Command {
-    pub name: String,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    pub agent: Option<String>,
-    /// `model` is `provider/model`; it outranks the prompt's.
-    #[serde(default)]
-    pub model: Option<String>,
-    #[serde(default)]
-    template: String,
-    #[serde(default)]
-    hints: Vec<String>,
-}
-
-/// `SHELL` begins, in a command's template and in what is put into it, what opencode gives to a shell without asking.
-const SHELL: &str = "!`";
-
-impl Command {
-    /// `runs_programs` tells whether opencode runs programs for it before the agent sees anything, without a permission
-    /// request.
-    pub fn runs_programs(&self) -> bool {
-        self.template.contains(SHELL)
-    }
-}
-
-/// `arguments_error` is why a text cannot follow a command: opencode would run what is in it.
-pub fn arguments_error(arguments: &str) -> Option<String> {
-    arguments.contains(SHELL).then(|| {
-        "What follows the command contains !`, and opencode runs what follows that as a program without a permission \
-         request. To fix: remove it, or ask the agent to run the program."
-            .to_owned()
-    })
-}
-
-pub async fn all_commands(workspace: &str) -> Result<Vec<Command>, Error> {
-    Ok(client::list("/command", workspace).await?)
-}
-
-pub fn command(command: Command) -> commands::Command {
-    let arguments = match command.hints.is_empty() {
-        true => Some(String::new()),
-        // `$ARGUMENTS` says nothing to people.
-        false if command.hints.iter().all(|hint| hint.starts_with('$')) => None,
-        false => Some(command.hints.join(" ")),
-    };
-    commands::Command {
-        name: command.name,
-        description: command.description.unwrap_or_default(),
-        arguments,
-        ext: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -296,18 +240,5 @@ mod tests {
         assert!(!agent(json!({"name": "explore", "mode": "subagent"})).takes_prompts());
         let own = agent(json!({"name": "a", "mode": "all", "model": {"providerID": "p", "modelID": "m/x"}}));
         assert_eq!(own.model().as_deref(), Some("p/m/x"));
-    }
-
-    #[test]
-    fn nothing_runs_without_a_request_because_it_follows_a_command() {
-        assert!(arguments_error("HEAD~1 !").is_none());
-        assert!(arguments_error("x !`touch /tmp/x`").is_some());
-        let command = |template: &str| {
-            serde_json::from_value::<Command>(json!({"name": "c", "template": template, "hints": ["$ARGUMENTS"]}))
-                .unwrap()
-        };
-        assert!(command("status: !`git status`").runs_programs());
-        assert!(!command("say $ARGUMENTS").runs_programs());
-        assert_eq!(super::command(command("x")).arguments, None);
     }
 }

@@ -310,11 +310,10 @@ pub async fn prompt(session: &str, workspace: &str, body: &Value) -> Result<(), 
         .map(drop)
 }
 
-/// Sends a command; opencode answers when its turn has ended.
-pub async fn command(session: &str, workspace: &str, body: &Value) -> Result<(), RequestError> {
-    send_json("POST", &session_path(session, "/command"), workspace, body)
-        .await
-        .map(drop)
+/// Sends a command; opencode answers when its turn has ended. `timeout`: how many milliseconds are waited for that.
+pub async fn command(session: &str, workspace: &str, body: &Value, timeout: u64) -> Result<(), RequestError> {
+    let request = request("POST", &session_path(session, "/command"), workspace);
+    send(request.timeout(timeout).json(body)?).await.map(drop)
 }
 
 /// `once`, `always` or `reject`.

@@ -296,6 +296,8 @@ async fn follow_connection(
         connection_state::set(Some(Connection {
             normalizer,
             taken: Default::default(),
+            commands: Default::default(),
+            reload_due: false,
             sending: Default::default(),
             clients: Default::default(),
             count: 0,

@@ -11,6 +11,11 @@ pub struct Connection {
     pub normalizer: Normalizer,
     /// `taken` are the messages that opencode has accepted, although it may not have stored them yet.
     pub taken: BTreeSet<String>,
+    /// `commands` are the messages that were sent as commands. One that runs programs first has no message for a while, and sent
+    /// again it would run them again.
+    pub commands: BTreeSet<String>,
+    /// `reload_due`: opencode has other credentials, and has not read them.
+    pub reload_due: bool,
     /// `sending` are the client ids (with their session) that are being sent now.
     pub sending: BTreeSet<(String, String)>,
     /// `clients` maps message ids to client ids, as far as this instance knows them.

@@ -8,6 +8,7 @@
 pub mod attachments;
 pub mod choices;
 pub mod client;
+pub mod commands;
 pub mod connection;
 pub mod connection_state;
 pub mod convert;
@@ -36,8 +37,8 @@ use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descri
 use nexus_plugin_api::error_text::{cause_and_fix, sentence};
 use nexus_plugin_api::job::{Job, permanent_from_text};
 use nexus_plugin_api::{
-    FutureReader, agents, archive, attachments as attachments_interface, commands, compaction, files, fork, history,
-    log, models, process, providers, questions, refuse_settings, revert, sessions,
+    FutureReader, agents, archive, attachments as attachments_interface, commands as commands_interface, compaction,
+    files, fork, history, log, models, process, providers, questions, refuse_settings, revert, sessions,
 };
 use settings::{CORRECT, Settings};
 
@@ -164,7 +165,7 @@ impl sessions::Guest for Plugin {
 
 impl models::Guest for Plugin {
     async fn list(workspace: String) -> Result<models::ModelList, Error> {
-        let settings: Settings = nexus_plugin_api::config()?;
+        let settings = prepared().await?;
         let configured = match settings.model {
             Some(model) => Some(model),
             None => client::configured_model(&workspace).await?,
@@ -175,14 +176,16 @@ impl models::Guest for Plugin {
 
 impl agents::Guest for Plugin {
     async fn list(workspace: String) -> Result<agents::AgentList, Error> {
+        prepared().await?;
         choices::agents(&workspace).await
     }
 }
 
-impl commands::Guest for Plugin {
-    async fn list(workspace: String) -> Result<Vec<commands::Command>, Error> {
-        let all = choices::all_commands(&workspace).await?;
-        Ok(all.into_iter().map(choices::command).collect())
+impl commands_interface::Guest for Plugin {
+    async fn list(workspace: String) -> Result<Vec<commands_interface::Command>, Error> {
+        prepared().await?;
+        let all = commands::all(&workspace).await?;
+        Ok(all.into_iter().map(commands::convert).collect())
     }
 }
 
@@ -215,6 +218,7 @@ impl revert::Guest for Plugin {
 impl compaction::Guest for Plugin {
     async fn compact(s: SessionRef, model: Option<String>) -> Result<(), Error> {
         check_workspace(&s)?;
+        prepared().await?;
         session_changes::compact(&s, model).await
     }
 }
@@ -228,18 +232,22 @@ impl archive::Guest for Plugin {
 
 impl files::Guest for Plugin {
     async fn search(workspace: String, query: String, limit: u32) -> Result<Vec<files::Entry>, Error> {
+        prepared().await?;
         workspace_files::search(&workspace, &query, limit).await
     }
 
     async fn list(workspace: String, folder: String) -> Result<Vec<files::Entry>, Error> {
+        prepared().await?;
         workspace_files::list(&workspace, &folder).await
     }
 
     async fn read(workspace: String, path: String) -> Result<FileContent, Error> {
+        prepared().await?;
         workspace_files::read(&workspace, &path).await
     }
 
     async fn find(workspace: String, text: String, limit: u32) -> Result<Vec<files::FoundLine>, Error> {
+        prepared().await?;
         workspace_files::find(&workspace, &text, limit).await
     }
 }
@@ -274,6 +282,13 @@ nexus_plugin_api::export_chat!(
     Plugin with sessions, history, questions, models, agents, commands, attachments, fork, revert, compaction, archive, files,
     providers
 );
+
+/// `prepared` are the settings, once opencode may be asked for something of the workspace: [`provider_sign_in::ensure`].
+async fn prepared() -> Result<Settings, Error> {
+    let settings = nexus_plugin_api::config()?;
+    provider_sign_in::ensure(&settings).await?;
+    Ok(settings)
+}
 
 /// `watch_workspace` adds the workspace under the name that the host uses; opencode may use another one if it is a
 /// link.

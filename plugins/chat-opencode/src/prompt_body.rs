@@ -1,9 +1,9 @@
 //! What opencode is sent for a prompt: the words or the command, the files, who is to answer. And why it is not sent: what opencode
 //! would take and then fail with, or do without asking.
 
-use crate::choices::{self, arguments_error, no_such_model};
+use crate::choices::{self, no_such_model};
 use crate::settings::{Settings, split_model};
-use crate::{attachments, connection_state, workspace_files};
+use crate::{attachments, commands, connection_state, workspace_files};
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::chat::types::SessionRef;
 use nexus_plugin_api::chat::{CommandCall, Input, NewAttachment, Options};
@@ -119,7 +119,12 @@ pub async fn make(
             Err(other) => return Err(other),
         }
     }
-    files.extend(attachments.iter().map(attachments::part));
+    for attachment in &attachments {
+        match attachments::part(attachment) {
+            Ok(part) => files.push(part),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
     Ok(Ok(Body {
         words,
         answers,
@@ -136,20 +141,33 @@ async fn command(
     settings: &Settings,
     call: &CommandCall,
 ) -> Result<Result<Option<String>, String>, Error> {
-    let all = choices::all_commands(workspace).await?;
+    let all = commands::all(workspace).await?;
     let Some(command) = all.into_iter().find(|command| command.name == call.name) else {
         return Ok(Err(format!("opencode has no command /{}.", call.name)));
     };
-    if let Some(why) = arguments_error(&call.arguments) {
-        return Ok(Err(why));
+    let free = |key: &str| settings.policy().is_ok_and(|policy| policy.allows(key));
+    if !free("bash") {
+        if command.runs_programs() {
+            return Ok(Err(format!(
+                "The command /{} runs programs (!` in its text), which opencode does without a permission request. To fix: take \
+                 them out of the command, or set permission = {{ bash = \"allow\" }} under [plugin.chat-opencode.config].",
+                call.name
+            )));
+        }
+        if let Some(why) = command.arguments_error(&call.arguments) {
+            return Ok(Err(why));
+        }
     }
-    let free = settings.policy().is_ok_and(|policy| policy.allows("bash"));
-    if command.runs_programs() && !free {
-        return Ok(Err(format!(
-            "The command /{} runs programs (!` in its text), which opencode does without a permission request. To fix: take \
-             them out of the command, or set permission = {{ bash = \"allow\" }} under [plugin.chat-opencode.config].",
-            call.name
-        )));
+    if !free("external_directory") {
+        for path in command.paths(&call.arguments) {
+            if workspace_files::leads_outside(workspace, &path).await? {
+                return Ok(Err(format!(
+                    "opencode would read {path:?} for the command /{} without a permission request, and it is not in the \
+                     workspace. To fix: write it without the @, so that the agent asks for it.",
+                    call.name
+                )));
+            }
+        }
     }
     if command.model.is_some() {
         return Ok(Ok(command.model));

@@ -6,7 +6,7 @@
 use crate::client::{self, PROCESS, RequestError};
 use crate::prompt_body::{self, Body, Words};
 use crate::settings::{Hosted, Settings, split_model};
-use crate::{connection_state, message_ids};
+use crate::{connection_state, message_ids, provider_sign_in};
 use nexus_plugin_api::caps::{clock, store, types::Error};
 use nexus_plugin_api::chat::types::{Message, Role, SessionRef};
 use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
@@ -20,6 +20,9 @@ const CONSENT: &str = "hosted-models";
 /// `LOOKUP_ATTEMPTS` is how often a message is looked up, every 500 ms: opencode may store it some time after its
 /// response.
 const LOOKUP_ATTEMPTS: u32 = 10;
+/// `COMMAND_TIMEOUT` is how many milliseconds of the host's minute opencode has to begin with a command, which may run programs
+/// before.
+const COMMAND_TIMEOUT: u64 = 45_000;
 /// `CLOCK_TOLERANCE` is by how many milliseconds the clock may be behind without an error.
 const CLOCK_TOLERANCE: u64 = 2_000;
 
@@ -62,6 +65,7 @@ async fn admit_prompt(
             return Ok(Admission::Duplicate);
         }
     }
+    provider_sign_in::reload_if_due(&settings).await?;
     // opencode loads the workspace's own code at the first prompt, and again after an hour without one.
     match settings.server().ensure(PROCESS).await {
         Ok(running) if running.outcome == Outcome::Adopted => {}
@@ -159,7 +163,14 @@ async fn hand_over(session: &SessionRef, id: &str, body: Body) -> Result<(), Req
     if !command {
         return client::prompt(&session.id, &session.workspace, &json).await;
     }
-    let sent = client::command(&session.id, &session.workspace, &json);
+    let first = connection_state::with(|c| c.commands.insert(id.to_owned()))?;
+    let sent = async {
+        if !first {
+            clock::sleep(COMMAND_TIMEOUT).await;
+            return Err(Error::Timeout("opencode has not begun with the command yet".to_owned()).into());
+        }
+        client::command(&session.id, &session.workspace, &json, COMMAND_TIMEOUT).await
+    };
     let taken = async {
         loop {
             clock::sleep(150).await;

@@ -1,10 +1,13 @@
 //! Signing in to the providers of models. opencode keeps the credentials; nothing of them is kept or logged here.
 
-use crate::client::{self, RequestError};
+use crate::client::{self, PROCESS, RequestError};
+use crate::connection_state;
+use crate::settings::Settings;
 use crate::wire::text_of;
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::chat::types::Choice;
 use nexus_plugin_api::http::encode;
+use nexus_plugin_api::process::Outcome;
 use nexus_plugin_api::providers::{BrowserSignIn, Field, Provider, SignInKind, SignInMethod, Value as Given};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -65,6 +68,11 @@ pub async fn list() -> Result<Vec<Provider>, Error> {
         id: provider.id,
     };
     Ok(known.all.into_iter().map(provider).collect())
+}
+
+async fn is_connected(provider: &str) -> Result<bool, Error> {
+    let known: All = client::get("/provider", "").await?;
+    Ok(known.connected.iter().any(|id| id == provider))
 }
 
 async fn methods() -> Result<Methods, Error> {
@@ -203,6 +211,8 @@ pub async fn finish(provider: &str, method: &str, code: Option<String>) -> Resul
         Err(RequestError::Host(Error::Timeout(_))) => Err(Error::Unavailable(
             "The sign-in is not finished yet. Finish it at the provider's page.".to_owned(),
         )),
+        // The one before may have ended after its time.
+        Err(RequestError::Refused { status: 400.., .. }) if is_connected(provider).await? => read_again().await,
         Err(RequestError::Refused {
             status: 400.., message, ..
         }) => Err(Error::Denied(format!("The sign-in failed: {message}. Begin it again."))),
@@ -241,9 +251,34 @@ async fn nothing_runs() -> Result<(), Error> {
     ))
 }
 
+/// Lets opencode read its credentials, now or when nothing runs any more.
 async fn read_again() -> Result<(), Error> {
+    connection_state::with(|c| c.reload_due = true)?;
+    reload_if_due(&nexus_plugin_api::config()?).await
+}
+
+/// Opens the folder again where opencode has to read its credentials and nothing runs: an answer that began meanwhile goes on, and
+/// has the ones of before.
+pub async fn reload_if_due(settings: &Settings) -> Result<(), Error> {
+    if !connection_state::with(|c| c.reload_due)? || nothing_runs().await.is_err() {
+        return Ok(());
+    }
+    // It loads the workspace's own code with that.
+    ensure(settings).await?;
     client::send_json("POST", "/instance/dispose", "", &json!({})).await?;
-    Ok(())
+    connection_state::with(|c| c.reload_due = false)
+}
+
+/// Refuses to go on where opencode would load code of the workspace that was not there when it was started: it does so at the first
+/// request of a folder, and again after a while without one.
+pub async fn ensure(settings: &Settings) -> Result<(), Error> {
+    let running = settings.server().ensure(PROCESS).await?;
+    if running.outcome == Outcome::Adopted {
+        return Ok(());
+    }
+    Err(Error::Unavailable(
+        "opencode exited and was just restarted. Try again.".to_owned(),
+    ))
 }
 
 #[cfg(test)]

@@ -31,10 +31,20 @@ async fn message(s: &SessionRef, id: &str) -> Result<wire::WithParts, Error> {
 }
 
 pub async fn fork(s: &SessionRef, before: Option<&str>) -> Result<SessionInfo, Error> {
-    let body = match before {
-        Some(before) => json!({ "messageID": message(s, before).await?.info.id }),
-        None => json!({}),
+    // opencode copies what is taken back, too. Ids increase with time.
+    let reverted = client::session(&s.id, &s.workspace)
+        .await?
+        .revert
+        .map(|revert| revert.message);
+    let end = match before {
+        Some(before) => Some(message(s, before).await?.info.id),
+        None => None,
     };
+    let end = match (end, reverted) {
+        (Some(end), Some(reverted)) => Some(end.min(reverted)),
+        (end, reverted) => end.or(reverted),
+    };
+    let body = end.map_or_else(|| json!({}), |end| json!({ "messageID": end }));
     Ok(convert::session(&post(s, "/fork", body).await?))
 }
 

@@ -1,4 +1,5 @@
-//! The files of the workspace, as opencode shows them: it shows none outside, nor through a link that leads there.
+//! The files of the workspace, as opencode shows them: it shows none outside, nor through a link that leads there. It leaves out the
+//! white space around a text, and finds ten lines at most.
 
 use crate::attachments::{self, MAX_BYTES};
 use crate::client::{self, RequestError};
@@ -9,6 +10,9 @@ use nexus_plugin_api::files::{Entry, FoundLine};
 use nexus_plugin_api::http::encode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// `SEARCHED` is how many files opencode gives at most; more it refuses.
+const SEARCHED: u32 = 200;
 
 #[derive(Deserialize)]
 struct Node {
@@ -53,7 +57,9 @@ fn entry(path: &str, folder: bool) -> Entry {
 /// `relative` is a path below the workspace, or why it is none.
 fn relative(path: &str) -> Result<&str, Error> {
     let path = path.trim_end_matches('/');
-    let outside = path.starts_with('/') || path.contains('\0') || path.split('/').any(|name| name == "..");
+    // A parser of URLs takes `\\` for `/`, and leaves controls out.
+    let acts = |c: char| c == '\\' || c.is_control();
+    let outside = path.starts_with(['/', '~']) || path.contains(acts) || path.split('/').any(|name| name == "..");
     if outside {
         return Err(Error::NotFound(format!("{path:?} is not in the workspace.")));
     }
@@ -61,7 +67,11 @@ fn relative(path: &str) -> Result<&str, Error> {
 }
 
 pub async fn search(workspace: &str, query: &str, limit: u32) -> Result<Vec<Entry>, Error> {
-    let path = format!("/find/file?query={}&dirs=true&limit={}", encode(query), limit.min(500));
+    let path = format!(
+        "/find/file?query={}&dirs=true&limit={}",
+        encode(query),
+        limit.clamp(1, SEARCHED)
+    );
     let found: Vec<String> = client::list(&path, workspace).await?;
     Ok(found.iter().map(|path| entry(path, path.ends_with('/'))).collect())
 }
@@ -130,22 +140,63 @@ pub async fn find(workspace: &str, text: &str, limit: u32) -> Result<Vec<FoundLi
 /// `not-found`: opencode does not show it.
 pub async fn part(workspace: &str, folder: &str, path: &str) -> Result<Value, Error> {
     let path = relative(path)?;
-    let (mime, url) = match read(workspace, path).await {
-        Ok(_) | Err(Error::Limited(_)) => ("text/plain", format!("file://{folder}/{path}")),
+    let mime = match read(workspace, path).await {
+        Ok(_) | Err(Error::Limited(_)) => "text/plain",
         Err(_) => {
             list(workspace, path).await?;
             if !exists(workspace, path).await? {
                 return Err(not_there(path));
             }
-            ("application/x-directory", format!("file://{folder}/{path}"))
+            "application/x-directory"
         }
     };
-    Ok(json!({ "type": "file", "mime": mime, "filename": path, "url": encoded_path(&url) }))
+    Ok(json!({ "type": "file", "mime": mime, "filename": path, "url": file_url(folder, path) }))
 }
 
-/// `encoded_path` has what would end a path of a URL encoded.
-fn encoded_path(url: &str) -> String {
-    url.replace('%', "%25").replace('#', "%23").replace('?', "%3F")
+/// `file_url` is the address of a file, each name of its path encoded.
+fn file_url(folder: &str, path: &str) -> String {
+    let names: Vec<String> = folder.split('/').chain(path.split('/')).map(encode).collect();
+    format!("file://{}", names.join("/"))
+}
+
+/// `leads_outside` tells whether a path leads out of the workspace: by itself, or because opencode does not show what is there.
+/// What is not there leads nowhere.
+pub async fn leads_outside(workspace: &str, path: &str) -> Result<bool, Error> {
+    let Ok(path) = relative(path) else {
+        return Ok(true);
+    };
+    let mut folder = String::new();
+    let mut names = path
+        .split('/')
+        .filter(|name| !name.is_empty() && *name != ".")
+        .peekable();
+    while let Some(name) = names.next() {
+        let here = match list(workspace, &folder).await {
+            Ok(here) => here,
+            Err(Error::NotFound(_)) => return Ok(true),
+            Err(other) => return Err(other),
+        };
+        let at = match folder.as_str() {
+            "" => name.to_owned(),
+            folder => format!("{folder}/{name}"),
+        };
+        let Some(entry) = here.iter().find(|entry| entry.path == at) else {
+            return Ok(false);
+        };
+        if names.peek().is_none() && !entry.folder {
+            return match read(workspace, &at).await {
+                Ok(_) | Err(Error::Limited(_)) => Ok(false),
+                Err(Error::NotFound(_)) => Ok(true),
+                Err(other) => Err(other),
+            };
+        }
+        folder = at;
+    }
+    match list(workspace, &folder).await {
+        Ok(_) => Ok(false),
+        Err(Error::NotFound(_)) => Ok(true),
+        Err(other) => Err(other),
+    }
 }
 
 /// `exists` tells whether the folder of a path has it.
@@ -177,13 +228,21 @@ mod tests {
         assert_eq!(relative("src/main.rs"), Ok("src/main.rs"));
         assert_eq!(relative("src/"), Ok("src"));
         assert_eq!(relative(""), Ok(""));
-        for outside in ["/etc/passwd", "..", "src/../../x", "a\0b"] {
+        for outside in [
+            "/etc/passwd",
+            "..",
+            "src/../../x",
+            "a\0b",
+            "~/x",
+            "..\\..\\etc\\passwd",
+            "a\tb",
+        ] {
             assert!(matches!(relative(outside), Err(Error::NotFound(_))), "{outside:?}");
         }
     }
 
     #[test]
-    fn a_name_cannot_end_the_path_of_a_url() {
-        assert_eq!(encoded_path("file:///w/a#b?c%d"), "file:///w/a%23b%3Fc%25d");
+    fn a_name_stays_the_name_of_a_file_in_a_url() {
+        assert_eq!(file_url("/w x", "a#b/c?d%e"), "file:///w%20x/a%23b/c%3Fd%25e");
     }
 }

@@ -103,6 +103,8 @@ pub(crate) struct EventPump {
     foreign: BTreeSet<SessionId>,
     /// `damaged` are sessions whose record cannot be read or written. They are tried again at the next connection.
     damaged: BTreeSet<SessionId>,
+    /// `outdated` are sessions that the backend has changed while a snapshot of them was on its way.
+    outdated: BTreeSet<SessionId>,
     /// `listed` is when the list was read last.
     listed: Option<Instant>,
     /// `connection` is the one that is open.
@@ -134,6 +136,7 @@ impl EventPump {
             waiting: 0,
             foreign: BTreeSet::new(),
             damaged: BTreeSet::new(),
+            outdated: BTreeSet::new(),
             listed: None,
             connection: None,
             jobs: JoinSet::new(),
@@ -310,12 +313,18 @@ impl EventPump {
         }
         let keeps_history = self.has(Feature::History);
         match self.sessions.get_mut(&session) {
-            Some(SyncState::Pending(_, waiting)) => return waiting.push(read),
+            Some(SyncState::Pending(_, waiting)) => {
+                waiting.push(read);
+                // What is on its way may be from before the change.
+                if again {
+                    self.outdated.insert(session);
+                }
+                return;
+            }
             // What happens in a turn comes by events, and must not wait for this.
             Some(SyncState::Live(at))
-                if !again && at.elapsed() < limits::READ_AGAIN
-                    || self.journal.is_unfinished(&session)
-                    || !keeps_history =>
+                if !keeps_history
+                    || !again && (at.elapsed() < limits::READ_AGAIN || self.journal.is_unfinished(&session)) =>
             {
                 return;
             }
@@ -419,6 +428,7 @@ impl EventPump {
     async fn release(&mut self) -> Vec<SessionId> {
         self.jobs = JoinSet::new();
         self.waiting = 0;
+        self.outdated.clear();
         let mut names = Vec::new();
         for (session, sync) in std::mem::take(&mut self.sessions) {
             if let SyncState::Pending(events, _) = sync {
@@ -445,6 +455,9 @@ impl EventPump {
         let Some(SyncState::Pending(events, waiting)) = self.sessions.remove(&session) else {
             return; // deleted while the snapshot was taken
         };
+        if self.outdated.remove(&session) && result.is_ok() {
+            return self.fetch(session, None, events, waiting);
+        }
         self.waiting -= events.iter().map(weight).sum::<usize>();
         let known = self.shared.listed(&session).is_some();
         match result {

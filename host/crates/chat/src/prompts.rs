@@ -240,6 +240,8 @@ pub(crate) async fn take_back(shared: &Shared, session: &str, client_id: &str) -
 
 async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admission, ChatError> {
     let (mut tries, mut crashes) = (0, 0);
+    // Once: where they are gone at a later try, the prompt may have arrived all the same.
+    let files = attachments::contents(shared, session, prompt).await?;
     loop {
         wait_while_paused(shared).await;
         let (backend, info) = match shared.target(session) {
@@ -248,8 +250,7 @@ async fn ask(shared: &Shared, session: &str, prompt: &Prompt) -> Result<Admissio
             Err(error) if tries > 0 => return Ok(Admission::Unknown(error.to_string())),
             Err(error) => return Err(error),
         };
-        let files = attachments::contents(shared, session, prompt).await?;
-        let lost = match backend.prompt(&info, prompt.clone(), files).await {
+        let lost = match backend.prompt(&info, prompt.clone(), files.clone()).await {
             Ok(Admission::Unknown(cause)) => cause,
             Ok(admission) => return Ok(admission),
             Err(error @ CallError::Crashed(_)) => {

@@ -1,7 +1,8 @@
 //! What people do with a session as a whole: another one made of it, messages taken back, summarized, archived.
 
 use crate::error::ChatError;
-use crate::journal::SessionState;
+use crate::journal::{Listed, SessionState};
+use crate::pending_prompts::is_pending;
 use crate::service::ChatService;
 use crate::shared::Wake;
 use nexus_model::chat::{Event, Feature, SessionInfo};
@@ -18,7 +19,7 @@ impl ChatService {
     pub async fn fork(&self, session: &str, before: Option<&str>) -> Result<SessionInfo, ChatError> {
         let (backend, info) = self.shared.target(session)?;
         let made = backend.fork(&info, before).await?;
-        let journal = self.shared.journal.of_backend(&self.plugin_of(session)?);
+        let journal = self.shared.journal.of_backend(&self.listed(session)?.backend);
         journal.create(made.clone()).await?;
         self.read_again(&made.id).await;
         Ok(made)
@@ -31,7 +32,7 @@ impl ChatService {
     pub async fn revert(&self, session: &str, message: &str) -> Result<SessionInfo, ChatError> {
         let (backend, info) = self.shared.target(session)?;
         let changed = backend.revert(&info, message).await?;
-        self.changed(session, info, changed).await
+        self.changed(session, changed).await
     }
 
     /// Brings back what is taken back.
@@ -41,7 +42,7 @@ impl ChatService {
     pub async fn restore(&self, session: &str) -> Result<SessionInfo, ChatError> {
         let (backend, info) = self.shared.target(session)?;
         let changed = backend.restore(&info).await?;
-        self.changed(session, info, changed).await
+        self.changed(session, changed).await
     }
 
     /// Begins to replace the earlier messages by a summary, which `model` writes; `None`: the session's model.
@@ -66,7 +67,10 @@ impl ChatService {
             // Its own list would take it out again.
             return Err(CallError::Unsupported("archive sessions").into());
         }
-        let info = SessionInfo { archived, ..info };
+        let info = SessionInfo {
+            archived,
+            ..self.listed(session)?.info
+        };
         self.shared
             .journal
             .append(session, vec![Event::Session { info }])
@@ -76,7 +80,9 @@ impl ChatService {
 
     /// Shows what a session has become, as this session: no other one is changed by it. What is taken back is gone at once: a
     /// snapshot does not tell it from what has come since.
-    async fn changed(&self, session: &str, known: SessionInfo, changed: SessionInfo) -> Result<SessionInfo, ChatError> {
+    async fn changed(&self, session: &str, changed: SessionInfo) -> Result<SessionInfo, ChatError> {
+        // As it is now: it may have been named meanwhile.
+        let known = self.listed(session)?.info;
         let info = SessionInfo {
             reverted: changed.reverted,
             updated_at: changed.updated_at,
@@ -86,7 +92,9 @@ impl ChatService {
         if let Some(first) = &info.reverted {
             let gone = |state: &SessionState| {
                 let from = state.messages.iter().skip_while(|known| known.message.id != *first);
-                from.map(|known| known.message.id.clone()).collect::<Vec<_>>()
+                // What the backend never had is its owner's still.
+                let theirs = from.filter(|known| !is_pending(&known.message));
+                theirs.map(|known| known.message.id.clone()).collect::<Vec<_>>()
             };
             let gone = self.shared.journal.look(session, gone).await?.into_iter();
             events.extend(gone.map(|message| Event::MessageRemoved { message }));
@@ -103,9 +111,8 @@ impl ChatService {
         let _ = tokio::time::timeout(limits::FIRST_READING, done).await;
     }
 
-    fn plugin_of(&self, session: &str) -> Result<String, ChatError> {
+    fn listed(&self, session: &str) -> Result<Listed, ChatError> {
         let listed = self.shared.listed(session);
-        let listed = listed.ok_or_else(|| ChatError::NotFound("This chat does not exist.".to_owned()))?;
-        Ok(listed.backend)
+        listed.ok_or_else(|| ChatError::NotFound("This chat does not exist.".to_owned()))
     }
 }

@@ -8,7 +8,9 @@ use crate::prompts;
 use crate::service::ChatService;
 use crate::shared::Wake;
 use crate::snapshots::unknown;
-use nexus_model::chat::{Admission, AgentRequest, Answer, Event, Feature, Root, SessionId, SessionInfo, Turn};
+use nexus_model::chat::{
+    Admission, AgentRequest, Answer, Event, Feature, PromptOptions, Role, Root, SessionId, SessionInfo, Turn,
+};
 use nexus_model::digest::hex;
 use nexus_model::limits;
 use nexus_model::random::random;
@@ -127,7 +129,7 @@ impl ChatService {
     /// # Errors
     /// No answer was interrupted; otherwise as [`Self::prompt`].
     pub async fn continue_interrupted(&self, session: &str) -> Result<Admission, ChatError> {
-        let last = |state: &SessionState| state.messages.last().map(|last| last.message.id.clone());
+        let last = |state: &SessionState| state.messages.last().map(|last| last.message.clone());
         let look = |state: &SessionState| (state.turn == Turn::Interrupted, last(state));
         let (interrupted, last) = self.shared.journal.look(session, look).await?;
         // It was asked for a moment ago, and the turn has not begun.
@@ -137,8 +139,18 @@ impl ChatService {
         if !interrupted {
             return Err(ChatError::Refused("No answer of this chat was interrupted.".to_owned()));
         }
+        // Who was interrupted goes on: an agent that only reads is not continued by one that writes.
+        let mut options = PromptOptions::default();
+        if let (Some(answer), Ok((backend, _))) = (last.as_ref(), self.shared.target(session)) {
+            let features = backend.features();
+            let with = |which| features.contains(&which) && answer.role == Role::Assistant;
+            options.agent = answer.agent.clone().filter(|_| with(Feature::Agents));
+            options.model = answer.model.clone().filter(|_| with(Feature::Models));
+        }
+        let last = last.map(|last| last.id).unwrap_or_default();
         let prompt = Prompt {
-            client_id: prompts::continue_id(&last.unwrap_or_default()),
+            client_id: prompts::continue_id(&last),
+            options,
             text: "Your last answer was interrupted. Continue where it ended.".to_owned(),
             ..Prompt::default()
         };

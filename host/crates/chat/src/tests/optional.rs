@@ -160,3 +160,80 @@ async fn only_a_folder_that_the_backend_lists_reaches_it() {
     rig.backend.features.lock().unwrap().remove(&Feature::Workspaces);
     refused(rig.service.models(Some("/other".to_owned())).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_backend_never_had_is_not_taken_back() {
+    let mut rig = rig();
+    let _backend = rig.running().await;
+    let admitted = rig.service.prompt("s", prompt("waits"), false).await;
+    assert_eq!(admitted, Ok(Admission::Admitted));
+    let first = Event::Message {
+        message: Message::new("m1".to_owned(), Role::User, 1),
+    };
+    rig.journal.journal.append("s", vec![first]).await.unwrap();
+    rig.service.revert("s", "m1").await.unwrap();
+    assert_eq!(rig.message_ids(), [pending_prompts::message_id("waits")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_from_before_a_change_is_done_again() {
+    let mut rig = rig();
+    let _backend = rig.up().await;
+    let has = |messages: &[&str]| {
+        let message = |id: &&str| {
+            let message = Message {
+                completed_at: Some(1),
+                ..Message::new((*id).to_owned(), Role::User, 1)
+            };
+            (message, Vec::new())
+        };
+        let mut snapshots = rig.backend.snapshots.lock().unwrap();
+        snapshots.get_mut("s").unwrap().messages = messages.iter().map(message).collect();
+    };
+    // A reading is on its way, and has the messages already.
+    let held = rig.backend.gate.forget_permits(usize::MAX);
+    has(&["m1"]);
+    let before = rig.backend.reads.lock().unwrap().len();
+    tokio::time::advance(limits::READ_AGAIN * 2).await;
+    let reading = tokio::spawn(rig.service.opened("s"));
+    settle().await;
+    has(&["m1", "m2"]);
+    let restored = tokio::spawn({
+        let service = Arc::clone(&rig.service);
+        async move { service.restore("s").await }
+    });
+    settle().await;
+    rig.backend.gate.add_permits(held);
+    restored.await.unwrap().unwrap();
+    reading.await.unwrap();
+    assert_eq!(rig.backend.reads.lock().unwrap().len(), before + 2);
+    assert_eq!(rig.message_ids(), ["m1", "m2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_interrupted_goes_on() {
+    let mut rig = rig();
+    let backend = rig.running().await;
+    let message = Message {
+        agent: Some("plan".to_owned()),
+        model: Some("acme/one".to_owned()),
+        ..Message::new("m".to_owned(), Role::Assistant, 1)
+    };
+    backend.send(event("s", Event::Message { message })).await.unwrap();
+    backend
+        .send(event(
+            "s",
+            Event::Turn {
+                turn: Turn::Interrupted,
+            },
+        ))
+        .await
+        .unwrap();
+    settle().await;
+    rig.service.continue_interrupted("s").await.unwrap();
+    let sent = rig.backend.prompts.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(
+        (sent.options.agent.as_deref(), sent.options.model.as_deref()),
+        (Some("plan"), Some("acme/one"))
+    );
+}

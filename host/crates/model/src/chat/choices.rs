@@ -126,11 +126,11 @@ pub struct PromptOptions {
     /// `files` are files and folders of the project folder that the user points at, relative to it: at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
-    /// `model` is the id of the model that is to answer. Absent: that of the session, or the backend's default.
+    /// `model` is the id of the model that is to answer. Absent: the backend's default, which may be that of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub model: Option<String>,
-    /// `agent` is the id of the agent that is to answer. Absent: that of the session, or the backend's default.
+    /// `agent` is the id of the agent that is to answer. Absent: the backend's default, which may be that of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub agent: Option<String>,

@@ -401,12 +401,12 @@ pub(super) async fn finish_sign_in(
     Path(provider): Path<String>,
     JsonBody(end): JsonBody<SignInEnd>,
 ) -> Result<StatusCode, Problem> {
-    if end
-        .code
-        .as_ref()
-        .is_some_and(|code| code.len() > limits::SENTENCE_BYTES)
-    {
-        let cause = format!("A code can have {} bytes.", limits::SENTENCE_BYTES);
+    let long = |text: &String| text.len() > limits::SENTENCE_BYTES;
+    if long(&end.method) || end.code.as_ref().is_some_and(long) {
+        let cause = format!(
+            "A code and the id of a method can have {} bytes.",
+            limits::SENTENCE_BYTES
+        );
         return Err(Problem::of(StatusCode::CONFLICT, cause));
     }
     let chat = &state.services.chat;

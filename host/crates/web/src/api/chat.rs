@@ -391,6 +391,10 @@ pub(super) async fn change(
     let chat = &state.services.chat;
     if let Some(wanted) = &change.title {
         title(wanted)?;
+    }
+    // Also where nothing is to change.
+    chat.state(&session).await?;
+    if let Some(wanted) = &change.title {
         chat.rename(&session, wanted).await?;
     }
     if let Some(archived) = change.archived {

@@ -18,6 +18,15 @@ use utoipa::{IntoParams, ToSchema};
 
 const ABSENT: &str = "The session or the message does not exist.";
 
+/// Refuses what can be no id.
+fn check_id(id: Option<&str>) -> Result<(), Problem> {
+    if id.is_none_or(|id| (1..=limits::ID_BYTES).contains(&id.len())) {
+        return Ok(());
+    }
+    let cause = format!("An id is 1 to {} bytes long.", limits::ID_BYTES);
+    Err(Problem::of(StatusCode::CONFLICT, cause))
+}
+
 /// `Fork` says where the new session ends.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +60,7 @@ pub(super) async fn fork(
     JsonBody(fork): JsonBody<Option<Fork>>,
 ) -> Result<(StatusCode, Json<SessionInfo>), Problem> {
     let before = fork.and_then(|fork| fork.before);
+    check_id(before.as_deref())?;
     let made = state.services.chat.fork(&session, before.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
@@ -87,6 +97,7 @@ pub(super) async fn revert(
     Path(session): Path<String>,
     JsonBody(revert): JsonBody<Revert>,
 ) -> Result<Json<SessionInfo>, Problem> {
+    check_id(Some(&revert.message))?;
     Ok(Json(state.services.chat.revert(&session, &revert.message).await?))
 }
 
@@ -147,6 +158,7 @@ pub(super) async fn compact(
     JsonBody(compact): JsonBody<Option<Compact>>,
 ) -> Result<StatusCode, Problem> {
     let model = compact.and_then(|compact| compact.model);
+    check_id(model.as_deref())?;
     state.services.chat.compact(&session, model.as_deref()).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -89,10 +89,10 @@ pub struct NewPrompt {
     #[serde(default)]
     #[schema(max_items = 16, examples(json!(["src/main.rs"])))]
     pub files: Vec<String>,
-    /// `model` is the id of the model that is to answer. Absent: that of the session, or the backend's default.
+    /// `model` is the id of the model that is to answer. Absent: the backend's default, which may be that of the session.
     #[serde(default)]
     pub model: Option<String>,
-    /// `agent` is the id of the agent that is to answer. Absent: that of the session, or the backend's default.
+    /// `agent` is the id of the agent that is to answer. Absent: the backend's default, which may be that of the session.
     #[serde(default)]
     pub agent: Option<String>,
     /// `variant` is the id of one of the model's variants. Absent: the model's default.
