@@ -106,7 +106,6 @@ pub(super) async fn workspaces(State(state): State<WebState>) -> Result<Json<Vec
 #[into_params(parameter_in = Query)]
 pub(super) struct Search {
     /// A part of the path
-    #[param(max_length = 4096)]
     query: String,
     /// The path of a project folder of the backend. Absent: the configured one
     workspace: Option<String>,
@@ -163,7 +162,6 @@ pub(super) async fn search_files(
 #[into_params(parameter_in = Query)]
 pub(super) struct Folder {
     /// The path of the folder, relative to the project folder. Empty: that itself
-    #[param(max_length = 4096)]
     #[serde(default)]
     folder: String,
     /// The path of a project folder of the backend. Absent: the configured one
@@ -198,7 +196,6 @@ pub(super) async fn list_folder(
 #[into_params(parameter_in = Query)]
 pub(super) struct File {
     /// The path of the file, relative to the project folder
-    #[param(max_length = 4096)]
     path: String,
     /// The path of a project folder of the backend. Absent: the configured one
     workspace: Option<String>,
@@ -234,7 +231,6 @@ pub(super) async fn read_file(
 #[into_params(parameter_in = Query)]
 pub(super) struct LineSearch {
     /// The text. The backend may take it for a regular expression
-    #[param(max_length = 4096)]
     text: String,
     /// The path of a project folder of the backend. Absent: the configured one
     workspace: Option<String>,

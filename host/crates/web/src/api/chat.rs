@@ -392,8 +392,11 @@ pub(super) async fn change(
     if let Some(wanted) = &change.title {
         title(wanted)?;
     }
-    // Also where nothing is to change.
     chat.state(&session).await?;
+    if change.title.is_none() && change.archived.is_none() {
+        let cause = "Nothing is to change. To fix: send `title`, `archived`, or both.";
+        return Err(Problem::of(StatusCode::CONFLICT, cause));
+    }
     if let Some(wanted) = &change.title {
         chat.rename(&session, wanted).await?;
     }

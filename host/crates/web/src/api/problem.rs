@@ -165,6 +165,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             .await
             .map_err(|error| Problem::of(error.status(), error.body_text()))?;
         let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+        // A list is read as the fields of an object in their order, which is nobody's intention.
+        if text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            let cause = "The body is a list: expected an object. See /api/v1/openapi.json.";
+            return Err(Problem::of(StatusCode::BAD_REQUEST, cause));
+        }
         match serde_json::from_str(&nexus_plugin_api::json::well_formed(text)) {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Problem::of(

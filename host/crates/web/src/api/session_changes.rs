@@ -168,7 +168,7 @@ pub(super) async fn compact(
 #[into_params(parameter_in = Query)]
 pub(super) struct Upload {
     /// The name of the file: 1 to 255 bytes, without a folder
-    #[param(min_length = 1, max_length = 255, example = "screenshot.png")]
+    #[param(example = "screenshot.png")]
     name: String,
 }
 

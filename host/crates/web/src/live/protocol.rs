@@ -79,7 +79,6 @@ pub struct NewPrompt {
     pub text: String,
     /// `command` is a command of the backend, in place of the text.
     #[serde(default)]
-    #[schema(nullable = false)]
     pub command: Option<CommandCall>,
     /// `attachments` are the ids of files that were uploaded for this session, at most 16.
     #[serde(default)]
