@@ -59,6 +59,14 @@ pub(super) async fn account(store: &Store, token: &str, now: Millis) -> Result<O
     Account::parse(&kept.account, "account").map(Some)
 }
 
+/// Ends the invitation of this account, if there is one: a link from before must not undo what the operator decides now.
+pub(super) async fn clear_for(store: &Store, account: &str) -> Result<(), AuthError> {
+    match read(store).await? {
+        Some(kept) if kept.account == account => clear(store).await,
+        _ => Ok(()),
+    }
+}
+
 pub(super) async fn clear(store: &Store) -> Result<(), AuthError> {
     Ok(store.set_setting(SETTING, Vec::new()).await?)
 }

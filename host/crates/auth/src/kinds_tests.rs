@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::testing::{Fake, reopen, service};
-use super::tests::{attempt, client, input, owner, reset, send, state};
+use super::tests::{add, attempt, client, input, owner, reset, send, state};
 use super::*;
 use nexus_model::limits::{
     AMBIENT_BYTES, BEARER_BYTES, BEARERS_KNOWN, LOGIN_STEP, LOGIN_STEPS, SETUP_LINK, WEBAUTHN_ANSWER,
@@ -267,6 +267,35 @@ async fn an_invitation_is_for_one_account_and_one_use() {
     assert_eq!(again.login.user, mine.login.user);
     assert!(auth.login_by_id(&mine.login.id).await.unwrap().is_none());
     assert!(reset(&auth, "owner", "a third one").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_link_is_worth_nothing_after_the_operator_decides_about_its_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, _, _, _) = owner(dir.path()).await;
+    let open = async || auth.invitation_open().await.unwrap();
+    let invited = async |account: &str| {
+        let token = auth.invite(account).await.unwrap();
+        assert!(open().await);
+        token
+    };
+    let joins = async |token: &str| super::tests::set_up(&auth, token, "", "a guest's one").await;
+    let token = invited("owner").await;
+    assert!(reset(&auth, "owner", "a third one").await.unwrap());
+    assert_eq!(joins(&token).await.unwrap_err(), AuthError::SetUpClosed);
+    let token = invited("guest").await;
+    assert!(add(&auth, "guest", "a guest's own").await.unwrap());
+    assert_eq!(joins(&token).await.unwrap_err(), AuthError::SetUpClosed);
+    let token = invited("guest").await;
+    auth.bind_subject("guest", "sub-other").await.unwrap();
+    assert_eq!(joins(&token).await.unwrap_err(), AuthError::SetUpClosed);
+    let token = invited("guest").await;
+    auth.remove_account("guest", false).await.unwrap();
+    assert_eq!(joins(&token).await.unwrap_err(), AuthError::SetUpClosed);
+    // That of another account stays.
+    let token = invited("late").await;
+    assert!(reset(&auth, "owner", "a fourth one").await.unwrap());
+    assert_eq!(joins(&token).await.unwrap().login.user.account, "late");
 }
 
 fn arrival(route: Route, headers: &[(&str, &str)]) -> Arrival {

@@ -3,6 +3,7 @@
 
 use crate::account_name::Account;
 use crate::error::AuthError;
+use crate::invitation;
 use crate::joining::{first_form, taken};
 use crate::service::AuthService;
 use crate::steps::denied;
@@ -134,6 +135,7 @@ impl AuthService {
         let Some(subject) = self.enrolled(&account, form, input).await? else {
             return Ok(false);
         };
+        invitation::clear_for(&self.store, account.as_str()).await?;
         if let Err(error) = self.add_user(&account, &subject, false).await {
             self.take_back(&subject).await;
             return Err(error);
@@ -156,6 +158,7 @@ impl AuthService {
             });
         }
         let _one = self.enrollment.lock().await;
+        invitation::clear_for(&self.store, account.as_str()).await?;
         self.bind(&account, subject).await?;
         self.has_account.send_replace(true);
         tracing::info!(target: "audit", event = "account_bound", account = account.as_str(), subject, by = "command line");
@@ -174,6 +177,7 @@ impl AuthService {
         let Some(subject) = self.enrolled(&account, form, input).await? else {
             return Ok(false);
         };
+        invitation::clear_for(&self.store, &user.account).await?;
         self.set_identity(&user, &subject).await?;
         self.store.unlock(&user.account, self.clock.now()).await?;
         tracing::info!(target: "audit", event = "password_reset", account = user.account, by = "command line");
@@ -211,6 +215,8 @@ impl AuthService {
     pub(super) async fn remove(&self, user: &User, force: bool) -> Result<Removed, AuthError> {
         let plugin = self.provider.name();
         let subject = self.store.subject(user.id, plugin).await?;
+        // Before: a link that is used at this moment makes the account that goes, and none after it.
+        invitation::clear_for(&self.store, &user.account).await?;
         let Some(gone) = self.store.remove_user(user.id, force).await? else {
             return Err(AuthError::Rejected {
                 field: "account".into(),

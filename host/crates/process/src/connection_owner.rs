@@ -25,8 +25,8 @@ pub struct Holder {
     pub ours: Option<String>,
 }
 
-/// `of` finds the program behind the connection from `peer` to `port` of this machine. It reads `/proc`, which takes
-/// milliseconds.
+/// `of` finds the program behind the connection from `peer` to `port` of this machine; nothing, where `peer` is another machine's
+/// address. Else it reads `/proc`, which takes milliseconds.
 #[cfg(target_os = "linux")]
 pub fn of(peer: SocketAddr, port: u16) -> Holder {
     linux::of(peer, port)
@@ -43,12 +43,22 @@ mod linux {
     use super::Holder;
     use crate::process_tree;
     use std::io::{BufRead as _, BufReader};
-    use std::net::{IpAddr, SocketAddr};
+    use std::net::{IpAddr, SocketAddr, UdpSocket};
 
     /// `TRIES` is more than one because the table changes while it is read, and may miss a line then.
     const TRIES: usize = 3;
 
+    /// Tells whether the address is one of this machine: only such a one can be bound. Nothing is sent. A client of this
+    /// machine may come from any of them, whichever it connects to.
+    pub(super) fn is_own(mut peer: SocketAddr) -> bool {
+        peer.set_port(0);
+        UdpSocket::bind(peer).is_ok()
+    }
+
     pub(super) fn of(peer: SocketAddr, port: u16) -> Holder {
+        if !is_own(peer) {
+            return Holder::default();
+        }
         let ends = Ends::new(peer, port);
         let found = (0..TRIES).find_map(|_| {
             ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
@@ -126,10 +136,10 @@ mod linux {
 #[cfg(all(test, target_os = "linux"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use super::linux::Ends;
+    use super::linux::{Ends, is_own};
     use super::{Holder, of};
     use std::io::Read as _;
-    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
     use std::process::{Command, Stdio};
 
     #[test]
@@ -166,8 +176,26 @@ mod tests {
             // Not whose it is otherwise: a child that another test forks has it too for a moment.
             assert_eq!(accepted(&listener).1.user, Some(user), "{address}");
         }
+        // An address of this machine in a network, where it has one: the kernel names it for a way that nothing is sent on.
+        let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
+        if probe.connect("192.0.2.1:9").is_ok() {
+            let own = probe.local_addr().unwrap().ip();
+            let listener = TcpListener::bind((own, 0)).unwrap();
+            let _here = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            assert_eq!(accepted(&listener).1.user, Some(user), "{own}");
+        }
         let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
         assert_eq!(of(nobody, 2), Holder::default());
+    }
+
+    #[test]
+    fn only_an_address_of_this_machine_is_looked_for() {
+        for own in ["127.0.0.1:50000", "127.8.8.8:50000", "[::ffff:127.0.0.1]:50000"] {
+            assert!(is_own(own.parse().unwrap()), "{own}");
+        }
+        for other in ["192.0.2.1:50000", "[2001:db8::1]:50000"] {
+            assert!(!is_own(other.parse().unwrap()), "{other}");
+        }
     }
 
     #[test]

@@ -207,9 +207,10 @@ impl Connection {
         self
     }
 
-    /// `holder` says who holds the other end of a connection from this machine; it is asked once.
+    /// `holder` says who holds the other end of a connection from this machine, by whichever of its addresses; it is asked
+    /// once.
     pub(crate) async fn holder(&self) -> Holder {
-        let Some(port) = self.port.filter(|_| self.peer.ip().to_canonical().is_loopback()) else {
+        let Some(port) = self.port else {
             return Holder::default();
         };
         let peer = self.peer;
