@@ -50,7 +50,7 @@ pub enum UserCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Unlock an account that is locked after too many wrong passwords
+    /// Unlock an account that is locked after too many wrong passwords, and all logins that name no account, such as passkeys
     Unlock {
         /// The name of the account
         account: String,
@@ -197,9 +197,9 @@ pub async fn run(
                 out,
                 "{}",
                 if was {
-                    "Unlocked."
+                    "Unlocked, with all logins that name no account."
                 } else {
-                    "The account was not locked. Its failed attempts were reset."
+                    "The account was not locked. Its failed attempts were reset, with those of logins that name no account."
                 }
             )?;
         }

@@ -5,6 +5,7 @@ use crate::account_name::Account;
 use crate::client::Client;
 use crate::error::AuthError;
 use crate::service::AuthService;
+use nexus_logging::audit;
 use nexus_model::limits::KNOWN_DEVICE;
 use nexus_model::time::millis;
 use nexus_store::accounts::User;
@@ -17,8 +18,8 @@ pub(super) const AGENT: usize = 200;
 /// `AttemptCounter` says whose wrong attempts are counted together.
 pub(super) struct AttemptCounter {
     pub(super) key: String,
-    /// `device` is the device, where it is one that `account` has logged in from.
-    pub(super) device: Option<String>,
+    /// `also` is a second one of the same attempts: that of the account that is named in them.
+    pub(super) also: Option<String>,
     /// `known`: a stranger cannot have this counter.
     pub(super) known: bool,
 }
@@ -28,16 +29,21 @@ impl AttemptCounter {
     pub(super) fn of_stranger(key: String) -> Self {
         Self {
             key,
-            device: None,
+            also: None,
             known: false,
         }
+    }
+
+    /// `of_network` is the one of this way to log in for all strangers of the client's network.
+    pub(super) fn of_network(way: &str, client: &Client) -> Self {
+        Self::of_stranger(format!("{way}:{}:{}", client.place, audit::network(&client.peer)))
     }
 
     /// `of_known` is one of who has shown something before: a login, a link, a token that was right.
     pub(super) fn of_known(key: String) -> Self {
         Self {
             key,
-            device: None,
+            also: None,
             known: true,
         }
     }
@@ -48,11 +54,7 @@ impl AuthService {
         if let Some((id, owner)) = self.device_of(client).await?
             && owner.account == account.as_str()
         {
-            return Ok(AttemptCounter {
-                key: format!("device:{id}"),
-                device: Some(id),
-                known: true,
-            });
+            return Ok(AttemptCounter::of_known(format!("device:{id}")));
         }
         // A lock at one place locks no other.
         Ok(AttemptCounter::of_stranger(format!(
@@ -60,6 +62,15 @@ impl AuthService {
             client.place,
             account.as_str()
         )))
+    }
+
+    /// `unnamed` counts the attempts of a way to log in that names no account before it names a subject: those of a known device,
+    /// whosever it is, by themselves, else those of a network, since who has one address has many.
+    pub(super) async fn unnamed(&self, way: &str, client: &Client) -> Result<AttemptCounter, AuthError> {
+        Ok(match self.device_of(client).await? {
+            Some((id, _)) => AttemptCounter::of_known(format!("device:{id}")),
+            None => AttemptCounter::of_network(way, client),
+        })
     }
 
     /// `known_device` is the id of the client's device, if it is one of this user.

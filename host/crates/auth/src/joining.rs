@@ -250,15 +250,24 @@ impl AuthService {
         // It may have been used, or replaced, since.
         self.setup_check(link).await?;
         // Who has the link has read the terminal. It is no way to guess without being counted.
-        let counter = AttemptCounter::of_known(format!("join:{}", account.as_str()));
+        let mut counter = AttemptCounter::of_known(format!("join:{}", account.as_str()));
         // Who logs in to be bound has a name of their own there.
         let named = match step.source {
             Source::Manage => Some(account.clone()),
             Source::Auth => account_of(step, &mut answer)?,
         };
+        // A link is no more guesses at somebody's password.
+        if step.source == Source::Auth
+            && let Some(named) = &named
+        {
+            counter.also = Some(self.counter(named, client).await?.key);
+        }
         match self.go_on(&opened, answer, named.as_ref(), &counter, client).await? {
             Found::Identity(identity) => {
                 self.store.clear(&counter.key).await?;
+                if let Some(also) = &counter.also {
+                    self.store.clear(also).await?;
+                }
                 let made = self.joined(link, &account, step.source, identity, client).await?;
                 Ok(Progress::Done(made))
             }

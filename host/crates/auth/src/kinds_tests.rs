@@ -5,9 +5,11 @@ use super::testing::{Fake, reopen, service};
 use super::tests::{add, attempt, client, input, owner, reset, send, state};
 use super::*;
 use nexus_model::limits::{
-    AMBIENT_BYTES, BEARER_BYTES, BEARERS_KNOWN, LOGIN_STEP, LOGIN_STEPS, SETUP_LINK, WEBAUTHN_ANSWER,
+    ACCOUNT_DEVICES, ACCOUNT_LOGINS, AMBIENT_BYTES, BEARER_BYTES, BEARERS_KNOWN, LOGIN_STEP, LOGIN_STEPS, SETUP_LINK,
+    WEBAUTHN_ANSWER,
 };
-use nexus_plugin_traits::auth::{Answer, Ask, Ceremony, Route, Step};
+use nexus_model::time::Clock as _;
+use nexus_plugin_traits::auth::{Answer, Ask, Ceremony, Denial, Denied, Route, Step};
 use nexus_store::logins::Login;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -154,6 +156,102 @@ async fn a_change_is_for_the_login_that_began_it() {
     assert!(matches!(changed, Ok(Progress::Changed)));
 }
 
+#[tokio::test]
+async fn a_change_is_asked_for_by_no_other_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, _, _, first) = owner(dir.path()).await;
+    let who = client("b", None);
+    let login = state(&auth, &who).await;
+    let typed = || Answer::Form(input(&[("account", "owner"), ("password", "right one")]));
+    let refused = auth.proceed_changing(&login, typed(), &who, &first.login).await;
+    assert_eq!(refused.unwrap_err(), AuthError::Expired);
+    assert_eq!(auth.logins(&first.login).await.unwrap().len(), 1, "it made no login");
+    let done = auth.proceed(&login, typed(), &who, None).await;
+    assert!(matches!(done, Ok(Progress::Done(_))), "it was not used up");
+    let page = auth.change(&first.login, &who).await.unwrap().unwrap();
+    let answer = Answer::Form(input(&[("current", "right one"), ("password", "another one")]));
+    let changed = auth.proceed_changing(&page.state, answer, &who, &first.login).await;
+    assert_eq!(changed, Ok(None));
+}
+
+/// One try of a passkey: nobody is named before the plugin answers.
+async fn touch(auth: &Arc<AuthService>, fake: &Fake, right: bool, who: &Client) -> Result<Progress, AuthError> {
+    *fake.begins.lock().unwrap() = Some(asks(Ask::Webauthn {
+        ceremony: Ceremony::Get,
+        options: "{}".to_owned(),
+    }));
+    let page = auth.begin_login(None, who).await.unwrap();
+    *fake.fails.lock().unwrap() = Some(Ok(match right {
+        true => Step::Identity(nexus_plugin_traits::auth::Identity {
+            subject: "sub-owner".into(),
+            display_name: None,
+        }),
+        false => Step::Deny(Denied {
+            reason: Denial::BadCredential,
+            message: None,
+        }),
+    }));
+    auth.proceed(&page.state, Answer::Webauthn("x".to_owned()), who, None)
+        .await
+}
+
+#[tokio::test]
+async fn a_stranger_locks_a_login_without_a_name_for_strangers_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, _, fake, first) = owner(dir.path()).await;
+    let (stranger, mine) = (client("s", None), client("k", Some(&first.device)));
+    for n in 1..=5 {
+        // The neighbours of an address count together.
+        let near = Client {
+            peer: format!("192.0.2.{n}"),
+            ..stranger.clone()
+        };
+        touch(&auth, &fake, false, &near).await.unwrap_err();
+    }
+    let locked = |tried: Result<Progress, AuthError>| matches!(tried, Err(AuthError::Locked { .. }));
+    assert!(locked(touch(&auth, &fake, true, &stranger).await));
+    let Ok(Progress::Done(made)) = touch(&auth, &fake, true, &mine).await else {
+        panic!("a known device is counted by itself")
+    };
+    assert_eq!(made.login.device, first.login.device);
+    for _ in 0..5 {
+        touch(&auth, &fake, false, &mine).await.unwrap_err();
+    }
+    assert!(
+        locked(touch(&auth, &fake, true, &mine).await),
+        "a lost device locks itself"
+    );
+    assert!(auth.unlock_account("owner").await.unwrap());
+    for who in [&stranger, &mine] {
+        assert!(matches!(touch(&auth, &fake, true, who).await, Ok(Progress::Done(_))));
+    }
+    assert!(!auth.unlock_account("owner").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_logins_and_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let (auth, clock, _, first) = owner(dir.path()).await;
+    let mut revoked = auth.revoked.subscribe();
+    let mut last = None;
+    for _ in 1..=ACCOUNT_LOGINS.max(ACCOUNT_DEVICES) {
+        clock.advance(Duration::from_secs(1));
+        last = Some(attempt(&auth, "owner", "right one", &client("b", None)).await.unwrap());
+    }
+    let last = last.unwrap().login;
+    let kept = auth.logins(&last).await.unwrap();
+    assert_eq!(kept.len(), usize::try_from(ACCOUNT_LOGINS).unwrap());
+    assert!(kept.iter().any(|login| login.id == last.id));
+    assert!(
+        kept.iter().all(|login| login.id != first.login.id),
+        "the oldest is gone"
+    );
+    assert_eq!(revoked.recv().await.unwrap(), first.login.id);
+    let devices = auth.store.devices().await.unwrap();
+    assert_eq!(devices.len(), usize::try_from(ACCOUNT_DEVICES).unwrap());
+    assert!(devices.iter().all(|device| device.id != first.login.device));
+}
+
 async fn core(dir: &std::path::Path) -> (Arc<AuthService>, nexus_model::time::ManualClock, Fake) {
     let fake = Fake::default();
     fake.core_only.store(true, Ordering::SeqCst);
@@ -210,6 +308,19 @@ async fn without_the_optional_interface_a_login_is_bound_to_the_account_of_a_lin
         bind(&auth, &token, "boss", "wrong").await,
         Err(AuthError::Locked { .. })
     ));
+    // The name that was typed is counted too, wherever it is typed.
+    let here = attempt(&auth, "ann", "ann's own", &who).await;
+    assert!(matches!(here, Err(AuthError::Locked { .. })));
+    auth.store.unlock("ann", clock.now()).await.unwrap();
+    for _ in 0..4 {
+        attempt(&auth, "ann", "wrong", &who).await.unwrap_err();
+    }
+    assert!(matches!(
+        bind(&auth, &token, "boss", "wrong").await,
+        Err(AuthError::Locked { .. })
+    ));
+    let by_link = bind(&auth, &token, "boss", "ann's own").await;
+    assert!(matches!(by_link, Err(AuthError::Locked { .. })));
     clock.advance(Duration::from_secs(30 * 60));
     let token = auth.setup_link_token().await.unwrap().unwrap();
     let made = bind(&auth, &token, "Boss", "ann's own").await.unwrap();
@@ -393,8 +504,14 @@ async fn a_wrong_token_locks_its_address_and_not_a_token_that_is_known() {
     attempt(&auth, "owner", "right one", &who)
         .await
         .expect("other ways are not locked");
-    let elsewhere = Client {
+    // Who has one address has its neighbours too.
+    let near = Client {
         peer: "192.0.2.8".into(),
+        ..client("p", None)
+    };
+    assert!(matches!(ask("wrong", &near).await, Err(AuthError::Locked { .. })));
+    let elsewhere = Client {
+        peer: "198.51.100.8".into(),
         ..client("p", None)
     };
     assert_eq!(ask("wrong", &elsewhere).await.unwrap_err(), AuthError::BadCredential);

@@ -2,6 +2,7 @@
 //! as wrong before a credential is checked, and refunded where it was not: to break a connection off saves nobody an attempt.
 
 use crate::client::Client;
+use crate::devices::AttemptCounter;
 use crate::error::AuthError;
 use crate::hash_queue::{Applicant, Permit};
 use crate::service::{AuthService, Lockout};
@@ -37,7 +38,7 @@ impl AuthService {
         }
     }
 
-    async fn locked(&self, until: Millis, account: &str, client: &Client) -> AuthError {
+    pub(super) async fn locked(&self, until: Millis, account: &str, client: &Client) -> AuthError {
         let account = self.named(account).await;
         tracing::warn!(target: "audit", event = "login_locked", account, place = client.place, peer = client.peer, until = audit::time(until));
         AuthError::Locked { until }
@@ -67,6 +68,37 @@ impl AuthService {
             Charge::Allowed { left } => Ok(left),
             Charge::LockedUntil(until) => Err(self.locked(until, account, client).await),
         }
+    }
+
+    /// Counts an attempt as [`Self::charge`] does, on all that it counts for. Returns the key of which the fewest are left, and how
+    /// many those are.
+    pub(super) async fn charge_all<'a>(
+        &self,
+        counter: &'a AttemptCounter,
+        account: &str,
+        client: &Client,
+    ) -> Result<(&'a str, u32), AuthError> {
+        let left = self.charge(&counter.key, account, client).await?;
+        let Some(also) = &counter.also else {
+            return Ok((&counter.key, left));
+        };
+        match self.charge(also, account, client).await {
+            Ok(fewer) if fewer < left => Ok((also, fewer)),
+            Ok(_) => Ok((&counter.key, left)),
+            Err(locked) => {
+                self.store.refund(&counter.key).await?;
+                Err(locked)
+            }
+        }
+    }
+
+    /// Takes back what [`Self::charge_all`] counted: it was no wrong credential.
+    pub(super) async fn refund_all(&self, counter: &AttemptCounter) -> Result<(), AuthError> {
+        self.store.refund(&counter.key).await?;
+        if let Some(also) = &counter.also {
+            self.store.refund(also).await?;
+        }
+        Ok(())
     }
 
     /// Makes the error of a wrong credential; the last one that was allowed says that it locked.

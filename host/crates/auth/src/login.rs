@@ -68,8 +68,7 @@ impl AuthService {
         let account = account_of(step, &mut answer)?;
         let counter = match &account {
             Some(account) => self.counter(account, client).await?,
-            // A way that names nobody before it names a subject: its wrong attempts count for the address.
-            None => AttemptCounter::of_stranger(format!("peer:{}:{}", client.place, client.peer)),
+            None => self.unnamed("peer", client).await?,
         };
         match self.go_on(&opened, answer, account.as_ref(), &counter, client).await? {
             Found::Identity(identity) => self.let_in(&identity, counter, client).await.map(Progress::Done),
@@ -96,7 +95,8 @@ impl AuthService {
         };
         self.store.clear(&counter.key).await?;
         tracing::info!(target: "audit", event = "login", account = user.account, place = client.place, peer = client.peer);
-        let made = self.new_login(user, counter.device, client).await?;
+        let device = self.known_device(&user, client).await?;
+        let made = self.new_login(user, device, client).await?;
         self.note(client, Severity::Ok, &format!("{} logged in", made.login.user.account));
         Ok(made)
     }

@@ -186,15 +186,18 @@ impl AuthService {
         Ok(true)
     }
 
-    /// Ends the lock of an account and of its devices. Returns whether it was locked.
+    /// Ends the lock of an account and of its devices, and those of all attempts that named no account: whose they were is not
+    /// known. Returns whether anything was locked.
     ///
     /// # Errors
     /// [`AuthError::Rejected`] for an account that does not exist.
     pub async fn unlock_account(&self, account: &str) -> Result<bool, AuthError> {
         let user = self.existing(account).await?;
-        let locked = self.store.unlock(&user.account, self.clock.now()).await? > 0;
+        let now = self.clock.now();
+        let named = self.store.unlock(&user.account, now).await?;
+        let unnamed = self.store.unlock("", now).await?;
         tracing::info!(target: "audit", event = "account_unlocked", account = user.account, by = "command line");
-        Ok(locked)
+        Ok(named > 0 || unnamed > 0)
     }
 
     /// Ends the account with its logins and devices. With `force`, also the last one; then only `nexus user add` makes

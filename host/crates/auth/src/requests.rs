@@ -98,7 +98,7 @@ impl AuthService {
         {
             return Ok(None);
         }
-        let counter = AttemptCounter::of_stranger(format!("ambient:{}:{}", client.place, client.peer));
+        let counter = self.unnamed("ambient", client).await?;
         let facts = facts(method, arrival, client, headers, None);
         self.authenticated(facts, &counter, client).await
     }
@@ -113,7 +113,7 @@ impl AuthService {
         let counter = if self.known_tokens.has(&digest) {
             AttemptCounter::of_known(format!("token:{}", hex(&digest)))
         } else {
-            AttemptCounter::of_stranger(format!("bearer:{}:{}", client.place, client.peer))
+            AttemptCounter::of_network("bearer", client)
         };
         let visible = !token.is_empty() && token.len() <= BEARER_BYTES && token.bytes().all(|b| b.is_ascii_graphic());
         let methods = if visible {

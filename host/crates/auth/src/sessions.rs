@@ -95,7 +95,8 @@ impl AuthService {
             device: id,
         };
         let key = key(&client.place, &client.holder, &token);
-        self.store.add_login(key, login.clone()).await?;
+        let replaced = self.store.add_login(key, login.clone()).await?;
+        self.ended(&login.user.account, replaced);
         Ok(NewLogin { token, device, login })
     }
 

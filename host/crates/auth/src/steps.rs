@@ -74,6 +74,28 @@ impl AuthService {
         }
     }
 
+    /// Takes the answer to a page of [`Self::change`] as [`Self::proceed`] does, and to no other. Returns the next page; `None`: it
+    /// is changed.
+    ///
+    /// # Errors
+    /// All of [`AuthError`].
+    pub async fn proceed_changing(
+        self: &Arc<Self>,
+        state: &str,
+        answer: Answer,
+        client: &Client,
+        login: &Login,
+    ) -> Result<Option<Page>, AuthError> {
+        let purpose = self.open_step(state, client)?.step.purpose;
+        if !matches!(purpose, Purpose::Change { .. }) {
+            return Err(AuthError::Expired);
+        }
+        match self.proceed(state, answer, client, Some(login)).await? {
+            Progress::Next(page) => Ok(Some(page)),
+            Progress::Changed | Progress::Done(_) => Ok(None),
+        }
+    }
+
     pub(super) fn open_step(&self, state: &str, client: &Client) -> Result<Opened, AuthError> {
         let now = self.clock.now();
         let opened = self.form_tokens.open(state, &client.browser, &client.place, now)?;
@@ -102,8 +124,13 @@ impl AuthService {
         let (state, context) = (step.state()?, context(account, client));
         // Nothing is written for one who is locked or has to wait: that costs a read.
         let permit = self.admit(key, name, counter.known, client).await?;
+        if let Some(also) = &counter.also
+            && let Some(until) = self.store.counter_locked(also, self.clock.now()).await?
+        {
+            return Err(self.locked(until, name, client).await);
+        }
         self.form_tokens.use_up(opened, &client.place, self.clock.now())?;
-        let left = self.charge(key, name, client).await?;
+        let (key, left) = self.charge_all(counter, name, client).await?;
         let next = match step.source {
             Source::Auth => self.provider.proceed(state, answer, context).await,
             Source::Manage => self.provider.proceed_managing(state, answer, context).await,
@@ -112,7 +139,7 @@ impl AuthService {
         match next.map_err(AuthError::from) {
             Ok(Step::Identity(identity)) => Ok(Found::Identity(identity)),
             Ok(Step::Ask { ask, state }) => {
-                self.store.refund(key).await?;
+                self.refund_all(counter).await?;
                 Ok(Found::Ask(ask, state))
             }
             Ok(Step::Deny(refused)) if refused.reason == Denial::BadCredential => {
@@ -122,13 +149,13 @@ impl AuthService {
                 })
             }
             Ok(Step::Deny(refused)) => {
-                self.store.refund(key).await?;
+                self.refund_all(counter).await?;
                 let account = self.named(name).await;
                 tracing::info!(target: "audit", event = "login_denied", account, place = client.place, peer = client.peer, reason = ?refused.reason);
                 Err(denied(refused))
             }
             Err(e) => {
-                self.store.refund(key).await?;
+                self.refund_all(counter).await?;
                 self.unchecked(&e, name, client).await;
                 Err(e)
             }

@@ -129,6 +129,8 @@ pub const SETUP_LINK: Duration = secs(15 * 60);
 pub const LOGIN_STEP: Duration = secs(10 * 60);
 /// `BEARER_RECHECK` is how often the token of an open live socket is checked again.
 pub const BEARER_RECHECK: Duration = secs(60);
+/// `BEARER_UNANSWERED` is how long such a socket stays open while nobody can tell whether its token is still right.
+pub const BEARER_UNANSWERED: Duration = secs(10 * 60);
 /// `SESSION_IDLE` is how long a login lasts without use (`auth.session_idle`).
 pub const SESSION_IDLE: Duration = secs(14 * 24 * 3600);
 /// `SESSION_ABSOLUTE` is how long a login lasts, however much it is used (`auth.session_absolute`).
@@ -620,6 +622,10 @@ pub const AMBIENT_BYTES: usize = 16 << 10;
 pub const BEARER_BYTES: usize = 8 << 10;
 /// `BEARERS_KNOWN` is how many tokens that were right are remembered, so that strangers' wrong ones do not lock them.
 pub const BEARERS_KNOWN: usize = 64;
+/// `ACCOUNT_LOGINS` is how many logins one account has at once.
+pub const ACCOUNT_LOGINS: u32 = 64;
+/// `ACCOUNT_DEVICES` is how many known devices one account has.
+pub const ACCOUNT_DEVICES: u32 = 64;
 /// `LOGIN_STEPS_USED` is how many login steps of one place are remembered as used; with more, the forms that are open
 /// there begin again.
 pub const LOGIN_STEPS_USED: usize = 16_384;

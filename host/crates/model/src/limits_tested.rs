@@ -39,6 +39,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_turn_that_does_not_end_is_cut_and_marked_and_a_stop_lasts",
     ),
     ("BEARER_RECHECK", "an_open_live_socket_of_a_token_ends_with_it"),
+    ("BEARER_UNANSWERED", "a_live_socket_whose_token_nobody_can_check_ends"),
     ("LOGIN_STEP", "opens_once_in_its_browser_at_its_place_in_time"),
     ("SESSION_IDLE", "sessions_expire_idle_and_absolutely"),
     ("SESSION_ABSOLUTE", "sessions_expire_idle_and_absolutely"),
@@ -408,6 +409,8 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "BEARERS_KNOWN",
         "a_wrong_token_locks_its_address_and_not_a_token_that_is_known",
     ),
+    ("ACCOUNT_LOGINS", "an_account_has_so_many_logins_and_devices"),
+    ("ACCOUNT_DEVICES", "an_account_has_so_many_logins_and_devices"),
     (
         "LOGIN_STEPS_USED",
         "what_was_used_is_bounded_and_nothing_of_it_can_be_used_again",

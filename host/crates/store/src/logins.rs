@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::sqlite_integers::{signed, unsigned};
 use crate::types::Durability;
 use crate::types::UserId;
+use nexus_model::limits::{ACCOUNT_DEVICES, ACCOUNT_LOGINS};
 use nexus_model::time::Millis;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -111,11 +112,12 @@ fn remove(db: &Connection, user: UserId, which: &Which) -> rusqlite::Result<Vec<
 }
 
 impl Store {
-    /// Adds a login, known by the digest of its token alone.
+    /// Adds a login, known by the digest of its token alone. Beyond [`ACCOUNT_LOGINS`] of its user, those that were not used
+    /// for the longest time are removed; they are returned.
     ///
     /// # Errors
     /// Where the database cannot be written.
-    pub async fn add_login(&self, hash: TokenHash, new: Login) -> Result<(), StoreError> {
+    pub async fn add_login(&self, hash: TokenHash, new: Login) -> Result<Vec<LoginId>, StoreError> {
         self.write(Durability::Synced, move |db| {
             db.execute(
                 "INSERT INTO login(hash, id, user, created_at, used_at, checked_at, peer, agent, place, device)
@@ -132,8 +134,16 @@ impl Store {
                     new.place,
                     new.device
                 ],
-            )
-            .map(|_| ())
+            )?;
+            db.prepare_cached(
+                "DELETE FROM login WHERE user = ?1 AND id <> ?2 AND id NOT IN
+                 (SELECT id FROM login WHERE user = ?1 AND id <> ?2 ORDER BY used_at DESC, created_at DESC, id LIMIT ?3)
+                 RETURNING id",
+            )?
+            .query_map(params![new.user.id, new.id, ACCOUNT_LOGINS.saturating_sub(1)], |row| {
+                row.get(0)
+            })?
+            .collect()
         })
         .await
     }
@@ -231,7 +241,8 @@ impl Store {
         .await
     }
 
-    /// Makes the device known to be its user's, or notes that it was seen again.
+    /// Makes the device known to be its user's, or notes that it was seen again. Beyond [`ACCOUNT_DEVICES`] of the user, those
+    /// that were not used for the longest time are forgotten.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -249,6 +260,11 @@ impl Store {
                     device.peer,
                     device.agent
                 ],
+            )?;
+            db.execute(
+                "DELETE FROM device WHERE user = ?1 AND id <> ?2 AND id NOT IN
+                 (SELECT id FROM device WHERE user = ?1 AND id <> ?2 ORDER BY used_at DESC, created_at DESC, id LIMIT ?3)",
+                params![device.user.id, device.id, ACCOUNT_DEVICES.saturating_sub(1)],
             )
             .map(|_| ())
         })

@@ -26,6 +26,10 @@ pub struct FakeAuth {
     pub hashed: Arc<AtomicU32>,
     /// `fails` is what it answers instead.
     pub fails: Arc<Mutex<Option<Result<Step, CallError>>>>,
+    /// `begins` is what a login begins with instead of the form.
+    pub begins: Arc<Mutex<Option<Step>>>,
+    /// `silent`: it cannot check a request now.
+    pub silent: Arc<Mutex<bool>>,
     /// `core_only`: it has no optional interface.
     pub core_only: Arc<AtomicBool>,
     /// `tokens` are subjects by token. With any, it has a method for programs.
@@ -137,7 +141,8 @@ impl AuthProvider for FakeAuth {
             field("account", FieldKind::Account),
             field("password", FieldKind::Password),
         ];
-        async { Ok(form(fields, b"first")) }.boxed()
+        let first = self.begins.lock().unwrap().clone();
+        async move { Ok(first.unwrap_or_else(|| form(fields, b"first"))) }.boxed()
     }
     fn proceed(&self, state: Vec<u8>, answer: Answer, _: Context) -> Call<'_, Step> {
         async move {
@@ -170,7 +175,11 @@ impl AuthProvider for FakeAuth {
     }
     fn authenticate(&self, facts: Facts) -> Call<'_, Verdict> {
         self.seen.lock().unwrap().push(facts.clone());
+        let silent = *self.silent.lock().unwrap();
         async move {
+            if silent {
+                return Err(CallError::Other("it is not there".into()));
+            }
             if let Some(token) = &facts.token {
                 return Ok(match self.tokens.lock().unwrap().get(token) {
                     Some(subject) => Verdict::Identity(identity(subject)),

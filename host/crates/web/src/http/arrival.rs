@@ -15,7 +15,7 @@ use crate::{Connection, SiteContext, WebState};
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use nexus_auth::Arrival;
 use nexus_plugin_traits::auth::Route;
 
@@ -23,10 +23,23 @@ use nexus_plugin_traits::auth::Route;
 pub(crate) struct Arrived {
     connection: Connection,
     place: Place,
+    method: Method,
     headers: HeaderMap,
 }
 
 impl Arrived {
+    /// Tells whether somebody opened a page of ours by themselves: no page of another site led here, or has it as a picture.
+    /// Without a login that would be one more login each time, since a cookie of ours does not come with such a request.
+    pub(crate) fn is_opened(&self) -> bool {
+        let one_of = |name: &str, values: &[&str]| {
+            let mut stated = self.headers.get_all(name).iter();
+            stated.all(|stated| values.iter().any(|value| stated == value))
+        };
+        self.method == Method::GET
+            && one_of("sec-fetch-site", &["same-origin", "none"])
+            && one_of("sec-fetch-dest", &["document"])
+    }
+
     /// `arrival` is all of it. Who holds the other end takes milliseconds to find.
     ///
     /// # Errors
@@ -66,6 +79,7 @@ impl FromRequestParts<WebState> for Arrived {
         Ok(Self {
             connection: connection.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?.clone(),
             place: site.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?.place.clone(),
+            method: parts.method.clone(),
             headers: parts.headers.clone(),
         })
     }
@@ -95,6 +109,7 @@ mod tests {
             let arrived = Arrived {
                 connection: Connection::new(ingress, "127.0.0.1:50000".parse().unwrap()).at_other_end(holder),
                 place,
+                method: Method::GET,
                 headers,
             };
             arrived.arrival().await
@@ -110,5 +125,39 @@ mod tests {
         assert_eq!((proxied.header)("x-user"), ["a", "b"]);
         let through = arrived(tunnel, Some("the tunnel's program")).await.ok().unwrap();
         assert_eq!(through.route, Route::Tunnel("main".to_owned()));
+    }
+
+    #[test]
+    fn only_a_page_that_somebody_opened_is_one() {
+        let opened = |method: Method, stated: &[(&'static str, &str)]| {
+            let ingress = Ingress::Local {
+                hosts: Vec::new(),
+                public_url: None,
+            };
+            let mut headers = HeaderMap::new();
+            for (name, value) in stated {
+                headers.append(*name, value.parse().unwrap());
+            }
+            let arrived = Arrived {
+                connection: Connection::new(ingress, "127.0.0.1:50000".parse().unwrap()),
+                place: Place::Loopback,
+                method,
+                headers,
+            };
+            arrived.is_opened()
+        };
+        let (site, dest) = ("sec-fetch-site", "sec-fetch-dest");
+        assert!(opened(Method::GET, &[]), "a program says nothing");
+        for from in ["none", "same-origin"] {
+            assert!(opened(Method::GET, &[(site, from), (dest, "document")]));
+        }
+        for from in ["cross-site", "same-site", ""] {
+            assert!(!opened(Method::GET, &[(site, from), (dest, "document")]), "{from}");
+        }
+        assert!(!opened(Method::GET, &[(site, "same-origin"), (site, "cross-site")]));
+        for what in ["image", "iframe", "empty"] {
+            assert!(!opened(Method::GET, &[(site, "same-origin"), (dest, what)]), "{what}");
+        }
+        assert!(!opened(Method::HEAD, &[]));
     }
 }

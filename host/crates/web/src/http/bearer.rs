@@ -13,7 +13,9 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use http::request::Parts;
 use nexus_auth::{Arrival, AuthError, AuthService, Client, Session};
-use nexus_model::limits::BEARER_RECHECK;
+use nexus_model::limits::{BEARER_RECHECK, BEARER_UNANSWERED};
+use nexus_store::UserId;
+use tokio::time::Instant;
 
 /// `ByToken` marks a request that was let through for its token: no cookie of it is read.
 #[derive(Clone, Copy)]
@@ -43,6 +45,8 @@ pub(crate) struct Token {
     token: String,
     arrival: Arrival,
     client: Client,
+    /// `user` is whose it was.
+    user: Option<UserId>,
 }
 
 impl Token {
@@ -50,14 +54,16 @@ impl Token {
         auth.bearer(&self.token, &self.arrival, &self.client).await
     }
 
-    /// Waits until the token is not right any more.
+    /// Waits until the token is not right any more, or is somebody else's, or nobody could tell for [`BEARER_UNANSWERED`].
     pub(crate) async fn ended(&self, auth: &AuthService) {
+        let mut told = Instant::now();
         loop {
             tokio::time::sleep(BEARER_RECHECK).await;
             match self.session(auth).await {
                 // What cannot be asked now decides nothing about a connection that was let in.
-                Ok(Some(_)) | Err(AuthError::Unavailable(_) | AuthError::Busy) => {}
-                Ok(None) | Err(_) => return,
+                Err(AuthError::Unavailable(_) | AuthError::Busy) if told.elapsed() < BEARER_UNANSWERED => {}
+                Ok(Some(session)) if Some(session.login.user.id) == self.user => told = Instant::now(),
+                Ok(_) | Err(_) => return,
             }
         }
     }
@@ -101,8 +107,14 @@ impl FromRequestParts<WebState> for Caller {
             let arrived = page(arrived.map_err(IntoResponse::into_response))?;
             let arrival = page(arrived.arrival().await)?;
             let peer = page(client_address(parts).map_err(IntoResponse::into_response))?;
-            let token = Token { token, arrival, client };
+            let mut token = Token {
+                token,
+                arrival,
+                client,
+                user: None,
+            };
             let login = token.session(auth).await.map_err(NoCaller::Token)?;
+            token.user = login.as_ref().map(|session| session.login.user.id);
             let known = MaybeLogin { login, site, peer };
             return Ok(Self {
                 known,
@@ -142,14 +154,16 @@ mod tests {
     use std::sync::Arc;
     use tokio::time::{Instant, timeout};
 
-    #[tokio::test(start_paused = true)]
-    async fn an_open_live_socket_of_a_token_ends_with_it() {
+    async fn of_ada() -> (FakeAuth, AuthService, Token) {
         let clock = Arc::new(SystemClock);
         let provider = FakeAuth::default();
-        let tokens = Arc::clone(&provider.tokens);
-        tokens.lock().unwrap().insert("right".to_owned(), "sub-ada".to_owned());
+        provider
+            .tokens
+            .lock()
+            .unwrap()
+            .insert("right".to_owned(), "sub-ada".to_owned());
         let auth = AuthService::open(
-            Arc::new(provider),
+            Arc::new(provider.clone()),
             Store::in_memory().unwrap(),
             clock.clone(),
             auth_config(),
@@ -157,7 +171,7 @@ mod tests {
         );
         let auth = auth.await.unwrap();
         auth.bind_subject("ada", "sub-ada").await.unwrap();
-        let token = Token {
+        let mut token = Token {
             token: "right".to_owned(),
             arrival: Arrival {
                 route: Route::Loopback,
@@ -166,7 +180,17 @@ mod tests {
                 header: Box::new(|_| Vec::new()),
             },
             client: Client::default(),
+            user: None,
         };
+        let session = token.session(&auth).await.unwrap().unwrap();
+        token.user = Some(session.login.user.id);
+        (provider, auth, token)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_live_socket_of_a_token_ends_with_it() {
+        let (provider, auth, token) = of_ada().await;
+        let tokens = Arc::clone(&provider.tokens);
         let long = 5 * BEARER_RECHECK;
         assert!(
             timeout(long, token.ended(&auth)).await.is_err(),
@@ -180,5 +204,26 @@ mod tests {
         let before = Instant::now();
         timeout(long, token.ended(&auth)).await.unwrap();
         assert!(before.elapsed() < 2 * BEARER_RECHECK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_live_socket_of_a_token_ends_where_it_is_somebody_elses() {
+        let (_, auth, token) = of_ada().await;
+        let long = 5 * BEARER_RECHECK;
+        auth.bind_subject("bob", "sub-bob").await.unwrap();
+        auth.bind_subject("ada", "sub-other").await.unwrap();
+        auth.bind_subject("bob", "sub-ada").await.unwrap();
+        let whose = token.session(&auth).await.unwrap().unwrap();
+        assert_eq!(whose.account(), "bob");
+        timeout(long, token.ended(&auth)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_live_socket_whose_token_nobody_can_check_ends() {
+        let (provider, auth, token) = of_ada().await;
+        *provider.silent.lock().unwrap() = true;
+        let before = Instant::now();
+        timeout(2 * BEARER_UNANSWERED, token.ended(&auth)).await.unwrap();
+        assert!(before.elapsed() >= BEARER_UNANSWERED);
     }
 }

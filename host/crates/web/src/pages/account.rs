@@ -9,7 +9,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use nexus_auth::{AuthError, Page, Progress, Session};
+use nexus_auth::{AuthError, Page, Session};
 use nexus_plugin_traits::auth::{Ask, FieldKind};
 use serde::Deserialize;
 
@@ -50,11 +50,11 @@ pub(crate) async fn change(State(state): State<WebState>, anonymous: Anonymous, 
     let (auth, fields) = (&state.services.auth, &user.fields);
     let login = &user.login.login;
     let progress = auth
-        .proceed(fields.get("state"), fields.answer(), &anonymous.client, Some(login))
+        .proceed_changing(fields.get("state"), fields.answer(), &anonymous.client, login)
         .await;
     let error = match progress {
-        Ok(Progress::Changed | Progress::Done(_)) => return Redirect::to("/account?changed=1").into_response(),
-        Ok(Progress::Next(page)) => return form(&state, &anonymous, user.login, None, Some(page), None).await,
+        Ok(None) => return Redirect::to("/account?changed=1").into_response(),
+        Ok(Some(page)) => return form(&state, &anonymous, user.login, None, Some(page), None).await,
         Err(AuthError::Locked { until }) => Wrong::Whole(locked(until, state.clock.now())),
         Err(AuthError::BadCredential) => Wrong::Present,
         Err(AuthError::Rejected { field, cause }) => Wrong::At(field, cause),

@@ -69,9 +69,11 @@ pub(crate) async fn page(
         Err(error) => return failure(&error.into()),
     };
     let mut refused = None;
-    // Who is to show that it is them, or has just logged out, presses a button for it.
-    let invited = asked.method.is_some() || !(again || asked.out.is_some());
+    // Who is to show that it is them, has just logged out, or was led here by another site, presses a button for it.
+    let invited = arrived.is_opened() && (asked.method.is_some() || !(again || asked.out.is_some()));
     let asked_for = |method: &&Method| asked.method.as_ref().is_none_or(|id| *id == method.id);
+    let interactive = asked.method.clone();
+    let interactive = interactive.filter(|id| ambient.iter().all(|method| method.id != *id));
     let ambient: Vec<_> = ambient.iter().filter(asked_for).filter(|_| invited).collect();
     if !ambient.is_empty() {
         let arrival = match arrived.arrival().await {
@@ -94,7 +96,7 @@ pub(crate) async fn page(
             }
         }
     }
-    match asked.method.filter(|_| refused.is_none()) {
+    match interactive.filter(|_| refused.is_none()) {
         Some(method) => chosen_method(&state, &anonymous, &method, &asked.next, known).await,
         None => begin(&state, &anonymous, &asked.next, known, None, refused).await,
     }

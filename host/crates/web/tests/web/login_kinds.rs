@@ -44,6 +44,26 @@ async fn a_proxys_header_logs_in_where_the_proxy_comes_in_and_nowhere_else() {
         "{}",
         shown.text
     );
+    // Nor is who was led here by another site, or whose browser was made to load this as a picture.
+    let led = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "document")];
+    let picture = [("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "image")];
+    for stated in [led, picture] {
+        for path in ["/login", "/login?method=proxy"] {
+            let shown = web
+                .ask(Method::GET, path, PROXIED, &[header, stated[0], stated[1]])
+                .await;
+            assert_eq!(shown.status, StatusCode::OK);
+            assert!(shown.text.contains("/login?method=proxy"), "{}", shown.text);
+            assert!(shown.cookies().iter().all(|cookie| cookie.contains("-browser=")));
+        }
+    }
+    let stated = [
+        header,
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let pressed = web.ask(Method::GET, "/login?method=proxy", PROXIED, &stated).await;
+    assert_eq!(pressed.location(), "/");
     // So it is with who is to show once more that it is them.
     let again = [header, ("cookie", &done.jar())];
     let shown = web.ask(Method::GET, "/login?again=1", PROXIED, &again).await;
