@@ -1,6 +1,6 @@
 //! Commands: prompts that opencode makes of a text with placeholders, its template, and of what the owner writes.
 //!
-//! Problem: opencode does two things with what comes out, before an agent sees it and without a permission request. What stands
+//! Problem: opencode does two things with what comes out, before an agent sees it and without a permission request. What is
 //! in !`…` is given to a shell, and each `@path` is read and sent, wherever it is; what the owner has pasted behind a
 //! command counts as much as what its author wrote. It puts the owner's text in by JavaScript's `replaceAll`, in which `$'` and its like
 //! stand for pieces of the template.

@@ -70,7 +70,7 @@ impl AuthService {
         }
     }
 
-    /// Counts an attempt as [`Self::charge`] does, on all that it counts for. Returns the key of which the fewest are left, and how
+    /// Counts an attempt as [`Self::charge`] does, on all that it is for. Returns the key of which the fewest are left, and how
     /// many those are.
     pub(super) async fn charge_all<'a>(
         &self,

@@ -68,7 +68,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("nexus::services::auth::login", &["nexus_auth::login"]),
     ("nexus::services::auth::operator", &["nexus_auth::operator"]),
     ("nexus::services::auth::sessions", &["nexus_auth::sessions"]),
-    ("nexus::services::auth::setup", &["nexus_auth::first_account"]),
+    ("nexus::services::auth::setup", &["nexus_auth::joining"]),
     ("nexus::services::chat", &["nexus_chat"]),
     (
         "nexus::services::chat::prompt",

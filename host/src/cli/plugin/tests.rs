@@ -217,10 +217,9 @@ fn old_keys_of_a_manifest_are_reported_with_the_plugin_its_file_and_the_line_to_
 fn the_optional_interfaces_that_it_has_and_has_not_are_named() {
     let answer = check("chat-echo", &nowhere()).unwrap();
     assert!(
-        answer
-            .text
-            .contains("\noptional interfaces: sessions, history\noptional interfaces that it does not have: ")
-            && answer.text.contains("questions"),
+        answer.text.contains(
+            "\noptional interfaces: sessions, history, commands\noptional interfaces that it does not have: "
+        ) && answer.text.contains("questions"),
         "{}",
         answer.text
     );

@@ -23,7 +23,7 @@ struct Run {
     clients: Duration,
     /// How many deltas came, to all clients together.
     delivered: usize,
-    /// Clients that fell behind, and so got the whole part, or the whole state, in place of some of its deltas.
+    /// Clients that were too slow, and so got the whole part, or the whole state, in place of some of its deltas.
     behind: usize,
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn measure() {
     }
     println!(
         "\n| clients of one chat | events a second to each | in all | CPU of Nexus an event delivered | CPU of Nexus / of \
-         the clients, of 200 % | clients that fell behind |\n| --- | --- | --- | --- | --- | --- |"
+         the clients, of 200 % | clients that were too slow |\n| --- | --- | --- | --- | --- | --- |"
     );
     for (clients, mut runs) in [(1, alone), (100, hundred)] {
         runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
@@ -100,7 +100,7 @@ async fn run(clients: usize) -> Run {
     run
 }
 
-/// Reads until the answer is whole: by its last delta, or, for a client that fell behind, as a closed part or a state. It tells
+/// Reads until the answer is whole: by its last delta, or, for a client that was too slow, as a closed part or a state. It tells
 /// how long that took from the first event on.
 async fn read(mut socket: Socket) -> Reading {
     let (mut first, mut deltas) = (None, 0);
