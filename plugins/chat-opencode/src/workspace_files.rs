@@ -159,40 +159,19 @@ fn file_url(folder: &str, path: &str) -> String {
     format!("file://{}", names.join("/"))
 }
 
-/// `leads_outside` tells whether a path leads out of the workspace: by itself, or because opencode does not show what is there.
-/// What is not there leads nowhere.
+/// `leads_outside` tells whether a path leads out of the workspace: by itself, or by a link on its way. What is not there leads
+/// nowhere: opencode gives an empty text for it, and an error for what it does not show and for a folder.
 pub async fn leads_outside(workspace: &str, path: &str) -> Result<bool, Error> {
     let Ok(path) = relative(path) else {
         return Ok(true);
     };
-    let mut folder = String::new();
-    let mut names = path
-        .split('/')
-        .filter(|name| !name.is_empty() && *name != ".")
-        .peekable();
-    while let Some(name) = names.next() {
-        let here = match list(workspace, &folder).await {
-            Ok(here) => here,
-            Err(Error::NotFound(_)) => return Ok(true),
-            Err(other) => return Err(other),
-        };
-        let at = match folder.as_str() {
-            "" => name.to_owned(),
-            folder => format!("{folder}/{name}"),
-        };
-        let Some(entry) = here.iter().find(|entry| entry.path == at) else {
-            return Ok(false);
-        };
-        if names.peek().is_none() && !entry.folder {
-            return match read(workspace, &at).await {
-                Ok(_) | Err(Error::Limited(_)) => Ok(false),
-                Err(Error::NotFound(_)) => Ok(true),
-                Err(other) => Err(other),
-            };
-        }
-        folder = at;
+    let url = format!("/file/content?path={}", encode(path));
+    match client::get::<Content>(&url, workspace).await {
+        Ok(_) => return Ok(false),
+        Err(RequestError::Refused { status: 400.., .. }) => {}
+        Err(other) => return Err(other.into()),
     }
-    match list(workspace, &folder).await {
+    match list(workspace, path).await {
         Ok(_) => Ok(false),
         Err(Error::NotFound(_)) => Ok(true),
         Err(other) => Err(other),
