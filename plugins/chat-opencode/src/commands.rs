@@ -6,7 +6,7 @@
 //! stand for pieces of the template.
 //!
 //! Mechanism: a command is not sent where a shell could be run, unless the agent may run commands without asking anyway, or where a
-//! path could lead out of the workspace, unless that is so for files outside. This rather refuses too much ([`arguments_error`],
+//! path could lead out of the workspace, unless that is so for files outside. This rather refuses too much ([`Command::arguments_error`],
 //! [`mentions`]): a text can be sent in other words.
 //!
 //! Rejected: escaping, for which opencode has no syntax.
