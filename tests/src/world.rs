@@ -36,6 +36,11 @@ impl World {
     pub async fn up(more: &str) -> Self {
         let llm = Llm::start().await;
         let (start, opencode) = start(&llm, more);
+        Self::of(llm, start, opencode).await
+    }
+
+    /// The same around what was laid out before: files of the project, a configuration of opencode.
+    pub async fn of(llm: Llm, start: Start, opencode: Opencode) -> Self {
         let nexus = start.up();
         let browser = Browser::set_up(&nexus).await;
         let world = Self {

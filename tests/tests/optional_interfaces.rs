@@ -40,17 +40,7 @@ async fn with_files() -> World {
         "---\ndescription: Runs\n---\nIt is !`touch ran-by-a-command`\n",
     )
     .unwrap();
-    let nexus = start.up();
-    let browser = Browser::set_up(&nexus).await;
-    let world = World {
-        llm,
-        opencode,
-        start,
-        nexus,
-        browser,
-    };
-    world.ready().await;
-    world
+    World::of(llm, start, opencode).await
 }
 
 /// Sends a prompt with more than its text, and gives the answer to it.
@@ -573,16 +563,7 @@ async fn a_key_for_a_provider_reaches_the_provider_and_nothing_else() {
     config["provider"]["keyed"] = keyed;
     config["enabled_providers"] = json!(["stand-in", "keyed"]);
     fs::write(&file, config.to_string()).unwrap();
-    let nexus = start.up();
-    let browser = Browser::set_up(&nexus).await;
-    let world = World {
-        llm,
-        opencode,
-        start,
-        nexus,
-        browser,
-    };
-    world.ready().await;
+    let world = World::of(llm, start, opencode).await;
     let browser = &world.browser;
     let provider = async || {
         let (status, all) = browser.ask("GET", "/api/v1/backend/providers", Value::Null).await;

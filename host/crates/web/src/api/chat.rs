@@ -389,15 +389,13 @@ pub(super) async fn change(
     JsonBody(change): JsonBody<SessionChange>,
 ) -> Result<StatusCode, Problem> {
     let chat = &state.services.chat;
-    if let Some(wanted) = &change.title {
-        title(wanted)?;
-    }
-    chat.state(&session).await?;
     if change.title.is_none() && change.archived.is_none() {
+        chat.state(&session).await?;
         let cause = "Nothing is to change. To fix: send `title`, `archived`, or both.";
         return Err(Problem::of(StatusCode::CONFLICT, cause));
     }
     if let Some(wanted) = &change.title {
+        title(wanted)?;
         chat.rename(&session, wanted).await?;
     }
     if let Some(archived) = change.archived {
