@@ -49,6 +49,21 @@ await run(async (browser) => {
   await page.reload();
   await until('it is there after a reload', async () => (await answer(page)).includes('cut emoji \ufffd'));
 
+  // A first message that is sent before the page is connected is sent once it is.
+  const early = await page.context().newPage();
+  let connect;
+  const connected = new Promise((done) => { connect = done; });
+  await early.routeWebSocket(/\/live$/, async (socket) => {
+    await connected;
+    socket.connectToServer();
+  });
+  await early.goto(world.url);
+  await send(early, 'early bird');
+  await early.getByText('Not connected. The message will be sent when the connection is restored.').waitFor();
+  connect();
+  await until('it is answered', async () => (await answer(early)).includes('You said: early bird'));
+  await early.close();
+
   // What is sent while an answer runs waits, says so, and can be taken back.
   await send(page, '[[text n=300 rate=25]]');
   await page.locator('#stop').waitFor();

@@ -556,6 +556,10 @@ export function start() {
     if (session) { write(''); return prompt(text); }
     // The first message makes the chat. Until it exists the text stays where it is.
     box.focus();
+    if (!live.up) {
+      eager = true;
+      return tell('Not connected. The message will be sent when the connection is restored.', true);
+    }
     if (phase === 'starting' || phase === 'reconnecting') {
       eager = true;
       return tell('The message will be sent as soon as the backend is ready.', true);
