@@ -15,6 +15,12 @@ const fn ms(n: u64) -> Duration {
 
 /// `EPOCH_TICK` is one epoch tick: how long a guest may run before other tasks get a turn.
 pub const EPOCH_TICK: Duration = ms(10);
+/// `EPOCH_QUIET` is after how many ticks without a turn of any guest no more of them come.
+pub const EPOCH_QUIET: usize = 10;
+/// `SHORT_TURN` is how long a turn of an instance may take that counts as CPU in full, whoever else had a part of it.
+pub const SHORT_TURN: Duration = Duration::from_micros(100);
+/// `CPU_READING` is how old a reading of a thread's CPU time may be that a turn is measured from.
+pub const CPU_READING: Duration = ms(1);
 /// `GUEST_CPU` is the CPU that a guest may use between two returns to the host (`limits.cpu`).
 pub const GUEST_CPU: Duration = secs(2);
 /// `CPU_WINDOW` is the span over which a plugin's CPU is counted.

@@ -6,7 +6,8 @@ use crate::cpu_share::CpuShare;
 use crate::engine::instance_state::InstanceState;
 use crate::engine::minor::Minors;
 use crate::engine::{
-    self, CodeCache, Compilations, Inspection, LoadError, enough_memory, fits, link, not_compiled, not_linked,
+    self, CodeCache, Compilations, GuestEngine, Inspection, LoadError, enough_memory, fits, link, not_compiled,
+    not_linked,
 };
 use crate::instance::{InstanceTemplate, Supervisor, identify};
 use crate::minors::SUPPORTED;
@@ -25,7 +26,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 /// `RuntimeOptions` are what the runtime needs of the rest of the host.
@@ -42,7 +42,7 @@ pub struct RuntimeOptions {
 /// `Runtime` compiles plugins and starts them. There is one for the whole host, whose engine, linker, compiled code and
 /// threads for logins all plugins share.
 pub struct Runtime {
-    engine: Engine,
+    engine: GuestEngine,
     linker: Linker<InstanceState>,
     minors: Minors,
     cache: CodeCache,

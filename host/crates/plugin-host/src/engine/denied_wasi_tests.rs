@@ -13,7 +13,7 @@ enum Passed {
 
 /// Calls a function of an interface once, through a component that does nothing else. `types` are those of the interface.
 fn call(interface: &str, types: &str, function: &str, signature: &str, passed: Passed) -> wasmtime::Result<Vec<Val>> {
-    let engine = crate::engine::engine().unwrap();
+    let engine = Engine::clone(&crate::engine::engine().unwrap());
     let (lowered, run) = match passed {
         Passed::Nothing => ("", "(func (export \"run\") call $f)"),
         Passed::AsValue => ("(result i32)", "(func (export \"run\") (result i32) call $f)"),
@@ -159,7 +159,7 @@ fn what_can_say_none_of_it_traps_with_its_name() {
 }
 
 fn linked(wat: &str) -> wasmtime::Result<Option<(Engine, Component, Linker<()>)>> {
-    let engine = crate::engine::engine().unwrap();
+    let engine = Engine::clone(&crate::engine::engine().unwrap());
     let component = Component::new(&engine, wat::parse_str(wat).unwrap())?;
     let mut linker = Linker::<()>::new(&engine);
     linker.instance("wasi:io/error@0.2.0")?.resource(
@@ -306,7 +306,7 @@ fn what_is_handed_a_stream_traps_with_its_name() {
 
 #[test]
 fn nothing_else_is_linked_by_it() {
-    let engine = crate::engine::engine().unwrap();
+    let engine = Engine::clone(&crate::engine::engine().unwrap());
     for import in [
         "wasi:http/types@0.2.0",
         "wasi:cli/exit@0.2.0",

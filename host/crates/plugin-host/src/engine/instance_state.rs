@@ -1,7 +1,9 @@
 //! What lies in the store of an instance.
 
-use super::guest_limits::{self, CpuMeter, Limiter};
+use super::cpu_meter::{CpuMeter, OF_CPU};
+use super::guest_limits::{self, Limiter};
 use super::guest_stdio::LogStream;
+use super::wasmtime_engine::GuestEngine;
 use crate::capabilities::{Capabilities, Context, WasiRequests};
 use crate::truncate;
 use nexus_model::limits;
@@ -10,7 +12,7 @@ use nexus_plugin_api::error_text::TO_FIX;
 use nexus_plugin_api::text;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, Trap, WasmBacktrace};
+use wasmtime::{Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtxView;
 
@@ -39,7 +41,7 @@ impl WasiView for InstanceState {
 }
 
 /// `store` is a store with all limits applied, and the meter that must drive it.
-pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceState>, CpuMeter) {
+pub(crate) fn store(engine: &GuestEngine, context: &Arc<Context>) -> (Store<InstanceState>, CpuMeter) {
     let limits = context.gate.limits();
     // Only where its words go: behind the environment, files and the network is nothing of wasmtime's (`denied_wasi`).
     let wasi = WasiCtx::builder()
@@ -60,7 +62,7 @@ pub(crate) fn store(engine: &Engine, context: &Arc<Context>) -> (Store<InstanceS
     store.limiter(|s| &mut s.limiter);
     store.set_max_component_handles(guest_limits::handles(limits));
     store.set_hostcall_fuel(guest_limits::handed_over(limits));
-    let meter = CpuMeter::default();
+    let meter = CpuMeter::new(engine.clock.clone());
     meter.install(&mut store, limits);
     (store, meter)
 }
@@ -90,7 +92,7 @@ pub(crate) fn crash_cause(error: &wasmtime::Error, refused: Option<&str>, contex
     let memory = refused.is_some_and(|refused| refused.contains(guest_limits::OF_MEMORY));
     let fix = if memory {
         context.gate.more_memory()
-    } else if text.contains(guest_limits::OF_CPU) {
+    } else if text.contains(OF_CPU) {
         context.gate.more_cpu()
     } else {
         return truncate::text(text, limits::SENTENCE_BYTES);

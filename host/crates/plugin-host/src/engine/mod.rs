@@ -4,6 +4,7 @@
 mod code_cache;
 mod compilations;
 mod contract_check;
+mod cpu_meter;
 mod denied_wasi;
 mod error;
 pub(crate) mod guest_calls;
@@ -28,4 +29,4 @@ pub(crate) use contract_check::{CONTRACT, optional};
 pub(crate) use inspection::{check_types, inspect, read};
 pub(crate) use linker::{link, linker};
 pub(crate) use load_check::{check, enough_memory, fits, not_compiled, not_linked};
-pub(crate) use wasmtime_engine::engine;
+pub(crate) use wasmtime_engine::{GuestEngine, engine};

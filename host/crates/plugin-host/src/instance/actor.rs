@@ -9,12 +9,14 @@
 //! # Mechanism
 //!
 //! - [`run`] makes the store with its limits and the instance, and enters `run_concurrent` once, for the instance's whole
-//!   life. Inside, [`serve`] takes jobs from a bounded channel and polls up to [`limits::CALLS`] of them as futures of this
-//!   one task; the component model lets the plugin interleave them wherever one of them waits.
-//! - The first call asks the plugin for its facts (`describe`). Only then the channel is handed out, so that whoever has a
-//!   [`Handle`] has an instance that answers.
-//! - [`Handle::call`] sends a closure with a oneshot for its answer. The closure runs to its end although its caller may
-//!   have gone; such calls are counted, and an instance with [`limits::CALLS_HANGING`] of them is of no use any more.
+//!   life. Inside, [`serve`] takes jobs from a bounded queue and polls up to [`limits::CALLS`] of them as futures of this
+//!   one future; the component model lets the plugin interleave them wherever one of them waits.
+//! - The first call asks the plugin for its facts (`describe`). Only then a [`Handle`] is made, so that whoever has one has an
+//!   instance that answers.
+//! - [`Handle::call`] queues a closure with a oneshot for its answer, and takes a turn of the instance if nobody has one
+//!   ([`super::turns`]): a call that the plugin answers at once is answered where the caller is. The closure runs to its end
+//!   although its caller may have gone; such calls are counted, and an instance with [`limits::CALLS_HANGING`] of them is of no
+//!   use any more.
 //! - The first error of a job is a trap: it ends `run_concurrent`, and with it every job. The callers' oneshots are dropped,
 //!   and each caller waits for the cause, which the supervisor publishes in `ended` before it starts another instance.
 //!
@@ -22,7 +24,7 @@
 //!
 //! Two calls that compute do not run in parallel: one instance has one thread at a time. The order of calls that are sent at
 //! the same time is not kept. A call that the plugin never finishes keeps its place until the instance ends. Where the
-//! channel is full ([`limits::CALL_QUEUE`]), callers wait, each within its own limit of time.
+//! queue is full ([`limits::CALL_QUEUE`]), callers wait, each within its own limit of time.
 //!
 //! # Cost
 //!
@@ -39,8 +41,11 @@
 //! - To cancel a call in the plugin when its caller goes away: a late answer to a prompt is an answer all the same, and
 //!   languages differ in what they make of a canceled call.
 
+use super::job_queue::{ClosesAtEnd, JobQueue, Jobs};
+use super::turns::Turns;
 use crate::bindings::caps::types;
 use crate::capabilities::{Context, Mask};
+use crate::engine::GuestEngine;
 use crate::engine::instance_state::{self, InstanceState};
 use crate::engine::minor::Minor;
 use crate::plugin_stats::Counters;
@@ -51,10 +56,12 @@ use futures::stream::FuturesUnordered;
 use nexus_model::limits;
 use nexus_model::plugin::Refusal;
 use nexus_plugin_traits::CallError;
+use std::future::poll_fn;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
-use tokio::sync::{mpsc, oneshot, watch};
-use wasmtime::Engine;
+use std::task::{Poll, ready};
+use tokio::sync::{oneshot, watch};
 use wasmtime::component::{Accessor, Instance, InstancePre};
 
 /// `Exports` is a kind of plugin: what its instances export.
@@ -74,9 +81,11 @@ pub(crate) type Job<E> =
     Box<dyn for<'a> FnOnce(&'a Accessor<InstanceState>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
 
 /// `Handle` is a running instance as its callers hold it. It is cheap to clone.
-pub(crate) struct Handle<E: Exports> {
-    /// `jobs` leads into the instance; it is bounded by [`limits::CALL_QUEUE`].
-    jobs: mpsc::Sender<Job<E>>,
+pub(crate) struct Handle<E: Exports>(Arc<Running<E>>);
+
+/// `Running` is what all handles of an instance share.
+pub(crate) struct Running<E: Exports> {
+    jobs: Jobs<E>,
     /// `ended` holds the cause once the instance has ended.
     ended: watch::Receiver<Option<Ended>>,
     /// `hanging` counts the calls that nobody waits for any more and that still run.
@@ -123,13 +132,15 @@ impl<T> Drop for Waiting<T> {
 
 impl<E: Exports> Clone for Handle<E> {
     fn clone(&self) -> Self {
-        Self {
-            jobs: self.jobs.clone(),
-            ended: self.ended.clone(),
-            hanging: Arc::clone(&self.hanging),
-            facts: self.facts.clone(),
-            counters: Arc::clone(&self.counters),
-        }
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E: Exports> Deref for Handle<E> {
+    type Target = Running<E>;
+
+    fn deref(&self) -> &Running<E> {
+        &self.0
     }
 }
 
@@ -153,18 +164,18 @@ impl From<Ended> for CallError {
 
 impl<E: Exports> Handle<E> {
     pub(crate) fn new(
-        jobs: mpsc::Sender<Job<E>>,
+        jobs: Jobs<E>,
         ended: watch::Receiver<Option<Ended>>,
         facts: E::Facts,
         counters: Arc<Counters>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Running {
             jobs,
             ended,
             hanging: Arc::default(),
             facts,
             counters,
-        }
+        }))
     }
 
     /// Runs `call` in the instance. It is not cut short when the caller goes away.
@@ -177,8 +188,9 @@ impl<E: Exports> Handle<E> {
         let (reply, answer) = oneshot::channel();
         let hanging = Arc::clone(&self.hanging);
         let job: Job<E> = Box::new(move |a, e| {
+            let call = call(a, e);
             Box::pin(async move {
-                if reply.send(call(a, e).await?).is_err() {
+                if reply.send(call.await?).is_err() {
                     hanging.fetch_sub(1, Ordering::Relaxed);
                 }
                 Ok(())
@@ -209,7 +221,7 @@ impl<E: Exports> Handle<E> {
 
     /// Tells whether both are of the same instance.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.jobs.same_channel(&other.jobs)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Tells whether so many calls hang that the instance is of no use any more.
@@ -242,17 +254,40 @@ pub(crate) fn refused(error: types::Error, context: &Context) -> CallError {
     }
 }
 
-/// `Up` receives the jobs of a running instance, and its facts, as soon as it is up.
-pub(crate) type Up<E> = oneshot::Sender<(mpsc::Sender<Job<E>>, <E as Exports>::Facts)>;
+/// `Up` receives the facts of a running instance as soon as it is up: from then on it takes jobs.
+pub(crate) type Up<E> = oneshot::Sender<<E as Exports>::Facts>;
 
-/// Runs an instance until it crashes; the result is the cause. Ending it early is up to whoever drops this future.
-pub(crate) async fn run<E: Exports>(
-    engine: Engine,
-    pre: InstancePre<InstanceState>,
-    minor: &'static Minor,
-    context: Arc<Context>,
-    up: Up<E>,
-) -> String {
+/// `Start` is an instance that is to be run.
+pub(crate) struct Start<E: Exports> {
+    pub(crate) engine: GuestEngine,
+    pub(crate) pre: InstancePre<InstanceState>,
+    pub(crate) minor: &'static Minor,
+    pub(crate) context: Arc<Context>,
+    pub(crate) up: Up<E>,
+}
+
+/// Prepares an instance: where its jobs go, and the future that runs it until it crashes, as its task. The result is the cause.
+/// Ending it early is up to whoever drops that future. Must be called within tokio.
+pub(crate) fn prepare<E: Exports>(start: Start<E>) -> (Jobs<E>, impl Future<Output = String> + Send + 'static) {
+    let turns = Turns::new();
+    let queue = Arc::new(JobQueue::new());
+    let jobs = Jobs {
+        queue: Arc::clone(&queue),
+        turns: Arc::clone(&turns),
+    };
+    (jobs, turns.drive(run(start, queue)))
+}
+
+async fn run<E: Exports>(start: Start<E>, queue: Arc<JobQueue<E>>) -> String {
+    let Start {
+        engine,
+        pre,
+        minor,
+        context,
+        up,
+    } = start;
+    // However this ends: nobody waits for an answer that cannot come.
+    let queue = ClosesAtEnd(queue);
     // What an earlier instance said is not the cause of this one's end.
     let _ = context.log.take_last_lines();
     let (mut store, meter) = instance_state::store(&engine, &context);
@@ -262,7 +297,7 @@ pub(crate) async fn run<E: Exports>(
             let instance = pre.instantiate_async(&mut store).await?;
             let exports = E::find(minor, &mut store, &instance)?;
             store
-                .run_concurrent(async |a| serve(a, &exports, up, counters).await)
+                .run_concurrent(async |a| serve(a, &exports, up, &queue.0, counters).await)
                 .await?
         })
         .await;
@@ -279,22 +314,29 @@ async fn serve<E: Exports>(
     a: &Accessor<InstanceState>,
     exports: &E,
     up: Up<E>,
+    queue: &JobQueue<E>,
     counters: &Counters,
 ) -> wasmtime::Result<()> {
     counters.call();
     let facts = exports.facts(a).await.inspect_err(|_| counters.error())?;
-    let (tx, mut rx) = mpsc::channel::<Job<E>>(limits::CALL_QUEUE);
-    if up.send((tx, facts)).is_err() {
+    if up.send(facts).is_err() {
         return Ok(());
     }
     let mut calls = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            job = rx.recv(), if calls.len() < limits::CALLS => match job {
-                Some(job) => calls.push(job(a, exports)),
-                None => return Ok(()),
-            },
-            Some(result) = calls.next(), if !calls.is_empty() => result?,
+    poll_fn(|cx| {
+        loop {
+            while calls.len() < limits::CALLS
+                && let Some(job) = queue.take()
+            {
+                calls.push(job(a, exports));
+            }
+            // Whoever sends a job sees to the next turn.
+            match ready!(calls.poll_next_unpin(cx)) {
+                Some(Ok(())) => {}
+                Some(Err(trap)) => return Poll::Ready(Err(trap)),
+                None => return Poll::Pending,
+            }
         }
-    }
+    })
+    .await
 }

@@ -1,11 +1,13 @@
-//! A running instance: the task that drives it and the supervisor that starts it again.
+//! A running instance: who drives it, and the supervisor that starts it again.
 
 mod actor;
 mod initial_status;
+mod job_queue;
 mod refused_settings;
 mod restart_budget;
 mod supervisor;
 mod template;
+mod turns;
 
 pub(crate) use actor::{Ended, Exports, Handle, refused};
 pub(crate) use initial_status::identify;

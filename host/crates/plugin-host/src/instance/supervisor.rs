@@ -42,7 +42,7 @@
 //! - Restarts for ever, as systemd can be told: a plugin that fails for good would fill the log, and its operator would
 //!   learn of it only there.
 
-use super::actor::{self, Ended, Exports, Handle};
+use super::actor::{self, Ended, Exports, Handle, Start};
 use super::refused_settings as refused;
 use super::restart_budget::RestartBudget;
 use super::template::InstanceTemplate;
@@ -383,21 +383,28 @@ impl<E: Exports> Task<E> {
             context,
             ..
         } = self.template.clone();
-        self.instances.spawn(actor::run::<E>(engine, pre, minor, context, up));
-        let mut is_up = Some(is_up);
+        let (jobs, instance) = actor::prepare::<E>(Start {
+            engine,
+            pre,
+            minor,
+            context,
+            up,
+        });
+        self.instances.spawn(instance);
+        let mut is_up = Some((is_up, jobs));
         let deadline = Instant::now() + limits::PLUGIN_START;
         loop {
             let coming = async {
                 match is_up.as_mut() {
-                    Some(rx) => tokio::time::timeout_at(deadline, rx).await,
+                    Some((rx, _)) => tokio::time::timeout_at(deadline, rx).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 up = coming => {
-                    is_up = None;
-                    match up {
-                        Ok(Ok((jobs, facts))) => {
+                    let jobs = is_up.take().map(|(_, jobs)| jobs);
+                    match (up, jobs) {
+                        (Ok(Ok(facts)), Some(jobs)) => {
                             let refused = E::refused(&facts, &self.template.context.mask);
                             if !refused.is_empty() {
                                 return SpanEnd::Refused(refused);
@@ -407,8 +414,8 @@ impl<E: Exports> Task<E> {
                             self.set(PluginState::Running);
                         }
                         // It crashed: the task says why.
-                        Ok(Err(_)) => {}
-                        Err(_) => return SpanEnd::Crashed(format!("it did not start within {} s", limits::PLUGIN_START.as_secs())),
+                        (Ok(_), _) => {}
+                        (Err(_), _) => return SpanEnd::Crashed(format!("it did not start within {} s", limits::PLUGIN_START.as_secs())),
                     }
                 }
                 ended = self.instances.join_next() => return SpanEnd::Crashed(match ended {

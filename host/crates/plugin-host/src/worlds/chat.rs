@@ -47,7 +47,7 @@ impl WasmChat {
     fn facts<T>(&self, read: impl FnOnce(&ChatFacts) -> T) -> Option<T> {
         let mut known = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = self.supervisor.current() {
-            *known = Some(handle.facts);
+            *known = Some(handle.facts.clone());
         }
         known.as_ref().map(read)
     }

@@ -77,7 +77,7 @@ impl Supervised for WasmTunnel {
 impl TunnelProvider for WasmTunnel {
     fn describe(&self) -> Call<'_, tunnel::Descriptor> {
         Box::pin(async {
-            let facts = self.supervisor.running().await?.facts;
+            let facts = self.supervisor.running().await?.facts.clone();
             convert_tunnel::tunnel_descriptor(facts, self.supervisor.name())
         })
     }
