@@ -108,9 +108,21 @@ impl Pieces {
     }
 
     /// Takes the next piece, and returns it less what has to wait at its end.
-    pub fn next(&mut self, piece: &str) -> String {
+    pub fn next(&mut self, piece: impl Into<String>) -> String {
+        let piece = piece.into();
+        // As nearly all pieces are: nothing before it and nothing after it can change what it is.
+        if self.held.is_empty()
+            && plain_ascii(&piece)
+            && let Some(last) = piece.chars().next_back()
+        {
+            self.edge = Edge {
+                last: Some(last),
+                accents: 0,
+            };
+            return piece;
+        }
         let mut text = std::mem::take(&mut self.held);
-        text.push_str(piece);
+        text.push_str(&piece);
         let mut end = text.trim_end_matches(waits).len();
         // The flag, and what of its tags is there.
         let flag = text.get(..end).and_then(|shown| shown.strip_suffix(FLAG));

@@ -51,7 +51,7 @@ use nexus_model::chat::{
 };
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
-use nexus_plugin_traits::{BackendEvent, CallError, ChatBackend};
+use nexus_plugin_traits::{BackendEvent, BackendEvents, CallError, ChatBackend};
 use nexus_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub(crate) struct EventPump {
     journal: Journal,
     plugin: String,
     backend: Arc<dyn ChatBackend>,
-    stream: mpsc::Receiver<BackendEvent>,
+    stream: BackendEvents,
     wake: mpsc::UnboundedReceiver<Wake>,
     sessions: BTreeMap<SessionId, SyncState>,
     waiting: usize,

@@ -6,6 +6,7 @@
 //! differently. Each pool is made at its first request; reading the machine's certificates takes longer than the start
 //! of the host may.
 
+use crate::body::Body;
 use crate::error::OutgoingError;
 use crate::failure_cause::chain;
 use crate::outgoing::Outgoing;
@@ -21,7 +22,6 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// `HOST_HEADERS` are set by the client itself; a plugin that could set them would speak for another host or cut the
 /// framing.
@@ -109,8 +109,9 @@ impl Outgoing for Client {
                 .map_err(|e| classify(&shown, &e))?;
             let status = response.status().as_u16();
             let headers = response.headers().clone();
-            let (sender, body) = mpsc::channel(limits::HTTP_BODY_CHUNKS);
-            tokio::spawn(pump(response, sender, request.idle_timeout, shown));
+            let idle = request.idle_timeout;
+            let reading = (response, shown);
+            let body = Body::new(Some(reading), move |reading| next_chunk(reading, idle));
             Ok(Response { status, headers, body })
         })
     }
@@ -159,42 +160,27 @@ fn not_global(what: &str) -> OutgoingError {
     ))
 }
 
-/// Hands the body over chunk by chunk until it ends, fails, stays silent too long, or nobody wants it any more.
-async fn pump(
-    mut response: reqwest::Response,
-    sender: mpsc::Sender<Result<Bytes, OutgoingError>>,
-    idle: Option<Duration>,
-    shown: String,
-) {
-    loop {
-        let next = async {
-            match idle {
-                Some(limit) => tokio::time::timeout(limit, response.chunk()).await.map_err(|_| limit),
-                None => Ok(response.chunk().await),
-            }
-        };
-        let item = tokio::select! {
-            () = sender.closed() => return,
-            item = next => item,
-        };
-        let last = match item {
-            Ok(Ok(Some(chunk))) => {
-                if sender.send(Ok(chunk)).await.is_err() {
-                    return;
-                }
-                continue;
-            }
-            Ok(Ok(None)) => return,
-            Ok(Err(error)) => {
-                OutgoingError::Unavailable(format!("the response of {shown} was interrupted: {}", chain(&error)))
-            }
-            Err(limit) => OutgoingError::Timeout(format!("{shown} sent nothing for {} ms", limit.as_millis())),
-        };
-        // The connection goes first: a reader that sees the error may count on it.
-        drop(response);
-        let _ = sender.send(Err(last)).await;
-        return;
-    }
+/// `Reading` is a response that is read, and the name of where it comes from; `None`: it is over.
+type Reading = Option<(reqwest::Response, String)>;
+
+/// Reads on, until the body ends, fails, or stays silent too long.
+async fn next_chunk(reading: Reading, idle: Option<Duration>) -> Option<(Result<Bytes, OutgoingError>, Reading)> {
+    let (mut response, shown) = reading?;
+    let next = match idle {
+        Some(limit) => tokio::time::timeout(limit, response.chunk()).await.map_err(|_| limit),
+        None => Ok(response.chunk().await),
+    };
+    let failed = match next {
+        Ok(Ok(Some(chunk))) => return Some((Ok(chunk), Some((response, shown)))),
+        Ok(Ok(None)) => return None,
+        Ok(Err(error)) => {
+            OutgoingError::Unavailable(format!("the response of {shown} was interrupted: {}", chain(&error)))
+        }
+        Err(limit) => OutgoingError::Timeout(format!("{shown} sent nothing for {} ms", limit.as_millis())),
+    };
+    // The connection goes first: a reader that sees the error may count on it.
+    drop(response);
+    Some((Err(failed), None))
 }
 
 /// `Resolver` resolves a name once, and refuses it where no address is left that the grant covers.

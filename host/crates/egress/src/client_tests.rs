@@ -58,7 +58,7 @@ async fn answering(answer: &'static str) -> (u16, oneshot::Receiver<String>) {
 }
 
 async fn chunk(response: &mut Response) -> Option<Result<Bytes, OutgoingError>> {
-    wait::within("the next part of the body", response.body.recv()).await
+    wait::within("the next part of the body", response.body.chunk()).await
 }
 
 async fn text(mut response: Response) -> Result<String, OutgoingError> {

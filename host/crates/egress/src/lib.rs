@@ -27,6 +27,7 @@
 
 #![warn(missing_docs)]
 
+mod body;
 mod client;
 mod error;
 mod failure_cause;
@@ -36,6 +37,7 @@ mod tls;
 mod types;
 mod webhook;
 
+pub use body::Body;
 pub use client::Client;
 pub use error::OutgoingError;
 pub use outgoing::Outgoing;

@@ -1,6 +1,6 @@
 //! What is asked of the client, and what it answers.
 
-use crate::error::OutgoingError;
+use crate::body::Body;
 use nexus_config::grants::HttpGrant;
 use std::time::Duration;
 
@@ -41,5 +41,5 @@ pub struct Response {
     pub headers: http::HeaderMap,
     /// `body` gives the chunks as they arrive; an `Err` is the last item: the body is not complete. Dropping it closes
     /// the connection.
-    pub body: tokio::sync::mpsc::Receiver<Result<bytes::Bytes, OutgoingError>>,
+    pub body: Body,
 }

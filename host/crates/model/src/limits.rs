@@ -9,6 +9,9 @@ use std::time::Duration;
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
+const fn us(n: u64) -> Duration {
+    Duration::from_micros(n)
+}
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -17,8 +20,8 @@ const fn ms(n: u64) -> Duration {
 pub const EPOCH_TICK: Duration = ms(10);
 /// `EPOCH_QUIET` is after how many ticks without a turn of any guest no more of them come.
 pub const EPOCH_QUIET: usize = 10;
-/// `SHORT_TURN` is how long a turn of an instance may take that counts as CPU in full, whoever else had a part of it.
-pub const SHORT_TURN: Duration = Duration::from_micros(100);
+/// `SHORT_TURN` is up to which length a turn of an instance is CPU in full, whoever else had a part of it.
+pub const SHORT_TURN: Duration = us(100);
 /// `CPU_READING` is how old a reading of a thread's CPU time may be that a turn is measured from.
 pub const CPU_READING: Duration = ms(1);
 /// `GUEST_CPU` is the CPU that a guest may use between two returns to the host (`limits.cpu`).
@@ -467,8 +470,6 @@ pub const HTTP_HEADER_BYTES: usize = 64 << 10;
 pub const HTTP_FIELDS_BYTES: usize = 16 << 10;
 /// `HTTP_WRITTEN_CHUNK` is how much of a request's body the host holds of one write with `wasi:http`, before it is sent.
 pub const HTTP_WRITTEN_CHUNK: usize = 16 << 10;
-/// `HTTP_BODY_CHUNKS` is how many chunks of an HTTP body may wait for the plugin.
-pub const HTTP_BODY_CHUNKS: usize = 16;
 /// `PUBLIC_CHECK_ANSWER_BYTES` bounds the answer to the host's own check of a public address, which should have 64
 /// bytes.
 pub const PUBLIC_CHECK_ANSWER_BYTES: usize = 1 << 10;

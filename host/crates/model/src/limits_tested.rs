@@ -4,6 +4,18 @@
 /// (a bound, the function of its test). Times are here where somebody else could make the host wait.
 pub(super) const TESTED: &[(&str, &str)] = &[
     // Times.
+    (
+        "EPOCH_QUIET",
+        "ticks_come_while_a_turn_lasts_and_none_while_there_is_none",
+    ),
+    (
+        "SHORT_TURN",
+        "a_turn_counts_what_its_thread_used_and_not_what_others_had_meanwhile",
+    ),
+    (
+        "CPU_READING",
+        "a_turn_counts_what_its_thread_used_and_not_what_others_had_meanwhile",
+    ),
     ("GUEST_CPU", "a_plugin_that_spins_is_ended_and_holds_nobody_up"),
     ("CPU_WINDOW", "who_uses_a_whole_core_gets_its_share_of_it"),
     ("PLUGIN_CALL", "a_call_that_hangs_ends_and_the_instance_lives"),
@@ -254,7 +266,6 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ),
     ("HTTP_FIELDS_BYTES", "headers_of_wasi_have_an_end"),
     ("HTTP_WRITTEN_CHUNK", "bodies_of_wasi_have_an_end_together"),
-    ("HTTP_BODY_CHUNKS", "a_body_that_nobody_takes_stops_its_sender"),
     (
         "PUBLIC_CHECK_ANSWER_BYTES",
         "an_answer_without_an_end_is_read_no_further_than_its_bound",

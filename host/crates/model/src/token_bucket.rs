@@ -49,6 +49,15 @@ impl TokenBucket {
         self.state().left -= amount;
     }
 
+    /// Takes what was used already, as [`TokenBucket::used`], and answers how long it takes until nothing is owed; `None`: nothing is.
+    pub fn charge(&self, amount: f64) -> Option<Duration> {
+        let mut state = self.state();
+        state.left -= amount;
+        let owed = -state.left;
+        drop(state);
+        (owed > 0.0).then(|| Duration::try_from_secs_f64(owed / self.per_second).unwrap_or(Duration::MAX))
+    }
+
     /// `wait` is how long it takes until `amount` is there; `None`: it is there.
     pub fn wait(&self, amount: f64) -> Option<Duration> {
         let missing = amount - self.state().left;

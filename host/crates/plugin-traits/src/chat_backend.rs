@@ -1,26 +1,11 @@
 //! What the chat service sees of a chat plugin, and what such a plugin may read of the journal.
 
+use crate::backend_events::BackendEvents;
 use crate::call::{Call, CallError};
 use crate::supervised::{CancelReason, Supervised};
 use futures::future::BoxFuture;
 use nexus_model::{chat, plugin};
 use std::collections::BTreeSet;
-use tokio::sync::mpsc;
-
-/// `BackendEvent` is what comes from a chat backend, over all restarts of its plugin: in order, nothing dropped. The channel is
-/// bounded and holds the plugin back.
-#[allow(clippy::large_enum_variant)] // nearly all of them are the largest one
-#[derive(Debug, Clone, PartialEq)]
-pub enum BackendEvent {
-    /// `Starting` is what is being done before the backend is up.
-    Starting(String),
-    /// `Opened`: the connection opened. What streamed before it may have been lost: reconcile by `snapshot`.
-    Opened(chat::BackendConnection),
-    /// `Event` is one event of a session, in the backend's order.
-    Event(chat::SessionEvent),
-    /// `Closed`: the connection is gone; `Starting` or `Opened` follow, unless it is permanent.
-    Closed(plugin::Failure),
-}
 
 /// `ChatBackend` is a chat plugin (WIT interfaces `chat` and, where present, `sessions`).
 pub trait ChatBackend: Supervised {
@@ -30,9 +15,9 @@ pub trait ChatBackend: Supervised {
     fn is_example(&self) -> bool;
     /// Asks whether the backend's program is there and usable.
     fn check_availability(&self) -> Call<'_, plugin::Availability>;
-    /// Opens the backend and reports what happens in it until the receiver is dropped, across restarts of the
-    /// plugin and of the backend. Called once at a time.
-    fn events(&self) -> mpsc::Receiver<BackendEvent>;
+    /// Opens the backend and reports what happens in it until they are dropped, across restarts of the plugin and of the backend.
+    /// Called once at a time.
+    fn events(&self) -> BackendEvents;
     /// Says for what reason the receiver of [`Self::events`] is dropped next. Who does not say is taken to stop it.
     fn leaving(&self, reason: CancelReason) {
         let _ = reason;

@@ -34,12 +34,14 @@
 #![warn(missing_docs)]
 
 pub mod auth;
+mod backend_events;
 mod call;
 mod chat_backend;
 mod supervised;
 
+pub use backend_events::{BackendEvent, BackendEvents};
 pub use call::{Call, CallError};
-pub use chat_backend::{BackendEvent, ChatBackend, Prompt, TranscriptError, Transcripts, Utterance};
+pub use chat_backend::{ChatBackend, Prompt, TranscriptError, Transcripts, Utterance};
 pub use supervised::{CancelReason, PluginRecord, Supervised};
 
 use futures::future::BoxFuture;

@@ -14,7 +14,7 @@ use nexus_model::trouble::Trouble;
 use nexus_model::{chat, tunnel};
 use nexus_plugin_traits::PluginRecord;
 use nexus_plugin_traits::{
-    BackendEvent, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised, TunnelProvider, TunnelRun,
+    BackendEvents, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised, TunnelProvider, TunnelRun,
 };
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -216,10 +216,10 @@ impl ChatBackend for LazyPlugin<dyn ChatBackend> {
     fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { self.plugin()?.check_availability().await })
     }
-    fn events(&self) -> mpsc::Receiver<BackendEvent> {
+    fn events(&self) -> BackendEvents {
         // One that is not loaded reports nothing, and so that its connection ended.
         self.plugin()
-            .map_or_else(|_| mpsc::channel(1).1, |plugin| plugin.events())
+            .map_or_else(|_| mpsc::channel(1).1.into(), |plugin| plugin.events())
     }
     fn leaving(&self, reason: CancelReason) {
         if let Ok(plugin) = self.plugin() {

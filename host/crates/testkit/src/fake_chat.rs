@@ -7,7 +7,9 @@ use nexus_model::chat::{
     SignInValues, Snapshot, Turn, Workspace,
 };
 use nexus_model::plugin::{Availability, Failure, Kind, PluginState, PluginStatus};
-use nexus_plugin_traits::{BackendEvent, Call, CallError, CancelReason, ChatBackend, PluginRecord, Prompt, Supervised};
+use nexus_plugin_traits::{
+    BackendEvent, BackendEvents, Call, CallError, CancelReason, ChatBackend, PluginRecord, Prompt, Supervised,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -190,10 +192,10 @@ impl ChatBackend for FakeChat {
     fn check_availability(&self) -> Call<'_, Availability> {
         Box::pin(async { Ok(self.availability.lock().unwrap().clone()) })
     }
-    fn events(&self) -> mpsc::Receiver<BackendEvent> {
+    fn events(&self) -> BackendEvents {
         let (sender, receiver) = mpsc::channel(8);
         let _ = self.streams.send(sender); // the test may be over
-        receiver
+        receiver.into()
     }
     fn leaving(&self, reason: CancelReason) {
         self.left.lock().unwrap().push(reason);

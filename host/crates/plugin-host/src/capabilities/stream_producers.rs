@@ -1,12 +1,11 @@
 //! From a host's channel to a plugin's stream. The plugin's reads pull; a full channel holds the source back.
 
-use crate::bindings::caps::types::Error;
 use bytes::Bytes;
 use nexus_model::limits;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use wasmtime::component::{Destination, Lift, Lower, StreamProducer, StreamResult, VecBuffer};
 use wasmtime::{AsContextMut, StoreContextMut};
 
@@ -18,30 +17,6 @@ pub(super) trait Chunks: Send + Unpin + 'static {
 impl Chunks for mpsc::Receiver<Bytes> {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.poll_recv(cx)
-    }
-}
-
-/// `Body` is a response's body, and where its end is told.
-pub(super) struct Body<E> {
-    pub(super) chunks: mpsc::Receiver<Result<Bytes, E>>,
-    /// `end` is dropped without a word where the plugin reads the body no further.
-    pub(super) end: Option<oneshot::Sender<Result<(), Error>>>,
-    pub(super) failed: fn(E) -> Error,
-}
-
-impl<E: Send + 'static> Chunks for Body<E> {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let end = match self.chunks.poll_recv(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(chunk))) => return Poll::Ready(Some(chunk)),
-            Poll::Ready(Some(Err(e))) => Err((self.failed)(e)),
-            Poll::Ready(None) => Ok(()),
-        };
-        if let Some(told) = self.end.take() {
-            // Nobody may be waiting for it; that is the plugin's choice.
-            let _ = told.send(end);
-        }
-        Poll::Ready(None)
     }
 }
 

@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn ticks_come_while_a_turn_lasts_and_none_while_there_is_none() {
         let engine = engine().unwrap();
-        // A tick that a store sees is the only one that counts.
+        // Ticks as a store sees them.
         let ticks = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&ticks);
         let mut store = wasmtime::Store::new(&engine, ());

@@ -41,10 +41,11 @@
 //! - To cancel a call in the plugin when its caller goes away: a late answer to a prompt is an answer all the same, and
 //!   languages differ in what they make of a canceled call.
 
+use super::exports::{Exports, Job};
 use super::job_queue::{ClosesAtEnd, JobQueue, Jobs};
 use super::turns::Turns;
 use crate::bindings::caps::types;
-use crate::capabilities::{Context, Mask};
+use crate::capabilities::Context;
 use crate::engine::GuestEngine;
 use crate::engine::instance_state::{self, InstanceState};
 use crate::engine::minor::Minor;
@@ -54,7 +55,6 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use nexus_model::limits;
-use nexus_model::plugin::Refusal;
 use nexus_plugin_traits::CallError;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -62,23 +62,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::task::{Poll, ready};
 use tokio::sync::{oneshot, watch};
-use wasmtime::component::{Accessor, Instance, InstancePre};
-
-/// `Exports` is a kind of plugin: what its instances export.
-pub(crate) trait Exports: Send + Sync + Sized + 'static {
-    /// `Facts` is what the plugin says about itself once, at its start.
-    type Facts: Clone + Send + Sync + 'static;
-    /// Finds the exports of an instance that speaks this minor.
-    fn find(minor: &Minor, store: &mut wasmtime::Store<InstanceState>, instance: &Instance) -> wasmtime::Result<Self>;
-    /// `refused` is what of its settings the plugin says that it cannot use.
-    fn refused(facts: &Self::Facts, mask: &Mask) -> Vec<Refusal>;
-    /// `facts` is the first call.
-    fn facts<'a>(&'a self, a: &'a Accessor<InstanceState>) -> BoxFuture<'a, wasmtime::Result<Self::Facts>>;
-}
-
-/// `Job` is work inside an instance. An `Err` is a trap: the store is lost.
-pub(crate) type Job<E> =
-    Box<dyn for<'a> FnOnce(&'a Accessor<InstanceState>, &'a E) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
+use wasmtime::component::{Accessor, InstancePre};
 
 /// `Handle` is a running instance as its callers hold it. It is cheap to clone.
 pub(crate) struct Handle<E: Exports>(Arc<Running<E>>);

@@ -3,7 +3,7 @@
 //! A channel of tokio would wake the task of the instance at each job. Here whoever sends one takes a turn of the instance
 //! itself, or leaves it to whoever has one ([`Turns`]).
 
-use super::actor::{Exports, Job};
+use super::exports::{Exports, Job};
 use super::turns::Turns;
 use nexus_model::limits;
 use std::collections::VecDeque;

@@ -42,7 +42,8 @@
 //! - Restarts for ever, as systemd can be told: a plugin that fails for good would fill the log, and its operator would
 //!   learn of it only there.
 
-use super::actor::{self, Ended, Exports, Handle, Start};
+use super::actor::{self, Ended, Handle, Start};
+use super::exports::Exports;
 use super::refused_settings as refused;
 use super::restart_budget::RestartBudget;
 use super::template::InstanceTemplate;

@@ -10,7 +10,7 @@ use nexus_config::resolved::{Plugin, Source};
 use nexus_model::limits;
 use nexus_model::plugin::{self, Availability, PluginState, PluginStatus};
 use nexus_plugin_traits::auth::Context;
-use nexus_plugin_traits::{BackendEvent, CallError, TunnelProvider};
+use nexus_plugin_traits::{BackendEvent, BackendEvents, CallError, TunnelProvider};
 use nexus_testkit::components as fixtures;
 use nexus_testkit::wait;
 use std::sync::Arc;
@@ -327,7 +327,7 @@ async fn a_granted_store_is_there() {
     assert_eq!(tunnel.check_availability().await, Ok(Availability::ready("")));
 }
 
-async fn texts(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>, count: u32) {
+async fn texts(stream: &mut BackendEvents, count: u32) {
     for n in 0..count {
         match wait::within("the next event", stream.recv()).await.unwrap() {
             BackendEvent::Starting(text) => assert_eq!(text, format!("{n:03}")),
@@ -340,7 +340,7 @@ async fn texts(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>, count: u3
     }
 }
 
-async fn closed(stream: &mut tokio::sync::mpsc::Receiver<BackendEvent>) -> plugin::Failure {
+async fn closed(stream: &mut BackendEvents) -> plugin::Failure {
     match wait::within("the end of the events", stream.recv()).await {
         Some(BackendEvent::Closed(failure)) => failure,
         other => panic!("the events should have ended: {other:?}"),

@@ -15,7 +15,7 @@ use nexus_model::plugin::PluginStatus;
 use nexus_model::trouble::Trouble;
 use nexus_model::{chat, plugin};
 use nexus_plugin_traits::PluginRecord;
-use nexus_plugin_traits::{BackendEvent, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised};
+use nexus_plugin_traits::{BackendEvents, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -164,16 +164,15 @@ impl ChatBackend for WasmChat {
         })
     }
 
-    fn events(&self) -> mpsc::Receiver<BackendEvent> {
+    fn events(&self) -> BackendEvents {
         let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
         let leaving = Arc::clone(&self.leaving);
         let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone(), leaving);
         let turn = Arc::clone(&self.reading_events);
-        tokio::spawn(async move {
+        BackendEvents::new(events, async move {
             let _turn = turn.lock().await;
             forwarder.run().await;
-        });
-        events
+        })
     }
 
     fn leaving(&self, reason: CancelReason) {

@@ -23,33 +23,41 @@ impl Deltas {
         let SessionEvent { session, event } = event;
         match event {
             Event::Delta { part, text, .. } => {
-                let key = (session.clone(), part.clone());
-                let mut pieces = self.take(&key).unwrap_or_default();
-                *text = truncate::text(pieces.next(text), limits::PART_BYTES);
-                self.keep(key, pieces);
+                let piece = std::mem::take(text);
+                let clean = self.growing(session, part, |pieces| pieces.next(piece));
+                *text = truncate::text(clean, limits::PART_BYTES);
             }
             // The whole, which is clean.
-            Event::Part { part } => {
-                let key = (session.clone(), part.id.clone());
-                self.take(&key);
-                if let (false, Content::Text { text } | Content::Reasoning { text }) = (part.closed, &part.content) {
-                    self.keep(key, Pieces::after(text));
+            Event::Part { part } => match (part.closed, &part.content) {
+                (false, Content::Text { text } | Content::Reasoning { text }) => {
+                    self.growing(session, &part.id, |pieces| *pieces = Pieces::after(text));
                 }
-            }
+                _ => {
+                    if let Some(at) = self.at(session, &part.id) {
+                        self.growing.remove(at);
+                    }
+                }
+            },
             _ => {}
         }
     }
 
-    fn take(&mut self, key: &(String, String)) -> Option<Pieces> {
-        let at = self.growing.iter().rposition(|(growing, _)| growing == key)?;
-        self.growing.remove(at).map(|(_, pieces)| pieces)
+    fn at(&self, session: &str, part: &str) -> Option<usize> {
+        let same = |((of, growing), _): &((String, String), Pieces)| growing == part && of == session;
+        self.growing.iter().rposition(same)
     }
 
-    fn keep(&mut self, key: (String, String), pieces: Pieces) {
+    /// Gives what is kept of this part to `with`; it is what grew last from now on.
+    fn growing<T>(&mut self, session: &str, part: &str, with: impl FnOnce(&mut Pieces) -> T) -> T {
+        let known = self.at(session, part).and_then(|at| self.growing.remove(at));
+        let new = || ((session.to_owned(), part.to_owned()), Pieces::default());
+        let (key, mut pieces) = known.unwrap_or_else(new);
+        let done = with(&mut pieces);
         if self.growing.len() >= limits::GROWING_PARTS {
             self.growing.pop_front();
         }
         self.growing.push_back((key, pieces));
+        done
     }
 }
 

@@ -19,6 +19,7 @@ use nexus_plugin_traits::{BackendEvent, CallError, CancelReason, FailureKind, Ru
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::time::Instant;
 
 pub(crate) struct ChatEvents {
@@ -167,9 +168,14 @@ impl ChatEvents {
     async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
         let mut deltas = Deltas::default();
         loop {
-            let batch = tokio::select! {
-                batch = events.recv() => batch,
-                () = self.to.closed() => return false,
+            // What is there is taken without a word to anybody.
+            let batch = match events.try_recv() {
+                Ok(batch) => Some(batch),
+                Err(TryRecvError::Disconnected) => None,
+                Err(TryRecvError::Empty) => tokio::select! {
+                    batch = events.recv() => batch,
+                    () = self.to.closed() => return false,
+                },
             };
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
@@ -188,9 +194,11 @@ impl ChatEvents {
                 if let BackendEvent::Event(event) = &mut item {
                     deltas.clean(event);
                     let said = &self.supervisor.context().event_bytes;
-                    tokio::select! {
-                        () = throttle(said, event.event.size()) => {}
-                        () = self.to.closed() => return false,
+                    if let Some(wait) = charge(said, event.event.size()) {
+                        tokio::select! {
+                            () = throttle(said, wait) => {}
+                            () = self.to.closed() => return false,
+                        }
                     }
                 }
                 if !self.forward_event(item).await {
@@ -226,6 +234,14 @@ impl ChatEvents {
         let places = match &item {
             BackendEvent::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
             _ => 1,
+        };
+        let item = match places {
+            1 => match self.to.try_send(item) {
+                Ok(()) => return true,
+                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Full(item)) => item,
+            },
+            _ => item,
         };
         match self.to.reserve_many(places).await {
             Ok(mut places) => {
@@ -295,11 +311,19 @@ async fn ended(handle: &ChatHandle) -> ConnectionEnd {
     }
 }
 
-/// Waits until an event of this size may go on: all of them are written down, and a disk has an end.
-async fn throttle(said: &TokenBucket, bytes: usize) {
-    said.used(bytes.saturating_add(limits::SESSION_ROW) as f64);
-    while let Some(wait) = said.wait(0.0) {
+/// Notes an event of this size, and answers how long it has to wait: all of them are written down, and a disk has an end.
+fn charge(said: &TokenBucket, bytes: usize) -> Option<std::time::Duration> {
+    said.charge(bytes.saturating_add(limits::SESSION_ROW) as f64)
+}
+
+/// Waits until the next event may go on.
+async fn throttle(said: &TokenBucket, mut wait: std::time::Duration) {
+    loop {
         tokio::time::sleep(wait).await;
+        match said.wait(0.0) {
+            Some(more) => wait = more,
+            None => return,
+        }
     }
 }
 
@@ -308,13 +332,19 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    async fn send(said: &TokenBucket, size: usize) {
+        if let Some(wait) = charge(said, size) {
+            throttle(said, wait).await;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_backend_that_sends_more_than_is_written_has_to_wait() {
         for (size, count) in [(200_000, 2_000), (0, 1_000_000)] {
             let said = TokenBucket::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
             let begun = Instant::now();
             for _ in 0..count {
-                throttle(&said, size).await;
+                send(&said, size).await;
             }
             let all = (size + limits::SESSION_ROW) * count;
             let windows = all as f64 / limits::EVENT_BYTES as f64 - 1.0;
@@ -325,7 +355,7 @@ mod tests {
         let said = TokenBucket::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW);
         let begun = Instant::now();
         for _ in 0..20_000 {
-            throttle(&said, 40).await;
+            send(&said, 40).await;
         }
         assert_eq!(begun.elapsed(), Duration::ZERO);
     }

@@ -5,15 +5,17 @@ use super::send::{bounded_bytes, bounded_count, failed, method, send, target};
 use crate::bindings::caps::http::{self as wit, Header, Request, Response};
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
-use crate::capabilities::context::{Capabilities, Context, Granted, enter};
+use crate::capabilities::context::{Capabilities, Context as PluginContext, Granted, enter};
 use crate::capabilities::secrets::references::PluginReferences;
-use crate::capabilities::stream_producers::{Body, ByteProducer};
+use crate::capabilities::stream_producers::{ByteProducer, Chunks};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
 use nexus_egress::Request as Outgoing;
 use nexus_model::limits;
 use nexus_process::References;
 use nexus_process::references::{HeaderError, fill_header};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
@@ -49,10 +51,9 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             headers: headers.collect(),
         };
         let (end, ended) = oneshot::channel();
-        let body = Body {
-            chunks: response.body,
+        let body = FetchedBody {
+            body: response.body,
             end: Some(end),
-            failed,
         };
         a.with(|mut s| {
             let stream = StreamReader::new(&mut s, ByteProducer::new(body, place))?;
@@ -66,8 +67,30 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
     }
 }
 
+/// `FetchedBody` is a response's body, and where its end is told.
+struct FetchedBody {
+    body: nexus_egress::Body,
+    /// `end` is dropped without a word where the plugin reads the body no further.
+    end: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Chunks for FetchedBody {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let end = match ready!(self.body.poll_chunk(cx)) {
+            Some(Ok(chunk)) => return Poll::Ready(Some(chunk)),
+            Some(Err(e)) => Err(failed(e)),
+            None => Ok(()),
+        };
+        if let Some(told) = self.end.take() {
+            // Nobody may be waiting for it; that is the plugin's choice.
+            let _ = told.send(end);
+        }
+        Poll::Ready(None)
+    }
+}
+
 /// `prepare` is the plugin's request as the client takes it: checked, granted, references filled in.
-fn prepare(ctx: &Context, request: Request) -> Result<Outgoing, Error> {
+fn prepare(ctx: &PluginContext, request: Request) -> Result<Outgoing, Error> {
     let method = method(&request.method)?;
     let target = target(ctx, &request.url)?;
     let refs = PluginReferences {

@@ -26,7 +26,7 @@ use nexus_model::trouble::sentence;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as WasiError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx,
@@ -231,7 +231,7 @@ fn told(ctx: &Context, error: Error, invalid: WasiError) -> WasiError {
 
 /// `ResponseBody` holds its place among the plugin's streams until it is dropped, and its connection with it.
 struct ResponseBody {
-    chunks: mpsc::Receiver<Result<Bytes, OutgoingError>>,
+    chunks: nexus_egress::Body,
     ctx: Arc<Context>,
     _place: OwnedSemaphorePermit,
 }
@@ -244,7 +244,7 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WasiError>>> {
-        self.chunks.poll_recv(cx).map(|chunk| match chunk? {
+        self.chunks.poll_chunk(cx).map(|chunk| match chunk? {
             Ok(chunk) => Some(Ok(Frame::data(chunk))),
             Err(error) => {
                 let code = match error {
