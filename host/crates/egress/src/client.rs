@@ -179,6 +179,7 @@ async fn pump(
         };
         let last = match item {
             Ok(Ok(Some(chunk))) => {
+                nexus_model::event_trace::Hop::Received.reached();
                 if sender.send(Ok(chunk)).await.is_err() {
                     return;
                 }

@@ -111,6 +111,11 @@ pub const QUERY: Duration = secs(10);
 /// `COMMAND` bounds a command, which may wait for answers that run and for a tunnel to open.
 pub const COMMAND: Duration = secs(300);
 
+/// `EVENT_TRACE` is how long a trace of events lasts, where its caller does not say it (`nexus trace`).
+pub const EVENT_TRACE: Duration = secs(10);
+/// `EVENT_TRACE_MOST` is the most that a caller may say.
+pub const EVENT_TRACE_MOST: Duration = secs(60);
+
 /// `SETTLE` is the time for marking the answers that a chat backend left unfinished, where the disk does not take it.
 pub const SETTLE: Duration = secs(5);
 
@@ -558,6 +563,8 @@ pub const PROMPT_BYTES: usize = 512 << 10;
 pub const FRAME_BYTES: usize = 6 * PROMPT_BYTES + 65_536;
 /// `API_BODY_BYTES` bounds the body of an API request: a prompt of half a mebibyte, escaped.
 pub const API_BODY_BYTES: usize = 2 << 20;
+/// `EVENT_TRACE_STAMPS` is how many stamps one trace of events keeps.
+pub const EVENT_TRACE_STAMPS: usize = 64 * 1024;
 /// `API_LOG_LINES` is how many lines of the log one answer of the API has.
 pub const API_LOG_LINES: usize = 1_000;
 /// `PUBLIC_CHECK_NONCE_BYTES` bounds the nonce in the host's check of its public address.

@@ -480,6 +480,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_database_that_is_full_takes_a_deletion_and_then_more",
     ),
     ("EVENT_BYTES", "a_backend_that_sends_more_than_is_written_has_to_wait"),
+    ("EVENT_TRACE_STAMPS", "a_trace_has_an_end_and_counts_what_is_too_much"),
     ("OPEN_FILES", "all_listeners_together_leave_files_for_the_rest"),
     ("FILES_KEPT", "connections_leave_files_for_the_owner"),
     (
