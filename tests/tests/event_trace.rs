@@ -7,7 +7,7 @@ use nexus_tests::tunnels::stop;
 use nexus_tests::wait;
 use nexus_tests::world::{Conversation, World, ready_example};
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Output;
 
@@ -155,7 +155,16 @@ async fn one_trace_runs_at_a_time_for_the_operator_alone_and_ends_with_who_asked
     // There it takes POST alone; at the pages there is no such thing, whoever is logged in.
     assert_eq!(operator(&data, "GET", "/api/v1/trace", "").0, 405);
     assert_eq!(owner.get("/api/v1/trace").await.status(), 404);
+
+    // One that runs holds nothing up when Nexus stops, and is answered with what there is.
+    let (mut last, _) = wait::seen("another one runs", both, |(_, (status, _))| *status == 409);
     stop(nexus);
+    let mut answer = String::new();
+    last.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"duration_ms\""),
+        "{answer}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,8 +5,9 @@ use super::control_client::request;
 use super::running_host::{asking, print, read};
 use super::terminal::{print_error, say};
 use clap::Args;
-use nexus_model::event_trace::{EventTrace, Hop, Quantiles, TraceStep};
+use nexus_model::event_trace::{EventTrace, Hop, Quantiles, Stamp, TraceStep};
 use nexus_model::limits;
+use nexus_model::plural::{self, count};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -116,32 +117,30 @@ fn microseconds(ns: u64) -> String {
 
 fn notes(trace: &EventTrace) -> Vec<String> {
     let mut notes = Vec::new();
-    let first =
-        |way: &&Vec<nexus_model::event_trace::Stamp>| way.first().is_some_and(|stamp| stamp.hop == Hop::Received);
-    let whole = trace.events.iter().filter(first).count();
-    let part = trace.events.len().saturating_sub(whole);
+    let from_backend = |way: &&Vec<Stamp>| way.first().is_some_and(|stamp| stamp.hop == Hop::Received);
+    let others = trace.events.iter().filter(|way| !from_backend(way)).count();
     if trace.events.is_empty() {
         notes.push(
             "No event was sent to a browser. To fix: open a chat on the page, and run this command while it is being answered."
                 .to_owned(),
         );
     }
-    if part > 0 {
+    if others > 0 {
         notes.push(format!(
-            "{part} events do not come from bytes of a backend, or those were not found: what the host adds itself, and all \
-             events of a backend that sends no requests."
+            "{} without `received`: from Nexus itself, or from a backend that sends no requests.",
+            count(others, "event")
         ));
     }
     if trace.unmatched > 0 {
         notes.push(format!(
-            "{} times something else was sent: frames that are no events, or events to further browsers.",
+            "{} `sent` without an event of its own: with something else, or to one more browser.",
             trace.unmatched
         ));
     }
     if trace.dropped > 0 {
         notes.push(format!(
-            "{} hops were too many for one trace. To fix: trace for a shorter time.",
-            trace.dropped
+            "{} too many for one trace. To fix: trace for a shorter time.",
+            plural::of(trace.dropped, "stamp was", "stamps were")
         ));
     }
     notes
@@ -181,7 +180,7 @@ mod tests {
         assert!(lines.get(3).unwrap().starts_with("received to sent  "), "{text}");
         let widths: Vec<usize> = lines.iter().take(4).map(|line| line.chars().count()).collect();
         assert!(widths.windows(2).all(|two| two.first() == two.last()), "{text}");
-        for words in ["1 events do not come", "3 times something else", "4 hops were too many"] {
+        for words in ["1 event without", "3 `sent` without", "4 stamps were too many"] {
             assert!(text.contains(words), "{words} is not in {text}");
         }
         assert!(!text.contains("No event was sent"), "{text}");

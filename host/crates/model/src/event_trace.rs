@@ -9,7 +9,7 @@
 //! - One trace at a time, for the whole process; [`EVENT_TRACE_STAMPS`](crate::limits::EVENT_TRACE_STAMPS) stamps, the rest is counted.
 //! - A stamp says nothing of its event, neither which one it is nor what is in it. Events are told apart by their times, see
 //!   [`EventTrace::of`].
-//! - A stamp takes about two microseconds, which are a part of the step after it.
+//! - A stamp takes between one and two microseconds, which are a part of the step after it.
 //!
 //! # Rejected
 //! A number that travels with the event: the bytes of a backend have none, the sandbox is between, and each type on the way would
