@@ -126,13 +126,18 @@ impl Recorder {
         Some(Recording(self))
     }
 
+    #[inline]
     pub(super) fn reached(&self, hop: Hop) {
         if self.on.load(Ordering::Relaxed) {
-            self.write(Stamp::now(hop));
+            self.stamp(hop);
         }
     }
 
     #[cold]
+    fn stamp(&self, hop: Hop) {
+        self.write(Stamp::now(hop));
+    }
+
     pub(super) fn write(&self, stamp: Stamp) {
         let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
         match stamps.as_mut() {
