@@ -13,6 +13,7 @@ mod core_interface;
 mod doctor;
 mod edge;
 mod end_to_end;
+mod event_trace;
 mod failure_isolation;
 mod floods;
 mod guard;

@@ -17,6 +17,7 @@ mod running_host;
 mod signals;
 mod systemd;
 mod terminal;
+mod trace;
 mod up;
 pub mod user;
 
@@ -84,6 +85,8 @@ enum Command {
     /// Install a program that Nexus uses
     #[command(subcommand)]
     Setup(install::SetupCommand),
+    /// Show where the time of chat events goes on their way from the backend to the browser
+    Trace(trace::TraceArgs),
     /// Show the log file
     Logs(logs::LogsArgs),
     /// Back up accounts, chats and plugin data into one file (not the configuration or secret files); Nexus may be running
@@ -140,6 +143,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plugin(command) => plugin::run(command, &place),
         Command::User(command) => run_user(command, &place),
         Command::Setup(command) => install::run(&command, &place),
+        Command::Trace(args) => trace::run(&args, &place),
         Command::Logs(args) => logs::run(&args, &place),
         Command::Backup(args) => backup::write(args, &place),
         Command::Restore(args) => backup::restore(&args, &place),

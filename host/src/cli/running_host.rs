@@ -92,7 +92,10 @@ const ACCOUNT: Duration = Duration::from_secs(4);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs a job against the host of this data folder.
-fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>) -> anyhow::Result<ExitCode> {
+pub(super) fn asking(
+    place: &CommonOptions,
+    job: impl AsyncFnOnce(&Path) -> Result<(), Refusal>,
+) -> anyhow::Result<ExitCode> {
     // Not by the configuration: one with a mistake in it must not keep the operator from stopping anything.
     let plugins = crate::builtin::components();
     let machine = HostEnvironment::this(&plugins).context("the current directory cannot be read")?;
@@ -111,7 +114,7 @@ fn asking(place: &CommonOptions, job: impl AsyncFnOnce(&Path) -> Result<(), Refu
     })
 }
 
-fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
     serde_json::from_value(answer).map_err(|error| {
         Refusal::Refused(format!(
             "the running Nexus has another version than this command: {error}. To fix: restart Nexus"
@@ -119,7 +122,7 @@ fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Refusal> {
     })
 }
 
-fn print(json: &Value) {
+pub(super) fn print(json: &Value) {
     print_raw(&serde_json::to_string_pretty(json).unwrap_or_default());
 }
 

@@ -171,6 +171,7 @@ impl EventPump {
     }
 
     async fn take(&mut self, batch: impl Iterator<Item = BackendEvent>) -> Option<Failure> {
+        nexus_model::event_trace::Hop::Taken.reached();
         let mut ready = Vec::new();
         for event in batch {
             if let BackendEvent::Event(event) = event {

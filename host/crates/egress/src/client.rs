@@ -171,7 +171,10 @@ async fn next_chunk(reading: Reading, idle: Option<Duration>) -> Option<(Result<
         None => Ok(response.chunk().await),
     };
     let failed = match next {
-        Ok(Ok(Some(chunk))) => return Some((Ok(chunk), Some((response, shown)))),
+        Ok(Ok(Some(chunk))) => {
+            nexus_model::event_trace::Hop::Received.reached();
+            return Some((Ok(chunk), Some((response, shown))));
+        }
         Ok(Ok(None)) => return None,
         Ok(Err(error)) => {
             OutgoingError::Unavailable(format!("the response of {shown} was interrupted: {}", chain(&error)))

@@ -1,4 +1,5 @@
-//! The data that all crates of the host share: plain, without input or output; time; and the limits of the host.
+//! The data that all crates of the host share: plain, without input or output; time, and a trace of where it goes; and the limits of
+//! the host.
 //!
 //! These types are the host's own, apart from the WIT's, because they are written to disk (the journal) and sent to browsers
 //! and programs: they must be able to outlive a version of the plugin contract.
@@ -18,6 +19,7 @@ pub mod address;
 pub mod backoff;
 pub mod chat;
 pub mod digest;
+pub mod event_trace;
 pub mod limits;
 pub mod log;
 pub mod notice;

@@ -9,9 +9,6 @@ use std::time::Duration;
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
-const fn us(n: u64) -> Duration {
-    Duration::from_micros(n)
-}
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
@@ -20,10 +17,6 @@ const fn ms(n: u64) -> Duration {
 pub const EPOCH_TICK: Duration = ms(10);
 /// `EPOCH_QUIET` is after how many ticks without a turn of any guest no more of them come.
 pub const EPOCH_QUIET: usize = 10;
-/// `SHORT_TURN` is up to which length a turn of an instance is CPU in full, whoever else had a part of it.
-pub const SHORT_TURN: Duration = us(100);
-/// `CPU_READING` is how old a reading of a thread's CPU time may be that a turn is measured from.
-pub const CPU_READING: Duration = ms(1);
 /// `GUEST_CPU` is the CPU that a guest may use between two returns to the host (`limits.cpu`).
 pub const GUEST_CPU: Duration = secs(2);
 /// `CPU_WINDOW` is the span over which a plugin's CPU is counted.
@@ -119,6 +112,11 @@ pub const TUNNEL_LEAVE: Duration = secs(1);
 pub const QUERY: Duration = secs(10);
 /// `COMMAND` bounds a command, which may wait for answers that run and for a tunnel to open.
 pub const COMMAND: Duration = secs(300);
+
+/// `EVENT_TRACE` is how long a trace of events lasts, where its caller does not say it (`nexus trace`).
+pub const EVENT_TRACE: Duration = secs(10);
+/// `EVENT_TRACE_MOST` is the most that a caller may say.
+pub const EVENT_TRACE_MOST: Duration = secs(60);
 
 /// `SETTLE` is the time for marking the answers that a chat backend left unfinished, where the disk does not take it.
 pub const SETTLE: Duration = secs(5);
@@ -565,6 +563,8 @@ pub const PROMPT_BYTES: usize = 512 << 10;
 pub const FRAME_BYTES: usize = 6 * PROMPT_BYTES + 65_536;
 /// `API_BODY_BYTES` bounds the body of an API request: a prompt of half a mebibyte, escaped.
 pub const API_BODY_BYTES: usize = 2 << 20;
+/// `EVENT_TRACE_STAMPS` is how many stamps one trace of events keeps.
+pub const EVENT_TRACE_STAMPS: usize = 64 * 1024;
 /// `API_LOG_LINES` is how many lines of the log one answer of the API has.
 pub const API_LOG_LINES: usize = 1_000;
 /// `PUBLIC_CHECK_NONCE_BYTES` bounds the nonce in the host's check of its public address.

@@ -8,14 +8,6 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "EPOCH_QUIET",
         "ticks_come_while_a_turn_lasts_and_none_while_there_is_none",
     ),
-    (
-        "SHORT_TURN",
-        "a_turn_counts_what_its_thread_used_and_not_what_others_had_meanwhile",
-    ),
-    (
-        "CPU_READING",
-        "a_turn_counts_what_its_thread_used_and_not_what_others_had_meanwhile",
-    ),
     ("GUEST_CPU", "a_plugin_that_spins_is_ended_and_holds_nobody_up"),
     ("CPU_WINDOW", "who_uses_a_whole_core_gets_its_share_of_it"),
     ("PLUGIN_CALL", "a_call_that_hangs_ends_and_the_instance_lives"),
@@ -491,6 +483,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "a_database_that_is_full_takes_a_deletion_and_then_more",
     ),
     ("EVENT_BYTES", "a_backend_that_sends_more_than_is_written_has_to_wait"),
+    ("EVENT_TRACE_STAMPS", "a_trace_has_an_end_and_counts_what_is_too_much"),
     ("OPEN_FILES", "all_listeners_together_leave_files_for_the_rest"),
     ("FILES_KEPT", "connections_leave_files_for_the_owner"),
     (

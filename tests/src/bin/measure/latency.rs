@@ -8,16 +8,16 @@ use nexus_tests::world::{Conversation, World};
 use serde_json::json;
 use std::time::Instant;
 
-const CHUNKS: usize = 1000;
+pub(crate) const CHUNKS: usize = 1000;
 /// A second.
-const RATE: usize = 50;
+pub(crate) const RATE: usize = 50;
 
 /// The arrivals of the same deltas at each of the readers.
-struct Phase {
-    direct: Arrivals,
+pub(crate) struct Phase {
+    pub(crate) direct: Arrivals,
     /// Another one like it: what opencode itself puts between two of its listeners is not counted as ours.
-    beside: Arrivals,
-    local: Arrivals,
+    pub(crate) beside: Arrivals,
+    pub(crate) local: Arrivals,
     far: Option<Arrivals>,
 }
 
@@ -51,7 +51,7 @@ fn print(what: &str, phase: &Phase) {
     );
 }
 
-async fn phase(world: &World, direct: &Direct, far: Option<&Browser>) -> Phase {
+pub(crate) async fn phase(world: &World, direct: &Direct, far: Option<&Browser>) -> Phase {
     let mut local = world.conversation().await;
     let one = tokio::spawn(direct.clone().read(CHUNKS));
     let other = tokio::spawn(direct.clone().read(CHUNKS));
@@ -90,7 +90,7 @@ async fn arrivals(chat: &mut Conversation) -> Arrivals {
 }
 
 /// How much later each delta came to the second reader: percentiles.
-fn percentiles(one: &Arrivals, other: &Arrivals) -> String {
+pub(crate) fn percentiles(one: &Arrivals, other: &Arrivals) -> String {
     let later = one.iter().filter_map(|(text, at)| {
         let then = other.get(text)?;
         Some(match then.checked_duration_since(*at) {

@@ -1,5 +1,6 @@
 //! The measurements of `docs/performance.md` that need the whole system; `./tests/measure` builds and runs it, with the release
-//! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `idle`, `fan-out`, `latency`, `swap`.
+//! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `idle`, `fan-out`, `latency`,
+//! `trace`, `swap`.
 //!
 //! Every figure is of this machine; a latency is a difference between two readers of the same events in the same run, so that
 //! a slow machine slows both.
@@ -18,6 +19,7 @@ mod fan_out;
 mod latency;
 mod start;
 mod swap;
+mod trace;
 mod tunnels;
 
 fn main() {
@@ -50,6 +52,9 @@ fn main() {
         }
         if want("latency") {
             latency::measure().await;
+        }
+        if want("trace") {
+            trace::measure().await;
         }
     });
 }

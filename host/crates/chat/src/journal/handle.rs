@@ -431,6 +431,7 @@ impl Journal {
             self.inner.most.written,
         )
         .await?;
+        nexus_model::event_trace::Hop::Committed.reached();
         live.bytes.store(cached.state.bytes, Ordering::Relaxed);
         cached.key = Some(key);
         cached.loaded = true;

@@ -9,8 +9,8 @@
 //! What a guest uses over time is [`CpuShare`]'s to say. It is CPU time of the thread and not wall time, which has in it what
 //! the system gives to others meanwhile: on a machine that an agent keeps busy, a plugin would seem to use twice what it does.
 //! But to ask the system for it twice takes longer than the shortest turn. So a short turn counts as long as it took
-//! ([`limits::SHORT_TURN`]: nobody else can have had much of that), a long one as the thread's own time since that was asked for
-//! last, at most [`limits::CPU_READING`] before the turn began. Both are upper bounds, and close ones.
+//! ([`SHORT_TURN`]: nobody else can have had much of that), a long one as the thread's own time since that was asked for
+//! last, at most [`READING_AGE`] before the turn began. Both are upper bounds, and close ones.
 
 use super::wasmtime_engine::EpochClock;
 use crate::cpu_share::CpuShare;
@@ -27,6 +27,10 @@ use wasmtime::{Store, UpdateDeadline};
 
 /// `OF_CPU` are the words in the text of a trap by which the limit of CPU without a pause is known, which an operator may raise.
 pub(crate) const OF_CPU: &str = "of CPU without a pause";
+/// `SHORT_TURN` is up to which length a turn is CPU in full, whoever else had a part of it.
+const SHORT_TURN: Duration = Duration::from_micros(100);
+/// `READING_AGE` is how old a reading of a thread's CPU time may be that a turn is measured from.
+const READING_AGE: Duration = Duration::from_millis(1);
 
 /// `CpuMeter` is the CPU count of one store.
 #[derive(Clone)]
@@ -128,7 +132,7 @@ impl<F: Future> Future for Metered<F> {
         let polled = this.future.as_mut().poll(cx);
         drop(turn);
         this.owed += begun.used();
-        this.due = this.owed >= limits::SHORT_TURN;
+        this.due = this.owed >= SHORT_TURN;
         polled
     }
 }
@@ -150,7 +154,7 @@ thread_local! {
 impl TurnTime {
     fn begin() -> Self {
         let now = Instant::now();
-        let old = |(at, _): (Instant, Duration)| now.duration_since(at) > limits::CPU_READING;
+        let old = |(at, _): (Instant, Duration)| now.duration_since(at) > READING_AGE;
         if READ.get().is_none_or(old) {
             READ.set(thread_time().map(|time| (now, time)));
         }
@@ -159,7 +163,7 @@ impl TurnTime {
 
     fn used(self) -> Duration {
         let wall = self.0.elapsed();
-        if wall < limits::SHORT_TURN {
+        if wall < SHORT_TURN {
             return wall;
         }
         match (READ.get(), thread_time()) {
@@ -213,13 +217,13 @@ mod tests {
     fn a_turn_counts_what_its_thread_used_and_not_what_others_had_meanwhile() {
         let begun = Instant::now();
         let turn = TurnTime::begin();
-        std::thread::sleep(50 * limits::SHORT_TURN);
+        std::thread::sleep(50 * SHORT_TURN);
         assert!(turn.used() < begun.elapsed() / 2);
 
         let turn = TurnTime::begin();
-        while begun.elapsed() < 500 * limits::SHORT_TURN {}
+        while begun.elapsed() < 500 * SHORT_TURN {}
         let used = turn.used();
-        assert!(used > limits::SHORT_TURN, "{used:?}");
+        assert!(used > SHORT_TURN, "{used:?}");
     }
 
     #[test]

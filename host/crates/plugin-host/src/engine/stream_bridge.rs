@@ -93,6 +93,7 @@ impl<D, T: Lift + Send + 'static, E: Send + 'static> StreamConsumer<D> for ToCha
         let mut batch = Vec::with_capacity(source.remaining(&mut store).clamp(1, limits::STREAM_BATCH));
         source.read(store, &mut batch)?;
         let batch = (self.convert)(batch);
+        nexus_model::event_trace::Hop::Lifted.reached();
         // The place was reserved above; without an event it is kept for the next.
         if !batch.is_empty() && self.to.send_item(batch).is_err() {
             return Poll::Ready(Ok(StreamResult::Dropped));

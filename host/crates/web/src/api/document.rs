@@ -31,7 +31,7 @@ const ALIASED: [&str; 2] = ["String", "u64"];
         title = "Nexus",
         version = "1",
         description = "The functions of the pages, as JSON.\n\n\
-            All times are in milliseconds since the Unix epoch (UTC), unless a key says otherwise. A key that ends with `_ms`, \
+            All times are in milliseconds since the Unix epoch (UTC), unless a key says otherwise. A key that ends with `_ms`, `_ns`, \
             `_bytes` or `_seconds` has that unit. `cause` says why something does not work and `fix` how to fix it; `detail` of an \
             error contains both. A key that is named after a session, message, part or request and has a string holds its id. \
             Messages and tools have an `error`: the text that the backend or the tool reported.\n\n\
@@ -75,6 +75,7 @@ fn document() -> Value {
         .build();
     components.add_security_scheme("token", SecurityScheme::Http(token));
     let all = super::describe_open().into_iter().chain(super::describe_guarded());
+    let all = all.chain(super::describe_local());
     let all = all.fold(OpenApiRouter::<WebState>::with_openapi(head), OpenApiRouter::routes);
     let mut document = serde_json::to_value(all.into_openapi()).unwrap_or_default();
     let schemas = document
@@ -211,6 +212,7 @@ mod tests {
         let mut known = BTreeMap::new();
         for (name, schema) in crate::api::describe_guarded()
             .into_iter()
+            .chain(crate::api::describe_local())
             .flat_map(|(schemas, ..)| schemas)
         {
             let schema = serde_json::to_value(schema).unwrap();

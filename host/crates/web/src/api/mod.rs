@@ -12,6 +12,7 @@ mod chat;
 mod config;
 #[cfg(test)]
 mod document;
+mod event_trace;
 mod file_response;
 mod problem;
 mod session_changes;
@@ -87,18 +88,21 @@ operations!(guarded, describe_guarded:
     config { show, apply }
 );
 
+// What only the operator at this machine may ask, on the control socket.
+operations!(local, describe_local: event_trace { trace });
+
 /// `with_login` is for the listeners of the pages.
 pub(super) fn with_login(state: &WebState) -> Router<WebState> {
-    open().merge(bounded().layer(middleware::from_fn_with_state(state.clone(), need_login)))
+    open().merge(bounded(guarded()).layer(middleware::from_fn_with_state(state.clone(), need_login)))
 }
 
 /// `for_the_operator` is for the control socket, whose every caller is the operator.
 pub(super) fn for_the_operator() -> Router<WebState> {
-    open().merge(bounded())
+    open().merge(bounded(guarded().merge(local())))
 }
 
-fn bounded() -> Router<WebState> {
-    guarded()
+fn bounded(operations: Router<WebState>) -> Router<WebState> {
+    operations
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(audited))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
@@ -126,7 +130,12 @@ pub(super) async fn nothing() -> Response {
 /// Writes requests to the host itself into the audit, whatever came of them: what is said in a session is not.
 async fn audited(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let audited = ["/api/v1/backend/", "/api/v1/tunnels/", "/api/v1/config/"];
+    let audited = [
+        "/api/v1/backend/",
+        "/api/v1/tunnels/",
+        "/api/v1/config/",
+        "/api/v1/trace",
+    ];
     let changes_host = (request.method() == Method::POST && audited.iter().any(|prefix| path.starts_with(prefix)))
         || matches!(*request.method(), Method::DELETE | Method::PATCH);
     if !changes_host {

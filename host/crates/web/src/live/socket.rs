@@ -176,5 +176,7 @@ async fn send(
         sink.feed(Message::Text(text.into())).await?;
         next = out.try_recv().ok();
     }
-    sink.flush().await
+    sink.flush()
+        .await
+        .inspect(|()| nexus_model::event_trace::Hop::Sent.reached())
 }
