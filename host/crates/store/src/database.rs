@@ -135,6 +135,39 @@ impl Store {
             .await
     }
 
+    /// Leaves a job to the writing thread whose outcome nobody waits for. What it fails with is logged.
+    pub fn later<F>(&self, job: F)
+    where
+        F: FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
+    {
+        let noted =
+            move |db: &Connection| job(db).inspect_err(|error| tracing::warn!(%error, "cannot tidy up the database"));
+        match &self.inner.at {
+            Place::File(file) => {
+                let (reply, _) = oneshot::channel();
+                // The store is closing: the next life does without it too.
+                let _ = file.writer.send(Job::new(Durability::Process, noted, reply));
+            }
+            Place::Memory { database, .. } => {
+                let _ = database.write(noted);
+            }
+        }
+    }
+
+    /// Asks for what is committed now to be brought to the disk. The answer may be waited for, or dropped: what cannot be brought
+    /// there is seen in [`Store::health`] as well.
+    pub fn flush(&self) -> Flushed {
+        let (reply, answer) = oneshot::channel();
+        let asked = match &self.inner.at {
+            Place::File(file) => file.writer.flush(reply),
+            Place::Memory { .. } => {
+                let _ = reply.send(Ok(()));
+                Ok(())
+            }
+        };
+        Flushed(asked.map(|()| answer))
+    }
+
     /// Waits for the answer to a job that `to` gives to the writer.
     async fn hand_over<T, F>(
         &self,
@@ -181,6 +214,20 @@ impl Store {
     /// `health` says whether the last write could be saved; changes are seen at once.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.health.clone()
+    }
+}
+
+/// `Flushed` is the answer of [`Store::flush`].
+#[must_use = "drop it where nobody has to know"]
+pub struct Flushed(Result<oneshot::Receiver<Result<(), StoreError>>, StoreError>);
+
+impl Flushed {
+    /// Waits until it is on the disk.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub async fn wait(self) -> Result<(), StoreError> {
+        self.0?.await.map_err(|_| StoreError::Closed)?
     }
 }
 

@@ -47,7 +47,7 @@ mod sqlite_integers;
 mod types;
 mod writer;
 
-pub use database::Store;
+pub use database::{Flushed, Store};
 pub use error::StoreError;
 pub use key_value::KeyValue;
 pub use kv_error::KvError;

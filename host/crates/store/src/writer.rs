@@ -9,7 +9,8 @@
 //! stop the page too.)
 //!
 //! What has to survive a power cut is answered by another thread, once that has brought the write-ahead log to the disk: a
-//! disk that takes seconds for it holds up whoever asked for it, and not the chat that streams through the same writer.
+//! disk that takes seconds for it holds up whoever asked for it, and not the chat that streams through the same writer. Both
+//! answers can be had apart: a commit here, and later whether it is on the disk ([`Writer::flush`]).
 //! (`synchronous = FULL` for such a batch, which syncs within the commit, held up all of them.)
 //!
 //! The write-ahead log grows with what is written, whoever writes it, and has to shrink again. Three things see to that:
@@ -86,6 +87,18 @@ impl Job {
 /// `StillThere` tells whether the database's file is still the one that is open.
 pub(super) type StillThere = Arc<dyn Fn() -> Result<(), StoreError> + Send + Sync>;
 
+/// `Flush` is somebody who waits until what is committed is on the disk, and who has nothing to write.
+struct Flush(oneshot::Sender<Result<(), StoreError>>);
+
+impl Work for Flush {
+    fn run(&mut self, _: &Connection) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let _ = self.0.send(outcome); // nobody waits any more
+    }
+}
+
 /// Brings what is committed to the disk. Blocks.
 pub(super) type ToDisk = Box<dyn Fn() -> Result<(), StoreError> + Send>;
 
@@ -97,6 +110,8 @@ pub(super) struct Writer {
     /// `restarts`: the log was moved whole, so the next commit begins it again, and SQLite syncs its head.
     restarts: Arc<AtomicBool>,
     slow: SlowDisk,
+    /// `to_disk` leads to the thread that brings what is committed to the disk.
+    to_disk: Option<mpsc::Sender<Job>>,
     /// `thread` commits what is queued.
     thread: Option<JoinHandle<()>>,
     /// `helpers` bring commits to the disk and shorten the log. They end once nobody can commit any more.
@@ -161,8 +176,10 @@ impl Writer {
         let (queue, orders) = mpsc::channel();
         let (wake, woken) = mpsc::sync_channel(1);
         let (committed, unsynced) = mpsc::channel();
+        let to_disk = committed.clone();
         let named = |name: &str| std::thread::Builder::new().name(name.into());
-        let syncer = named("store-sync").spawn(move || bring_to_disk(&sync, &unsynced))?;
+        let failing = health.clone();
+        let syncer = named("store-sync").spawn(move || bring_to_disk(&sync, &unsynced, &failing))?;
         let log = Log(log);
         let cut = log.clone();
         let committing = Arc::new(Mutex::new(Committing {
@@ -184,6 +201,7 @@ impl Writer {
             queued,
             restarts,
             slow: SlowDisk::new(),
+            to_disk: Some(to_disk),
             thread: Some(writer),
             helpers: vec![syncer, checkpointer],
         })
@@ -201,6 +219,16 @@ impl Writer {
             self.queued.fetch_sub(1, Ordering::AcqRel);
             StoreError::Closed
         })
+    }
+
+    /// Asks for all that is committed now to be brought to the disk, and answers when it is there.
+    pub(super) fn flush(&self, reply: oneshot::Sender<Result<(), StoreError>>) -> Result<(), StoreError> {
+        let job = Job {
+            durability: Durability::Synced,
+            work: Box::new(Flush(reply)),
+        };
+        let to_disk = self.to_disk.as_ref().ok_or(StoreError::Closed)?;
+        to_disk.send(job).map_err(|_| StoreError::Closed)
     }
 
     /// Commits the job, which writes about so many bytes, before it returns, where nobody else writes or waits to and the
@@ -245,6 +273,7 @@ impl Drop for Writer {
             }
         };
         self.queue = None;
+        self.to_disk = None;
         self.thread.take().map(join);
         // Held only where this is dropped by a job of its own; then the helpers end a moment later, and nobody waits.
         match self.committing.try_lock() {
@@ -488,10 +517,14 @@ fn report(health: &watch::Sender<Health>, trouble: Option<&StoreError>) {
 }
 
 /// Answers those who wait for the disk, once it has synced: as many at a time as have come meanwhile.
-fn bring_to_disk(sync: &ToDisk, unsynced: &mpsc::Receiver<Job>) {
+fn bring_to_disk(sync: &ToDisk, unsynced: &mpsc::Receiver<Job>, health: &watch::Sender<Health>) {
     while let Ok(first) = unsynced.recv() {
         let batch: Vec<Job> = std::iter::once(first).chain(unsynced.try_iter()).collect();
         let outcome = sync();
+        // Perhaps nobody waits for it.
+        if let Err(error) = &outcome {
+            report(health, Some(error));
+        }
         for job in batch {
             job.work.answer(outcome.clone());
         }

@@ -3,6 +3,7 @@
 use nexus_model::chat::Event;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 /// `Seq` is an event's number in its session; the first is 1, and 0 is before all.
 pub type Seq = u64;
@@ -17,6 +18,9 @@ pub struct Entry {
     /// `json` is the event's JSON text, made once for the database and every subscriber.
     #[serde(skip)]
     pub json: Box<str>,
+    /// `shown` is the text that whoever shows events has made of this one: the first subscriber makes it, for all that follow.
+    #[serde(skip)]
+    pub shown: OnceLock<Arc<str>>,
 }
 
 /// `Appended` has the first and last number that a call gave.

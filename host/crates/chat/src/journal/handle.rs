@@ -10,10 +10,10 @@ use super::tables;
 use nexus_model::chat::{BackendConnection, Event, Root, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_CACHE, JOURNAL_CACHE_BYTES};
 use nexus_model::time::Clock;
-use nexus_store::{Health, Store, StoreError};
+use nexus_store::{Flushed, Health, Store, StoreError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, broadcast, watch};
 
 /// `OPEN_ROWS` is how many numbers of a session go by until a part that is still open is trimmed too.
@@ -122,15 +122,18 @@ impl Journal {
         self.inner.generation.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Numbers, writes and then fans out what the host itself has to say; revisions are taken as they are. Returns
-    /// `None` if it changed nothing.
+    /// Numbers, writes and then fans out what the host itself has to say, and returns once what of it has to last is on the
+    /// disk; revisions are taken as they are. Returns `None` if it changed nothing.
     ///
     /// # Errors
-    /// Where it cannot be written: then nobody saw it.
+    /// Where it cannot be written: then nobody saw it. Where the disk does not take what was written, it was seen, and to append
+    /// it again changes nothing.
     pub async fn append(&self, session: &str, events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
         let mut cached = self.hold(&live).await?;
-        self.write(&live, &mut cached, events).await
+        let written = self.write(&live, &mut cached, events).await?;
+        drop(cached);
+        lasting(written).await
     }
 
     /// Writes a session that was made just now; also one of the name of a deleted one.
@@ -141,7 +144,9 @@ impl Journal {
         let live = self.live(&info.id);
         let mut cached = self.hold(&live).await?;
         cached.state.removed = false;
-        self.write(&live, &mut cached, vec![Event::Session { info }]).await
+        let written = self.write(&live, &mut cached, vec![Event::Session { info }]).await?;
+        drop(cached);
+        lasting(written).await
     }
 
     /// Deletes a session, also one whose record cannot be read.
@@ -171,10 +176,11 @@ impl Journal {
         watched.map(|live| live.id.clone()).collect()
     }
 
-    /// Does as [`Journal::append`], for events as they come from a backend.
+    /// Does as [`Journal::append`], for events as they come from a backend, and returns once they are committed: nothing that
+    /// streams waits for a disk. What has to last is brought there later; what cannot be is seen in [`Journal::health`].
     ///
     /// # Errors
-    /// As [`Journal::append`].
+    /// Where it cannot be written: then nobody saw it.
     pub async fn ingest(&self, session: &str, mut events: Vec<Event>) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
         let mut cached = self.hold(&live).await?;
@@ -186,13 +192,14 @@ impl Journal {
                 _ => {}
             }
         }
-        self.write(&live, &mut cached, events).await
+        let written = self.write(&live, &mut cached, events).await?;
+        Ok(written.map(|written| written.appended))
     }
 
     /// Brings a session to what the backend says it is, keeping what only this journal has; see [`reconcile`].
     ///
     /// # Errors
-    /// As [`Journal::append`].
+    /// As [`Journal::ingest`].
     pub async fn reconcile(&self, mut snapshot: Snapshot) -> Result<Option<Appended>, StoreError> {
         let live = self.live(&snapshot.info.id);
         let mut cached = self.hold(&live).await?;
@@ -201,18 +208,20 @@ impl Journal {
             part.revision = lift(base, part.revision);
         }
         let events = reconcile::reconcile(&cached.state, &snapshot);
-        self.write(&live, &mut cached, events).await
+        let written = self.write(&live, &mut cached, events).await?;
+        Ok(written.map(|written| written.appended))
     }
 
     /// Brings turn and requests of a session to what the backend said when the connection opened, where there is no snapshot.
     ///
     /// # Errors
-    /// As [`Journal::append`].
+    /// As [`Journal::ingest`].
     pub async fn settle(&self, session: &str, connection: &BackendConnection) -> Result<Option<Appended>, StoreError> {
         let live = self.live(session);
         let mut cached = self.hold(&live).await?;
         let events = reconcile::settle(&cached.state, session, connection);
-        self.write(&live, &mut cached, events).await
+        let written = self.write(&live, &mut cached, events).await?;
+        Ok(written.map(|written| written.appended))
     }
 
     /// `state` is the present one of a session; a session that nobody wrote of is empty, its number 0.
@@ -343,12 +352,7 @@ impl Journal {
         cached.base
     }
 
-    async fn write(
-        &self,
-        live: &Live,
-        cached: &mut Cached,
-        events: Vec<Event>,
-    ) -> Result<Option<Appended>, StoreError> {
+    async fn write(&self, live: &Live, cached: &mut Cached, events: Vec<Event>) -> Result<Option<Written>, StoreError> {
         if cached.state.removed {
             return Ok(None);
         }
@@ -403,7 +407,12 @@ impl Journal {
             let json = serde_json::to_string(&event)
                 .map_err(|e| StoreError::Database(format!("an event is not JSON: {e}")))?
                 .into_boxed_str();
-            entries.push(Arc::new(Entry { seq, event, json }));
+            entries.push(Arc::new(Entry {
+                seq,
+                event,
+                json,
+                shown: OnceLock::new(),
+            }));
         }
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             cached.loaded = true;
@@ -427,10 +436,10 @@ impl Journal {
             cached.key,
             row.clone(),
             entries.clone(),
-            trims,
             self.inner.most.written,
         )
         .await?;
+        let flushed = tables::lasts(&entries).then(|| self.inner.store.flush());
         nexus_model::event_trace::Hop::Committed.reached();
         live.bytes.store(cached.state.bytes, Ordering::Relaxed);
         cached.key = Some(key);
@@ -438,14 +447,33 @@ impl Journal {
         for entry in entries {
             let _ = live.tail.send(entry); // nobody listens
         }
+        tables::trim(&self.inner.store, key, trims);
         if cached.state.removed {
             cached.loaded = false; // its rows are gone
             self.inner.list.remove(&live.id);
         } else if let Some(row) = row {
             self.inner.list.put(row);
         }
-        Ok(Some(appended))
+        Ok(Some(Written { appended, flushed }))
     }
+}
+
+/// `Written` is what was committed and shown.
+struct Written {
+    appended: Appended,
+    /// `flushed` is whether what has to last is on the disk.
+    flushed: Option<Flushed>,
+}
+
+/// Waits until what has to last is on the disk.
+async fn lasting(written: Option<Written>) -> Result<Option<Appended>, StoreError> {
+    let Some(Written { appended, flushed }) = written else {
+        return Ok(None);
+    };
+    if let Some(flushed) = flushed {
+        flushed.wait().await?;
+    }
+    Ok(Some(appended))
 }
 
 fn lift(base: u64, revision: u64) -> u64 {

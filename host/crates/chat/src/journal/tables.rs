@@ -8,7 +8,7 @@ use nexus_model::limits::REMOVED_SESSIONS;
 use nexus_store::{Durability, Store, StoreError, signed, unsigned};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     serde_json::from_str(text)
@@ -103,6 +103,7 @@ pub(super) async fn tail(store: &Store, key: i64, after: Seq) -> Result<Option<V
                         seq: unsigned(row.get(0)?),
                         event: json(&body)?,
                         json: body.into_boxed_str(),
+                        shown: OnceLock::new(),
                     }))
                 })?
                 .collect::<Result<_, _>>()
@@ -162,36 +163,27 @@ fn nameless(session: &str) -> SessionInfo {
     }
 }
 
-/// `durability` is what a write has to survive. A power cut may not take what is closed, completed or removed. The rest
-/// is streamed again or soon replaced.
-fn durability(entries: &[Arc<Entry>]) -> Durability {
-    let synced = entries.iter().any(|entry| match &entry.event {
+/// Tells whether a power cut may not take it: what is closed, completed or removed. The rest is streamed again or soon replaced.
+pub(super) fn lasts(entries: &[Arc<Entry>]) -> bool {
+    entries.iter().any(|entry| match &entry.event {
         Event::Part { part } => part.closed,
         Event::Message { message } => message.completed_at.is_some() || message.interrupted,
         Event::SessionRemoved | Event::MessageRemoved { .. } => true,
         _ => false,
-    });
-    if synced {
-        Durability::Synced
-    } else {
-        Durability::Process
-    }
+    })
 }
 
-/// Writes `entries`, deletes what they make superfluous, and answers the session's key.
+/// Writes `entries`, and answers the session's key once they are committed. Whether they are on the disk is asked for apart.
 pub(super) async fn write(
     store: &Store,
     key: Option<i64>,
     row: Option<Row>,
     entries: Vec<Arc<Entry>>,
-    trims: Vec<Trim>,
     most: u64,
 ) -> Result<i64, StoreError> {
-    let durability = durability(&entries);
     let bytes = entries.iter().map(|entry| entry.json.len()).sum();
-    let only_adds = trims.is_empty();
+    let removes = entries.iter().any(|entry| entry.event == Event::SessionRemoved);
     let job = move |db: &Connection| {
-        let removes = entries.iter().any(|entry| entry.event == Event::SessionRemoved);
         if !removes && in_use(db)? >= most {
             return Ok(None);
         }
@@ -203,11 +195,6 @@ pub(super) async fn write(
         let mut insert = db.prepare_cached("INSERT INTO event(session, seq, part, body) VALUES (?1, ?2, ?3, ?4)")?;
         for entry in &entries {
             insert.execute(params![key, signed(entry.seq), part_of(&entry.event), &*entry.json])?;
-        }
-        let mut delete =
-            db.prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
-        for trim in &trims {
-            delete.execute(params![key, signed(trim.after), signed(trim.before), trim.part])?;
         }
         if let Some(entry) = entries.iter().find(|entry| entry.event == Event::SessionRemoved) {
             db.prepare_cached("INSERT OR REPLACE INTO removed(id, seq) SELECT id, ?2 FROM session WHERE key = ?1")?
@@ -223,9 +210,11 @@ pub(super) async fn write(
         }
         Ok(Some(key))
     };
-    let written = match durability {
-        Durability::Process if only_adds => store.add(bytes, job).await?,
-        durability => store.write(durability, job).await?,
+    // To delete a long session is no work for the thread of who asks.
+    let written = if removes {
+        store.write(Durability::Process, job).await?
+    } else {
+        store.add(bytes, job).await?
     };
     written.ok_or_else(|| {
         StoreError::ReadOnly(format!(
@@ -233,6 +222,21 @@ pub(super) async fn write(
             most >> 20
         ))
     })
+}
+
+/// Deletes rows that later ones hold the whole of. Nobody waits for it: with them a session is the same, and longer to read.
+pub(super) fn trim(store: &Store, key: i64, trims: Vec<Trim>) {
+    if trims.is_empty() {
+        return;
+    }
+    store.later(move |db| {
+        let mut delete =
+            db.prepare_cached("DELETE FROM event WHERE session = ?1 AND seq > ?2 AND seq < ?3 AND part = ?4")?;
+        for trim in &trims {
+            delete.execute(params![key, signed(trim.after), signed(trim.before), trim.part])?;
+        }
+        Ok(())
+    });
 }
 
 /// `in_use` counts the bytes of the database, without what deleted rows left free in it.

@@ -35,7 +35,7 @@ impl Deref for GuestEngine {
 pub(super) struct EpochClock(Arc<Inner>);
 
 struct Inner {
-    turns: Arc<Turns>,
+    turns: Arc<TurnCounts>,
     thread: Thread,
 }
 
@@ -47,7 +47,7 @@ impl Drop for Inner {
 }
 
 #[derive(Default)]
-struct Turns {
+struct TurnCounts {
     /// `begun` and `ended` count the turns of all instances.
     begun: AtomicU64,
     ended: AtomicU64,
@@ -55,7 +55,7 @@ struct Turns {
 }
 
 /// `Turn` is a turn of an instance, from when it is made until it is dropped.
-pub(super) struct Turn<'a>(&'a Turns);
+pub(super) struct Turn<'a>(&'a TurnCounts);
 
 impl EpochClock {
     /// Begins a turn: from now on ticks come.
@@ -76,7 +76,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl Turns {
+impl TurnCounts {
     /// Waits for the next turn, if none runs now.
     fn park(&self) {
         self.parked.store(true, Ordering::SeqCst);
@@ -96,7 +96,7 @@ pub(crate) fn engine() -> anyhow::Result<GuestEngine> {
     config.epoch_interruption(true).wasm_component_model_async(true);
     let engine = Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let weak = engine.weak();
-    let turns = Arc::new(Turns::default());
+    let turns = Arc::new(TurnCounts::default());
     let counted = Arc::clone(&turns);
     let thread = std::thread::Builder::new().name("epoch".into()).spawn(move || {
         let (mut quiet, mut seen) = (0, 0);

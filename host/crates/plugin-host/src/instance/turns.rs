@@ -173,3 +173,146 @@ fn within<T>(turn: impl FnOnce() -> T) -> T {
     let _leave = Leave(WITHIN.replace(true));
     turn()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use nexus_testkit::wait;
+    use std::future::{pending, poll_fn};
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+    use std::thread::ThreadId;
+
+    /// Begins an instance; its work is polled once before this returns.
+    async fn begin(
+        work: impl Future<Output = String> + Send + 'static,
+    ) -> (Arc<Turns>, tokio::task::JoinHandle<String>) {
+        let turns = Turns::new();
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let work = async move {
+            let _ = begun.send(());
+            work.await
+        };
+        let task = tokio::spawn(Arc::clone(&turns).drive(work));
+        wait::within("it has begun", has_begun).await.unwrap();
+        (turns, task)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_finds_it_idle_has_its_turn_where_it_is() {
+        let (seen, turned) = mpsc::channel::<ThreadId>();
+        let (turns, _task) = begin(poll_fn(move |_| {
+            let _ = seen.send(std::thread::current().id());
+            Poll::Pending
+        }))
+        .await;
+        turned.recv().unwrap();
+        let outside = std::thread::spawn(move || {
+            // The first poll may not have ended.
+            wait::until("a turn is taken here", || {
+                turns.take();
+                turned.try_iter().any(|thread| thread == std::thread::current().id())
+            });
+        });
+        tokio::task::spawn_blocking(|| outside.join()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_handed_in_while_another_has_the_turn_is_not_left_lying() {
+        const EACH: usize = 20_000;
+        let (handed_in, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (input, output) = (Arc::clone(&handed_in), Arc::clone(&done));
+        // Nothing but turns makes it look.
+        let (turns, _task) = begin(poll_fn(move |_| {
+            output.fetch_add(input.swap(0, Ordering::SeqCst), Ordering::SeqCst);
+            Poll::Pending
+        }))
+        .await;
+        let callers: Vec<_> = (0..4)
+            .map(|_| {
+                let (turns, handed_in) = (Arc::clone(&turns), Arc::clone(&handed_in));
+                std::thread::spawn(move || {
+                    for _ in 0..EACH {
+                        handed_in.fetch_add(1, Ordering::SeqCst);
+                        turns.take();
+                    }
+                })
+            })
+            .collect();
+        let all = async || done.load(Ordering::SeqCst) == 4 * EACH;
+        wait::until_async("all of it is taken", all).await;
+        for caller in callers {
+            caller.join().unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn with_its_task_all_of_it_is_gone_also_where_a_caller_has_a_turn() {
+        struct Dropped(Arc<AtomicBool>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let gone = Arc::new(AtomicBool::new(false));
+        let guard = Dropped(Arc::clone(&gone));
+        let (within_turn, is_within) = mpsc::channel();
+        let (let_go, go) = mpsc::channel::<()>();
+        let blocks = Arc::new(AtomicBool::new(false));
+        let blocking = Arc::clone(&blocks);
+        let (turns, task) = begin(poll_fn(move |_| {
+            let _held = &guard;
+            if blocking.load(Ordering::SeqCst) {
+                let _ = within_turn.send(());
+                let _ = go.recv();
+            }
+            Poll::Pending
+        }))
+        .await;
+        blocks.store(true, Ordering::SeqCst);
+        let caller = std::thread::spawn(move || turns.take());
+        is_within.recv().unwrap();
+        task.abort();
+        let ended = tokio::spawn(task);
+        assert!(!gone.load(Ordering::SeqCst), "within a turn nothing is dropped");
+        drop(let_go);
+        assert!(wait::within("the task ends", ended).await.unwrap().is_err());
+        assert!(gone.load(Ordering::SeqCst), "nothing outlives the task");
+        caller.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_panics_is_the_end_of_the_instance() {
+        let panics = Arc::new(AtomicBool::new(false));
+        let now = Arc::clone(&panics);
+        let (turns, task) = begin(poll_fn(move |_| {
+            assert!(!now.load(Ordering::SeqCst), "a bug of the host");
+            Poll::Pending
+        }))
+        .await;
+        panics.store(true, Ordering::SeqCst);
+        let turn = Arc::clone(&turns);
+        assert!(std::thread::spawn(move || turn.take()).join().is_err());
+        turns.take();
+        let cause = wait::within("the instance ends", task).await.unwrap();
+        assert!(cause.contains("panicked"), "{cause}");
+        turns.take();
+    }
+
+    #[tokio::test]
+    async fn within_a_turn_of_one_no_turn_of_another_is_taken() {
+        let (other, _other) = begin(pending()).await;
+        let nested = Arc::clone(&other);
+        let turned = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&turned);
+        let (turns, _task) = begin(poll_fn(move |_| {
+            nested.take();
+            noted.store(WITHIN.get(), Ordering::SeqCst);
+            Poll::Pending
+        }))
+        .await;
+        turns.take();
+        assert!(turned.load(Ordering::SeqCst) && !WITHIN.get());
+    }
+}

@@ -44,6 +44,25 @@ pub(super) enum End {
     Protocol(String),
 }
 
+/// `Outgoing` is what the socket is to write.
+pub(super) enum Outgoing {
+    Frame(Box<Server>),
+    /// `Text` is a frame that was made before, for others.
+    Text(Arc<str>),
+}
+
+impl From<Server> for Outgoing {
+    fn from(frame: Server) -> Self {
+        Self::Frame(Box::new(frame))
+    }
+}
+
+impl From<Arc<str>> for Outgoing {
+    fn from(text: Arc<str>) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// `ReadFrame` is what the socket read.
 pub(super) type ReadFrame = Result<Client, Box<Server>>;
 
@@ -58,7 +77,7 @@ struct Shown {
 pub(super) struct Pump {
     state: WebState,
     user: User,
-    out: mpsc::Sender<Server>,
+    out: mpsc::Sender<Outgoing>,
     shown: Option<Shown>,
     requests: Arc<Semaphore>,
     /// `prompts` are those that were sent, each with its place among the requests.
@@ -80,7 +99,7 @@ pub(super) async fn run(
     state: WebState,
     user: User,
     mut inputs: mpsc::Receiver<ReadFrame>,
-    out: mpsc::Sender<Server>,
+    out: mpsc::Sender<Outgoing>,
 ) -> End {
     let requests = Arc::new(Semaphore::new(REQUESTS));
     let mut pump = Pump {
@@ -120,9 +139,16 @@ impl Pump {
         if self.status {
             self.send_status(&mut plugins, &mut tunnels).await?;
         }
+        // Made once: an event is no reason to set a timer again.
+        let mut soon = std::pin::pin!(tokio::time::sleep_until(self.sent + STATUS_PAUSE));
+        let mut list_again = std::pin::pin!(tokio::time::sleep_until(self.list_at));
         loop {
-            let soon = tokio::time::sleep_until(self.sent + STATUS_PAUSE);
-            let list_again = tokio::time::sleep_until(self.list_at);
+            if soon.deadline() != self.sent + STATUS_PAUSE {
+                soon.as_mut().reset(self.sent + STATUS_PAUSE);
+            }
+            if list_again.deadline() != self.list_at {
+                list_again.as_mut().reset(self.list_at);
+            }
             tokio::select! {
                 input = inputs.recv() => match input.ok_or(End::Gone)? {
                     Ok(Client::List { count }) => {
@@ -137,14 +163,14 @@ impl Pump {
                 }
                 item = next(&mut self.shown) => self.item(item).await?,
                 Ok(()) = async {
-                    list_again.await;
+                    list_again.as_mut().await;
                     list.changed().await
                 } => self.send_list(&mut list).await?,
                 Ok(()) = backend.changed() => {
                     self.send_backend(&mut backend).await?;
                     self.stale = true;
                 }
-                () = soon, if self.stale && self.status => self.send_status(&mut plugins, &mut tunnels).await?,
+                () = soon.as_mut(), if self.stale && self.status => self.send_status(&mut plugins, &mut tunnels).await?,
                 _ = measure.tick(), if self.status => self.stale = true,
                 Ok(()) = plugins.changed(), if self.status => self.stale = true,
                 Ok(()) = tunnels.changed(), if self.status => self.stale = true,
@@ -160,8 +186,8 @@ impl Pump {
         }
     }
 
-    async fn send(&mut self, frame: Server) -> Result<(), End> {
-        self.out.send(frame).await.map_err(|_| End::Gone)
+    async fn send(&mut self, frame: impl Into<Outgoing>) -> Result<(), End> {
+        self.out.send(frame.into()).await.map_err(|_| End::Gone)
     }
 
     async fn hello(&mut self, first: ReadFrame) -> Result<(), End> {
@@ -276,9 +302,11 @@ impl Pump {
             }
             Ok(Item::Event(entry)) => {
                 let prev = std::mem::replace(&mut shown.last, entry.seq);
-                let event = entry.event.clone();
-                let frame = session_view::event(&shown.session, prev, entry.seq, event, &self.state.renderer);
-                self.send(frame).await
+                match session_view::event(&shown.session, prev, &entry, &self.state.renderer) {
+                    Ok(text) => self.send(text).await,
+                    // Nothing of it can be shown, and nothing may be left out.
+                    Err(_) => self.ended().await,
+                }
             }
             Err(_) => self.ended().await,
         }
@@ -335,7 +363,7 @@ impl Pump {
         tokio::spawn(async move {
             let answer = answer(&state, &who, request).await;
             // Nobody there any more: the client asks again after its reconnect.
-            let _ = out.send(answer).await;
+            let _ = out.send(answer.into()).await;
             drop(slot);
         });
         Ok(())

@@ -9,10 +9,11 @@
 
 use super::protocol::{MessageWithParts, Rendered, Server, SessionFrame};
 use crate::markdown::Renderer;
-use nexus_chat::journal::{MessageState, SessionState};
+use nexus_chat::journal::{Entry, MessageState, SessionState};
 use nexus_model::chat::{AgentRequest, Content, Event, Message, Part};
 use nexus_model::limits::{AGENT_REQUESTS_FRAME, HISTORY_FRAME, TEXT_SHOWN, TOOL_SHOWN};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// `AROUND` is about how many bytes a message has besides its text.
 const AROUND: usize = 300;
@@ -201,26 +202,54 @@ pub(crate) async fn older(session: &str, state: SessionState, before: &str, rend
     }
 }
 
-pub(super) fn event(session: &str, prev: u64, seq: u64, event: Event, renderer: &Renderer) -> Server {
-    let (event, html, truncated_bytes) = match event {
-        Event::Part { part } => {
-            let Rendered {
-                part,
-                html,
-                truncated_bytes,
-            } = shown(part, renderer);
-            (Event::Part { part }, html, truncated_bytes)
-        }
-        event => (event, None, None),
+/// `event` is the frame `event` as text. Subscribers that have missed nothing get the same one, which is made once.
+pub(super) fn event(
+    session: &str,
+    prev: u64,
+    entry: &Entry,
+    renderer: &Renderer,
+) -> Result<Arc<str>, serde_json::Error> {
+    let made = || match &entry.event {
+        Event::Part { part } => rendered(session, prev, entry.seq, part.clone(), renderer),
+        _ => plain(session, prev, entry),
     };
-    Server::Event {
+    if prev.checked_add(1) != Some(entry.seq) {
+        return made();
+    }
+    match entry.shown.get() {
+        Some(text) => Ok(Arc::clone(text)),
+        None => made().map(|text| Arc::clone(entry.shown.get_or_init(|| text))),
+    }
+}
+
+/// An event that is shown as it was written: its JSON is there.
+fn plain(session: &str, prev: u64, entry: &Entry) -> Result<Arc<str>, serde_json::Error> {
+    let session = serde_json::to_string(session)?;
+    let Entry { seq, json, .. } = entry;
+    Ok(format!(r#"{{"type":"event","session":{session},"prev":{prev},"seq":{seq},"event":{json}}}"#).into())
+}
+
+fn rendered(
+    session: &str,
+    prev: u64,
+    seq: u64,
+    part: Part,
+    renderer: &Renderer,
+) -> Result<Arc<str>, serde_json::Error> {
+    let Rendered {
+        part,
+        html,
+        truncated_bytes,
+    } = shown(part, renderer);
+    let frame = Server::Event {
         session: session.to_owned(),
         prev,
         seq,
-        event,
+        event: Event::Part { part },
         html,
         truncated_bytes,
-    }
+    };
+    serde_json::to_string(&frame).map(Into::into)
 }
 
 #[cfg(test)]
@@ -241,6 +270,43 @@ mod tests {
         MessageState {
             message,
             parts: vec![part],
+        }
+    }
+
+    #[test]
+    fn an_event_is_the_frame_of_the_protocol_and_made_once_for_all_that_missed_nothing() {
+        let renderer = Renderer::default();
+        let part = message(1, Content::Text { text: "*a*".into() }, true).parts.remove(0);
+        let delta = Event::Delta {
+            part: "p".into(),
+            message: "m".into(),
+            revision: 3,
+            text: "a \"quote\"\n\u{202e}".into(),
+        };
+        for event in [delta, Event::Part { part }, Event::SessionRemoved] {
+            let json = serde_json::to_string(&event).unwrap().into_boxed_str();
+            let entry = Entry {
+                seq: 7,
+                event: event.clone(),
+                json,
+                shown: std::sync::OnceLock::new(),
+            };
+            for (prev, made_once) in [(6, true), (2, false)] {
+                let text = super::event("s\"x", prev, &entry, &renderer).unwrap();
+                let html = matches!(event, Event::Part { .. }).then(|| "<p><em>a</em></p>\n".to_owned());
+                let frame = Server::Event {
+                    session: "s\"x".to_owned(),
+                    prev,
+                    seq: 7,
+                    event: event.clone(),
+                    html,
+                    truncated_bytes: None,
+                };
+                let read: Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(read, serde_json::to_value(&frame).unwrap());
+                let again = super::event("s\"x", prev, &entry, &renderer).unwrap();
+                assert_eq!(Arc::ptr_eq(&text, &again), made_once);
+            }
         }
     }
 

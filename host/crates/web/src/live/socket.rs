@@ -5,13 +5,13 @@
 //! not that it is done in a certain time.
 
 use super::protocol::{self, Server, close};
-use super::pump::{self, End};
+use super::pump::{self, End, Outgoing};
 use crate::http::bearer::{Caller, Token};
 use crate::http::identity::{MaybeLogin, User};
 use crate::{Connection, WebState};
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
@@ -103,7 +103,7 @@ async fn carry(
     let mut pump = std::pin::pin!(pump::run(state, user, pump_inputs, pump_out));
     let mut moved = std::pin::pin!(async {
         let leaving = connection.moved().await;
-        let _ = told.send(Server::Moved { url: leaving.url }).await;
+        let _ = told.send(Server::Moved { url: leaving.url }.into()).await;
         std::future::pending::<std::convert::Infallible>().await
     });
     let mut ping = tokio::time::interval_at(Instant::now() + SOCKET_PING, SOCKET_PING);
@@ -167,13 +167,16 @@ async fn while_taken<T>(connection: &Connection, sending: impl Future<Output = T
 
 async fn send(
     sink: &mut SplitSink<WebSocket, Message>,
-    first: Server,
-    out: &mut mpsc::Receiver<Server>,
+    first: Outgoing,
+    out: &mut mpsc::Receiver<Outgoing>,
 ) -> Result<(), axum::Error> {
     let mut next = Some(first);
     while let Some(frame) = next {
-        let text = serde_json::to_string(&frame).map_err(axum::Error::new)?;
-        sink.feed(Message::Text(text.into())).await?;
+        let text = match frame {
+            Outgoing::Frame(frame) => serde_json::to_string(&frame).map_err(axum::Error::new)?.into(),
+            Outgoing::Text(text) => Utf8Bytes::from(&*text),
+        };
+        sink.feed(Message::Text(text)).await?;
         next = out.try_recv().ok();
     }
     sink.flush()
