@@ -16,6 +16,7 @@ mod end_to_end;
 mod failure_isolation;
 mod floods;
 mod guard;
+mod idle;
 mod kept_components;
 mod languages;
 mod login;

@@ -1,5 +1,6 @@
 //! The measurements of `docs/performance.md` that need the whole system; `./tests/measure` builds and runs it, with the release
-//! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `idle`, `fan-out`, `latency`, `swap`.
+//! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `wakes`, `idle`, `fan-out`,
+//! `latency`, `swap`.
 //!
 //! Every figure is of this machine; a latency is a difference between two readers of the same events in the same run, so that
 //! a slow machine slows both.
@@ -19,6 +20,7 @@ mod latency;
 mod start;
 mod swap;
 mod tunnels;
+mod wakes;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +40,9 @@ fn main() {
         println!("| what | figure |\n| --- | --- |");
         if want("start") {
             start::measure();
+        }
+        if want("wakes") {
+            wakes::measure().await;
         }
         if want("idle") {
             connections::measure().await;
