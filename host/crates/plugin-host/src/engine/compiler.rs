@@ -31,7 +31,8 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Compone
     component
 }
 
-/// Gives the memory that is free in this process back to the machine. It takes some 0.3 ms. Other allocators than glibc's do
+/// Gives the memory that is free in this process back to the machine. It takes less than a millisecond.
+/// Other allocators than glibc's do
 /// that by themselves.
 pub(crate) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -15,7 +15,7 @@ pub(crate) fn engine() -> anyhow::Result<Engine> {
     config.epoch_interruption(true).wasm_component_model_async(true);
     // See `super::compiler`.
     config.enable_compiler(false);
-    // Traces show the names of functions, which stand elsewhere, and no debugger steps through plugins: a quarter of the
+    // Traces show the names of functions, which stand elsewhere, and no debugger steps through plugins: a sixth of the
     // compiled code's size.
     config.generate_address_map(false).native_unwind_info(false);
     let engine = Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?;
