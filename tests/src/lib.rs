@@ -31,6 +31,7 @@ pub mod script;
 pub mod sse;
 pub mod sshd;
 pub mod tunnels;
+pub mod wakes;
 pub mod world;
 
 pub use nexus_test_wait as wait;

@@ -17,6 +17,7 @@ mod event_trace;
 mod failure_isolation;
 mod floods;
 mod guard;
+mod idle;
 mod kept_components;
 mod languages;
 mod login;

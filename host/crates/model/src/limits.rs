@@ -153,8 +153,11 @@ pub const LOCKOUT: Duration = secs(30 * 60);
 /// `FRESH_LOGIN` is how long a credential that was shown is enough for what needs a fresh login.
 pub const FRESH_LOGIN: Duration = secs(5 * 60);
 
-/// `CONFIG_CHECK` is how often the configuration's file is looked at.
+/// `CONFIG_CHECK` is how often the configuration's file is looked at, where the kernel cannot tell what happens to it or it
+/// does not rest.
 pub const CONFIG_CHECK: Duration = secs(1);
+/// `CONFIG_RECHECK` is how often it is looked at besides, where the kernel tells.
+pub const CONFIG_RECHECK: Duration = secs(10);
 /// `CONFIG_READ` is the time for reading that file, and the components that it names.
 pub const CONFIG_READ: Duration = secs(20);
 

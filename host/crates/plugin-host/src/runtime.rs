@@ -6,8 +6,8 @@ use crate::cpu_share::CpuShare;
 use crate::engine::instance_state::InstanceState;
 use crate::engine::minor::Minors;
 use crate::engine::{
-    self, CodeCache, Compilations, GuestEngine, Inspection, LoadError, enough_memory, fits, link, not_compiled,
-    not_linked,
+    self, CodeCache, Compilations, GuestEngine, Inspection, LoadError, compile, enough_memory, fits, link,
+    not_compiled, not_linked,
 };
 use crate::instance::{InstanceTemplate, Supervisor, identify};
 use crate::minors::SUPPORTED;
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 
 /// `RuntimeOptions` are what the runtime needs of the rest of the host.
 pub struct RuntimeOptions {
@@ -126,8 +126,9 @@ impl Runtime {
     /// # Errors
     /// In words: what was found, what was expected, what to do.
     pub fn load(&self, plugin: &Plugin, builtin: Option<&'static [u8]>) -> Result<Loaded, LoadError> {
-        self.load_unnamed(plugin, builtin)
-            .map_err(|error| error.about(&component_of(plugin)))
+        let loaded = self.load_unnamed(plugin, builtin);
+        engine::give_back();
+        loaded.map_err(|error| error.about(&component_of(plugin)))
     }
 
     fn load_unnamed(&self, plugin: &Plugin, builtin: Option<&'static [u8]>) -> Result<Loaded, LoadError> {
@@ -157,7 +158,7 @@ impl Runtime {
         let component = self.cache.load(digest, || {
             engine::check_types(bytes, &inspection)?;
             let _shown = self.compiling.begin(&plugin.name, bytes.len());
-            Component::new(&self.engine, bytes).map_err(|e| not_compiled(&e))
+            compile(&self.engine, bytes).map_err(|e| not_compiled(&e))
         })?;
         drop(alone);
         let pre = link(&self.linker, &component).map_err(|e| not_linked(&inspection, &e))?;
@@ -186,16 +187,16 @@ impl Runtime {
         };
         let unreadable = |e| LoadError::Unreadable(path.display().to_string(), e);
         let bytes = bounded::read(path, limits::COMPONENT_BYTES).map_err(unreadable)?;
-        fits(
+        let inspection = fits(
             &self.engine,
             &self.linker,
             &bytes,
             &plugin.name,
             Some(plugin.limits.memory),
             self.minors,
-        )
-        .map(drop)
-        .map_err(|error| error.about(&component_of(plugin)))
+        );
+        engine::give_back();
+        inspection.map(drop).map_err(|error| error.about(&component_of(plugin)))
     }
 
     /// Makes a chat backend. Nothing runs before `start()`. `shown`: the place that shows its state, where there is one already.

@@ -5,8 +5,8 @@
 //! plugin anything. It names what was shown, components and secrets among it; where the files say something else by then,
 //! nothing happens.
 //!
-//! The files are compared by their fingerprints, not watched by inotify: a file may be replaced, be a link, or lie on
-//! a network's disk, and a second does not matter.
+//! The files are compared by their fingerprints. inotify says when to look at them and nothing else: a file may be replaced,
+//! be a link, or lie on a network's disk.
 //!
 //! The tests show it at work with the services that it tells.
 
@@ -17,6 +17,7 @@ mod apply_plan;
 mod change_texts;
 mod component_changes;
 mod error;
+mod file_events;
 mod file_fingerprints;
 mod new_permissions;
 mod reload_host;

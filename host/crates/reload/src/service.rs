@@ -5,6 +5,7 @@ use crate::apply_plan::{ApplyPlan, Part, path};
 use crate::change_texts::{CONTENT, applied, invalid, shown};
 use crate::component_changes::{self, LoadErrors};
 use crate::error::NotApplied;
+use crate::file_events::FileEvents;
 use crate::file_fingerprints::{Fingerprint, Seen};
 use crate::new_permissions;
 use crate::reload_host::ReloadHost;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
 
 type ApplyCommand = (String, oneshot::Sender<Result<(), NotApplied>>);
 
@@ -81,6 +83,7 @@ impl ReloadService {
             clock,
             pending: sender,
             seen: None,
+            events: None,
             latest: None,
             errors: BTreeMap::new(),
             looked_at: BTreeMap::new(),
@@ -149,6 +152,8 @@ struct Watcher {
     /// `existed`: there was a file at the start, so its removal is a change.
     existed: bool,
     seen: Option<Seen>,
+    /// `events` tell what happens to the files after the last look at them; `None`: nobody tells.
+    events: Option<FileEvents>,
     latest: Option<Latest>,
     /// `errors` are what could not be applied.
     errors: BTreeMap<Part, String>,
@@ -158,11 +163,24 @@ struct Watcher {
 
 impl Watcher {
     async fn run(mut self, mut commands: mpsc::Receiver<ApplyCommand>) {
-        let mut look = tokio::time::interval(limits::CONFIG_CHECK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.look().await;
         loop {
+            let due = Instant::now() + limits::CONFIG_CHECK;
+            let rested = self.seen.as_ref().is_some_and(|seen| seen.since.is_none());
+            let events = self.events.take_if(|_| rested);
+            let watched = self.file.is_some();
+            let wait = async {
+                if !watched {
+                    std::future::pending::<()>().await;
+                }
+                if let Some(events) = events {
+                    let _ = timeout(limits::CONFIG_RECHECK, events.happened()).await;
+                }
+                // A folder in which much happens causes no more looks than one that nobody tells of.
+                sleep_until(due).await;
+            };
             tokio::select! {
-                _ = look.tick() => self.look().await,
+                () = wait => self.look().await,
                 command = commands.recv() => {
                     let Some((id, done)) = command else { return };
                     let answer = self.apply(&id).await;
@@ -172,11 +190,17 @@ impl Watcher {
         }
     }
 
-    async fn fingerprints(&self) -> Option<Vec<Fingerprint>> {
+    async fn fingerprints(&mut self) -> Option<Vec<Fingerprint>> {
+        self.events = None;
         let files: Vec<PathBuf> = self.file.iter().chain(&self.files).cloned().collect();
-        let fingerprints =
-            tokio::task::spawn_blocking(move || files.iter().map(|file| Fingerprint::of(file)).collect());
-        tokio::time::timeout(limits::CONFIG_READ, fingerprints).await.ok()?.ok()
+        let looked = tokio::task::spawn_blocking(move || {
+            // Before the look: what happens after it is told.
+            let events = FileEvents::of(&files);
+            (events, files.iter().map(|file| Fingerprint::of(file)).collect())
+        });
+        let (events, fingerprints) = timeout(limits::CONFIG_READ, looked).await.ok()?.ok()?;
+        self.events = events;
+        Some(fingerprints)
     }
 
     async fn look(&mut self) {
@@ -237,7 +261,7 @@ impl Watcher {
         let outside = Arc::clone(&self.outside);
         let read = if there || !self.existed {
             let read = tokio::task::spawn_blocking(move || outside.read().map_err(|cause| cause.to_string()));
-            let read = tokio::time::timeout(limits::CONFIG_READ, read).await;
+            let read = timeout(limits::CONFIG_READ, read).await;
             let read = read.map_or_else(
                 |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
@@ -360,7 +384,7 @@ impl Watcher {
             let looked =
                 tokio::task::spawn_blocking(move || outside.would_load(&one).err().map(|cause| cause.to_string()));
             // One that takes too long to compile is found out when it is applied; what serves then goes on.
-            if let Ok(Ok(cause)) = tokio::time::timeout(limits::CONFIG_READ, looked).await {
+            if let Ok(Ok(cause)) = timeout(limits::CONFIG_READ, looked).await {
                 self.looked_at.insert(key(plugin), cause);
             }
         }

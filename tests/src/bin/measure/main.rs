@@ -1,5 +1,5 @@
 //! The measurements of `docs/performance.md` that need the whole system; `./tests/measure` builds and runs it, with the release
-//! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `idle`, `fan-out`, `latency`,
+//! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `wakes`, `idle`, `fan-out`, `latency`,
 //! `trace`, `swap`.
 //!
 //! Every figure is of this machine; a latency is a difference between two readers of the same events in the same run, so that
@@ -21,6 +21,7 @@ mod start;
 mod swap;
 mod trace;
 mod tunnels;
+mod wakes;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +41,9 @@ fn main() {
         println!("| what | figure |\n| --- | --- |");
         if want("start") {
             start::measure();
+        }
+        if want("wakes") {
+            wakes::measure().await;
         }
         if want("idle") {
             connections::measure().await;

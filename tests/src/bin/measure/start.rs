@@ -7,7 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 const RUNS: usize = 7;
-const THREE: &str = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
+pub(crate) const THREE: &str = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
                      [plugin.tunnel-bore.config]\nserver = \"127.0.0.1\"\n";
 
 /// Start to the readiness line, with no compiled code and with it; and the memory of a Nexus with three plugins that

@@ -77,6 +77,11 @@ impl Fold {
         fate
     }
 
+    /// `is_empty` tells whether nothing is counted now, so that nothing will be due.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counted.is_empty()
+    }
+
     /// `due` are the lines for what was counted and is over by now; at the end (`None`), for all of it.
     pub(super) fn due(&mut self, now: Option<Instant>) -> Vec<Fields> {
         let over = |counted: &Counted| now.is_none_or(|now| now.saturating_duration_since(counted.since) >= AUDIT_FOLD);
@@ -137,8 +142,9 @@ mod tests {
             .map(|n| fold.take(&failed("owner", "loopback", &format!("192.0.2.{}", n % 250)), "t0", now))
             .collect();
         assert_eq!(fates.iter().filter(|fate| **fate == FoldOutcome::Write).count(), 1);
-        assert!(fold.due(Some(now)).is_empty());
+        assert!(fold.due(Some(now)).is_empty() && !fold.is_empty(), "more is due later");
         let lines = fold.due(Some(now + AUDIT_FOLD));
+        assert!(fold.is_empty());
         assert_eq!(lines.len(), 1);
         assert_eq!((&lines[0]["repeated"], &lines[0]["since"]), (&999.into(), &"t0".into()));
         assert_eq!(

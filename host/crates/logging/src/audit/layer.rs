@@ -28,7 +28,7 @@ const OF_STRANGERS: [&str; 7] = [
     "refused",
 ];
 
-/// `POLL_INTERVAL` is how often it is looked whether something that was counted is due.
+/// `POLL_INTERVAL` is how often it is looked whether something that was counted is due, while there is something.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 enum AuditMessage {
@@ -88,7 +88,7 @@ impl Audit {
         let folded = Arc::downgrade(&inner);
         let due = move |now| {
             let inner = folded.upgrade();
-            inner.map_or_else(Vec::new, |inner| inner.due(now))
+            inner.map_or_else(Due::default, |inner| inner.due(now))
         };
         std::thread::Builder::new()
             .name("audit".into())
@@ -157,9 +157,11 @@ impl Inner {
         }
     }
 
-    /// `due` are the lines of what was counted and is due.
-    fn due(&self, now: Option<Instant>) -> Vec<String> {
-        let counted = self.fold.lock().unwrap_or_else(PoisonError::into_inner).due(now);
+    fn due(&self, now: Option<Instant>) -> Due {
+        let mut fold = self.fold.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = fold.due(now);
+        let counting = !fold.is_empty();
+        drop(fold);
         let timestamp = Utc::now().to_string();
         let lines: Vec<String> = counted
             .into_iter()
@@ -168,8 +170,16 @@ impl Inner {
         if let Out::Queue { echo: Some(echo), .. } = &self.out {
             lines.iter().for_each(|line| echo.say(line));
         }
-        lines
+        Due { lines, counting }
     }
+}
+
+/// `Due` is what of the counted is to be written.
+#[derive(Default)]
+struct Due {
+    lines: Vec<String>,
+    /// `counting` tells whether more will be due later.
+    counting: bool,
 }
 
 impl Echo {
@@ -221,7 +231,7 @@ fn write(
     files: &[AuditFile; 2],
     lines: &Receiver<AuditMessage>,
     lost: &AtomicU64,
-    due: &dyn Fn(Option<Instant>) -> Vec<String>,
+    due: &dyn Fn(Option<Instant>) -> Due,
 ) {
     let [owners, others] = files;
     let mut failing = false;
@@ -247,8 +257,15 @@ fn write(
             }
         }
     };
+    // What is counted begins with a line, and that wakes this thread.
+    let mut counting = false;
     loop {
-        let (now, done) = match lines.recv_timeout(POLL_INTERVAL) {
+        let received = if counting {
+            lines.recv_timeout(POLL_INTERVAL)
+        } else {
+            lines.recv().map_err(RecvTimeoutError::from)
+        };
+        let (now, done) = match received {
             Ok(AuditMessage::Line { strangers, line }) => {
                 put(if strangers { others } else { owners }, &line);
                 (Some(Instant::now()), None)
@@ -257,7 +274,9 @@ fn write(
             Err(RecvTimeoutError::Timeout) => (Some(Instant::now()), None),
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        due(now).iter().for_each(|line| put(others, line));
+        let due = due(now);
+        due.lines.iter().for_each(|line| put(others, line));
+        counting = due.counting;
         if let Some(done) = done {
             let _ = done.try_send(());
         }

@@ -6,7 +6,9 @@
 //! which is checked. The whole directory may be deleted at any time.
 //!
 //! What is here was compared with the contract before it was compiled ([`super::contract_check`]) and is not compared again:
-//! the key holds the contract and the version of Nexus.
+//! the key holds the contract and the version of Nexus. What the code needs of the processor is not in the key, for the engine
+//! has no compiler that would tell: wasmtime compares that when it loads the code, and code of another machine is refused and
+//! compiled again.
 //!
 //! Each version of a plugin and of Nexus leaves files of its own. So those that were not used for the longest time are
 //! deleted when one is written, until the rest keeps to [`limits::CODE_CACHE_BYTES`] and [`limits::CODE_CACHE_FILES`]; never

@@ -20,7 +20,7 @@ fn component(n: u32) -> Vec<u8> {
 
 fn load(cache: &CodeCache, bytes: &[u8]) {
     cache
-        .load(sha256(&[bytes]), || Component::new(&cache.engine, bytes))
+        .load(sha256(&[bytes]), || crate::engine::compile(&cache.engine, bytes))
         .unwrap();
 }
 

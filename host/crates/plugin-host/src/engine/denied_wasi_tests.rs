@@ -45,7 +45,7 @@ fn call(interface: &str, types: &str, function: &str, signature: &str, passed: P
             (func (export "{function}") {outside}
                 (canon lift (core func $c "run") (memory $m "memory") (realloc (func $m "realloc")))))"#
     );
-    let component = Component::new(&engine, wat::parse_str(wat).unwrap())?;
+    let component = crate::engine::compile(&engine, &wat::parse_str(wat).unwrap())?;
     let linker = with_denied(&Linker::<()>::new(&engine), &engine, &component)?.unwrap();
     let mut store = Store::new(&engine, ());
     store.set_epoch_deadline(u64::MAX / 2);
@@ -160,7 +160,7 @@ fn what_can_say_none_of_it_traps_with_its_name() {
 
 fn linked(wat: &str) -> wasmtime::Result<Option<(Engine, Component, Linker<()>)>> {
     let engine = Engine::clone(&crate::engine::engine().unwrap());
-    let component = Component::new(&engine, wat::parse_str(wat).unwrap())?;
+    let component = crate::engine::compile(&engine, &wat::parse_str(wat).unwrap())?;
     let mut linker = Linker::<()>::new(&engine);
     linker.instance("wasi:io/error@0.2.0")?.resource(
         "error",
@@ -315,7 +315,7 @@ fn nothing_else_is_linked_by_it() {
         "other:sockets/tcp@0.2.0",
     ] {
         let wat = format!(r#"(component (import "{import}" (instance (export "f" (func)))))"#);
-        let component = Component::new(&engine, wat::parse_str(wat).unwrap()).unwrap();
+        let component = crate::engine::compile(&engine, &wat::parse_str(wat).unwrap()).unwrap();
         let linker = with_denied(&Linker::<()>::new(&engine), &engine, &component).unwrap();
         assert!(linker.is_none(), "{import}");
     }

@@ -1,5 +1,6 @@
 //! Whether a component could be run here, and what is said where it could not.
 
+use super::compiler::compile;
 use super::error::LoadError;
 use super::inspection::{Inspection, inspect};
 use super::instance_state::InstanceState;
@@ -32,7 +33,7 @@ pub(crate) fn fits(
     let inspection = inspect(bytes, minors)?;
     let asked = inspection.manifest.limits.memory.unwrap_or(limits::PLUGIN_MEMORY);
     enough_memory(&inspection, name, memory.unwrap_or(asked))?;
-    let component = wasmtime::component::Component::new(engine, bytes).map_err(|e| not_compiled(&e))?;
+    let component = compile(engine, bytes).map_err(|e| not_compiled(&e))?;
     link(linker, &component).map_err(|e| not_linked(&inspection, &e))?;
     Ok(inspection)
 }

@@ -3,6 +3,7 @@
 
 mod code_cache;
 mod compilations;
+mod compiler;
 mod contract_check;
 mod cpu_meter;
 mod denied_wasi;
@@ -25,6 +26,7 @@ pub use inspection::{Inspection, digest, manifest};
 
 pub(crate) use code_cache::CodeCache;
 pub(crate) use compilations::Compilations;
+pub(crate) use compiler::{compile, give_back};
 pub(crate) use contract_check::{CONTRACT, optional};
 pub(crate) use inspection::{check_types, inspect, read};
 pub(crate) use linker::{link, linker};

@@ -94,6 +94,11 @@ impl TurnCounts {
 pub(crate) fn engine() -> anyhow::Result<GuestEngine> {
     let mut config = Config::new();
     config.epoch_interruption(true).wasm_component_model_async(true);
+    // See `super::compiler`.
+    config.enable_compiler(false);
+    // Traces show the names of functions, which stand elsewhere, and no debugger steps through plugins: a sixth of the
+    // compiled code's size.
+    config.generate_address_map(false).native_unwind_info(false);
     let engine = Engine::new(&config).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let weak = engine.weak();
     let turns = Arc::new(TurnCounts::default());
@@ -142,10 +147,14 @@ mod tests {
             seen.fetch_add(1, Ordering::Relaxed);
             Ok(wasmtime::UpdateDeadline::Continue(1))
         });
-        let module =
-            wasmtime::Module::new(&engine, wat::parse_str(r#"(module (func (export "f")))"#).unwrap()).unwrap();
-        let f = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
-        let f = f.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+        let text = r#"(component
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func (export "f") (canon lift (core func $i "f"))))"#;
+        let component = super::super::compile(&engine, &wat::parse_str(text).unwrap()).unwrap();
+        let linker = wasmtime::component::Linker::new(&engine);
+        let instance = linker.instantiate_async(&mut store, &component).await.unwrap();
+        let f = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
         let inner = Arc::clone(&engine.clock.0);
         let parked = async || inner.turns.parked.load(Ordering::SeqCst);
         for _ in 0..3 {
@@ -154,7 +163,7 @@ mod tests {
             let before = ticks.load(Ordering::Relaxed);
             // Longer than the clock waits before it parks: the turn has not ended.
             let more = async || {
-                f.call(&mut store, ()).unwrap();
+                f.call_async(&mut store, ()).await.unwrap();
                 ticks.load(Ordering::Relaxed) > before + 2 * limits::EPOCH_QUIET
             };
             wait::until_async("ticks come", more).await;
