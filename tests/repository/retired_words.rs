@@ -155,7 +155,6 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
 pub(crate) const KEPT: &[(&str, &str)] = &[
     // wasmtime's epochs.
     ("host/crates/plugin-host/src/engine/wasmtime_engine.rs", "epoch"),
-    ("tests/src/wakes.rs", "epoch"),
     // The old keys, which are still read.
     ("plugin-api/src/manifest", "licence"),
     ("plugin-api/src/renamed_keys.rs", "probe"),

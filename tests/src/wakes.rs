@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// The thread that makes the time of plugins pass.
-pub const EPOCH: &str = "epoch";
-
 /// Counts for a while: wakes a second, by the name of the thread. A thread that ends meanwhile is not counted.
 ///
 /// # Panics
@@ -23,13 +20,9 @@ pub fn rates(pid: u32, during: Duration) -> BTreeMap<String, f64> {
     rates
 }
 
-/// The sum of them, without [`EPOCH`].
+/// The sum of them.
 pub fn sum(rates: &BTreeMap<String, f64>) -> f64 {
-    rates
-        .iter()
-        .filter(|(name, _)| *name != EPOCH)
-        .map(|(_, rate)| rate)
-        .sum()
+    rates.values().sum()
 }
 
 /// By thread: its name, and how often it has waited since its start.

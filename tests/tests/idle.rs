@@ -14,7 +14,6 @@ const THREE: &str = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin 
 const BOUND: f64 = 3.0;
 const DURING: Duration = Duration::from_secs(10);
 
-/// The clock of the plugins' time is not counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_nexus_with_three_plugins_hardly_wakes() {
     let nexus = Start::new().config(THREE).up();

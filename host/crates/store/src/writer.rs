@@ -118,6 +118,9 @@ pub(super) struct Writer {
     helpers: Vec<JoinHandle<()>>,
 }
 
+/// `SMALL_TOGETHER` is after how many small commits the log is looked at: it has grown by a megabyte at most.
+const SMALL_TOGETHER: u32 = 8;
+
 /// `Order` is what the thread is asked for.
 enum Order {
     Job(Job),
@@ -130,6 +133,8 @@ struct Committing {
     db: Connection,
     growth: Growth,
     there: StillThere,
+    /// `looked` is when it was looked last whether the file is there.
+    looked: Instant,
     health: watch::Sender<Health>,
 }
 
@@ -186,6 +191,7 @@ impl Writer {
             db: connection,
             growth: Growth::new(log, wake),
             there,
+            looked: Instant::now(),
             health,
         }));
         let queued = Arc::new(AtomicUsize::new(0));
@@ -252,7 +258,7 @@ impl Writer {
         }
         let mut batch = [job];
         let outcome = committing.commit(begun, &mut batch);
-        let full = committing.growth.committed();
+        let full = committing.growth.small();
         drop(committing);
         self.slow.note(started.elapsed());
         let [job] = batch;
@@ -354,7 +360,7 @@ impl Committing {
     }
 
     /// Runs a batch in the transaction that was begun, and commits it.
-    fn commit(&self, begun: rusqlite::Result<()>, batch: &mut [Job]) -> Result<(), StoreError> {
+    fn commit(&mut self, begun: rusqlite::Result<()>, batch: &mut [Job]) -> Result<(), StoreError> {
         let before = self.db.total_changes();
         let (outcome, trouble) = match begun {
             Ok(()) => transact(&self.db, batch),
@@ -364,7 +370,11 @@ impl Committing {
             Some(error) => report(&self.health, Some(error)),
             // A transaction that changed nothing shows nothing.
             None if self.db.total_changes() == before => {}
-            None => report(&self.health, (self.there)().as_ref().err()),
+            None if self.looked.elapsed() < limits::STORE_LOOK && *self.health.borrow() == Health::Writable => {}
+            None => {
+                self.looked = Instant::now();
+                report(&self.health, (self.there)().as_ref().err());
+            }
         }
         outcome
     }
@@ -395,6 +405,8 @@ struct Growth {
     /// `wake` wakes the checkpointer, which ends when this is dropped.
     wake: Option<mpsc::SyncSender<()>>,
     commits: u32,
+    /// `unseen` is how many small commits were made since the length of the log was asked for.
+    unseen: u32,
     /// `soft` is the length in bytes at which the checkpointer is woken next.
     soft: u64,
     /// `hard` is the length in bytes at which the writer itself empties it.
@@ -407,14 +419,27 @@ impl Growth {
             log,
             wake: Some(wake),
             commits: 0,
+            unseen: 0,
             soft: limits::WAL_KEPT,
             hard: limits::WAL_MOST,
         }
     }
 
+    /// Notes a commit of no more than [`limits::SMALL_WRITE`], of which several are looked at together; true: as of
+    /// [`Growth::committed`].
+    fn small(&mut self) -> bool {
+        if self.unseen < SMALL_TOGETHER {
+            self.unseen += 1;
+            self.commits += 1;
+            return false;
+        }
+        self.committed()
+    }
+
     /// Notes a commit; true: the log has reached its bound and is to be emptied before more is written.
     fn committed(&mut self) -> bool {
         let bytes = self.log.bytes();
+        self.unseen = 0;
         self.commits += 1;
         if self.commits >= limits::WAL_COMMITS || bytes >= self.soft {
             self.commits = 0;
@@ -457,6 +482,21 @@ fn empty(db: &Connection, wait: std::time::Duration) -> rusqlite::Result<()> {
 fn transact(db: &Connection, batch: &mut [Job]) -> (Result<(), StoreError>, Option<StoreError>) {
     let mut trouble = None;
     let mut body = || -> Result<(), StoreError> {
+        if let [job] = &mut *batch {
+            // Alone, it needs no place to go back to but the beginning.
+            if let Err(e) = job.work.run(db) {
+                if db.is_autocommit() {
+                    return Err(e); // SQLite aborted the transaction
+                }
+                if matches!(e, StoreError::ReadOnly(_)) {
+                    trouble = Some(e);
+                }
+                db.prepare_cached("ROLLBACK")?.execute([])?;
+                return Ok(());
+            }
+            db.prepare_cached("COMMIT")?.execute([])?;
+            return Ok(());
+        }
         for job in batch.iter_mut() {
             db.prepare_cached("SAVEPOINT job")?.execute([])?;
             if let Err(e) = job.work.run(db) {

@@ -5,7 +5,7 @@ use crate::start::THREE;
 use nexus_tests::browser::Browser;
 use nexus_tests::nexus::Start;
 use nexus_tests::tunnels::stop;
-use nexus_tests::wakes::{self, EPOCH};
+use nexus_tests::wakes;
 use nexus_tests::world::ready_example;
 use serde_json::json;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const SETTLES: Duration = Duration::from_secs(12);
 
 /// Three plugins and an account; with nobody connected, and with a live socket of the page.
 pub(crate) async fn measure() {
-    let (mut alone, mut watched, mut clock) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut alone, mut watched) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let nexus = Start::new().config(THREE).up();
         let owner = Browser::set_up(&nexus).await;
@@ -26,7 +26,6 @@ pub(crate) async fn measure() {
         let rates = wakes::rates(nexus.pid(), DURING);
         eprintln!("wakes a second by thread, nobody connected: {rates:.2?}");
         alone.push(wakes::sum(&rates));
-        clock.push(rates.get(EPOCH).copied().unwrap_or_default());
         let mut socket = owner.socket("/live").await.unwrap();
         socket.send(&json!({"type": "hello", "protocol": 3})).await;
         socket.until(|frame| frame["type"] == "backend").await;
@@ -42,5 +41,4 @@ pub(crate) async fn measure() {
         median(alone),
         median(watched)
     );
-    println!("| the same of the clock of the plugins' time | {:.0} |", median(clock));
 }

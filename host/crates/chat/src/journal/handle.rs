@@ -6,7 +6,7 @@ use super::session_from_rows::Folded;
 use super::session_list::{List, Listed};
 use super::session_row::Row;
 use super::session_state::SessionState;
-use super::tables;
+use super::tables::{self, Room};
 use nexus_model::chat::{BackendConnection, Event, Root, SessionId, SessionInfo, Snapshot};
 use nexus_model::limits::{JOURNAL_BACKLOG, JOURNAL_BYTES, JOURNAL_CACHE, JOURNAL_CACHE_BYTES};
 use nexus_model::time::Clock;
@@ -36,6 +36,7 @@ pub(super) struct Inner {
     generation: AtomicU64,
     uses: AtomicU64,
     most: CacheLimits,
+    room: Arc<Room>,
 }
 
 /// `CacheLimits` has two bounds of [`nexus_model::limits`]; a test has smaller ones.
@@ -99,6 +100,7 @@ impl Journal {
             list,
             generation: AtomicU64::new(1),
             uses: AtomicU64::new(0),
+            room: Arc::new(Room::new(most.written)),
             most,
         };
         Ok(Self {
@@ -436,7 +438,7 @@ impl Journal {
             cached.key,
             row.clone(),
             entries.clone(),
-            self.inner.most.written,
+            &self.inner.room,
         )
         .await?;
         let flushed = tables::lasts(&entries).then(|| self.inner.store.flush());

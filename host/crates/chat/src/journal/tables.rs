@@ -8,6 +8,7 @@ use nexus_model::limits::REMOVED_SESSIONS;
 use nexus_store::{Durability, Store, StoreError, signed, unsigned};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
@@ -179,12 +180,13 @@ pub(super) async fn write(
     key: Option<i64>,
     row: Option<Row>,
     entries: Vec<Arc<Entry>>,
-    most: u64,
+    room: &Arc<Room>,
 ) -> Result<i64, StoreError> {
     let bytes = entries.iter().map(|entry| entry.json.len()).sum();
     let removes = entries.iter().any(|entry| entry.event == Event::SessionRemoved);
+    let (most, room) = (room.most, Arc::clone(room));
     let job = move |db: &Connection| {
-        if !removes && in_use(db)? >= most {
+        if !removes && !room.takes(entries.len(), bytes, || in_use(db))? {
             return Ok(None);
         }
         let key = match (row, key) {
@@ -239,6 +241,45 @@ pub(super) fn trim(store: &Store, key: i64, trims: Vec<Trim>) {
     });
 }
 
+/// `Room` is how much the database may still grow, which is asked for only now and then.
+pub(super) struct Room {
+    /// `most` is the size of the database in bytes from which on nothing more is taken.
+    most: u64,
+    /// `sure` is how many bytes can be written before its size has to be asked for.
+    sure: AtomicU64,
+}
+
+impl Room {
+    /// `EACH` is what an event may take besides its text, in bytes.
+    const EACH: u64 = 4096;
+    /// `SHARE` is the part of what is free that is used up before the next look: other things are written besides.
+    const SHARE: u64 = 16;
+
+    pub(super) fn new(most: u64) -> Self {
+        Self {
+            most,
+            sure: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes room for so many events and bytes, if there is any; `in_use` asks for the size of the database.
+    fn takes<E>(&self, events: usize, bytes: usize, in_use: impl FnOnce() -> Result<u64, E>) -> Result<bool, E> {
+        let wanted = (events as u64).saturating_mul(Self::EACH).saturating_add(bytes as u64);
+        let less = |sure: u64| sure.checked_sub(wanted);
+        if self
+            .sure
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+        {
+            return Ok(true);
+        }
+        let free = self.most.saturating_sub(in_use()?);
+        self.sure
+            .store((free / Self::SHARE).saturating_sub(wanted), Ordering::Relaxed);
+        Ok(free > 0)
+    }
+}
+
 /// `in_use` counts the bytes of the database, without what deleted rows left free in it.
 fn in_use(db: &Connection) -> rusqlite::Result<u64> {
     let number = |name: &str| {
@@ -289,4 +330,27 @@ fn put(db: &Connection, row: &Row) -> rusqlite::Result<i64> {
         ],
         |row| row.get(0),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_is_asked_for_seldom_and_no_room_is_given_twice() {
+        let room = Room::new(100 << 20);
+        let (mut written, mut asked) = (0_u64, 0);
+        loop {
+            let takes = room.takes(1, 1000, || {
+                asked += 1;
+                Ok::<_, ()>(written)
+            });
+            if takes != Ok(true) {
+                break;
+            }
+            written += 5096;
+        }
+        assert!(written >= 100 << 20 && written < (100 << 20) + 5096, "{written}");
+        assert!(asked < 1000, "{asked} of {}", written / 5096);
+    }
 }
