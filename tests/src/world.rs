@@ -276,7 +276,7 @@ impl Conversation {
         self.texts.values().map(|(_, text)| text.as_str()).collect()
     }
 
-    fn apply(&mut self, frame: &Value) {
+    pub fn apply(&mut self, frame: &Value) {
         match frame["type"].as_str() {
             Some("state") => self.replace(frame),
             Some("event") if frame["session"] == self.session.as_str() => {

@@ -186,11 +186,10 @@ fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<E
         again: again(&config, place, listen),
         filter: Box::new(move |text| filter.set(text)),
     };
-    // Two workers: the guests yield, and everything that blocks goes to the blocking pool.
+    // One worker: with two, an event on its way from a backend to a browser would wake the other one at each step, and wait for
+    // it. Everything that blocks goes to the blocking pool, and so does a guest that computes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        // Two guests that use a whole tick at each turn hold both workers: sockets are looked at after 8 turns, not 61.
-        .event_interval(8)
+        .worker_threads(1)
         .enable_all()
         .build()?;
     let code = runtime.block_on(up::up(config, rereading, &logs.terminal));

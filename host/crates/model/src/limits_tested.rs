@@ -8,6 +8,10 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "EPOCH_QUIET",
         "ticks_come_while_a_turn_lasts_and_none_while_there_is_none",
     ),
+    (
+        "LONG_TURN",
+        "a_plugin_that_computes_does_not_hold_the_thread_that_serves_everybody",
+    ),
     ("GUEST_CPU", "a_plugin_that_spins_is_ended_and_holds_nobody_up"),
     ("CPU_WINDOW", "who_uses_a_whole_core_gets_its_share_of_it"),
     ("PLUGIN_CALL", "a_call_that_hangs_ends_and_the_instance_lives"),

@@ -5,8 +5,9 @@ use crate::tunnels::Tunnels;
 use crate::{percentile, sorted};
 use nexus_tests::browser::Browser;
 use nexus_tests::world::{Conversation, World};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Instant;
+use tokio::sync::watch;
 
 pub(crate) const CHUNKS: usize = 1000;
 /// A second.
@@ -17,6 +18,8 @@ pub(crate) struct Phase {
     pub(crate) direct: Arrivals,
     /// Another one like it: what opencode itself puts between two of its listeners is not counted as ours.
     pub(crate) beside: Arrivals,
+    /// One that reads through a process that does nothing.
+    pub(crate) relayed: Arrivals,
     pub(crate) local: Arrivals,
     far: Option<Arrivals>,
 }
@@ -27,8 +30,8 @@ pub(crate) async fn measure() {
     let direct = Direct::find(&mut world);
     println!(
         "\n{CHUNKS} events each, {RATE} a second; ms, p50 / p90 / p99.\n\n\
-         | in one run | added to opencode read directly, local | the same through the tunnel | the tunnel's part | noise: two \
-         direct readers |\n| --- | --- | --- | --- | --- |"
+         | in one run | added to opencode read directly, local | the same through the tunnel | the tunnel's part | added by a process \
+         that only passes bytes on | noise: two direct readers |\n| --- | --- | --- | --- | --- | --- |"
     );
     let alone = phase(&world, &direct, None).await;
     print("no tunnel", &alone);
@@ -43,18 +46,21 @@ pub(crate) async fn measure() {
 fn print(what: &str, phase: &Phase) {
     let far = phase.far.as_ref();
     println!(
-        "| {what} | {} | {} | {} | {} |",
+        "| {what} | {} | {} | {} | {} | {} |",
         percentiles(&phase.direct, &phase.local),
         far.map_or("–".to_owned(), |far| percentiles(&phase.direct, far)),
         far.map_or("–".to_owned(), |far| percentiles(&phase.local, far)),
+        percentiles(&phase.direct, &phase.relayed),
         percentiles(&phase.direct, &phase.beside)
     );
 }
 
 pub(crate) async fn phase(world: &World, direct: &Direct, far: Option<&Browser>) -> Phase {
     let mut local = world.conversation().await;
-    let one = tokio::spawn(direct.clone().read(CHUNKS));
-    let other = tokio::spawn(direct.clone().read(CHUNKS));
+    let relay = direct.relay();
+    let (over, is_over) = watch::channel(false);
+    let read = |direct: Direct| tokio::spawn(direct.read(is_over.clone()));
+    let (one, other, relayed) = (read(direct.clone()), read(direct.clone()), read(direct.through(&relay)));
     let far = match far {
         Some(browser) => {
             let mut far = Conversation::look(browser, &local.session, None).await;
@@ -65,26 +71,36 @@ pub(crate) async fn phase(world: &World, direct: &Direct, far: Option<&Browser>)
     };
     local.prompt(&format!("[[stamp n={CHUNKS} rate={RATE}]]")).await;
     let seen = arrivals(&mut local).await;
-    let phase = Phase {
-        direct: one.await.unwrap(),
-        beside: other.await.unwrap(),
-        local: seen,
-        far: match far {
-            Some(reader) => Some(reader.await.unwrap()),
-            None => None,
-        },
+    let far = match far {
+        Some(reader) => Some(reader.await.unwrap()),
+        None => None,
     };
     local.until_idle().await;
-    phase
+    over.send_replace(true);
+    Phase {
+        direct: one.await.unwrap(),
+        beside: other.await.unwrap(),
+        relayed: relayed.await.unwrap(),
+        local: seen,
+        far,
+    }
 }
 
+/// As of [`Direct::read`]: noted first, read afterwards.
 async fn arrivals(chat: &mut Conversation) -> Arrivals {
+    let (mut frames, mut deltas) = (Vec::new(), 0);
+    while deltas < CHUNKS {
+        let text = chat.socket.next_text().await.expect("the socket was closed");
+        frames.push((Instant::now(), text.clone()));
+        deltas += usize::from(text.contains(r#""type":"delta""#));
+    }
     let mut seen = Arrivals::new();
-    while seen.len() < CHUNKS {
-        let frame = chat
-            .frames_until(|frame| frame["event"]["type"] == json!("delta"))
-            .await;
-        seen.insert(frame["event"]["text"].as_str().unwrap().to_owned(), Instant::now());
+    for (at, text) in frames {
+        let frame: Value = serde_json::from_str(&text).unwrap();
+        chat.apply(&frame);
+        if frame["event"]["type"] == json!("delta") {
+            seen.insert(frame["event"]["text"].as_str().unwrap().to_owned(), at);
+        }
     }
     seen
 }

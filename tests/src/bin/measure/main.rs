@@ -17,6 +17,7 @@ mod connections;
 mod direct;
 mod fan_out;
 mod latency;
+mod relay;
 mod start;
 mod swap;
 mod trace;
@@ -25,6 +26,9 @@ mod wakes;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let [relay::RELAY, port] = wanted.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return relay::run(port);
+    }
     let want = |section: &str| {
         let wanted = wanted.is_empty() || wanted.iter().any(|name| name == section);
         if wanted {

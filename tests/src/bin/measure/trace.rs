@@ -72,8 +72,9 @@ pub(crate) async fn measure() {
     }
     println!("| all | {} | | |", quantiles(events.iter().map(Event::total).collect()));
     println!(
-        "\nTwo direct readers, ms: {}",
-        latency::percentiles(&phase.direct, &phase.beside)
+        "\nTwo direct readers, ms: {}; a reader through a process that only passes bytes on: {}",
+        latency::percentiles(&phase.direct, &phase.beside),
+        latency::percentiles(&phase.direct, &phase.relayed)
     );
     slowest(events);
 }

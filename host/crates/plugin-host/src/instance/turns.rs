@@ -15,6 +15,9 @@
 //! Whoever finds the lock taken notes that ([`Turns::missed`]), and goes. Whoever has the lock looks for that note after it has
 //! given the lock back, and then wakes the task: so nothing that was handed in is left lying.
 //!
+//! A turn that took longer than [`limits::LONG_TURN`] is followed by one on a thread for blocking work, for as long as they are
+//! long. So a plugin that computes has a core, but never the thread that serves everybody.
+//!
 //! # Limits
 //!
 //! A caller may do work of other callers in its turn. It is cut short at the next tick of the engine, as each turn is.
@@ -28,14 +31,19 @@
 //! # Rejected
 //!
 //! - A thread for each instance, or one for all: every call would cross threads.
+//! - Several workers of the runtime, among which what is ready is handed out: an event would wake another one at each step of
+//!   its way, and wait for it.
 //! - To move a caller to the instance's task, or the other way round, by a runtime for each: a caller has several plugins.
 
+use nexus_model::limits;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// `Driving` is the future of an instance; it gives the cause of its end.
 type Driving = Pin<Box<dyn Future<Output = String> + Send>>;
@@ -55,6 +63,8 @@ pub(super) struct Turns {
     task: Mutex<Waker>,
     /// `missed`: somebody wanted a turn while another had it.
     missed: AtomicBool,
+    /// `long`: the last turn was.
+    long: AtomicBool,
     /// `runtime` is the task's.
     runtime: Handle,
 }
@@ -71,6 +81,7 @@ impl Turns {
             work: Mutex::new(Work::Gone),
             task: Mutex::new(Waker::noop().clone()),
             missed: AtomicBool::new(false),
+            long: AtomicBool::new(false),
             runtime: Handle::current(),
         })
     }
@@ -79,29 +90,55 @@ impl Turns {
     pub(super) async fn drive(self: Arc<Self>, work: impl Future<Output = String> + Send + 'static) -> String {
         *self.lock() = Work::Driving(Box::pin(work));
         let ends = EndsWithTask(self);
+        let mut elsewhere: Option<JoinHandle<()>> = None;
         std::future::poll_fn(|cx| {
             let turns = &ends.0;
-            {
-                let mut task = turns.task.lock().unwrap_or_else(PoisonError::into_inner);
-                if !task.will_wake(cx.waker()) {
-                    task.clone_from(cx.waker());
-                }
+            turns.note_task(cx.waker());
+            if let Some(turn) = &mut elsewhere {
+                // Whatever woke this task meanwhile, the next turn sees to it.
+                let _ = ready!(Pin::new(turn).poll(cx));
+                elsewhere = None;
             }
-            if !turns.turn(cx.waker()) {
+            if turns.long.load(Ordering::Relaxed) {
+                let there = Arc::clone(turns);
+                let mut turn = turns.runtime.spawn_blocking(move || there.turn_elsewhere());
+                if Pin::new(&mut turn).poll(cx).is_pending() {
+                    elsewhere = Some(turn);
+                    return Poll::Pending;
+                }
+            } else if !turns.turn(cx.waker()) {
                 return Poll::Pending;
             }
-            match std::mem::replace(&mut *turns.lock(), Work::Gone) {
-                Work::Ended(cause) => Poll::Ready(cause),
+            let mut work = turns.lock();
+            match &mut *work {
+                Work::Ended(cause) => Poll::Ready(std::mem::take(cause)),
                 Work::Driving(_) | Work::Gone => Poll::Pending,
             }
         })
         .await
     }
 
+    fn note_task(&self, waker: &Waker) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.will_wake(waker) {
+            task.clone_from(waker);
+        }
+    }
+
+    fn task(&self) -> Waker {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a turn of a plugin that computes, on a thread for such work.
+    fn turn_elsewhere(&self) {
+        let _runtime = self.runtime.enter();
+        self.turn(&self.task());
+    }
+
     /// Takes a turn where the caller is, if nobody has one; otherwise sees that there is another one soon.
     pub(super) fn take(&self) {
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if WITHIN.get() {
+        let task = self.task();
+        if WITHIN.get() || self.long.load(Ordering::Relaxed) {
             return task.wake();
         }
         let _runtime = self.runtime.enter();
@@ -126,6 +163,7 @@ impl Turns {
             }
         };
         self.missed.store(false, Ordering::SeqCst);
+        let begun = Instant::now();
         let ended = within(|| match &mut *work {
             Work::Driving(driving) => match driving.as_mut().poll(&mut Context::from_waker(task)) {
                 Poll::Ready(cause) => {
@@ -138,6 +176,7 @@ impl Turns {
             Work::Ended(_) => true,
             Work::Gone => false,
         });
+        self.long.store(begun.elapsed() >= limits::LONG_TURN, Ordering::Relaxed);
         drop(work);
         fence(Ordering::SeqCst);
         if self.missed.swap(false, Ordering::SeqCst) {
@@ -216,6 +255,27 @@ mod tests {
             });
         });
         tokio::task::spawn_blocking(|| outside.join()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_computes_does_not_hold_the_thread_that_serves_everybody() {
+        let here = std::thread::current().id();
+        let (seen, turned) = mpsc::channel::<ThreadId>();
+        let (_turns, _task) = begin(poll_fn(move |cx| {
+            let _ = seen.send(std::thread::current().id());
+            let begun = Instant::now();
+            while begun.elapsed() < 2 * limits::LONG_TURN {}
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }))
+        .await;
+        let mut others = 0;
+        wait::until_async("other threads have it", async || {
+            others += turned.try_iter().skip(1).filter(|thread| *thread != here).count();
+            others > 5
+        })
+        .await;
+        assert_eq!(turned.try_iter().filter(|thread| *thread == here).count(), 0);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
