@@ -214,8 +214,6 @@ pub const WAL_WAIT: Duration = ms(500);
 pub const COMMIT_HERE: Duration = ms(5);
 /// `COMMIT_SLOW` is the time for which the disk then counts as slow, and a thread of its own commits.
 pub const COMMIT_SLOW: Duration = secs(10);
-/// `STORE_LOOK` is the time between two looks, by commits, whether the file of the database is still there.
-pub const STORE_LOOK: Duration = ms(500);
 /// `STORE_CHECK` is the time between two checks of whether anything could be saved, while nothing is written.
 pub const STORE_CHECK: Duration = secs(5);
 /// `ACTIVITY_WINDOW` is the span in which the notes about one thing are counted.

@@ -133,8 +133,6 @@ struct Committing {
     db: Connection,
     growth: Growth,
     there: StillThere,
-    /// `looked` is when it was looked last whether the file is there.
-    looked: Instant,
     health: watch::Sender<Health>,
 }
 
@@ -191,7 +189,6 @@ impl Writer {
             db: connection,
             growth: Growth::new(log, wake),
             there,
-            looked: Instant::now(),
             health,
         }));
         let queued = Arc::new(AtomicUsize::new(0));
@@ -360,7 +357,7 @@ impl Committing {
     }
 
     /// Runs a batch in the transaction that was begun, and commits it.
-    fn commit(&mut self, begun: rusqlite::Result<()>, batch: &mut [Job]) -> Result<(), StoreError> {
+    fn commit(&self, begun: rusqlite::Result<()>, batch: &mut [Job]) -> Result<(), StoreError> {
         let before = self.db.total_changes();
         let (outcome, trouble) = match begun {
             Ok(()) => transact(&self.db, batch),
@@ -370,11 +367,7 @@ impl Committing {
             Some(error) => report(&self.health, Some(error)),
             // A transaction that changed nothing shows nothing.
             None if self.db.total_changes() == before => {}
-            None if self.looked.elapsed() < limits::STORE_LOOK && *self.health.borrow() == Health::Writable => {}
-            None => {
-                self.looked = Instant::now();
-                report(&self.health, (self.there)().as_ref().err());
-            }
+            None => report(&self.health, (self.there)().as_ref().err()),
         }
         outcome
     }

@@ -30,7 +30,7 @@
 //!
 //! # Cost
 //!
-//! Two tasks and two watches for each plugin; nothing runs while nothing happens. From a trap to the next answer it is 0.5 ms,
+//! Two tasks and two watches for each plugin; nothing runs while nothing happens. From a trap to the next answer it is 0.3 ms,
 //! and 202 ms with the first pause (docs/performance.md).
 //!
 //! # Rejected
