@@ -482,7 +482,7 @@ mod tests {
         ] {
             let (mut pieces, mut shown) = (Pieces::default(), String::new());
             for c in whole.chars() {
-                shown += &pieces.next(&c.to_string());
+                shown += &pieces.next(c.to_string());
             }
             shown += &pieces.finish();
             assert_eq!(shown, prose(whole));
