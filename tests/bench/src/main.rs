@@ -40,9 +40,9 @@ macro_rules! timed {
 fn main() -> anyhow::Result<()> {
     use tokio::runtime::Builder;
     let files = Files::write()?;
-    println!("Calls, events and crashes, on two threads as in the host:\n");
+    println!("Calls, events and crashes, on two threads:\n");
     on(Builder::new_multi_thread().worker_threads(2), running(files.clone()))?;
-    println!("\nThe same on one thread, where nothing is woken across threads:\n");
+    println!("\nThe same on one thread, as in the host:\n");
     on(&mut Builder::new_current_thread(), running(files.clone()))?;
     println!("\nFrom the file to what can be started:\n");
     on(
