@@ -461,20 +461,19 @@ async fn a_session_is_forked_taken_back_restored_summarized_and_archived() {
         .unwrap()
         .to_owned();
 
+    let has_the_first_answer_alone = async |status: u16, fork: Value| {
+        assert_eq!(status, 201, "{fork}");
+        let path = format!("/api/v1/sessions/{}", fork["id"].as_str().unwrap());
+        let (_, forked) = browser.ask("GET", &path, Value::Null).await;
+        assert!(
+            forked.to_string().contains("first answer") && !forked.to_string().contains("made.txt"),
+            "{forked}"
+        );
+    };
+
     // A fork has what came before, and leaves the session as it is.
     let (status, fork) = post("fork", json!({"before": second})).await;
-    assert_eq!(status, 201, "{fork}");
-    let (_, forked) = browser
-        .ask(
-            "GET",
-            &format!("/api/v1/sessions/{}", fork["id"].as_str().unwrap()),
-            Value::Null,
-        )
-        .await;
-    assert!(
-        forked.to_string().contains("first answer") && !forked.to_string().contains("made.txt"),
-        "{forked}"
-    );
+    has_the_first_answer_alone(status, fork).await;
     let (status, none) = post("fork", json!({"before": "msg_none"})).await;
     assert_eq!(status, 404, "{none}");
 
@@ -482,18 +481,7 @@ async fn a_session_is_forked_taken_back_restored_summarized_and_archived() {
     let (status, _) = post("revert", json!({"message": second})).await;
     assert_eq!(status, 200);
     let (status, fork) = post("fork", json!({})).await;
-    assert_eq!(status, 201, "{fork}");
-    let (_, forked) = browser
-        .ask(
-            "GET",
-            &format!("/api/v1/sessions/{}", fork["id"].as_str().unwrap()),
-            Value::Null,
-        )
-        .await;
-    assert!(
-        forked.to_string().contains("first answer") && !forked.to_string().contains("made.txt"),
-        "{forked}"
-    );
+    has_the_first_answer_alone(status, fork).await;
     let (status, _) = post("restore", json!({})).await;
     assert_eq!(status, 200);
 

@@ -55,12 +55,17 @@ impl TokenBucket {
         state.left -= amount;
         let owed = -state.left;
         drop(state);
-        (owed > 0.0).then(|| Duration::try_from_secs_f64(owed / self.per_second).unwrap_or(Duration::MAX))
+        self.until(owed)
     }
 
     /// `wait` is how long it takes until `amount` is there; `None`: it is there.
     pub fn wait(&self, amount: f64) -> Option<Duration> {
         let missing = amount - self.state().left;
+        self.until(missing)
+    }
+
+    /// `until` is how long it takes until what is missing has come; `None`: nothing is.
+    fn until(&self, missing: f64) -> Option<Duration> {
         (missing > 0.0).then(|| Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX))
     }
 
@@ -70,10 +75,8 @@ impl TokenBucket {
     /// How long until it is.
     pub fn take(&self, amount: f64) -> Result<(), Duration> {
         let mut state = self.state();
-        let missing = amount - state.left;
-        if missing > 0.0 {
-            drop(state);
-            return Err(Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX));
+        if let Some(wait) = self.until(amount - state.left) {
+            return Err(wait);
         }
         state.left -= amount;
         Ok(())
