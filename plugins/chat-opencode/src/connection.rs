@@ -346,7 +346,7 @@ async fn read_chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
 }
 
 async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), StreamEnd> {
-    let Ok(envelope) = serde_json::from_str::<wire::Envelope>(&json::well_formed_str(data)) else {
+    let Ok(envelope) = wire::Envelope::read(&json::well_formed_str(data)) else {
         log::warn("skipped an event of opencode that was not understood");
         return Ok(());
     };
@@ -357,7 +357,7 @@ async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), Stre
         learn_tool_calls(&[permission]).await;
     }
     let now = clock::now();
-    let output = connection_state::with(|c| c.normalizer.apply(&envelope, now)).map_err(|e| retry(e.text()))?;
+    let output = connection_state::with(|c| c.normalizer.apply(envelope, now)).map_err(|e| retry(e.text()))?;
     deliver(events, output).await
 }
 

@@ -14,8 +14,6 @@ use nexus_plugin_api::chat::types::{
     AgentRequest, BackendError, Content, Delta, Event, Message, MessageRef, Part, PartRef, RequestRef, Role,
     SessionChanges, SessionInfo, TodoList, Turn, TurnState,
 };
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod calls;
@@ -146,10 +144,12 @@ impl Normalizer {
 
     /// `unknown_session` is a session that must be read before this event can be assigned to its root.
     pub fn unknown_session(&self, event: &wire::Envelope) -> Option<String> {
-        if !self.is_watched(event) || !matches!(event.payload.kind.as_str(), "permission.asked" | "question.asked") {
-            return None;
-        }
-        self.unknown_ancestor(event.payload.properties.get("sessionID")?.as_str()?)
+        let session = match &event.event {
+            wire::Event::Permission(permission) => &permission.session,
+            wire::Event::Question(question) => &question.session,
+            _ => return None,
+        };
+        self.is_watched(event).then(|| self.unknown_ancestor(session))?
     }
 
     /// `unknown_ancestor` is the nearest of a session and its ancestors that is not known.
@@ -221,9 +221,10 @@ impl Normalizer {
     /// `unknown_call` is a permission request whose tool call is not known completely: opencode may send the request
     /// before the call.
     pub fn unknown_call(&self, event: &wire::Envelope) -> Option<wire::Permission> {
-        let asks = self.is_watched(event) && event.payload.kind == "permission.asked";
-        let permission = wire::Permission::deserialize_from(&event.payload.properties).ok();
-        permission.filter(|p| asks && self.call_is_unknown(p))
+        match &event.event {
+            wire::Event::Permission(p) if self.is_watched(event) && self.call_is_unknown(p) => Some((**p).clone()),
+            _ => None,
+        }
     }
 
     pub fn call_is_unknown(&self, p: &wire::Permission) -> bool {
@@ -310,101 +311,64 @@ impl Normalizer {
     }
 
     fn is_watched(&self, event: &wire::Envelope) -> bool {
-        event.payload.kind != "sync" && event.directory.as_ref().is_some_and(|d| self.directories.contains(d))
+        event.directory.as_ref().is_some_and(|d| self.directories.contains(d))
     }
 
     /// `apply` applies one event of the stream. An unknown event changes nothing.
-    pub fn apply(&mut self, event: &wire::Envelope, now: u64) -> Output {
+    pub fn apply(&mut self, envelope: wire::Envelope, now: u64) -> Output {
+        use wire::Event as E;
         let mut out = Output::default();
-        if !self.is_watched(event) {
+        if !self.is_watched(&envelope) {
             return out;
         }
-        let p = &event.payload.properties;
-        match event.payload.kind.as_str() {
-            "session.created" | "session.updated" => {
-                if let Some(info) = field::<wire::Session>(p, "info") {
-                    if event.payload.kind == "session.created" {
-                        self.changes.begun(&info.id);
-                    }
-                    self.session(&info, now, &mut out);
-                }
+        match envelope.event {
+            E::Delta(delta) => self.delta(delta, &mut out),
+            E::Part(part) => self.part(&part, &mut out),
+            E::PartRemoved { session, message, part } => {
+                self.open.remove(&part);
+                out.events.push(Event::PartRemoved(PartRef { session, message, part }));
             }
-            "session.deleted" => {
-                let info = field::<wire::Session>(p, "info");
-                if let Some(id) = text(p, "sessionID").or(info.map(|i| i.id)) {
-                    self.remove_session(&id);
-                    self.sessions.remove(&id);
-                    self.requests.retain(|_, request| request.requested_by != id);
-                    out.events.push(Event::SessionRemoved(id));
-                }
+            E::Message(info) => self.message(&info, now, &mut out),
+            E::MessageRemoved { session, message } => {
+                self.open.retain(|_, open| open.message != message);
+                self.messages.remove(&message);
+                self.changes.removed(&session, &message);
+                self.tell_changes(&session, &mut out);
+                out.events.push(Event::MessageRemoved(MessageRef { session, message }));
             }
-            "session.status" => {
-                if let (Some(id), Some(status)) = (text(p, "sessionID"), field::<wire::Status>(p, "status")) {
-                    self.status(&id, &status, &mut out);
-                }
+            E::SessionCreated(info) => {
+                self.changes.begun(&info.id);
+                self.session(&info, now, &mut out);
             }
-            "session.idle" => {
-                if let Some(id) = text(p, "sessionID") {
-                    self.turn(&id, Turn::Idle, &mut out);
-                }
+            E::SessionUpdated(info) => self.session(&info, now, &mut out),
+            E::SessionDeleted(id) => {
+                self.remove_session(&id);
+                self.sessions.remove(&id);
+                self.requests.retain(|_, request| request.requested_by != id);
+                out.events.push(Event::SessionRemoved(id));
             }
-            "session.error" => self.error(p, &mut out),
-            "message.updated" => {
-                if let Some(info) = field::<wire::Message>(p, "info") {
-                    self.message(&info, now, &mut out);
-                }
+            E::Status { session, status } => self.status(&session, &status, &mut out),
+            E::Idle(session) => self.turn(&session, Turn::Idle, &mut out),
+            E::Error { session, error } => self.error(session, &error, &mut out),
+            E::Permission(permission) => {
+                let request = self.permission(&permission, now);
+                self.open_request(request, &mut out);
             }
-            "message.removed" => {
-                if let (Some(session), Some(message)) = (text(p, "sessionID"), text(p, "messageID")) {
-                    self.open.retain(|_, open| open.message != message);
-                    self.messages.remove(&message);
-                    self.changes.removed(&session, &message);
-                    self.tell_changes(&session, &mut out);
-                    out.events.push(Event::MessageRemoved(MessageRef { session, message }));
-                }
+            E::Question(question) => {
+                let request = self.question(&question, now);
+                self.open_request(request, &mut out);
             }
-            "message.part.updated" => {
-                if let Some(part) = field::<wire::Part>(p, "part") {
-                    self.part(&part, &mut out);
-                }
+            E::RequestClosed { session, request } => {
+                let known = self.requests.remove(&request);
+                let session = known.map_or_else(|| self.root(&session), |known| known.session);
+                out.events.push(Event::RequestClosed(RequestRef { session, request }));
             }
-            "message.part.delta" => self.delta(p, &mut out),
-            "message.part.removed" => {
-                if let (Some(session), Some(message), Some(part)) =
-                    (text(p, "sessionID"), text(p, "messageID"), text(p, "partID"))
-                {
-                    self.open.remove(&part);
-                    out.events.push(Event::PartRemoved(PartRef { session, message, part }));
-                }
+            E::Todo { session, items } => {
+                let items = convert::todo(&items);
+                self.todos.outdated(&session);
+                out.events.push(Event::Todo(TodoList { session, items }));
             }
-            "permission.asked" => {
-                if let Ok(permission) = wire::Permission::deserialize_from(p) {
-                    let request = self.permission(&permission, now);
-                    self.open_request(request, &mut out);
-                }
-            }
-            "question.asked" => {
-                if let Ok(question) = wire::Question::deserialize_from(p) {
-                    let request = self.question(&question, now);
-                    self.open_request(request, &mut out);
-                }
-            }
-            "permission.replied" | "question.replied" | "question.rejected" => {
-                let id = text(p, "requestID").or_else(|| text(p, "permissionID"));
-                if let (Some(request), Some(session)) = (id, text(p, "sessionID")) {
-                    let known = self.requests.remove(&request);
-                    let session = known.map_or_else(|| self.root(&session), |known| known.session);
-                    out.events.push(Event::RequestClosed(RequestRef { session, request }));
-                }
-            }
-            "todo.updated" => {
-                if let (Some(session), Some(todos)) = (text(p, "sessionID"), field::<Vec<Value>>(p, "todos")) {
-                    let items = convert::todo(&wire::parse_each(todos).0);
-                    self.todos.outdated(&session);
-                    out.events.push(Event::Todo(TodoList { session, items }));
-                }
-            }
-            _ => {}
+            E::Other => {}
         }
         out
     }
@@ -482,12 +446,11 @@ impl Normalizer {
         }
     }
 
-    fn error(&mut self, p: &Value, out: &mut Output) {
-        let fault = field::<wire::ErrorInfo>(p, "error").unwrap_or_default();
+    fn error(&mut self, session: Option<String>, fault: &wire::ErrorInfo, out: &mut Output) {
         if fault.aborted() {
             return; // The user's own doing; the message says it too.
         }
-        let (session, words) = (text(p, "sessionID"), fault.text());
+        let words = fault.text();
         let key = session.clone().unwrap_or_default();
         if self.last_error.get(&key) != Some(&words) {
             self.last_error.insert(key, words.clone());
@@ -604,11 +567,13 @@ impl Normalizer {
         }));
     }
 
-    fn delta(&mut self, p: &Value, out: &mut Output) {
-        let (Some(part), Some(more)) = (text(p, "partID"), p.get("delta").and_then(Value::as_str)) else {
-            return;
-        };
-        if p.get("field").and_then(Value::as_str) != Some("text") {
+    fn delta(&mut self, delta: wire::Delta, out: &mut Output) {
+        let wire::Delta {
+            part,
+            field,
+            text: more,
+        } = delta;
+        if field != "text" {
             return;
         }
         let revision = self.next_revision();
@@ -617,7 +582,7 @@ impl Normalizer {
             return;
         };
         match &mut open.content {
-            Content::Text(text) | Content::Reasoning(text) => text.push_str(more),
+            Content::Text(text) | Content::Reasoning(text) => text.push_str(&more),
             _ => return,
         }
         open.revision = revision;
@@ -627,7 +592,7 @@ impl Normalizer {
             message,
             session,
             revision,
-            text: more.to_owned(),
+            text: more,
         }));
     }
 
@@ -664,18 +629,3 @@ impl Normalizer {
 pub fn closed_revision(at: u64) -> u64 {
     at.saturating_mul(1000).saturating_add(999)
 }
-
-fn text(p: &Value, key: &str) -> Option<String> {
-    p.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn field<T: DeserializeOwned>(p: &Value, key: &str) -> Option<T> {
-    p.get(key).and_then(|value| serde_json::from_value(value.clone()).ok())
-}
-
-trait DeserializeFrom: DeserializeOwned {
-    fn deserialize_from(p: &Value) -> Result<Self, serde_json::Error> {
-        serde_json::from_value(p.clone())
-    }
-}
-impl<T: DeserializeOwned> DeserializeFrom for T {}

@@ -575,8 +575,8 @@ mod tests {
         let mut normalizer = crate::normalize::Normalizer::new(1);
         normalizer.watch("/w");
         let event = |kind: &str, properties: Value| -> wire::Envelope {
-            serde_json::from_value(json!({"directory": "/w", "payload": {"type": kind, "properties": properties}}))
-                .unwrap()
+            let line = json!({"directory": "/w", "payload": {"type": kind, "properties": properties}});
+            wire::Envelope::read(&line.to_string()).unwrap()
         };
         let part = |status: &str, input: Value| {
             json!({"id": "prt_1", "sessionID": "s", "messageID": "m", "type": "tool", "tool": "x_y", "callID": "c",
@@ -589,7 +589,7 @@ mod tests {
         );
         assert!(normalizer.unknown_call(&asked).is_some());
         normalizer.apply(
-            &event("message.part.updated", json!({"part": part("pending", json!({}))})),
+            event("message.part.updated", json!({"part": part("pending", json!({}))})),
             1,
         );
         assert!(
@@ -599,7 +599,7 @@ mod tests {
         let message = json!({"info": {"id": "m", "sessionID": "s", "role": "assistant"}, "parts": [part("running", json!({"a": 1}))]});
         normalizer.learn_calls(&wire::parse_message(&message).unwrap());
         assert!(normalizer.unknown_call(&asked).is_none());
-        let out = normalizer.apply(&asked, 1).events;
+        let out = normalizer.apply(asked, 1).events;
         let [nexus_plugin_api::chat::types::Event::Request(request)] = out.as_slice() else {
             panic!("{out:?}");
         };

@@ -6,21 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// `Envelope` is a line of `GET /global/event`.
-#[derive(Debug, Deserialize)]
-pub struct Envelope {
-    #[serde(default)]
-    pub directory: Option<String>,
-    pub payload: Payload,
-}
+mod event;
 
-#[derive(Debug, Deserialize)]
-pub struct Payload {
-    #[serde(rename = "type")]
-    pub kind: String,
-    #[serde(default)]
-    pub properties: Value,
-}
+pub use event::{Delta, Envelope, Event};
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {

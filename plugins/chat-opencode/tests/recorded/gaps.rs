@@ -2,20 +2,25 @@
 
 use super::host::*;
 use chat_opencode::normalize::{Action, Normalizer, closed_revision};
-use chat_opencode::wire::WithParts;
-use chat_opencode::wire::{Revert, Todo};
+use chat_opencode::wire::{Envelope, Event as Line, Message, Revert, Todo, WithParts};
 use nexus_plugin_api::chat::types::{Content, Event, Role};
+
+fn is_delta(line: &Envelope) -> bool {
+    matches!(line.event, Line::Delta(_))
+}
+
+/// The message of the assistant that a line is about.
+fn answer(line: &Envelope) -> Option<&Message> {
+    match &line.event {
+        Line::Message(message) if message.role == "assistant" => Some(message),
+        _ => None,
+    }
+}
 
 #[test]
 fn after_a_gap_no_wrong_text_is_shown() {
     let all = envelopes(&fixture("plain.sse"));
-    let third = all
-        .iter()
-        .enumerate()
-        .filter(|(_, e)| e.payload.kind == "message.part.delta")
-        .nth(5)
-        .unwrap()
-        .0;
+    let third = all.iter().enumerate().filter(|(_, e)| is_delta(e)).nth(5).unwrap().0;
     let mut normalizer = normalizer();
     let mut events = apply(&mut normalizer, &all[..third]).events;
     normalizer.interrupted();
@@ -38,14 +43,8 @@ fn after_a_gap_no_wrong_text_is_shown() {
 #[test]
 fn a_message_that_ended_during_a_gap_is_read_again() {
     let all = envelopes(&fixture("plain.sse"));
-    let delta = all
-        .iter()
-        .rposition(|e| e.payload.kind == "message.part.delta")
-        .unwrap();
-    let completed = all
-        .iter()
-        .rposition(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
-        .unwrap();
+    let delta = all.iter().rposition(is_delta).unwrap();
+    let completed = all.iter().rposition(|e| answer(e).is_some()).unwrap();
     let mut normalizer = normalizer();
     let mut events = apply(&mut normalizer, &all[..delta]).events;
     normalizer.interrupted();
@@ -54,15 +53,14 @@ fn a_message_that_ended_during_a_gap_is_read_again() {
         panic!("{:?}", out.actions)
     };
     events.extend(out.events);
-    let text = all
-        .iter()
-        .rfind(|e| e.payload.kind == "message.part.updated" && e.payload.properties["part"]["type"] == "text")
-        .unwrap();
-    let whole: WithParts = serde_json::from_value(serde_json::json!({
-        "info": all[completed].payload.properties["info"],
-        "parts": [text.payload.properties["part"]],
-    }))
-    .unwrap();
+    let text = all.iter().rev().find_map(|e| match &e.event {
+        Line::Part(part) if part.kind == "text" => Some((**part).clone()),
+        _ => None,
+    });
+    let whole = WithParts {
+        info: answer(&all[completed]).unwrap().clone(),
+        parts: vec![text.unwrap()],
+    };
     assert_eq!((&whole.info.session, &whole.info.id), (session, message));
     events.extend(normalizer.restore(&whole).events);
     let host = Host::see(&events);
@@ -76,24 +74,19 @@ fn a_message_that_ended_during_a_gap_is_read_again() {
 #[test]
 fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
     let all = envelopes(&fixture("plain.sse"));
-    let delta = all
-        .iter()
-        .rposition(|e| e.payload.kind == "message.part.delta")
-        .unwrap();
+    let delta = all.iter().rposition(is_delta).unwrap();
     let mut normalizer = normalizer();
     let events = apply(&mut normalizer, &all[..delta]).events;
     let Some(Event::Delta(last)) = events.last() else {
         panic!("{events:?}")
     };
-    let info = all
-        .iter()
-        .find(|e| e.payload.kind == "message.updated" && e.payload.properties["info"]["role"] == "assistant")
-        .unwrap();
-    let stored = serde_json::json!({
-        "info": info.payload.properties["info"],
-        "parts": [{"id": last.part, "messageID": last.message, "sessionID": last.session, "type": "text", "text": ""}],
-    });
-    let stored: WithParts = serde_json::from_value(stored).unwrap();
+    let part = serde_json::json!(
+        {"id": last.part, "messageID": last.message, "sessionID": last.session, "type": "text", "text": ""}
+    );
+    let stored = WithParts {
+        info: all.iter().find_map(answer).unwrap().clone(),
+        parts: vec![serde_json::from_value(part).unwrap()],
+    };
     let part = normalizer.snapshot_part(&stored.parts[0], &stored.info).unwrap();
     assert_eq!(
         part.content,
@@ -168,8 +161,11 @@ fn what_an_agent_has_to_do_and_has_changed_is_told_again_after_a_gap() {
     assert_eq!(told(&normalizer.news()), [("changes", vec!["a"])]);
 
     // An event that came while opencode was asked is newer than its answer.
-    let event = all.iter().find(|e| e.payload.kind == "todo.updated").unwrap();
-    let session = event.payload.properties["sessionID"].as_str().unwrap();
+    let todos = all.iter().find_map(|e| match &e.event {
+        Line::Todo { session, .. } => Some((e, session.as_str())),
+        _ => None,
+    });
+    let (event, session) = todos.unwrap();
     normalizer.ask_todo(session);
     let events = apply(&mut normalizer, std::slice::from_ref(event)).events;
     assert!(matches!(events[..], [Event::Todo(_)]), "{events:?}");

@@ -17,7 +17,7 @@ pub(crate) fn envelopes(stream: &str) -> Vec<Envelope> {
     Parser::default()
         .push(stream.as_bytes())
         .iter()
-        .map(|data| serde_json::from_str(data).unwrap())
+        .map(|data| Envelope::read(data).unwrap())
         .collect()
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn apply(normalizer: &mut Normalizer, envelopes: &[Envelope]) -> Outp
     let mut all = Output::default();
     for (i, envelope) in envelopes.iter().enumerate() {
         assert_eq!(normalizer.unknown_session(envelope), None);
-        let out = normalizer.apply(envelope, START + i as u64);
+        let out = normalizer.apply(envelope.clone(), START + i as u64);
         all.events.extend(out.events);
         all.actions.extend(out.actions);
     }

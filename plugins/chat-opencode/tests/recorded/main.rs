@@ -6,7 +6,7 @@ mod gaps;
 mod host;
 
 use chat_opencode::normalize::{Action, Normalizer, Output};
-use chat_opencode::wire::{Envelope, Permission, Statuses, WithParts};
+use chat_opencode::wire::{Envelope, Event as Line, Permission, Statuses, WithParts};
 use host::*;
 use nexus_plugin_api::chat::types::{
     AgentRequest, ChangeKind, Content, Event, FileChange, MessageRef, Part, Permission as Asked, RequestKind,
@@ -325,8 +325,11 @@ fn the_request_of_a_sub_agent_surfaces_at_the_root() {
 #[test]
 fn an_unknown_session_is_learned_before_its_request_is_placed() {
     let all = envelopes(&fixture("subagent.sse"));
-    let asked = all.iter().find(|e| e.payload.kind == "permission.asked").unwrap();
-    let child = asked.payload.properties["sessionID"].as_str().unwrap();
+    let requests = all.iter().find_map(|e| match &e.event {
+        Line::Permission(request) => Some((e, request.session.as_str())),
+        _ => None,
+    });
+    let (asked, child) = requests.unwrap();
     assert_eq!(normalizer().unknown_session(asked).as_deref(), Some(child));
 }
 
@@ -353,13 +356,13 @@ fn a_bad_model_is_reported_once_without_a_stack_trace() {
 #[test]
 fn an_idle_session_has_no_requests_left() {
     let all = envelopes(&fixture("tool.sse"));
-    let asked = all.iter().position(|e| e.payload.kind == "permission.asked").unwrap();
+    let asked = all.iter().position(|e| matches!(e.event, Line::Permission(_))).unwrap();
     let mut normalizer = normalizer();
     let request = apply(&mut normalizer, &all[..=asked]).events.pop().unwrap();
     let Event::Request(request) = request else {
         panic!("{request:?}")
     };
-    let idle = all.iter().find(|e| e.payload.kind == "session.idle").unwrap();
+    let idle = all.iter().find(|e| matches!(e.event, Line::Idle(_))).unwrap();
     let out = apply(&mut normalizer, std::slice::from_ref(idle));
     assert_eq!(
         out.actions,
@@ -390,7 +393,7 @@ fn the_opening_knows_what_runs_and_what_waits() {
     );
     assert!(
         normalizer
-            .apply(&serde_json::from_str(&again).unwrap(), START)
+            .apply(Envelope::read(&again).unwrap(), START)
             .events
             .is_empty()
     );
@@ -401,19 +404,19 @@ fn other_directories_and_unknown_types_are_passed_over() {
     let mut elsewhere = Normalizer::new(START);
     elsewhere.watch("/workspace/other");
     let all = envelopes(&fixture("tool.sse"));
-    assert!(all.iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
+    assert!(all.into_iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
     let odd =
         format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"message.updated","properties":{{"info":7}}}}}}"#);
     assert!(
         normalizer()
-            .apply(&serde_json::from_str(&odd).unwrap(), START)
+            .apply(Envelope::read(&odd).unwrap(), START)
             .events
             .is_empty()
     );
     let new = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"brand.new"}}}}"#);
     assert!(
         normalizer()
-            .apply(&serde_json::from_str(&new).unwrap(), START)
+            .apply(Envelope::read(&new).unwrap(), START)
             .events
             .is_empty()
     );
@@ -434,7 +437,7 @@ proptest::proptest! {
             data.extend(parser.push(&bytes[from..to]));
             from = to;
         }
-        let envelopes: Vec<Envelope> = data.iter().map(|d| serde_json::from_str(d).unwrap()).collect();
+        let envelopes: Vec<Envelope> = data.iter().map(|d| Envelope::read(d).unwrap()).collect();
         proptest::prop_assert_eq!(apply(&mut normalizer(), &envelopes).events, play("plain.sse").events);
     }
 
@@ -447,7 +450,7 @@ proptest::proptest! {
             all.retain(|_| { i += 1; !lost.contains(&i) });
             let mut normalizer = normalizer();
             let mut known = std::collections::BTreeSet::new();
-            for (i, envelope) in all.iter().enumerate() {
+            for (i, envelope) in all.into_iter().enumerate() {
                 for event in normalizer.apply(envelope, START + i as u64).events {
                     match event {
                         Event::Part(p) => drop(known.insert(p.id)),
@@ -464,7 +467,7 @@ fn updated(info: &str) -> Envelope {
     let text = format!(
         r#"{{"directory":"{DIRECTORY}","payload":{{"type":"session.updated","properties":{{"info":{info}}}}}}}"#
     );
-    serde_json::from_str(&text).unwrap()
+    Envelope::read(&text).unwrap()
 }
 
 fn title(out: &Output) -> Option<&str> {
@@ -481,7 +484,7 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
     let theirs = updated(&format!(
         r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"Made by the model"}}"#
     ));
-    let out = normalizer.apply(&theirs, START + 3_000);
+    let out = normalizer.apply(theirs.clone(), START + 3_000);
     assert_eq!(title(&out), Some("Mine"));
     let rename = Action::Rename {
         session: "ses_1".into(),
@@ -489,7 +492,7 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
     };
     assert_eq!(out.actions, [rename]);
     // Much later another client may rename it.
-    let out = normalizer.apply(&theirs, START + 3_600_000);
+    let out = normalizer.apply(theirs, START + 3_600_000);
     assert_eq!((title(&out), out.actions.len()), (Some("Made by the model"), 0));
 }
 
@@ -497,9 +500,9 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
 fn what_is_reverted_and_restored_is_reported_while_it_happens() {
     let mut normalizer = normalizer();
     let plain = format!(r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"t"}}"#);
-    assert!(normalizer.apply(&updated(&plain), START).actions.is_empty());
+    assert!(normalizer.apply(updated(&plain), START).actions.is_empty());
     let back = plain.replace("\"t\"", r#""t","revert":{"messageID":"msg_2"}"#);
-    let actions = normalizer.apply(&updated(&back), START).actions;
+    let actions = normalizer.apply(updated(&back), START).actions;
     let Some(Action::Reverted {
         revert: Some(revert), ..
     }) = actions.first()
@@ -522,7 +525,7 @@ fn what_is_reverted_and_restored_is_reported_while_it_happens() {
         format!("{gone:?}"),
         format!("{:?}", [removed("msg_2"), removed("msg_3")])
     );
-    let actions = normalizer.apply(&updated(&plain), START).actions;
+    let actions = normalizer.apply(updated(&plain), START).actions;
     assert!(
         matches!(actions.first(), Some(Action::Reverted { revert: None, .. })),
         "{actions:?}"

@@ -1,0 +1,270 @@
+//! A line of opencode's event stream, read into the type of its kind.
+//!
+//! A line is read twice: first for its kind alone, then as what that kind has. So nothing is made of what is passed over (opencode
+//! says much twice, once as `sync`), and the text of a delta, of which an answer has thousands, is copied once. (A tree of
+//! [`serde_json::Value`] for all, of which each kind took its fields, cost several times as much for a delta.)
+
+use super::{ErrorInfo, Message, Part, Permission, Question, Session, Status, Todo, parse_each};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// `Envelope` is a line of `GET /global/event`.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    pub directory: Option<String>,
+    pub event: Event,
+}
+
+/// `Event` is what such a line says, as far as it is used.
+#[derive(Debug, Clone)]
+pub enum Event {
+    SessionCreated(Box<Session>),
+    SessionUpdated(Box<Session>),
+    SessionDeleted(String),
+    Status {
+        session: String,
+        status: Status,
+    },
+    Idle(String),
+    Error {
+        session: Option<String>,
+        error: ErrorInfo,
+    },
+    Message(Box<Message>),
+    MessageRemoved {
+        session: String,
+        message: String,
+    },
+    Part(Box<Part>),
+    Delta(Delta),
+    PartRemoved {
+        session: String,
+        message: String,
+        part: String,
+    },
+    Permission(Box<Permission>),
+    Question(Box<Question>),
+    RequestClosed {
+        session: String,
+        request: String,
+    },
+    Todo {
+        session: String,
+        items: Vec<Todo>,
+    },
+    /// `Other` is of a kind that is not used, or not as it was expected.
+    Other,
+}
+
+/// `Delta` is what is added to a field of a part.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Delta {
+    #[serde(rename = "partID")]
+    pub part: String,
+    pub field: String,
+    #[serde(rename = "delta")]
+    pub text: String,
+}
+
+impl Envelope {
+    /// Reads a line. One of a kind that is not known, or whose properties are not what that kind has, is [`Event::Other`].
+    ///
+    /// # Errors
+    /// It is no JSON, or has no kind.
+    pub fn read(line: &str) -> serde_json::Result<Self> {
+        let head: Line<Kind<'_>> = serde_json::from_str(line)?;
+        Ok(Self {
+            event: Event::read(&head.payload.kind, line).unwrap_or(Event::Other),
+            directory: head.directory,
+        })
+    }
+}
+
+impl Event {
+    fn read(kind: &str, line: &str) -> Option<Self> {
+        Some(match kind {
+            "message.part.delta" => Self::Delta(properties(line)?),
+            "message.part.updated" => Self::Part(properties::<OfPart>(line)?.part),
+            "message.part.removed" => {
+                let PartRef { session, message, part } = properties(line)?;
+                Self::PartRemoved { session, message, part }
+            }
+            "message.updated" => Self::Message(properties::<Info<_>>(line)?.info),
+            "message.removed" => {
+                let MessageRef { session, message } = properties(line)?;
+                Self::MessageRemoved { session, message }
+            }
+            "session.created" => Self::SessionCreated(properties::<Info<_>>(line)?.info),
+            "session.updated" => Self::SessionUpdated(properties::<Info<_>>(line)?.info),
+            "session.deleted" => {
+                let of_session = properties::<OfSession>(line).map(|deleted| deleted.session);
+                Self::SessionDeleted(of_session.or_else(|| Some(properties::<Info<Session>>(line)?.info.id))?)
+            }
+            "session.status" => {
+                let StatusOf { session, status } = properties(line)?;
+                Self::Status { session, status }
+            }
+            "session.idle" => Self::Idle(properties::<OfSession>(line)?.session),
+            "session.error" => {
+                let ErrorOf { session, error } = properties(line)?;
+                // What cannot be read was an error all the same.
+                let error = serde_json::from_value(error).unwrap_or_default();
+                Self::Error { session, error }
+            }
+            "permission.asked" => Self::Permission(properties(line)?),
+            "question.asked" => Self::Question(properties(line)?),
+            "permission.replied" | "question.replied" | "question.rejected" => {
+                let RequestRef { session, request } = properties(line)?;
+                Self::RequestClosed { session, request }
+            }
+            "todo.updated" => {
+                let Todos { session, todos } = properties(line)?;
+                let items = parse_each(todos).0;
+                Self::Todo { session, items }
+            }
+            _ => Self::Other,
+        })
+    }
+}
+
+fn properties<P: DeserializeOwned>(line: &str) -> Option<P> {
+    let line: Line<Properties<P>> = serde_json::from_str(line).ok()?;
+    Some(line.payload.properties)
+}
+
+#[derive(Deserialize)]
+struct Line<P> {
+    #[serde(default)]
+    directory: Option<String>,
+    payload: P,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Properties<P> {
+    properties: P,
+}
+
+#[derive(Deserialize)]
+struct Info<T> {
+    info: Box<T>,
+}
+
+#[derive(Deserialize)]
+struct OfPart {
+    part: Box<Part>,
+}
+
+#[derive(Deserialize)]
+struct OfSession {
+    #[serde(rename = "sessionID")]
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct MessageRef {
+    #[serde(rename = "sessionID")]
+    session: String,
+    #[serde(rename = "messageID")]
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct PartRef {
+    #[serde(rename = "sessionID")]
+    session: String,
+    #[serde(rename = "messageID")]
+    message: String,
+    #[serde(rename = "partID")]
+    part: String,
+}
+
+#[derive(Deserialize)]
+struct StatusOf {
+    #[serde(rename = "sessionID")]
+    session: String,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct ErrorOf {
+    #[serde(default, rename = "sessionID")]
+    session: Option<String>,
+    #[serde(default)]
+    error: Value,
+}
+
+#[derive(Deserialize)]
+struct RequestRef {
+    #[serde(rename = "sessionID")]
+    session: String,
+    /// `permissionID` is what older versions call it.
+    #[serde(rename = "requestID", alias = "permissionID")]
+    request: String,
+}
+
+#[derive(Deserialize)]
+struct Todos {
+    #[serde(rename = "sessionID")]
+    session: String,
+    todos: Vec<Value>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, properties: &str) -> Event {
+        let line = format!(r#"{{"payload":{{"properties":{properties},"type":"{kind}"}},"directory":"/w","new":[1]}}"#);
+        let read = Envelope::read(&line).unwrap();
+        assert_eq!(read.directory.as_deref(), Some("/w"));
+        read.event
+    }
+
+    #[test]
+    fn the_kind_decides_how_the_properties_are_read_wherever_it_stands() {
+        let delta = event(
+            "message.part.delta",
+            r#"{"sessionID":"s","messageID":"m","partID":"p","field":"text","delta":"a\n\"b\""}"#,
+        );
+        assert!(matches!(delta, Event::Delta(Delta { part, text, .. }) if part == "p" && text == "a\n\"b\""));
+        let deleted = |properties| match event("session.deleted", properties) {
+            Event::SessionDeleted(id) => Some(id),
+            _ => None,
+        };
+        assert_eq!(deleted(r#"{"sessionID":"s"}"#).as_deref(), Some("s"));
+        assert_eq!(deleted(r#"{"info":{"id":"t"}}"#).as_deref(), Some("t"));
+        assert_eq!(deleted("{}"), None);
+        let closed = event("permission.replied", r#"{"sessionID":"s","permissionID":"r"}"#);
+        assert!(matches!(closed, Event::RequestClosed { request, .. } if request == "r"));
+    }
+
+    #[test]
+    fn what_is_not_as_expected_is_passed_over_and_an_error_is_one_whatever_it_holds() {
+        for (kind, properties) in [
+            ("brand.new", "{}"),
+            ("sync", r#"{"info":{"id":"m"}}"#),
+            ("message.updated", r#"{"info":7}"#),
+            ("message.part.delta", r#"{"partID":"p"}"#),
+            ("todo.updated", "null"),
+        ] {
+            assert!(matches!(event(kind, properties), Event::Other), "{kind}");
+        }
+        let error = event("session.error", r#"{"sessionID":"s","error":[1]}"#);
+        assert!(matches!(error, Event::Error { session: Some(session), .. } if session == "s"));
+        assert!(matches!(
+            event("session.error", "{}"),
+            Event::Error { session: None, .. }
+        ));
+        for line in ["", "7", "{}", r#"{"payload":{}}"#, r#"{"payload":{"type":1}}"#] {
+            assert!(Envelope::read(line).is_err(), "{line}");
+        }
+    }
+}
