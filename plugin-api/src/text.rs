@@ -149,11 +149,12 @@ pub fn mark(c: char) -> String {
     format!("⟨U+{:04X}⟩", u32::from(c))
 }
 
-/// Tells whether it is plain, in blocks, so that a long text is looked at many bytes at once.
+/// Tells whether it is plain, in blocks of one size, so that many bytes are looked at at once.
 fn plain_ascii(text: &str) -> bool {
     let plain = |b: &u8| (*b >= b' ' && *b <= b'~') | (*b == b'\n') | (*b == b'\t');
-    let block = |block: &[u8]| block.iter().fold(true, |all, b| all & plain(b));
-    text.as_bytes().chunks(64).all(block)
+    let (blocks, rest) = text.as_bytes().as_chunks::<16>();
+    let block = |block: &[u8; 16]| block.iter().fold(true, |all, b| all & plain(b));
+    blocks.iter().all(block) && rest.iter().all(plain)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

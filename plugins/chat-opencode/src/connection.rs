@@ -4,6 +4,7 @@ use crate::client::{self, PROCESS, RequestError, SILENCE_TIMEOUT};
 use crate::connection_state::{self, Connection};
 use crate::normalize::{Action, Normalizer, Output};
 use crate::settings::{self, Settings};
+use crate::stream_event::Envelope;
 use crate::{convert, permission_rules, prompts, wire};
 use nexus_plugin_api::caps::{clock, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
@@ -346,7 +347,7 @@ async fn read_chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
 }
 
 async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), StreamEnd> {
-    let Ok(envelope) = wire::Envelope::read(&json::well_formed_str(data)) else {
+    let Ok(envelope) = Envelope::read(&json::well_formed_str(data)) else {
         log::warn("skipped an event of opencode that was not understood");
         return Ok(());
     };

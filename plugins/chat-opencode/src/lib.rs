@@ -22,6 +22,7 @@ pub mod prompts;
 pub mod provider_sign_in;
 pub mod session_changes;
 pub mod settings;
+pub mod stream_event;
 pub mod watchdog;
 mod wildcard;
 pub mod wire;

@@ -8,6 +8,7 @@
 //! millisecond, so the next instance's are higher than all before (an adopted process keeps its connection),
 //! and a closed part's revision can be told from the time it ended (see [`closed_revision`]).
 
+use crate::stream_event::{self, Envelope};
 use crate::watchdog::Watchdog;
 use crate::{convert, permission_request, wire};
 use nexus_plugin_api::chat::types::{
@@ -143,10 +144,10 @@ impl Normalizer {
     }
 
     /// `unknown_session` is a session that must be read before this event can be assigned to its root.
-    pub fn unknown_session(&self, event: &wire::Envelope) -> Option<String> {
+    pub fn unknown_session(&self, event: &Envelope) -> Option<String> {
         let session = match &event.event {
-            wire::Event::Permission(permission) => &permission.session,
-            wire::Event::Question(question) => &question.session,
+            stream_event::Event::Permission(permission) => &permission.session,
+            stream_event::Event::Question(question) => &question.session,
             _ => return None,
         };
         self.is_watched(event).then(|| self.unknown_ancestor(session))?
@@ -220,9 +221,11 @@ impl Normalizer {
 
     /// `unknown_call` is a permission request whose tool call is not known completely: opencode may send the request
     /// before the call.
-    pub fn unknown_call(&self, event: &wire::Envelope) -> Option<wire::Permission> {
+    pub fn unknown_call(&self, event: &Envelope) -> Option<wire::Permission> {
         match &event.event {
-            wire::Event::Permission(p) if self.is_watched(event) && self.call_is_unknown(p) => Some((**p).clone()),
+            stream_event::Event::Permission(p) if self.is_watched(event) && self.call_is_unknown(p) => {
+                Some((**p).clone())
+            }
             _ => None,
         }
     }
@@ -310,13 +313,13 @@ impl Normalizer {
         out
     }
 
-    fn is_watched(&self, event: &wire::Envelope) -> bool {
+    fn is_watched(&self, event: &Envelope) -> bool {
         event.directory.as_ref().is_some_and(|d| self.directories.contains(d))
     }
 
     /// `apply` applies one event of the stream. An unknown event changes nothing.
-    pub fn apply(&mut self, envelope: wire::Envelope, now: u64) -> Output {
-        use wire::Event as E;
+    pub fn apply(&mut self, envelope: Envelope, now: u64) -> Output {
+        use stream_event::Event as E;
         let mut out = Output::default();
         if !self.is_watched(&envelope) {
             return out;
@@ -567,8 +570,8 @@ impl Normalizer {
         }));
     }
 
-    fn delta(&mut self, delta: wire::Delta, out: &mut Output) {
-        let wire::Delta {
+    fn delta(&mut self, delta: stream_event::Delta, out: &mut Output) {
+        let stream_event::Delta {
             part,
             field,
             text: more,

@@ -308,6 +308,7 @@ fn resolved_path(folder: &str, path: &str) -> String {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::stream_event::Envelope;
     use nexus_plugin_api::chat::types::{ChangeKind, FileChange};
     use serde_json::json;
 
@@ -574,9 +575,9 @@ mod tests {
     fn a_request_that_comes_before_its_call_is_known_waits_for_it() {
         let mut normalizer = crate::normalize::Normalizer::new(1);
         normalizer.watch("/w");
-        let event = |kind: &str, properties: Value| -> wire::Envelope {
+        let event = |kind: &str, properties: Value| -> Envelope {
             let line = json!({"directory": "/w", "payload": {"type": kind, "properties": properties}});
-            wire::Envelope::read(&line.to_string()).unwrap()
+            Envelope::read(&line.to_string()).unwrap()
         };
         let part = |status: &str, input: Value| {
             json!({"id": "prt_1", "sessionID": "s", "messageID": "m", "type": "tool", "tool": "x_y", "callID": "c",

@@ -6,10 +6,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-mod event;
-
-pub use event::{Delta, Envelope, Event};
-
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {
     pub id: String,

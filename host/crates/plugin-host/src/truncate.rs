@@ -123,7 +123,7 @@ pub(crate) fn list<T>(mut list: Vec<T>, most: usize) -> Vec<T> {
 /// Tells whether it can be an id. It has to come back to the plugin as it was, so that it cannot be made safe to show:
 /// it is, or it is none.
 pub(crate) fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= limits::ID_BYTES && safe::line(id) == id
+    !id.is_empty() && id.len() <= limits::ID_BYTES && (id.bytes().all(|b| b.is_ascii_graphic()) || safe::line(id) == id)
 }
 
 pub(crate) fn is_session(info: &SessionInfo) -> bool {

@@ -39,7 +39,7 @@ mod call;
 mod chat_backend;
 mod supervised;
 
-pub use backend_events::{BackendEvent, BackendEvents};
+pub use backend_events::{BackendEvent, BackendEvents, EventSink};
 pub use call::{Call, CallError};
 pub use chat_backend::{ChatBackend, Prompt, TranscriptError, Transcripts, Utterance};
 pub use supervised::{CancelReason, PluginRecord, Supervised};

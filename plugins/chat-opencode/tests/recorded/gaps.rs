@@ -2,7 +2,8 @@
 
 use super::host::*;
 use chat_opencode::normalize::{Action, Normalizer, closed_revision};
-use chat_opencode::wire::{Envelope, Event as Line, Message, Revert, Todo, WithParts};
+use chat_opencode::stream_event::{Envelope, Event as Line};
+use chat_opencode::wire::{Message, Revert, Todo, WithParts};
 use nexus_plugin_api::chat::types::{Content, Event, Role};
 
 fn is_delta(line: &Envelope) -> bool {

@@ -1,7 +1,7 @@
 //! The streams, and a host that makes of the events what the contract says.
 
 use chat_opencode::normalize::{Normalizer, Output};
-use chat_opencode::wire::Envelope;
+use chat_opencode::stream_event::Envelope;
 use nexus_plugin_api::chat::types::{Content, Event, Message, Part, Role, Turn};
 use nexus_plugin_api::sse::Parser;
 use std::collections::BTreeMap;

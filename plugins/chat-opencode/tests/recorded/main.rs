@@ -6,7 +6,8 @@ mod gaps;
 mod host;
 
 use chat_opencode::normalize::{Action, Normalizer, Output};
-use chat_opencode::wire::{Envelope, Event as Line, Permission, Statuses, WithParts};
+use chat_opencode::stream_event::{Envelope, Event as Line};
+use chat_opencode::wire::{Permission, Statuses, WithParts};
 use host::*;
 use nexus_plugin_api::chat::types::{
     AgentRequest, ChangeKind, Content, Event, FileChange, MessageRef, Part, Permission as Asked, RequestKind,

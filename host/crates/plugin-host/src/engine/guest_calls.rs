@@ -62,7 +62,7 @@ macro_rules! calls {
                 Box::pin(async move {
                     let (cancel, cancelled) = stream_bridge::cancel(a)?;
                     let (events, outcome) = <$guest>::$long(self, a $(, $long_name)*, cancelled).await?;
-                    stream_bridge::connect(a, events, outcome, cancel, std::convert::identity)
+                    stream_bridge::connect(a, events, outcome, cancel, std::iter::once)
                 })
             })*
             $(fn $call<'a>(&'a self, a: &'a Accessor<InstanceState> $(, $name: $type)*) -> Answer<'a, $answer> {

@@ -8,6 +8,7 @@ mod contract_check;
 mod cpu_meter;
 mod denied_wasi;
 mod error;
+pub(crate) mod event_queue;
 pub(crate) mod guest_calls;
 pub(crate) mod guest_limits;
 mod guest_stdio;

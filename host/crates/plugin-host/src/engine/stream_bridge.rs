@@ -1,14 +1,14 @@
-//! From a plugin's streams and futures to the host's channels, and back for `cancel`. A channel's capacity is what
-//! holds a plugin back: nothing is dropped.
+//! From a plugin's streams and futures to the host's queues, and back for `cancel`. A queue that is full is what holds a
+//! plugin back: nothing is dropped.
 
+use super::event_queue::{Entrance, Exit, event_queue};
 use super::instance_state::InstanceState;
 use crate::bindings::caps::types;
 use nexus_model::limits;
 use nexus_plugin_traits::CancelReason;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::PollSender;
+use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Accessor, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamReader, StreamResult,
@@ -16,7 +16,7 @@ use wasmtime::component::{
 
 /// `LongCall` is the host's end of a long call.
 pub(crate) struct LongCall<T, R> {
-    pub(crate) events: mpsc::Receiver<Vec<T>>,
+    pub(crate) events: Exit<T>,
     /// `outcome` is an `Err` where the plugin gave none.
     pub(crate) outcome: oneshot::Receiver<R>,
     /// `cancel` cancels the call when it is sent or dropped.
@@ -40,24 +40,26 @@ pub(crate) fn cancel(
     Ok((tx, reader))
 }
 
-/// Connects what a long call returned to channels. `convert` makes each batch of the plugin's events one of the host's.
-pub(crate) fn connect<T, E, R>(
+/// Connects what a long call returned to the host. `convert` makes of an event of the plugin those of the
+/// host.
+pub(crate) fn connect<T, E, I, R>(
     a: &Accessor<InstanceState>,
     stream: StreamReader<T>,
     outcome: FutureReader<R>,
     cancel: oneshot::Sender<CancelReason>,
-    convert: fn(Vec<T>) -> Vec<E>,
+    convert: fn(T) -> I,
 ) -> wasmtime::Result<LongCall<E, R>>
 where
-    T: Lift + Send + 'static,
+    T: Lift + Unpin + Send + 'static,
     E: Send + 'static,
+    I: IntoIterator<Item = E> + 'static,
     R: Lift + Send + 'static,
 {
-    let (tx, events) = mpsc::channel(limits::STREAM_BATCHES);
+    let (to, events) = event_queue();
     let (end, ended) = oneshot::channel();
     a.with(|mut s| {
-        let to = PollSender::new(tx);
-        stream.pipe(&mut s, ToChannel { to, convert })?;
+        let read = Vec::new();
+        stream.pipe(&mut s, ToQueue { to, read, convert })?;
         outcome.pipe(&mut s, ToOneshot(Some(end)))
     })?;
     Ok(LongCall {
@@ -67,12 +69,19 @@ where
     })
 }
 
-struct ToChannel<T, E> {
-    to: PollSender<Vec<E>>,
-    convert: fn(Vec<T>) -> Vec<E>,
+struct ToQueue<T, E, I> {
+    to: Entrance<E>,
+    /// `read` is what one write has brought, until it is converted.
+    read: Vec<T>,
+    convert: fn(T) -> I,
 }
 
-impl<D, T: Lift + Send + 'static, E: Send + 'static> StreamConsumer<D> for ToChannel<T, E> {
+impl<D, T, E, I> StreamConsumer<D> for ToQueue<T, E, I>
+where
+    T: Lift + Unpin + Send + 'static,
+    E: Send + 'static,
+    I: IntoIterator<Item = E> + 'static,
+{
     type Item = T;
 
     fn poll_consume(
@@ -82,22 +91,20 @@ impl<D, T: Lift + Send + 'static, E: Send + 'static> StreamConsumer<D> for ToCha
         mut source: Source<'_, T>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        match self.to.poll_reserve(cx) {
+        match self.to.poll_room(cx) {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-            reserved => {
-                if ready!(reserved).is_err() {
+            room => {
+                if ready!(room).is_err() {
                     return Poll::Ready(Ok(StreamResult::Dropped));
                 }
             }
         }
-        let mut batch = Vec::with_capacity(source.remaining(&mut store).clamp(1, limits::STREAM_BATCH));
-        source.read(store, &mut batch)?;
-        let batch = (self.convert)(batch);
+        let ToQueue { to, read, convert } = &mut *self;
+        // No more is read than there is room for.
+        read.reserve_exact(source.remaining(&mut store).clamp(1, limits::STREAM_BATCH));
+        source.read(store, read)?;
         nexus_model::event_trace::Hop::Lifted.reached();
-        // The place was reserved above; without an event it is kept for the next.
-        if !batch.is_empty() && self.to.send_item(batch).is_err() {
-            return Poll::Ready(Ok(StreamResult::Dropped));
-        }
+        to.add(read.drain(..).flat_map(*convert));
         Poll::Ready(Ok(StreamResult::Completed))
     }
 }

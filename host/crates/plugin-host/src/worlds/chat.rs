@@ -19,7 +19,7 @@ use nexus_plugin_traits::{BackendEvents, Call, CallError, CancelReason, ChatBack
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use wasmtime::component::Accessor;
 
 pub(crate) struct WasmChat {
@@ -165,13 +165,11 @@ impl ChatBackend for WasmChat {
     }
 
     fn events(&self) -> BackendEvents {
-        let (to, events) = mpsc::channel(limits::CHAT_EVENTS);
-        let leaving = Arc::clone(&self.leaving);
-        let forwarder = ChatEvents::new(Arc::clone(&self.supervisor), to, self.workspace.clone(), leaving);
-        let turn = Arc::clone(&self.reading_events);
-        BackendEvents::new(events, async move {
+        let (supervisor, workspace) = (Arc::clone(&self.supervisor), self.workspace.clone());
+        let (leaving, turn) = (Arc::clone(&self.leaving), Arc::clone(&self.reading_events));
+        BackendEvents::new(limits::CHAT_EVENTS, |to| async move {
             let _turn = turn.lock().await;
-            forwarder.run().await;
+            ChatEvents::new(supervisor, to, workspace, leaving).run().await;
         })
     }
 

@@ -49,6 +49,13 @@ impl Deltas {
 
     /// Gives what is kept of this part to `with`; it is what grew last from now on.
     fn growing<T>(&mut self, session: &str, part: &str, with: impl FnOnce(&mut Pieces) -> T) -> T {
+        // Nearly always it is the one that grew last.
+        if let Some((key, pieces)) = self.growing.back_mut()
+            && key.1 == part
+            && key.0 == session
+        {
+            return with(pieces);
+        }
         let known = self.at(session, part).and_then(|at| self.growing.remove(at));
         let new = || ((session.to_owned(), part.to_owned()), Pieces::default());
         let (key, mut pieces) = known.unwrap_or_else(new);

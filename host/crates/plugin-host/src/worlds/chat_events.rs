@@ -9,22 +9,21 @@ use super::request_paths;
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types;
 use crate::bindings::chat::nexus::plugin::chat_types::Event;
+use crate::engine::event_queue::Exit;
 use crate::engine::stream_bridge::LongCall;
 use crate::instance::{Ended, Supervisor, pause};
 use crate::truncate;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_model::token_bucket::TokenBucket;
-use nexus_plugin_traits::{BackendEvent, CallError, CancelReason, FailureKind, RunFailure};
+use nexus_plugin_traits::{BackendEvent, CallError, CancelReason, EventSink, FailureKind, RunFailure};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::time::Instant;
 
 pub(crate) struct ChatEvents {
     supervisor: Arc<Supervisor<ChatExports>>,
-    to: mpsc::Sender<BackendEvent>,
+    to: EventSink,
     workspace: PathBuf,
     /// `leaving` is why the stream ends next; whoever ends it says so first.
     leaving: Arc<Mutex<CancelReason>>,
@@ -48,7 +47,7 @@ enum ConnectionEnd {
 impl ChatEvents {
     pub(crate) fn new(
         supervisor: Arc<Supervisor<ChatExports>>,
-        to: mpsc::Sender<BackendEvent>,
+        to: EventSink,
         workspace: PathBuf,
         leaving: Arc<Mutex<CancelReason>>,
     ) -> Self {
@@ -98,17 +97,13 @@ impl ChatEvents {
                 }
             };
             let at = self.supervisor.context().clock.now();
-            if self
-                .to
-                .send(BackendEvent::Closed(Failure {
-                    at,
-                    cause,
-                    fix,
-                    permanent,
-                }))
-                .await
-                .is_err()
-            {
+            let closed = Failure {
+                at,
+                cause,
+                fix,
+                permanent,
+            };
+            if !self.to.send(BackendEvent::Closed(closed)).await {
                 return;
             }
             // Whoever asks for a start wants it now.
@@ -165,44 +160,53 @@ impl ChatEvents {
     }
 
     /// Forwards events. False: the receiver is gone.
-    async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
-        let mut deltas = Deltas::default();
+    async fn forward(&self, events: &mut Exit<Event>) -> bool {
+        let context = self.supervisor.context();
+        let (mut deltas, mut batch) = (Deltas::default(), Vec::new());
         loop {
-            // What is there is taken without a word to anybody.
-            let batch = match events.try_recv() {
-                Ok(batch) => Some(batch),
-                Err(TryRecvError::Disconnected) => None,
-                Err(TryRecvError::Empty) => tokio::select! {
-                    batch = events.recv() => batch,
-                    () = self.to.closed() => return false,
-                },
+            let more = tokio::select! {
+                // What is there is taken first.
+                biased;
+                more = events.take(&mut batch) => more,
+                () = self.to.closed() => return false,
             };
-            let Some(batch) = batch else { return true };
-            self.supervisor.context().counters.events(batch.len());
-            for mut event in batch {
+            if !more {
+                return true;
+            }
+            context.counters.events(batch.len());
+            let by = Speaker::new(self.supervisor.name(), &context.mask);
+            let mut said = 0;
+            for mut event in batch.drain(..) {
                 request_paths::add_to_event(&mut event, &self.workspace).await;
-                let by = Speaker::new(self.supervisor.name(), &self.supervisor.context().mask);
-                let converted = backend_event(event, &by);
-                by.log_left_out(&self.supervisor.context().log);
-                let mut item = match converted {
+                let mut item = match backend_event(event, &by) {
                     Ok(item) => item,
-                    Err(dropped) => {
-                        self.log_skipped(&dropped);
+                    Err(skipped) => {
+                        self.log_skipped(&skipped);
                         continue;
                     }
                 };
+                let mut size = 0;
                 if let BackendEvent::Event(event) = &mut item {
                     deltas.clean(event);
-                    let said = &self.supervisor.context().event_bytes;
-                    if let Some(wait) = charge(said, event.event.size()) {
-                        tokio::select! {
-                            () = throttle(said, wait) => {}
-                            () = self.to.closed() => return false,
-                        }
-                    }
+                    size = event.event.size();
+                    said += size.saturating_add(limits::SESSION_ROW);
                 }
-                if !self.forward_event(item).await {
+                // A place is meant for a few words. What is larger goes alone: so what waits for the service stays below
+                // [`limits::CHAT_EVENT_LARGE`] for each place, and one large one.
+                let taken = if size > limits::CHAT_EVENT_LARGE {
+                    self.to.send_alone(item).await
+                } else {
+                    self.to.send(item).await
+                };
+                if !taken {
                     return false;
+                }
+            }
+            by.log_left_out(&context.log);
+            if let Some(wait) = context.event_bytes.charge(said as f64) {
+                tokio::select! {
+                    () = throttle(&context.event_bytes, wait) => {}
+                    () = self.to.closed() => return false,
                 }
             }
         }
@@ -227,33 +231,6 @@ impl ChatEvents {
         }
     }
 
-    /// Hands an item on. A place in the channel is meant for a few words. What is larger waits until all others are
-    /// taken, and goes alone: so what waits for the service stays below [`limits::CHAT_EVENT_LARGE`] for each place,
-    /// and one large one.
-    async fn forward_event(&self, item: BackendEvent) -> bool {
-        let places = match &item {
-            BackendEvent::Event(event) if event.event.size() > limits::CHAT_EVENT_LARGE => self.to.max_capacity(),
-            _ => 1,
-        };
-        let item = match places {
-            1 => match self.to.try_send(item) {
-                Ok(()) => return true,
-                Err(TrySendError::Closed(_)) => return false,
-                Err(TrySendError::Full(item)) => item,
-            },
-            _ => item,
-        };
-        match self.to.reserve_many(places).await {
-            Ok(mut places) => {
-                if let Some(place) = places.next() {
-                    place.send(item);
-                }
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
     /// Tells the plugin that nobody listens any more, and waits until it has closed, so that the next one may call.
     async fn leave(&self, handle: &ChatHandle, running: LongCall<Event, Result<(), types::Failure>>) -> ConnectionEnd {
         let LongCall {
@@ -268,7 +245,10 @@ impl ChatEvents {
         // It may have crashed just now.
         let _ = cancel.send(reason);
         let closed = async {
-            while events.recv().await.is_some() {}
+            let mut left = Vec::new();
+            while events.take(&mut left).await {
+                left.clear();
+            }
             // Whatever it says: it has closed.
             let _ = outcome.await;
         };
@@ -311,12 +291,7 @@ async fn ended(handle: &ChatHandle) -> ConnectionEnd {
     }
 }
 
-/// Notes an event of this size, and answers how long it has to wait: all of them are written down, and a disk has an end.
-fn charge(said: &TokenBucket, bytes: usize) -> Option<std::time::Duration> {
-    said.charge(bytes.saturating_add(limits::SESSION_ROW) as f64)
-}
-
-/// Waits until the next event may go on.
+/// Waits until the next events may go on: all of them are written down, and a disk has an end.
 async fn throttle(said: &TokenBucket, mut wait: std::time::Duration) {
     loop {
         tokio::time::sleep(wait).await;
@@ -333,7 +308,7 @@ mod tests {
     use std::time::Duration;
 
     async fn send(said: &TokenBucket, size: usize) {
-        if let Some(wait) = charge(said, size) {
+        if let Some(wait) = said.charge((size + limits::SESSION_ROW) as f64) {
             throttle(said, wait).await;
         }
     }

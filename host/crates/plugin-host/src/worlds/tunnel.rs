@@ -5,6 +5,7 @@ use super::{convert, convert_tunnel};
 use crate::bindings::caps::types::Failure;
 use crate::bindings::tunnel::exports::nexus::plugin::tunnel::{Descriptor, Event, Origin};
 use crate::capabilities::Mask;
+use crate::engine::event_queue::Exit;
 use crate::engine::guest_calls::TunnelGuests;
 use crate::engine::instance_state::InstanceState;
 use crate::engine::minor::Minor;
@@ -138,7 +139,7 @@ type Outcome<T> = Result<(), T>;
 struct RunForwarder {
     supervisor: Arc<Supervisor<TunnelExports>>,
     handle: Handle<TunnelExports>,
-    events: mpsc::Receiver<Vec<Event>>,
+    events: Exit<Event>,
     outcome: oneshot::Receiver<Outcome<Failure>>,
     to: mpsc::Sender<TunnelEvent>,
 }
@@ -189,10 +190,11 @@ impl RunForwarder {
     }
 
     async fn forward(&mut self) -> Option<Outcome<Failure>> {
-        while let Some(batch) = self.events.recv().await {
-            self.supervisor.context().counters.events(batch.len());
+        let mut batch = Vec::new();
+        while self.events.take(&mut batch).await {
             let (context, name) = (self.supervisor.context(), self.supervisor.name());
-            for event in batch {
+            context.counters.events(batch.len());
+            for event in batch.drain(..) {
                 let by = Speaker::new(name, &context.mask);
                 let event = convert_tunnel::tunnel_event(event, &by);
                 by.log_left_out(&context.log);

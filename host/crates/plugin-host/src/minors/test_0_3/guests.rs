@@ -58,9 +58,7 @@ impl TunnelCalls for wit::Guest {
             };
             let (cancel, cancelled) = stream_bridge::cancel(a)?;
             let (events, outcome) = wit::Guest::call_run(self, a, origin, cancelled).await?;
-            stream_bridge::connect(a, events, outcome, cancel, |batch| {
-                batch.into_iter().flat_map(event).collect()
-            })
+            stream_bridge::connect(a, events, outcome, cancel, event)
         })
     }
 }

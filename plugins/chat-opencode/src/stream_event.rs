@@ -4,7 +4,7 @@
 //! says much twice, once as `sync`), and the text of a delta, of which an answer has thousands, is copied once. (A tree of
 //! [`serde_json::Value`] for all, of which each kind took its fields, cost several times as much for a delta.)
 
-use super::{ErrorInfo, Message, Part, Permission, Question, Session, Status, Todo, parse_each};
+use crate::wire::{ErrorInfo, Message, Part, Permission, Question, Session, Status, Todo, parse_each};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::borrow::Cow;
