@@ -322,10 +322,15 @@ pub const AUTH_THREADS: usize = 2;
 /// `AUTH_INSTANCES` is how many instances of the login plugin there may be: each may hold the memory of one password
 /// hash.
 pub const AUTH_INSTANCES: usize = 4;
-/// `STREAM_BATCHES` is how many batches of a plugin's stream may wait for the host.
-pub const STREAM_BATCHES: usize = 4;
-/// `STREAM_BATCH` is how many items a batch may have.
-pub const STREAM_BATCH: usize = 256;
+/// `STREAM_PLACES` is how many places there are for what a plugin's stream has brought and the host has not taken. What is written
+/// at once takes one of them if all its items are small, and [`STREAM_LARGE`] otherwise.
+pub const STREAM_PLACES: usize = 32;
+/// `STREAM_LARGE` is how many places items take that are not small: they may be as large as all that a plugin may hand over.
+pub const STREAM_LARGE: usize = 8;
+/// `STREAM_SMALL` is how many bytes of text a small item has at most.
+pub const STREAM_SMALL: usize = 1024;
+/// `STREAM_BATCH` is how many items are taken at once.
+pub const STREAM_BATCH: usize = 32;
 /// `LINES_BATCH` is how many lines are handed to a plugin in one go.
 pub const LINES_BATCH: usize = 64;
 /// `TUNNEL_EVENTS` is how many events of a tunnel may wait for the service before the plugin is held back.

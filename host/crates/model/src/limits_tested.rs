@@ -151,7 +151,18 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "AUTH_INSTANCES",
         "a_flood_of_logins_elsewhere_does_not_keep_the_owner_out_nor_empty_the_audit",
     ),
-    ("STREAM_BATCHES", "a_flood_is_limited_and_can_be_stopped"),
+    (
+        "STREAM_PLACES",
+        "more_small_writes_wait_than_large_ones_and_who_is_gone_is_said",
+    ),
+    (
+        "STREAM_LARGE",
+        "more_small_writes_wait_than_large_ones_and_who_is_gone_is_said",
+    ),
+    (
+        "STREAM_SMALL",
+        "more_small_writes_wait_than_large_ones_and_who_is_gone_is_said",
+    ),
     ("STREAM_BATCH", "a_flood_is_limited_and_can_be_stopped"),
     ("TUNNEL_EVENTS", "a_tunnel_that_floods_with_events_and_can_be_stopped"),
     ("CHAT_EVENTS", "a_flood_is_limited_and_can_be_stopped"),

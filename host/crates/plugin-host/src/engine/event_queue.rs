@@ -4,8 +4,10 @@
 //! memory for each of these writes and a lock of its own for its places.
 //!
 //! Mechanism: one list behind one lock. The writer adds to it; the reader takes all of it and leaves its own empty one, so
-//! that two lists go back and forth. There is room for [`limits::STREAM_BATCHES`] writes, of whatever length the writer is
-//! allowed: what a plugin holds the host to is counted in writes, since one of them is what wasmtime bounds in bytes.
+//! that two lists go back and forth. What waits takes places, of which there are [`limits::STREAM_PLACES`]: a write of small
+//! items, such as a few words of an answer, takes one; any other takes [`limits::STREAM_LARGE`] of them, for it may be as large
+//! as what a plugin may hand over at once. (Four places for all were too few for small ones: plugin and journal took turns at
+//! each four words, for three times the CPU. Many places for all would have let a plugin fill the memory of the host.)
 //!
 //! Limits: one writer and one reader; whoever waits last is woken.
 
@@ -15,10 +17,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::task::coop::cooperative;
 
+/// `Item` is what waits.
+pub(crate) trait Item {
+    /// Tells whether it has at most [`limits::STREAM_SMALL`] bytes of text.
+    fn is_small(&self) -> bool;
+}
+
 struct Queue<T> {
     items: Vec<T>,
-    /// `writes` counts those that `items` has come by.
-    writes: usize,
+    /// `places` are taken by `items`.
+    places: usize,
     writer: Option<Waker>,
     reader: Option<Waker>,
     /// `over` is set when either end is gone.
@@ -41,7 +49,7 @@ pub(crate) struct ReaderIsGone;
 pub(crate) fn event_queue<T>() -> (Entrance<T>, Exit<T>) {
     let queue = Arc::new(Mutex::new(Queue {
         items: Vec::new(),
-        writes: 0,
+        places: 0,
         writer: None,
         reader: None,
         over: false,
@@ -61,14 +69,14 @@ fn keep(waker: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
-impl<T> Entrance<T> {
+impl<T: Item> Entrance<T> {
     /// Waits until there is room for one more write.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), ReaderIsGone>> {
         let mut queue = locked(&self.0);
         if queue.over {
             return Poll::Ready(Err(ReaderIsGone));
         }
-        if queue.writes < limits::STREAM_BATCHES {
+        if queue.places < limits::STREAM_PLACES {
             return Poll::Ready(Ok(()));
         }
         keep(&mut queue.writer, cx);
@@ -80,10 +88,14 @@ impl<T> Entrance<T> {
         let mut queue = locked(&self.0);
         let before = queue.items.len();
         queue.items.extend(items);
-        if queue.items.len() == before {
+        let Some(added) = queue.items.get(before..).filter(|added| !added.is_empty()) else {
             return;
-        }
-        queue.writes += 1;
+        };
+        queue.places += if added.iter().all(Item::is_small) {
+            1
+        } else {
+            limits::STREAM_LARGE
+        };
         let reader = queue.reader.take();
         drop(queue);
         if let Some(reader) = reader {
@@ -108,7 +120,7 @@ impl<T> Exit<T> {
             // One burst is no reason to keep so much memory.
             items.shrink_to(limits::STREAM_BATCH);
             std::mem::swap(&mut queue.items, items);
-            queue.writes = 0;
+            queue.places = 0;
             let writer = queue.writer.take();
             drop(queue);
             if let Some(writer) = writer {
@@ -153,6 +165,14 @@ mod tests {
     use super::*;
     use futures::task::noop_waker_ref;
 
+    impl Item for u32 {
+        fn is_small(&self) -> bool {
+            *self < LARGE
+        }
+    }
+
+    const LARGE: u32 = 1 << 20;
+
     #[tokio::test]
     async fn all_comes_in_order_and_the_writer_waits_for_the_reader() {
         let (entrance, mut exit) = event_queue();
@@ -164,7 +184,7 @@ mod tests {
         });
         let (mut seen, mut batch) = (0, Vec::new());
         while exit.take(&mut batch).await {
-            assert!(batch.len() <= 2 * limits::STREAM_BATCHES);
+            assert!(batch.len() <= 2 * limits::STREAM_PLACES);
             for n in batch.drain(..) {
                 assert_eq!(n, seen);
                 seen += 1;
@@ -174,18 +194,26 @@ mod tests {
         writer.await.unwrap();
     }
 
-    #[test]
-    fn no_more_writes_wait_than_may_and_who_is_gone_is_said() {
+    /// Counts the writes of `item` until there is no more room.
+    fn writes(item: u32) -> usize {
         let (entrance, exit) = event_queue();
-        let mut cx = Context::from_waker(noop_waker_ref());
-        for n in 0..limits::STREAM_BATCHES {
-            assert_eq!(entrance.poll_room(&mut cx), Poll::Ready(Ok(())));
-            entrance.add(std::iter::once(n));
+        let cx = Context::from_waker(noop_waker_ref());
+        let mut writes = 0;
+        while entrance.poll_room(&cx) == Poll::Ready(Ok(())) {
             entrance.add(std::iter::empty());
+            entrance.add([1, item].into_iter());
+            writes += 1;
         }
-        assert_eq!(entrance.poll_room(&mut cx), Poll::Pending);
+        assert_eq!(entrance.poll_room(&cx), Poll::Pending);
         drop(exit);
-        assert_eq!(entrance.poll_room(&mut cx), Poll::Ready(Err(ReaderIsGone)));
+        assert_eq!(entrance.poll_room(&cx), Poll::Ready(Err(ReaderIsGone)));
+        writes
+    }
+
+    #[test]
+    fn more_small_writes_wait_than_large_ones_and_who_is_gone_is_said() {
+        assert_eq!(writes(2), limits::STREAM_PLACES);
+        assert_eq!(writes(LARGE), limits::STREAM_PLACES / limits::STREAM_LARGE);
     }
 
     #[tokio::test]

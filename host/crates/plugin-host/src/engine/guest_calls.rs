@@ -1,6 +1,7 @@
 //! What the host calls of an instance, in the types of the newest minor of the contract. Each minor that the host speaks has
 //! these traits for its own bindings: the newest as they are, an older one with its values converted.
 
+use super::event_queue::Item;
 use super::instance_state::InstanceState;
 use super::stream_bridge::{self, LongCall};
 use crate::bindings::agents::exports::nexus::plugin::agents;
@@ -27,6 +28,7 @@ use crate::bindings::sessions::exports::nexus::plugin::sessions;
 use crate::bindings::tunnel::exports::nexus::plugin::tunnel;
 use crate::bindings::workspaces::exports::nexus::plugin::workspaces;
 use futures::future::BoxFuture;
+use nexus_model::limits;
 use wasmtime::Store;
 use wasmtime::component::{Accessor, Instance};
 
@@ -70,6 +72,24 @@ macro_rules! calls {
             })*
         }
     };
+}
+
+impl Item for ChatEvent {
+    fn is_small(&self) -> bool {
+        match self {
+            Self::Delta(delta) => {
+                let ids = delta.session.len() + delta.message.len() + delta.part.len();
+                ids + delta.text.len() <= limits::STREAM_SMALL
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Item for tunnel::Event {
+    fn is_small(&self) -> bool {
+        false
+    }
 }
 
 type Fallible<T> = Result<T, types::Error>;
@@ -257,4 +277,29 @@ pub(crate) struct ChatGuests {
 pub(crate) struct AuthGuests {
     pub(crate) auth: Box<dyn AuthCalls>,
     pub(crate) manage: Option<Box<dyn ManageCalls>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::chat::nexus::plugin::chat_types::Delta;
+
+    #[test]
+    fn a_few_words_of_an_answer_are_small_whatever_their_ids_and_all_else_is_large() {
+        let delta = |session: usize, text: usize| {
+            ChatEvent::Delta(Delta {
+                session: "s".repeat(session),
+                message: "m".to_owned(),
+                part: "p".to_owned(),
+                revision: 1,
+                text: "t".repeat(text),
+            })
+        };
+        assert!(delta(30, 100).is_small());
+        assert!(delta(1, limits::STREAM_SMALL - 3).is_small());
+        assert!(!delta(2, limits::STREAM_SMALL - 3).is_small());
+        assert!(!delta(1 << 20, 1).is_small());
+        assert!(!ChatEvent::Starting(String::new()).is_small());
+        assert!(!tunnel::Event::Starting(String::new()).is_small());
+    }
 }

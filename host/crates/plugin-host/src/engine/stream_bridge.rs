@@ -1,7 +1,7 @@
 //! From a plugin's streams and futures to the host's queues, and back for `cancel`. A queue that is full is what holds a
 //! plugin back: nothing is dropped.
 
-use super::event_queue::{Entrance, Exit, event_queue};
+use super::event_queue::{Entrance, Exit, Item, event_queue};
 use super::instance_state::InstanceState;
 use crate::bindings::caps::types;
 use nexus_model::limits;
@@ -51,7 +51,7 @@ pub(crate) fn connect<T, E, I, R>(
 ) -> wasmtime::Result<LongCall<E, R>>
 where
     T: Lift + Unpin + Send + 'static,
-    E: Send + 'static,
+    E: Item + Send + 'static,
     I: IntoIterator<Item = E> + 'static,
     R: Lift + Send + 'static,
 {
@@ -79,7 +79,7 @@ struct ToQueue<T, E, I> {
 impl<D, T, E, I> StreamConsumer<D> for ToQueue<T, E, I>
 where
     T: Lift + Unpin + Send + 'static,
-    E: Send + 'static,
+    E: Item + Send + 'static,
     I: IntoIterator<Item = E> + 'static,
 {
     type Item = T;
