@@ -5,6 +5,7 @@ use super::chat_exports::{ChatExports, ChatHandle};
 use super::convert;
 use super::convert_chat::Speaker;
 use super::convert_chat_event::{SkippedEvent, backend_event};
+use super::event_order::EventOrder;
 use super::request_paths;
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types;
@@ -141,8 +142,16 @@ impl ChatEvents {
         if !self.forward(&mut running.events).await {
             return self.leave(handle, running).await;
         }
-        let outcome = running.outcome.await;
+        let outcome = tokio::select! {
+            outcome = tokio::time::timeout(limits::PLUGIN_CANCEL, &mut running.outcome) => outcome,
+            () = self.to.closed() => return self.leave(handle, running).await,
+        };
         let counters = &self.supervisor.context().counters;
+        let Ok(outcome) = outcome else {
+            counters.error();
+            self.supervisor.restart(handle, &no_outcome("reporting events"));
+            return ended(handle).await;
+        };
         match outcome {
             Ok(Ok(())) => failed("the backend closed the connection".into()),
             Ok(Err(failure)) => {
@@ -167,6 +176,7 @@ impl ChatEvents {
     /// Forwards events. False: the receiver is gone.
     async fn forward(&self, events: &mut mpsc::Receiver<Vec<Event>>) -> bool {
         let mut deltas = Deltas::default();
+        let mut order = EventOrder::default();
         loop {
             // What is there is taken without a word to anybody.
             let batch = match events.try_recv() {
@@ -182,27 +192,29 @@ impl ChatEvents {
             for mut event in batch {
                 request_paths::add_to_event(&mut event, &self.workspace).await;
                 let by = Speaker::new(self.supervisor.name(), &self.supervisor.context().mask);
-                let converted = backend_event(event, &by);
+                let converted = backend_event(event, &by).and_then(|event| order.admit(event));
                 by.log_left_out(&self.supervisor.context().log);
-                let mut item = match converted {
-                    Ok(item) => item,
-                    Err(dropped) => {
-                        self.log_skipped(&dropped);
-                        continue;
+                let item = converted.map(|mut item| {
+                    if let BackendEvent::Event(event) = &mut item {
+                        deltas.clean(event);
                     }
-                };
-                if let BackendEvent::Event(event) = &mut item {
-                    deltas.clean(event);
-                    let said = &self.supervisor.context().event_bytes;
-                    if let Some(wait) = charge(said, event.event.size()) {
-                        tokio::select! {
-                            () = throttle(said, wait) => {}
-                            () = self.to.closed() => return false,
-                        }
+                    item
+                });
+                // What goes no further costs the host as well: who sends nothing else is held back too.
+                let said = &self.supervisor.context().event_bytes;
+                if let Some(wait) = charge(said, item.as_ref().map_or(0, size)) {
+                    tokio::select! {
+                        () = throttle(said, wait) => {}
+                        () = self.to.closed() => return false,
                     }
                 }
-                if !self.forward_event(item).await {
-                    return false;
+                match item {
+                    Ok(item) => {
+                        if !self.forward_event(item).await {
+                            return false;
+                        }
+                    }
+                    Err(skipped) => self.log_skipped(&skipped),
                 }
             }
         }
@@ -220,6 +232,9 @@ impl ChatEvents {
                     truncate::NO_ID
                 ),
             ),
+            SkippedEvent::OutOfOrder(what) => {
+                log.write(Level::Warn, &format!("skipped {what}. This is a bug of the plugin"));
+            }
             SkippedEvent::NoSession(name) => log.write(
                 Level::Debug,
                 &format!("skipped an event `other` with the name {name}: it belongs to no session"),
@@ -290,6 +305,14 @@ async fn wait_before_retry(wait: Option<Option<std::time::Duration>>) {
     }
 }
 
+/// `no_outcome` is what is wrong with a plugin whose stream has ended and whose outcome does not come.
+pub(super) fn no_outcome(what: &str) -> String {
+    format!(
+        "it stopped {what} and gave no outcome within {} s",
+        limits::PLUGIN_CANCEL.as_secs()
+    )
+}
+
 fn failed(cause: String) -> ConnectionEnd {
     ConnectionEnd::Failed(RunFailure {
         kind: FailureKind::Retry,
@@ -308,6 +331,15 @@ async fn ended(handle: &ChatHandle) -> ConnectionEnd {
             restart_limit_reached,
         },
         Ended::Stopped => ConnectionEnd::Stopped,
+    }
+}
+
+/// `size` is about how many bytes an item holds.
+fn size(item: &BackendEvent) -> usize {
+    match item {
+        BackendEvent::Event(event) => event.event.size(),
+        BackendEvent::Starting(progress) => progress.len(),
+        BackendEvent::Opened(_) | BackendEvent::Closed(_) => 0,
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum SkippedEvent {
     Error(String),
     /// `NoId`: its id is none.
     NoId(&'static str),
+    /// `OutOfOrder`: it comes before `opened` and is not `starting`, or is one of the two and comes after it.
+    OutOfOrder(&'static str),
 }
 
 /// `backend_event` makes an event the host's. A delta is not clean yet: what its edges are, the piece before and after it says.
