@@ -95,7 +95,10 @@ fn each_interface_that_a_plugin_exports_has_one_that_breaks_its_rules() {
         })
         .collect();
     for interface in of_the_worlds(&wit, "export ") {
-        assert!(exported.contains(interface), "no plugin of tests/guests/rules-… exports `{interface}`");
+        assert!(
+            exported.contains(interface),
+            "no plugin of tests/guests/rules-… exports `{interface}`"
+        );
     }
 }
 
@@ -106,7 +109,10 @@ fn each_function_that_the_host_offers_is_asked_against_its_rules() {
     for interface in of_the_worlds(&wit, "import ") {
         for Function { name, .. } in &all[interface] {
             let call = format!("{interface}::{}(", name.replace('-', "_"));
-            assert!(guests.contains(&call), "no plugin of tests/guests/rules-… calls `{call}…)`");
+            assert!(
+                guests.contains(&call),
+                "no plugin of tests/guests/rules-… calls `{call}…)`"
+            );
         }
     }
 }

@@ -23,7 +23,6 @@ async fn a_connection_that_ends_by_itself_is_opened_again_as_its_failure_says() 
     for (end, state, says) in ENDS {
         let mut chat = Conversation::create(&browser, &nexus).await;
         chat.prompt(end).await;
-        chat.until("the turn is interrupted", |c| c.turn == "interrupted").await;
         let now = until_backend(&browser, end, |b| b["state"] == state).await;
         assert!(now["cause"].as_str().unwrap_or_default().contains(says), "{end}: {now}");
         if state == "failed" {
@@ -31,10 +30,11 @@ async fn a_connection_that_ends_by_itself_is_opened_again_as_its_failure_says() 
         }
         if state != "up" {
             // The owner need not wait for it.
-            let (status, body) = browser.ask("POST", "/api/v1/backend/start", Value::Null).await;
+            let (status, body) = browser.ask("POST", "/api/v1/backend/restart", Value::Null).await;
             assert_eq!(status, 200, "{end}: {body}");
             ready(&browser).await;
         }
+        chat.until("the turn is interrupted", |c| c.turn == "interrupted").await;
         assert_eq!(broken(&nexus, &browser, "hello").await.answer(), "done", "{end}");
     }
     assert_eq!(health(&nexus, RULES).await["restarts"], 0, "none of it is a crash");
@@ -48,7 +48,10 @@ async fn a_stream_that_ends_without_an_outcome_is_a_crash() {
     wait::until_async("it is restarted", async || health(&nexus, RULES).await["restarts"] == 1).await;
     ready(&browser).await;
     let page = browser.get("/status").await.text().await.unwrap();
-    assert!(page.contains("it stopped reporting events and gave no outcome within 20 s"), "{page}");
+    assert!(
+        page.contains("it stopped reporting events and gave no outcome within 20 s"),
+        "{page}"
+    );
     chat.until("the turn is interrupted", |c| c.turn == "interrupted").await;
     assert_eq!(broken(&nexus, &browser, "hello").await.answer(), "done");
 }
@@ -65,7 +68,8 @@ async fn a_backend_hears_why_it_is_cancelled_and_one_that_does_not_listen_is_sto
 
     let mut chat = Conversation::create(&browser, &nexus).await;
     chat.prompt("deaf").await;
-    chat.until("it is deaf", |c| c.answer().contains("deaf") && c.turn == "idle").await;
+    chat.until("it is deaf", |c| c.answer().contains("deaf") && c.turn == "idle")
+        .await;
     assert_eq!(stop().await.1["state"], "stopped");
     browser.ask("POST", "/api/v1/backend/start", Value::Null).await;
     ready(&browser).await;
@@ -78,13 +82,13 @@ async fn a_backend_hears_why_it_is_cancelled_and_one_that_does_not_listen_is_sto
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backend_whose_program_is_not_fit_is_not_asked_for_events() {
-    for start in ["missing", "unsuitable"] {
+    for (start, says) in [("missing", "Rules is not installed: "), ("unsuitable", "")] {
         let nexus = chat(RULES, &format!("config.start = {start:?}")).up();
         let browser = Browser::set_up(&nexus).await;
         let now = until_backend(&browser, start, |b| !b["missing"].is_null()).await;
         assert_eq!(
             (&now["missing"]["cause"], &now["missing"]["fix"]),
-            (&json!("It is not there⟨U+202E⟩"), &json!("install it")),
+            (&json!(format!("{says}It is not there⟨U+202E⟩.")), &json!("install it")),
             "{now}"
         );
         let output = nexus.output();

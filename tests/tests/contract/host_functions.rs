@@ -40,8 +40,7 @@ a method of its own: invalid
 no address: invalid
 another scheme: invalid
 no grant: denied
-a process that is none: unavailable
-a header that is none: invalid",
+a process that is none: unavailable",
     ),
     (
         "process",

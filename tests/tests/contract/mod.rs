@@ -37,7 +37,8 @@ async fn send(chat: &mut Conversation, id: &str, more: Value) -> Value {
     let mut frame = json!({"type": "prompt", "session": chat.session, "client_id": id});
     frame.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     chat.socket.send(&frame).await;
-    chat.frames_until(|frame| frame["client_id"] == id && frame["type"] != "event").await
+    chat.frames_until(|frame| frame["client_id"] == id && frame["type"] != "event")
+        .await
 }
 
 /// A chat in which a turn broke this rule, and ended.
@@ -60,10 +61,19 @@ async fn until_backend(browser: &Browser, what: &str, done: impl Fn(&Value) -> b
 
 /// What `/healthz` says of a plugin.
 async fn health(nexus: &Nexus, plugin: &str) -> Value {
-    let answer = nexus_tests::http().build().unwrap().get(format!("{}/healthz", nexus.url)).send().await;
+    let answer = nexus_tests::http()
+        .build()
+        .unwrap()
+        .get(format!("{}/healthz", nexus.url))
+        .send()
+        .await;
     let answer: Value = answer.unwrap().json().await.unwrap();
     let plugins = answer["plugins"].as_array().unwrap();
-    plugins.iter().find(|p| p["name"] == plugin).unwrap_or_else(|| panic!("{answer}")).clone()
+    plugins
+        .iter()
+        .find(|p| p["name"] == plugin)
+        .unwrap_or_else(|| panic!("{answer}"))
+        .clone()
 }
 
 /// Text of a plugin, as people see it: `⟨U+202E⟩` in place of what reorders it, and nothing that does.

@@ -34,12 +34,20 @@ async fn until(browser: &Browser, rule: &str, done: impl Fn(&Value) -> bool) -> 
 
 /// (the rule, the state of the tunnel then, what the owner reads of it)
 const RULES: [(&str, &str, &str); 12] = [
-    ("mixed", "failed", "https"),
+    ("mixed", "failed", "addresses with and without TLS for one tunnel"),
     ("plain address", "failed", "http://"),
     ("path", "failed", "as the public address"),
     ("no addresses", "failed", "address"),
-    ("client header", "failed", "in the header `Cookie`, which has another meaning"),
-    ("name header", "failed", "in the header `no header`, which is not a header name"),
+    (
+        "client header",
+        "failed",
+        "in the header `Cookie`, which has another meaning",
+    ),
+    (
+        "name header",
+        "failed",
+        "in the header `no header`, which is not a header name",
+    ),
     ("refused", "failed", "`rule` is refused⟨U+202E⟩."),
     ("missing", "waiting", "It is not there⟨U+202E⟩"),
     ("unsuitable", "waiting", "It is not there⟨U+202E⟩"),
@@ -82,23 +90,39 @@ async fn what_comes_too_early_too_much_or_too_often_is_taken_within_bounds() {
     for rule in rules {
         let now = until(&browser, rule, |t| t["state"] == "up" && !t["url"].is_null()).await;
         assert!(now.to_string().len() < 100_000, "{rule}: {now}");
-        assert_eq!(now["title"], rule.replace(' ', "-"), "one without a title is called by its name: {now}");
+        assert_eq!(
+            now["title"],
+            rule.replace(' ', "-"),
+            "one without a title is called by its name: {now}"
+        );
     }
     let many = until(&browser, "many", |t| t["state"] == "up").await;
     assert_eq!(many["url"], "http://name-0.example", "the first one: {many}");
     let named = many.to_string();
-    assert!(named.contains("name-15.example") && !named.contains("name-16.example"), "{named}");
+    assert!(
+        named.contains("name-15.example") && !named.contains("name-16.example"),
+        "{named}"
+    );
     let measured = until(&browser, "measured", |t| t.to_string().contains("fra⟨U+202E⟩")).await;
     assert!(measured.to_string().matches("fra").count() <= 64, "{measured}");
 
     // It hears why it is cancelled.
-    let stop = async |rule: &str| browser.ask("POST", &format!("/api/v1/tunnels/{rule}/stop"), Value::Null).await;
+    let stop = async |rule: &str| {
+        browser
+            .ask("POST", &format!("/api/v1/tunnels/{rule}/stop"), Value::Null)
+            .await
+    };
     assert_eq!(stop("good").await.0, 200);
-    until(&browser, "good", |t| t["state"] == "closed").await;
-    wait::until("it hears it", || nexus.output().contains("cancelled, good: Some(CancelReason::Stop)"));
+    until(&browser, "good", |t| t["state"] == "off").await;
+    wait::until("it hears it", || {
+        nexus.output().contains("cancelled, good: Some(CancelReason::Stop)")
+    });
     assert!(nexus.terminate(Duration::from_secs(30)).unwrap().success());
     let output = nexus.output();
-    assert!(output.contains("cancelled, many: Some(CancelReason::HostEnds)"), "{output}");
+    assert!(
+        output.contains("cancelled, many: Some(CancelReason::HostEnds)"),
+        "{output}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,10 +135,22 @@ async fn a_run_that_ends_by_itself_is_tried_again_and_one_without_an_outcome_is_
         assert_eq!(health(&nexus, &rule.replace(' ', "-")).await["restarts"], 0);
     }
     let now = until(&browser, "end ok", |t| t["state"] == "waiting").await;
-    assert!(now.to_string().contains("ended the tunnel without reporting a reason"), "{now}");
-    let restarts = async || health(&nexus, "end-without-an-outcome").await["restarts"].as_u64().unwrap();
+    assert!(
+        now.to_string().contains("ended the tunnel without reporting a reason"),
+        "{now}"
+    );
+    let restarts = async || {
+        health(&nexus, "end-without-an-outcome").await["restarts"]
+            .as_u64()
+            .unwrap()
+    };
     wait::until_async("it is restarted", async || restarts().await >= 1).await;
-    wait::until("it runs again", || nexus.output().matches("asked to run, end without an outcome").count() >= 2);
+    wait::until("it runs again", || {
+        nexus.output().matches("asked to run, end without an outcome").count() >= 2
+    });
     let page = browser.get("/status").await.text().await.unwrap();
-    assert!(page.contains("it stopped reporting on the tunnel and gave no outcome within 20 s"), "{page}");
+    assert!(
+        page.contains("it stopped reporting on the tunnel and gave no outcome within 20 s"),
+        "{page}"
+    );
 }

@@ -103,15 +103,16 @@ impl chat::Guest for Plugin {
         });
         let rule = text.collect::<String>();
         called(&rule);
-        called(&client_id);
+        // A client id is of its session.
+        let prompt = format!("prompt {} {client_id}", s.id);
+        called(&prompt);
         if let Some(answer) = admission(&rule, &options) {
             return answer;
         }
         let Some(work) = WORK.with_borrow(Clone::clone) else {
             return Err(Error::Unavailable("It is not connected.".to_owned()));
         };
-        // The client id at its end: what was admitted once is not another turn.
-        if calls(&client_id) > 1 && rule != "crash" {
+        if calls(&prompt) > 1 {
             return Ok(Admission::Duplicate);
         }
         Ok(match work.send((s.id, rule)).await {

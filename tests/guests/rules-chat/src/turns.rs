@@ -149,7 +149,7 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
             }
         }
         "another kind" => {
-            events.send(Event::Part(part(session, own, "kind", 1, "WRONG"))).await?;
+            events.send(Event::Part(part(session, own, "kind", 1, "[text]"))).await?;
             let tool = Part {
                 content: Content::Tool(tool()),
                 ..part(session, own, "kind", 2, "")
@@ -253,11 +253,12 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
         }
         "not stopped" => {
             // The first stop is ignored.
+            events.send(Event::Part(part(session, own, "running", 1, ""))).await?;
             let cancel = format!("cancel {session}");
             let before = calls(&cancel);
             for n in 0.. {
                 let text = format!("[{n}]");
-                events.send(delta(session, own, "running", n + 1, &text)).await?;
+                events.send(delta(session, own, "running", n + 2, &text)).await?;
                 clock::sleep(20).await;
                 if calls(&cancel) >= before + 2 {
                     break;

@@ -220,7 +220,7 @@ fn message(session: &str, id: &str, of: &str, text: &str) -> MessageWithParts {
             ext: Vec::new(),
         },
         parts: vec![Part {
-            id: format!("{id}-text"),
+            id: format!("{of}-text"),
             message: of.to_owned(),
             session: session.to_owned(),
             revision: 1,
