@@ -184,7 +184,7 @@ impl manage::Guest for Plugin {
     /// What it answers is never an identity of whom it was asked for.
     async fn proceed(_: Vec<u8>, _: Answer, context: Context) -> Result<Step, Error> {
         Ok(match rule().as_str() {
-            "change into another" => identity("somebody-else"),
+            "change into another" => identity("another"),
             _ => identity(&context.account.unwrap_or_else(|| "owner".to_owned())),
         })
     }

@@ -59,11 +59,17 @@ async fn of_store(answers: &mut Answers) {
     answers.note("swap of nothing", swap(None, 1).await);
     answers.note("swap again", swap(None, 2).await);
     answers.note("get", store::get("swap".to_owned()).await);
-    answers.note("keys after all", store::keys("swap".to_owned(), Some("swap".to_owned())).await);
+    answers.note(
+        "keys after all",
+        store::keys("swap".to_owned(), Some("swap".to_owned())).await,
+    );
     answers.note("set", store::set("a".to_owned(), vec![0; 1 << 20]).await);
     answers.note("set", store::set("b".to_owned(), vec![0; 1 << 20]).await);
     answers.note("set", store::set("c".to_owned(), vec![0; 1 << 20]).await);
-    answers.note("set beyond the quota", store::set("d".to_owned(), vec![0; 1 << 20]).await);
+    answers.note(
+        "set beyond the quota",
+        store::set("d".to_owned(), vec![0; 1 << 20]).await,
+    );
 }
 
 async fn of_secrets(answers: &mut Answers) {
@@ -74,7 +80,9 @@ async fn of_secrets(answers: &mut Answers) {
     let generated = async |name: &str| secrets::generated(name.to_owned()).await;
     answers.note("generated without a name", generated("").await);
     let same = (generated("one").await.ok(), generated("one").await.ok());
-    answers.0.push(format!("generated twice: {}", same.0.is_some() && same.0 == same.1));
+    answers
+        .0
+        .push(format!("generated twice: {}", same.0.is_some() && same.0 == same.1));
 }
 
 async fn of_http(answers: &mut Answers) {
@@ -103,7 +111,10 @@ async fn of_process(answers: &mut Answers) {
     answers.note("find of none asked for", process::find("unasked".to_owned()).await);
     answers.note("exited of none", process::exited(name()).await.map(|_| ()));
     answers.note("lines of none", process::lines(name()).await.map(|_| ()));
-    answers.note("output of none", process::output(name(), OutputStream::Stdout).await.map(|_| ()));
+    answers.note(
+        "output of none",
+        process::output(name(), OutputStream::Stdout).await.map(|_| ()),
+    );
     answers.note("write to none", process::write(name(), vec![1]).await);
     answers.note("stop of none", process::stop(name()).await.map(|_| ()));
     let spec = || Spec {
@@ -121,7 +132,10 @@ async fn of_process(answers: &mut Answers) {
         unless_present: None,
     };
     answers.note("run of none asked for", process::run(spec(), 1_000).await.map(|_| ()));
-    answers.note("ensure of none asked for", process::ensure(name(), spec()).await.map(|_| ()));
+    answers.note(
+        "ensure of none asked for",
+        process::ensure(name(), spec()).await.map(|_| ()),
+    );
 }
 
 async fn of_clock(answers: &mut Answers) {

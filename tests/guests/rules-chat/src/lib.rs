@@ -10,8 +10,8 @@ use nexus_plugin_api::FutureReader;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{Answer, BackendConnection, Event, SessionRef, Turn};
 use nexus_plugin_api::chat::{
-    self, Admission, Availability, CancelReason, Consent, Descriptor, Failure, FailureKind, Input, Options, RefusedSetting,
-    Unfit,
+    self, Admission, Availability, CancelReason, Consent, Descriptor, Failure, FailureKind, Input, Options,
+    RefusedSetting, Unfit,
 };
 use nexus_plugin_api::job::{Cancel, Events, HostDisconnected, Job, Sender, channel};
 use nexus_plugin_api::{config, log};
@@ -201,7 +201,10 @@ async fn run(events: &mut Events<Event>, cancel: &mut Cancel) -> Option<End> {
                     continue;
                 }
             };
-            events.send(turns::turn(&session, Turn::Running)).await?;
+            // One that waits for longer leaves no turn behind: the host would wait for its end before it starts anew.
+            if !matches!(rule.as_str(), "end later" | "end for good") {
+                events.send(turns::turn(&session, Turn::Running)).await?;
+            }
             return Ok::<_, HostDisconnected>(end);
         }
         Ok(End::Outcome(Ok(())))

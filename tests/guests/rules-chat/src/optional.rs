@@ -145,7 +145,11 @@ impl compaction::Guest for Plugin {
 
 impl archive::Guest for Plugin {
     async fn set_archived(_: SessionRef, archived: bool) -> Result<(), Error> {
-        if archived { Err(error("unavailable").unwrap()) } else { Ok(()) }
+        if archived {
+            Err(error("unavailable").unwrap())
+        } else {
+            Ok(())
+        }
     }
 }
 

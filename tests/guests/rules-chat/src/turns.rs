@@ -4,8 +4,9 @@ use crate::{calls, capabilities, connection};
 use nexus_plugin_api::caps::clock;
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
-    AgentRequest, BackendConnection, BackendError, BackendNote, Content, Delta, Event, Message, MessageRef, Part, PartRef,
-    Permission, Question, RequestKind, RequestRef, Role, SessionInfo, SessionRef, Tool, ToolState, Turn, TurnState,
+    AgentRequest, BackendConnection, BackendError, BackendNote, Content, Delta, Event, Message, MessageRef, Part,
+    PartRef, Permission, Question, RequestKind, RequestRef, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
+    TurnState,
 };
 use nexus_plugin_api::job::{Events, HostDisconnected};
 
@@ -149,7 +150,9 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
             }
         }
         "another kind" => {
-            events.send(Event::Part(part(session, own, "kind", 1, "[text]"))).await?;
+            events
+                .send(Event::Part(part(session, own, "kind", 1, "[text]")))
+                .await?;
             let tool = Part {
                 content: Content::Tool(tool()),
                 ..part(session, own, "kind", 2, "")
@@ -172,7 +175,9 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
             events.send(Event::Part(again)).await?;
         }
         "no message" => {
-            events.send(delta(session, "unreported-1", "u1", 1, "[begun by a delta]")).await?;
+            events
+                .send(delta(session, "unreported-1", "u1", 1, "[begun by a delta]"))
+                .await?;
             let part = part(session, "unreported-2", "u2", 1, "[begun by a part]");
             events.send(Event::Part(part)).await?;
         }
@@ -216,7 +221,9 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
                 .await?;
         }
         "a session of the host" => {
-            events.send(Event::Session(info(session, "Named by the plugin"))).await?;
+            events
+                .send(Event::Session(info(session, "Named by the plugin")))
+                .await?;
             events.send(Event::SessionRemoved(session.to_owned())).await?;
             events.send(message(session, "forged-user", Role::User)).await?;
         }

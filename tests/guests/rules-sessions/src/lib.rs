@@ -4,8 +4,8 @@
 use nexus_plugin_api::FutureReader;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{
-    AgentRequest, Answer, BackendConnection, Content, Event, Message, MessageWithParts, Part, Permission, RequestKind, Role,
-    SessionInfo, SessionRef, SessionSnapshot, Turn, TurnState,
+    AgentRequest, Answer, BackendConnection, Content, Event, Message, MessageWithParts, Part, Permission, RequestKind,
+    Role, SessionInfo, SessionRef, SessionSnapshot, Turn, TurnState,
 };
 use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Input, Options};
 use nexus_plugin_api::job::{Job, Sender, channel};
@@ -122,7 +122,11 @@ fn info(id: &str, title: &str) -> SessionInfo {
 impl sessions::Guest for Plugin {
     /// Each three times, and some that are none.
     async fn list(_: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
-        let mut all = vec![info("", "WRONG"), info("hidden\u{202e}", "WRONG"), info(&"i".repeat(513), "WRONG")];
+        let mut all = vec![
+            info("", "WRONG"),
+            info("hidden\u{202e}", "WRONG"),
+            info(&"i".repeat(513), "WRONG"),
+        ];
         SESSIONS.with_borrow(|known| {
             for _ in 0..3 {
                 all.extend(known.iter().cloned());
@@ -187,7 +191,7 @@ impl history::Guest for Plugin {
             }
             "foreign ids" => {
                 snapshot.messages = vec![
-                    message("somebody-else", "f1", "f1", "[of the session that was asked for]"),
+                    message("another-session", "f1", "f1", "[of the session that was asked for]"),
                     message(&s.id, "f2", "another-message", "[of another message]"),
                     message(&s.id, "", "", "WRONG"),
                     message(&s.id, &"i".repeat(513), "f3", "WRONG"),
@@ -196,7 +200,7 @@ impl history::Guest for Plugin {
             }
             "a turn that is none" => {
                 snapshot.turn = Turn::Running;
-                snapshot.requests = vec![request("somebody-else")];
+                snapshot.requests = vec![request("another-session")];
             }
             _ => {}
         }

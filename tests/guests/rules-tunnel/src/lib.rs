@@ -2,8 +2,8 @@
 
 use nexus_plugin_api::job::{Events, HostDisconnected, Job, permanent};
 use nexus_plugin_api::tunnel::{
-    Address, Availability, CancelReason, Descriptor, Encryption, Event, Failure, FailureKind, Guest, Liveness, Login, Origin,
-    RefusedSetting, Statistics, Unfit, UrlKind, job,
+    Address, Availability, CancelReason, Descriptor, Encryption, Event, Failure, FailureKind, Guest, Liveness, Login,
+    Origin, RefusedSetting, Statistics, Unfit, UrlKind, job,
 };
 use nexus_plugin_api::{FutureReader, config, log};
 
@@ -29,7 +29,11 @@ impl Guest for Plugin {
         Descriptor {
             title: " ".to_owned(),
             url: UrlKind::Ephemeral,
-            encryption: if rule() == "plain address" { Encryption::Edge } else { Encryption::None },
+            encryption: if rule() == "plain address" {
+                Encryption::Edge
+            } else {
+                Encryption::None
+            },
             liveness: Liveness::Reported,
             event_streams: true,
             client_address_header: header("client header", "Cookie"),
@@ -92,8 +96,16 @@ async fn perform(events: &mut Events<Event>, origin: &Origin) -> Result<End, Hos
     };
     let open = vec![Event::address(own.clone()), Event::Ready(1)];
     match rule().as_str() {
-        "no addresses" => events.send_all(vec![Event::Addresses(Vec::new()), Event::Ready(1)]).await?,
-        "ready first" => events.send_all(vec![Event::Ready(u32::MAX), Event::address(own)]).await?,
+        "no addresses" => {
+            events
+                .send_all(vec![Event::Addresses(Vec::new()), Event::Ready(1)])
+                .await?
+        }
+        "ready first" => {
+            events
+                .send_all(vec![Event::Ready(u32::MAX), Event::address(own)])
+                .await?
+        }
         "mixed" => {
             let both = vec![address("https://secure.example"), address(&own)];
             events.send(Event::Addresses(both)).await?;
@@ -101,7 +113,9 @@ async fn perform(events: &mut Events<Event>, origin: &Origin) -> Result<End, Hos
         "plain address" => events.send(Event::address(own)).await?,
         "many" => {
             let all = (0..100).map(|n| address(&format!("http://name-{n}.example")));
-            events.send_all(vec![Event::Addresses(all.collect()), Event::Ready(1)]).await?;
+            events
+                .send_all(vec![Event::Addresses(all.collect()), Event::Ready(1)])
+                .await?;
         }
         "path" => events.send(Event::address(format!("{own}/path?query"))).await?,
         "login" => {
