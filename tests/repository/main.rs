@@ -4,6 +4,7 @@
 
 mod capability_files;
 mod circles;
+mod contract;
 mod dependencies;
 mod map;
 mod retired_words;

@@ -9,6 +9,7 @@ mod bore;
 mod browser;
 mod cloudflared;
 mod containment;
+mod contract;
 mod core_interface;
 mod doctor;
 mod edge;

@@ -47,7 +47,7 @@ use crate::prompts::turned;
 use crate::shared::{Active, Shared, Wake};
 use crate::snapshots::{list_sessions, read_session, unknown};
 use nexus_model::chat::{
-    AgentRequest, BackendConnection, Event, Feature, SessionEvent, SessionId, SessionInfo, Snapshot,
+    AgentRequest, BackendConnection, Event, Feature, Role, SessionEvent, SessionId, SessionInfo, Snapshot,
 };
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
@@ -254,7 +254,9 @@ impl EventPump {
     fn is_the_backends(&self, event: &SessionEvent) -> bool {
         let of_the_host = match &event.event {
             Event::SessionRemoved => !self.has(Feature::Sessions),
-            Event::Message { message } => self.is_the_hosts_message(&message.id),
+            Event::Message { message } => {
+                self.is_the_hosts_message(&message.id) || message.role == Role::User && !self.has(Feature::History)
+            }
             Event::Part { part } => self.is_the_hosts_message(&part.message),
             Event::MessageRemoved { message } | Event::PartRemoved { message, .. } | Event::Delta { message, .. } => {
                 self.is_the_hosts_message(message)
@@ -540,7 +542,8 @@ impl EventPump {
             tracing::warn!(
                 session,
                 got = snapshot.info.id,
-                "the backend answered with another session"
+                plugin = self.plugin,
+                "the backend answered with another session. This is a bug of the plugin"
             );
             return self.settle(session).await;
         }

@@ -19,7 +19,14 @@ impl ChatService {
     pub async fn fork(&self, session: &str, before: Option<&str>) -> Result<SessionInfo, ChatError> {
         let (backend, info) = self.shared.target(session)?;
         let made = backend.fork(&info, before).await?;
-        let journal = self.shared.journal.of_backend(&self.listed(session)?.backend);
+        let plugin = self.listed(session)?.backend;
+        if made.id == session {
+            return Err(ChatError::Refused(format!(
+                "The chat plugin {plugin} gave the chat itself back as its fork. This is a bug of the plugin."
+            )));
+        }
+        self.shared.check_owner(&plugin, &made.id)?;
+        let journal = self.shared.journal.of_backend(&plugin);
         journal.create(made.clone()).await?;
         self.read_again(&made.id).await;
         Ok(made)

@@ -218,6 +218,7 @@ impl ChatService {
                 ..self.made_here(title)?
             }
         };
+        self.shared.check_owner(&plugin, &info.id)?;
         let journal = self.shared.journal.of_backend(&plugin);
         journal.create(info.clone()).await?;
         if let Some(request) = request {

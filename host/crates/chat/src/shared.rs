@@ -260,6 +260,20 @@ impl Shared {
         self.journal.find(session)
     }
 
+    /// Checks that a session which a plugin gives as a new one of its own is not another plugin's.
+    ///
+    /// # Errors
+    /// It is.
+    pub(crate) fn check_owner(&self, plugin: &str, session: &str) -> Result<(), ChatError> {
+        match self.listed(session) {
+            Some(listed) if listed.backend != plugin => Err(ChatError::Refused(format!(
+                "The chat plugin {plugin} gave a chat of the plugin {} for a new one of its own. This is a bug of the plugin.",
+                listed.backend
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// `descendants` are the sub-agents of a session, and theirs.
     pub(crate) fn descendants(&self, session: &str) -> Vec<SessionId> {
         let mut found: Vec<SessionId> = vec![session.to_owned()];

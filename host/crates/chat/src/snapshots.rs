@@ -3,12 +3,14 @@
 use nexus_model::chat::{Feature, SessionInfo, Snapshot};
 use nexus_model::{backoff, limits};
 use nexus_plugin_traits::{CallError, ChatBackend};
+use std::collections::BTreeSet;
 
 const TRIES: u32 = 4;
 /// `PAGES` is how many pages of older messages are read.
 const PAGES: usize = 500;
 
-/// Reads a session; tries again where the backend is only unavailable. With `whole`, all older messages are read.
+/// Reads a session; tries again where the backend is only unavailable. With `whole`, all older messages are read, as far as the
+/// backend goes on to new pages and the journal would take them.
 ///
 /// # Errors
 /// The backend does not show the session.
@@ -34,17 +36,40 @@ pub(crate) async fn read_session(
         tokio::time::sleep(backoff::pause(limits::RESTART_FIRST * 2, limits::RESTART_MAX, tries)).await;
     };
     if whole {
+        let (mut asked, mut read) = (BTreeSet::new(), size(&snapshot));
         for _ in 0..PAGES {
             let Some(before) = snapshot.before.clone() else { break };
+            if !asked.insert(before.clone()) {
+                tracing::warn!(
+                    session = info.id,
+                    "{} leads back to a page of older messages that it gave before. This is a bug of the plugin",
+                    backend.title()
+                );
+                break;
+            }
             let Ok(mut page) = backend.snapshot(info, Some(before)).await else {
                 break;
             };
+            read += size(&page);
+            if read > limits::SESSION_BYTES {
+                break;
+            }
             page.messages.append(&mut snapshot.messages);
             snapshot.messages = page.messages;
             snapshot.before = page.before;
         }
     }
     Ok(snapshot)
+}
+
+/// `size` is about how many bytes a page holds.
+fn size(page: &Snapshot) -> usize {
+    let messages = page.messages.iter();
+    let of = messages.map(|(message, parts)| {
+        let parts: usize = parts.iter().map(|part| limits::SESSION_ROW + part.content.size()).sum();
+        limits::SESSION_ROW + message.size() + parts
+    });
+    of.sum()
 }
 
 /// `list_sessions` are the root sessions of all workspaces of the backend, as far as it lists them.

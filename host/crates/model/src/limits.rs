@@ -396,6 +396,8 @@ pub const EXT_VALUES: usize = 16;
 pub const EXT_NAME_BYTES: usize = 64;
 /// `MODELS` bounds a backend's list of models.
 pub const MODELS: usize = 2_000;
+/// `MODEL_CHOICES` bounds the variants of a model, and the media types that it reads.
+pub const MODEL_CHOICES: usize = 32;
 /// `AGENTS` bounds a backend's list of agents.
 pub const AGENTS: usize = 256;
 /// `COMMANDS` bounds a backend's list of commands.

@@ -205,6 +205,10 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "MODELS",
         "what_is_offered_is_cleaned_and_bounded_and_what_cannot_be_given_back_is_left_out",
     ),
+    (
+        "MODEL_CHOICES",
+        "of_a_list_the_first_are_kept_and_what_is_none_is_left_out",
+    ),
     ("AGENTS", "every_list_has_an_end"),
     ("COMMANDS", "every_list_has_an_end"),
     ("WORKSPACES", "every_list_has_an_end"),

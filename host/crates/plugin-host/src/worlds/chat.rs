@@ -238,11 +238,13 @@ impl ChatBackend for WasmChat {
             );
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
             let listed = truncate::list(answer.await?, most);
-            let listed = self.heard(|by| {
+            Ok(self.heard(|by| {
+                let count = listed.len();
                 let infos = listed.into_iter().map(|info| convert_chat::session_info(info, by));
-                infos.filter(truncate::is_session).collect()
-            });
-            Ok(listed)
+                let proper: Vec<_> = infos.filter(truncate::is_session).collect();
+                by.leave_out_ids(count - proper.len(), "sessions of a list");
+                proper
+            }))
         })
     }
 

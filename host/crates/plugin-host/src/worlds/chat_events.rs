@@ -5,6 +5,7 @@ use super::chat_exports::{ChatExports, ChatHandle};
 use super::convert;
 use super::convert_chat::Speaker;
 use super::convert_chat_event::{SkippedEvent, backend_event};
+use super::event_order::EventOrder;
 use super::request_paths;
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types;
@@ -136,8 +137,16 @@ impl ChatEvents {
         if !self.forward(&mut running.events).await {
             return self.leave(handle, running).await;
         }
-        let outcome = running.outcome.await;
+        let outcome = tokio::select! {
+            outcome = tokio::time::timeout(limits::PLUGIN_CANCEL, &mut running.outcome) => outcome,
+            () = self.to.closed() => return self.leave(handle, running).await,
+        };
         let counters = &self.supervisor.context().counters;
+        let Ok(outcome) = outcome else {
+            counters.error();
+            self.supervisor.restart(handle, &no_outcome("reporting events"));
+            return ended(handle).await;
+        };
         match outcome {
             Ok(Ok(())) => failed("the backend closed the connection".into()),
             Ok(Err(failure)) => {
@@ -162,7 +171,8 @@ impl ChatEvents {
     /// Forwards events. False: the receiver is gone.
     async fn forward(&self, events: &mut Exit<Event>) -> bool {
         let context = self.supervisor.context();
-        let (mut deltas, mut batch) = (Deltas::default(), Vec::new());
+        let (mut deltas, mut order) = (Deltas::default(), EventOrder::default());
+        let mut batch = Vec::new();
         loop {
             let more = tokio::select! {
                 // What is there is taken first.
@@ -178,19 +188,20 @@ impl ChatEvents {
             let mut said = 0;
             for mut event in batch.drain(..) {
                 request_paths::add_to_event(&mut event, &self.workspace).await;
-                let mut item = match backend_event(event, &by) {
+                // What goes no further costs the host as well: who sends nothing else is held back too.
+                said += limits::SESSION_ROW;
+                let mut item = match backend_event(event, &by).and_then(|event| order.admit(event)) {
                     Ok(item) => item,
                     Err(skipped) => {
                         self.log_skipped(&skipped);
                         continue;
                     }
                 };
-                let mut size = 0;
                 if let BackendEvent::Event(event) = &mut item {
                     deltas.clean(event);
-                    size = event.event.size();
-                    said += size.saturating_add(limits::SESSION_ROW);
                 }
+                let size = size(&item);
+                said += size;
                 // A place is meant for a few words. What is larger goes alone: so what waits for the service stays below
                 // [`limits::CHAT_EVENT_LARGE`] for each place, and one large one.
                 let taken = if size > limits::CHAT_EVENT_LARGE {
@@ -224,6 +235,9 @@ impl ChatEvents {
                     truncate::NO_ID
                 ),
             ),
+            SkippedEvent::OutOfOrder(what) => {
+                log.write(Level::Warn, &format!("skipped {what}. This is a bug of the plugin"));
+            }
             SkippedEvent::NoSession(name) => log.write(
                 Level::Debug,
                 &format!("skipped an event `other` with the name {name}: it belongs to no session"),
@@ -270,6 +284,14 @@ async fn wait_before_retry(wait: Option<Option<std::time::Duration>>) {
     }
 }
 
+/// `no_outcome` is what is wrong with a plugin whose stream has ended and whose outcome does not come.
+pub(super) fn no_outcome(what: &str) -> String {
+    format!(
+        "it stopped {what} and gave no outcome within {} s",
+        limits::PLUGIN_CANCEL.as_secs()
+    )
+}
+
 fn failed(cause: String) -> ConnectionEnd {
     ConnectionEnd::Failed(RunFailure {
         kind: FailureKind::Retry,
@@ -288,6 +310,15 @@ async fn ended(handle: &ChatHandle) -> ConnectionEnd {
             restart_limit_reached,
         },
         Ended::Stopped => ConnectionEnd::Stopped,
+    }
+}
+
+/// `size` is about how many bytes an item holds.
+fn size(item: &BackendEvent) -> usize {
+    match item {
+        BackendEvent::Event(event) => event.event.size(),
+        BackendEvent::Starting(progress) => progress.len(),
+        BackendEvent::Opened(_) | BackendEvent::Closed(_) => 0,
     }
 }
 

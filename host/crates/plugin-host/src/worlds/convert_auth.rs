@@ -78,6 +78,19 @@ fn field(f: types::Field) -> port::Field {
     }
 }
 
+/// `fields` are those of a form. What is typed is found by the name of its field, so each has one of its own.
+fn fields(all: Vec<types::Field>) -> Result<Vec<port::Field>, CallError> {
+    let fields: Vec<_> = truncate::list(all, limits::LIST_ENTRIES)
+        .into_iter()
+        .map(field)
+        .collect();
+    let mut names = BTreeSet::new();
+    match fields.iter().find(|field| !names.insert(&field.name)) {
+        Some(field) => Err(fault(&format!("a form with two fields with the name `{}`", field.name))),
+        None => Ok(fields),
+    }
+}
+
 fn fault(what: &str) -> CallError {
     CallError::Other(format!("the auth plugin returned {what}. This is a bug of the plugin"))
 }
@@ -206,10 +219,7 @@ pub(crate) fn step(s: types::Step, mask: &Mask) -> Result<port::Step, CallError>
     Ok(match s {
         types::Step::Form(f) => port::Step::Ask {
             ask: port::Ask::Form {
-                fields: truncate::list(f.fields, limits::LIST_ENTRIES)
-                    .into_iter()
-                    .map(field)
-                    .collect(),
+                fields: fields(f.fields)?,
                 problem: f.problem.map(|p| port::Problem {
                     field: p.field.map(truncate::title),
                     message: truncate::sentence(mask.hide_in(p.message)),

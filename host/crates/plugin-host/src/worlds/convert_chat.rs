@@ -52,6 +52,13 @@ impl<'a> Speaker<'a> {
         }
     }
 
+    /// Collects that so many of `what` have no proper id.
+    pub(super) fn leave_out_ids(&self, count: usize, what: &str) {
+        if count > 0 {
+            self.leave_out(format!("{count} {what}: their ids are {}", truncate::NO_ID));
+        }
+    }
+
     fn leave_out(&self, what: String) {
         let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
         if left_out.len() < limits::LIST_ENTRIES {
@@ -296,7 +303,7 @@ pub(super) fn turn(t: wit::Turn, mask: &Mask) -> chat::Turn {
 
 pub(crate) fn snapshot(s: wit::SessionSnapshot, by: &Speaker<'_>) -> chat::Snapshot {
     let messages = s.messages.into_iter();
-    truncate::snapshot(chat::Snapshot {
+    let (snapshot, left_out) = truncate::snapshot(chat::Snapshot {
         info: session_info(s.info, by),
         messages: messages
             .map(|m| {
@@ -307,7 +314,9 @@ pub(crate) fn snapshot(s: wit::SessionSnapshot, by: &Speaker<'_>) -> chat::Snaps
         turn: turn(s.turn, by.mask),
         requests: s.requests.into_iter().map(|r| request(r, by)).collect(),
         before: s.before,
-    })
+    });
+    by.leave_out_ids(left_out, "messages, parts and requests of a session");
+    snapshot
 }
 
 /// `Reply` is an answer, by the function of the contract that takes it.

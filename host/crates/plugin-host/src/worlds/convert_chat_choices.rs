@@ -18,7 +18,7 @@ fn each<T, U>(all: Vec<T>, most: usize, convert: impl FnMut(T) -> Option<U>) -> 
 }
 
 fn ids(all: Vec<String>) -> Vec<String> {
-    each(all, limits::LIST_ENTRIES, |id| is_id(&id).then_some(id))
+    each(all, limits::MODEL_CHOICES, |id| is_id(&id).then_some(id))
 }
 
 fn price(dollars: Option<f64>) -> Option<f64> {
@@ -33,7 +33,7 @@ pub(crate) fn models(list: wit_models::ModelList, by: &Speaker<'_>) -> chat::Mod
                 provider: title(m.provider),
                 variants: ids(m.variants),
                 reads: m.reads.map(|all| {
-                    truncate::list(all, limits::LIST_ENTRIES)
+                    truncate::list(all, limits::MODEL_CHOICES)
                         .into_iter()
                         .map(title)
                         .collect()

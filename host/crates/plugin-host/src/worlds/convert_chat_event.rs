@@ -16,6 +16,8 @@ pub(crate) enum SkippedEvent {
     Error(String),
     /// `NoId`: its id is none.
     NoId(&'static str),
+    /// `OutOfOrder`: it comes before `opened` and is not `starting`, or is one of the two and comes after it.
+    OutOfOrder(&'static str),
 }
 
 /// `backend_event` makes an event the host's. A delta is not clean yet: what its edges are, the piece before and after it says.
@@ -120,21 +122,27 @@ pub(crate) fn backend_event(e: wit::Event, by: &Speaker<'_>) -> Result<BackendEv
 }
 
 fn connection(e: wit::BackendConnection, by: &Speaker<'_>) -> chat::BackendConnection {
-    let running = truncate::list(e.running, limits::OPEN_SESSIONS).into_iter();
-    let requests = truncate::list(e.requests, limits::OPEN_SESSIONS).into_iter();
+    let running = truncate::list(e.running, limits::OPEN_SESSIONS);
+    let requests = truncate::list(e.requests, limits::OPEN_SESSIONS);
+    let count = running.len() + requests.len();
     let proper = |(session, a): &(String, chat::AgentRequest)| truncate::is_id(session) && truncate::is_request(a);
-    chat::BackendConnection {
+    let connection = chat::BackendConnection {
         id: truncate::title(e.id),
         version: truncate::title(e.version),
         running: running
+            .into_iter()
             .map(|t| (t.session, turn(t.turn, by.mask)))
             .filter(|(session, _)| truncate::is_id(session))
             .collect(),
         requests: requests
+            .into_iter()
             .map(|a| (a.session.clone(), request(a, by)))
             .filter(proper)
             .collect(),
-    }
+    };
+    let kept = connection.running.len() + connection.requests.len();
+    by.leave_out_ids(count - kept, "sessions and requests of a connection");
+    connection
 }
 
 fn todo(items: Vec<wit::TodoItem>) -> Vec<chat::TodoItem> {

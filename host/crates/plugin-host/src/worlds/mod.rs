@@ -13,6 +13,7 @@ mod convert_chat_choices;
 mod convert_chat_event;
 mod convert_ext;
 mod convert_tunnel;
+mod event_order;
 mod plugin_info;
 mod request_paths;
 mod terminal_text;

@@ -1,5 +1,6 @@
 //! A tunnel provider as a component.
 
+use super::chat_events::no_outcome;
 use super::convert_chat::Speaker;
 use super::{convert, convert_tunnel};
 use crate::bindings::caps::types::Failure;
@@ -202,6 +203,15 @@ impl RunForwarder {
                 let _ = self.to.send(event).await;
             }
         }
-        (&mut self.outcome).await.ok()
+        match tokio::time::timeout(limits::PLUGIN_CANCEL, &mut self.outcome).await {
+            Ok(outcome) => outcome.ok(),
+            Err(_) => {
+                let cause = no_outcome("reporting on the tunnel");
+                self.supervisor.restart(&self.handle, &cause);
+                // Whoever hears of it then finds the cause in the status.
+                let _ = tokio::time::timeout(limits::RESTART_FIRST, self.handle.ended()).await;
+                None
+            }
+        }
     }
 }
