@@ -213,7 +213,10 @@ impl Browser {
             "https" => "127.0.0.1",
             _ => self.base.host_str().unwrap(),
         };
-        (host.trim_matches(['[', ']']), self.base.port_or_known_default().unwrap())
+        (
+            host.trim_matches(['[', ']']),
+            self.base.port_or_known_default().unwrap(),
+        )
     }
 
     /// The same over a connection that there is already.

@@ -322,10 +322,11 @@ pub const AUTH_THREADS: usize = 2;
 /// `AUTH_INSTANCES` is how many instances of the login plugin there may be: each may hold the memory of one password
 /// hash.
 pub const AUTH_INSTANCES: usize = 4;
-/// `STREAM_BATCHES` is how many batches of a plugin's stream may wait for the host.
-pub const STREAM_BATCHES: usize = 4;
+/// `STREAM_BATCHES` is how many batches of a plugin's stream may wait for the host. A plugin that writes one item at a time makes
+/// a batch of each: what waits is what the host takes, and writes to the disk, together.
+pub const STREAM_BATCHES: usize = 32;
 /// `STREAM_BATCH` is how many items a batch may have.
-pub const STREAM_BATCH: usize = 256;
+pub const STREAM_BATCH: usize = 32;
 /// `LINES_BATCH` is how many lines are handed to a plugin in one go.
 pub const LINES_BATCH: usize = 64;
 /// `TUNNEL_EVENTS` is how many events of a tunnel may wait for the service before the plugin is held back.

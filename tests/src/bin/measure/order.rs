@@ -53,7 +53,8 @@ impl Order {
             self.behind = true;
             self.next = last + 1;
         }
-        self.over |= self.next > 0 && (frame.contains(r#""type":"turn""#) || state) && frame.contains(r#""state":"idle""#);
+        self.over |=
+            self.next > 0 && (frame.contains(r#""type":"turn""#) || state) && frame.contains(r#""state":"idle""#);
         None
     }
 
@@ -77,7 +78,9 @@ fn first_word(frame: &str) -> Option<usize> {
 }
 
 fn last_word(frame: &str) -> Option<usize> {
-    frame.rmatch_indices("word").find_map(|(at, word)| number(&frame[at + word.len()..]))
+    frame
+        .rmatch_indices("word")
+        .find_map(|(at, word)| number(&frame[at + word.len()..]))
 }
 
 /// It is followed by a blank: one that is cut off is none.

@@ -43,11 +43,22 @@ pub(super) async fn run(binary: &Binary) -> Figures {
     };
     let mut figures = stage.measure_while(vec![reader], WORDS, work).await;
     let (since, room) = full.unwrap();
-    let again = figures.arrivals.iter().map(|(_, there)| *there).filter(|there| *there > room).min();
+    let again = figures
+        .arrivals
+        .iter()
+        .map(|(_, there)| *there)
+        .filter(|there| *there > room)
+        .min();
     let again = again.map_or(f64::NAN, |there| (there - room).as_secs_f64() * 1e3);
-    let meanwhile = figures.arrivals.iter().filter(|(_, there)| *there > since && *there < room).count();
+    let meanwhile = figures
+        .arrivals
+        .iter()
+        .filter(|(_, there)| *there > since && *there < room)
+        .count();
     // What was sent before, and what was sent when all goes on.
-    figures.arrivals.retain(|(sent, _)| *sent < since || *sent > room + Duration::from_secs(2));
+    figures
+        .arrivals
+        .retain(|(sent, _)| *sent < since || *sent > room + Duration::from_secs(2));
     figures.besides = vec![
         ("events that came while it was full", meanwhile as f64),
         ("ms from room to the next event", again),

@@ -23,7 +23,9 @@ pub(super) async fn run(binary: &Binary, attack: &str) -> Figures {
     let mut stage = Stage::up(binary, &tunnel).await;
     let reader = stage.chat().await;
     let owner = stage.owner.clone();
-    let figures = stage.measure_while(vec![reader], WORDS, action(&owner, "hostile", "start")).await;
+    let figures = stage
+        .measure_while(vec![reader], WORDS, action(&owner, "hostile", "start"))
+        .await;
     stop(stage.nexus);
     figures
 }

@@ -15,7 +15,10 @@ pub(super) async fn run(binary: &Binary) -> Figures {
     let (source, library) = (start.folder().join("slow_disk.c"), start.folder().join("slow_disk.so"));
     fs::write(&source, include_str!("slow_disk.c")).unwrap();
     let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&source);
+    compiler
+        .args(["-shared", "-fPIC", "-O2", "-o"])
+        .arg(&library)
+        .arg(&source);
     assert!(compiler.status().unwrap().success(), "cc cannot compile slow_disk.c");
     let start = start.env("LD_PRELOAD", library.to_str().unwrap());
     let mut stage = Stage::of(binary, start, "").await;

@@ -70,7 +70,10 @@ impl Stage {
         let sessions: Vec<String> = readers.iter().map(|reader| reader.session.clone()).collect();
         let seconds = (words / RATE) as u64;
         let until = Instant::now() + Duration::from_secs(seconds) + LATE;
-        let reading: Vec<_> = readers.into_iter().map(|reader| tokio::spawn(reader.read(until))).collect();
+        let reading: Vec<_> = readers
+            .into_iter()
+            .map(|reader| tokio::spawn(reader.read(until)))
+            .collect();
         let (before, began) = (cpu(self.nexus.pid()), Instant::now());
         // A thread of its own: it writes when it is due, whatever the readers do.
         let sender = self.sender.again();
