@@ -45,8 +45,18 @@ pub async fn perform(name: &str, open_stream: fn()) -> Option<String> {
             }
             "logged".to_owned()
         }
+        "endless-log" => loop {
+            for n in 0..500 {
+                log::write(log::Level::Warn, &format!("flood {n}"));
+            }
+            clock::sleep(1).await;
+        },
         "store" => quota().await,
         "rewrite" => rewrite().await,
+        "endless-store" => loop {
+            // Refused or not: it asks again.
+            let _ = store::set("same".to_owned(), vec![7; 900_000]).await;
+        },
         "burn" => burn().await,
         "greedy" => greedy().await,
         "keys" => keys().await,

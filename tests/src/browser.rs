@@ -203,6 +203,31 @@ impl Browser {
     /// # Errors
     /// The server's refusal.
     pub async fn socket(&self, path: &str) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
+        let tcp = TcpStream::connect(self.address()).await?;
+        self.socket_over(tcp, path).await
+    }
+
+    /// Where it connects to: the host, without the brackets of IPv6, and the port.
+    fn address(&self) -> (&str, u16) {
+        let host = match self.base.scheme() {
+            "https" => "127.0.0.1",
+            _ => self.base.host_str().unwrap(),
+        };
+        (
+            host.trim_matches(['[', ']']),
+            self.base.port_or_known_default().unwrap(),
+        )
+    }
+
+    /// The same over a connection that there is already.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn socket_over(
+        &self,
+        tcp: TcpStream,
+        path: &str,
+    ) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
         let mut url = self.url(path);
         let secure = url.scheme() == "https";
         url.set_scheme(if secure { "wss" } else { "ws" }).unwrap();
@@ -215,16 +240,6 @@ impl Browser {
                 .headers_mut()
                 .insert("cookie", HeaderValue::from_bytes(cookies.as_bytes()).unwrap());
         }
-        let host = if secure {
-            "127.0.0.1"
-        } else {
-            self.base.host_str().unwrap()
-        };
-        let tcp = TcpStream::connect((
-            host.trim_matches(['[', ']']),
-            self.base.port_or_known_default().unwrap(),
-        ))
-        .await?;
         let wire: Wire = if secure {
             Box::new(tls(tcp).await?)
         } else {
@@ -322,17 +337,15 @@ impl Socket {
     /// # Panics
     /// Nothing came for as long as anything is waited for, or no JSON.
     pub async fn next(&mut self) -> Option<Value> {
-        let text = self.next_text().await?;
+        let text = wait::within("the live socket says something", self.received()).await?;
         Some(serde_json::from_str(&text).unwrap())
     }
 
-    /// The next frame as it came: for a hundred clients of a fast stream, reading JSON would be what is measured.
-    ///
-    /// # Panics
-    /// Nothing came for as long as anything is waited for.
-    pub async fn next_text(&mut self) -> Option<Utf8Bytes> {
+    /// The next frame as it came, without a deadline: for a hundred clients of a fast stream, reading JSON and a deadline for each
+    /// frame would be what is measured. Its caller has one for all.
+    pub async fn received(&mut self) -> Option<Utf8Bytes> {
         loop {
-            match wait::within("the live socket says something", self.0.next()).await? {
+            match self.0.next().await? {
                 Ok(Message::Text(text)) => return Some(text),
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}

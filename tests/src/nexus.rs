@@ -17,6 +17,7 @@ const GONE: Duration = Duration::from_secs(30);
 /// How to start one. The folder is a new temporary one unless it is taken over from a Nexus before.
 #[derive(Debug, Clone)]
 pub struct Start {
+    program: Option<PathBuf>,
     config: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
@@ -29,6 +30,7 @@ pub struct Start {
 impl Default for Start {
     fn default() -> Self {
         Self {
+            program: None,
             config: String::new(),
             env: Vec::new(),
             args: Vec::new(),
@@ -43,6 +45,12 @@ impl Default for Start {
 impl Start {
     pub fn new() -> Self {
         Self::default()
+    }
+    /// Another program than the binary under test: one to compare with, or one that becomes Nexus.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
     }
     /// What follows `config_version = 1` in its file.
     #[must_use]
@@ -96,7 +104,7 @@ impl Start {
         for dir in [&home, &work] {
             fs::create_dir_all(dir).unwrap();
         }
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.program.clone().unwrap_or_else(binary));
         command
             .args(before)
             .arg("--config")

@@ -46,6 +46,15 @@ pub fn resident(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
+/// How many sockets a process has open.
+pub fn sockets(pid: u32) -> usize {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let leads_to = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    leads_to
+        .filter(|to| to.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
 /// CPU time that a process has used, without its children; the kernel counts in hundredths of a second.
 pub fn cpu(pid: u32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

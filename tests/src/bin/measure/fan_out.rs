@@ -1,43 +1,58 @@
 //! How many events a second reach one client, and a hundred of the same chat.
 
+use crate::binaries::Binary;
+use crate::order::{End, Order};
 use nexus_tests::browser::{Browser, Socket};
-use nexus_tests::guests::guest;
-use nexus_tests::nexus::Start;
-use nexus_tests::processes::cpu;
+use nexus_tests::processes::{cpu, resident};
 use nexus_tests::tunnels::stop;
-use nexus_tests::wait;
 use nexus_tests::world::{Conversation, ready};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
 
 /// Words of the answer; each is an event.
 const WORDS: usize = 20_000;
 const RUNS: usize = 3;
+/// A reader that has not all of them by then is counted as late.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What one run came to.
-struct Run {
+pub(crate) struct Run {
     /// From the first event to the last, at the client that was last.
-    seconds: f64,
+    pub(crate) seconds: f64,
     /// CPU of Nexus, and of this program with all its clients.
-    nexus: Duration,
+    pub(crate) nexus: Duration,
     clients: Duration,
-    /// How many deltas came, to all clients together.
-    delivered: usize,
-    /// Clients that were too slow, and so got the whole part, or the whole state, in place of some of its deltas.
-    behind: usize,
+    pub(crate) resident: u64,
+    pub(crate) readings: Vec<Reading>,
 }
 
 /// What one client got of the answer.
-struct Reading {
+pub(crate) struct Reading {
     seconds: f64,
-    deltas: usize,
+    pub(crate) end: End,
+    pub(crate) order: Order,
+}
+
+impl Run {
+    /// How many deltas came, to all clients together.
+    pub(crate) fn delivered(&self) -> f64 {
+        self.readings.iter().map(|reading| reading.order.deltas as f64).sum()
+    }
+    /// Clients that were too slow, and so got the whole part, or the whole state, in place of some of its deltas; that were
+    /// closed; or that had not all of it in time.
+    pub(crate) fn slow(&self) -> usize {
+        let slow = |reading: &&Reading| reading.order.behind || reading.end != End::Complete;
+        self.readings.iter().filter(slow).count()
+    }
 }
 
 pub(crate) async fn measure() {
+    let binary = Binary::under_test();
     let (mut alone, mut hundred) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        alone.push(run(1).await);
-        hundred.push(run(100).await);
+        alone.push(run(&binary, 1, WORDS).await);
+        hundred.push(run(&binary, 100, WORDS).await);
     }
     println!(
         "\n| clients of one chat | events a second to each | in all | CPU of Nexus an event delivered | CPU of Nexus / of \
@@ -46,7 +61,7 @@ pub(crate) async fn measure() {
     for (clients, mut runs) in [(1, alone), (100, hundred)] {
         runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let run = &runs[RUNS / 2];
-        let delivered = run.delivered as f64;
+        let delivered = run.delivered();
         println!(
             "| {clients} | {:.0} | {:.0} | {:.1} µs | {:.0} % / {:.0} % | {} |",
             delivered / clients as f64 / run.seconds,
@@ -54,21 +69,22 @@ pub(crate) async fn measure() {
             run.nexus.as_secs_f64() * 1e6 / delivered,
             run.nexus.as_secs_f64() / run.seconds * 100.0,
             run.clients.as_secs_f64() / run.seconds * 100.0,
-            run.behind
+            run.slow()
         );
     }
 }
 
 /// A Nexus of its own, with a backend that sends as fast as it can, an event at a time.
-async fn run(clients: usize) -> Run {
+pub(crate) async fn run(binary: &Binary, clients: usize, words: usize) -> Run {
     let config = format!(
         "[chat.main]\nplugin = \"hostile-chat\"\n[plugin.hostile-chat]\nsource = {:?}\ngrants.store_quota = \"1 MiB\"\n",
-        guest("hostile-chat")
+        binary.guest("hostile-chat")
     );
-    let nexus = Start::new().config(config).up();
+    let nexus = binary.start().config(config).up();
     let owner = Browser::set_up(&nexus).await;
     ready(&owner).await;
     let mut author = Conversation::create(&owner, &nexus).await;
+    let until = Instant::now() + DEADLINE;
     let mut readers = Vec::new();
     for _ in 0..clients {
         let mut socket = owner.socket("/live").await.unwrap();
@@ -76,55 +92,46 @@ async fn run(clients: usize) -> Run {
             .send(&json!({"type": "hello", "protocol": 3, "session": author.session}))
             .await;
         socket.until(|frame| frame["type"] == "state").await;
-        readers.push(tokio::spawn(read(socket)));
+        readers.push(tokio::spawn(read(socket, words, until)));
     }
     let before = (cpu(nexus.pid()), cpu(std::process::id()));
-    author.prompt(&format!("fast {WORDS}")).await;
+    author.prompt(&format!("fast {words}")).await;
     // The author looks no longer: what is counted are the readers.
     drop(author);
-    let (mut seconds, mut delivered, mut behind) = (0.0_f64, 0, 0);
+    let mut readings = Vec::new();
     for reader in readers {
-        let reading = wait::within("the answer is whole", reader).await.unwrap();
-        seconds = seconds.max(reading.seconds);
-        delivered += reading.deltas;
-        behind += usize::from(reading.deltas < WORDS);
+        readings.push(reader.await.unwrap());
     }
     let run = Run {
-        delivered,
-        behind,
-        seconds,
+        seconds: readings.iter().map(|reading| reading.seconds).fold(0.0, f64::max),
         nexus: cpu(nexus.pid()) - before.0,
         clients: cpu(std::process::id()) - before.1,
+        resident: resident(nexus.pid()),
+        readings,
     };
     stop(nexus);
     run
 }
 
-/// Reads until the answer is whole: by its last delta, or, for a client that was too slow, as a closed part or a state. It tells
-/// how long that took from the first event on.
-async fn read(mut socket: Socket) -> Reading {
-    let (mut first, mut deltas) = (None, 0);
-    let last = format!("word{} ", WORDS - 1);
-    loop {
-        // Whoever takes nothing for too long is closed; the page would come again.
-        let Some(text) = socket.next_text().await else {
-            let seconds = first.map_or(0.0, |began: Instant| began.elapsed().as_secs_f64());
-            return Reading { seconds, deltas };
+/// Reads until the answer is complete, and tells how long that took from the first event on.
+async fn read(mut socket: Socket, words: usize, until: Instant) -> Reading {
+    let (mut began, mut order) = (None, Order::default());
+    let end = loop {
+        let Ok(frame) = timeout_at(until.into(), socket.received()).await else {
+            break End::Late;
         };
-        let delta = text.contains(r#""type":"delta""#);
-        // The first one is the backend's own beginning.
-        if delta && text.contains("heard") {
-            continue;
+        let Some(frame) = frame else { break End::Closed };
+        if order.take(&frame).is_some() {
+            began.get_or_insert_with(Instant::now);
         }
-        let whole = text.contains(&last);
-        if !delta && !whole {
-            continue;
+        if order.over() {
+            break End::Complete;
         }
-        let began = *first.get_or_insert_with(Instant::now);
-        deltas += usize::from(delta);
-        if whole {
-            let seconds = began.elapsed().as_secs_f64();
-            return Reading { seconds, deltas };
-        }
+    };
+    order.end(end, words);
+    Reading {
+        seconds: began.map_or(0.0, |began: Instant| began.elapsed().as_secs_f64()),
+        end,
+        order,
     }
 }

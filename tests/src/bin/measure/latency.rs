@@ -4,6 +4,7 @@ use crate::direct::{Arrivals, Direct};
 use crate::tunnels::Tunnels;
 use crate::{percentile, sorted};
 use nexus_tests::browser::Browser;
+use nexus_tests::wait;
 use nexus_tests::world::{Conversation, World};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -89,11 +90,14 @@ pub(crate) async fn phase(world: &World, direct: &Direct, far: Option<&Browser>)
 /// As of [`Direct::read`]: noted first, read afterwards.
 async fn arrivals(chat: &mut Conversation) -> Arrivals {
     let (mut frames, mut deltas) = (Vec::new(), 0);
-    while deltas < CHUNKS {
-        let text = chat.socket.next_text().await.expect("the socket was closed");
-        frames.push((Instant::now(), text.clone()));
-        deltas += usize::from(text.contains(r#""type":"delta""#));
-    }
+    let reading = async {
+        while deltas < CHUNKS {
+            let text = chat.socket.received().await.expect("the socket was closed");
+            frames.push((Instant::now(), text.clone()));
+            deltas += usize::from(text.contains(r#""type":"delta""#));
+        }
+    };
+    wait::within("all deltas came", reading).await;
     let mut seen = Arrivals::new();
     for (at, text) in frames {
         let frame: Value = serde_json::from_str(&text).unwrap();

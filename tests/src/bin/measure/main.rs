@@ -1,6 +1,6 @@
 //! The measurements of `docs/performance.md` that need the whole system; `./tests/measure` builds and runs it, with the release
 //! binary in `NEXUS_BIN`. By names of sections as arguments, only those: `start`, `wakes`, `idle`, `fan-out`, `latency`,
-//! `trace`, `swap`.
+//! `loads`, `trace`, `swap`.
 //!
 //! Every figure is of this machine; a latency is a difference between two readers of the same events in the same run, so that
 //! a slow machine slows both.
@@ -13,10 +13,13 @@
     clippy::print_stderr
 )]
 
+mod binaries;
 mod connections;
 mod direct;
 mod fan_out;
 mod latency;
+mod loads;
+mod order;
 mod relay;
 mod start;
 mod swap;
@@ -60,6 +63,9 @@ fn main() {
         }
         if want("latency") {
             latency::measure().await;
+        }
+        if want("loads") {
+            loads::measure().await;
         }
         if want("trace") {
             trace::measure().await;
