@@ -2,10 +2,11 @@
 
 use crate::client::{self, PROCESS, RequestError, SILENCE_TIMEOUT};
 use crate::connection_state::{self, Connection};
+use crate::folders::Folders;
 use crate::normalize::{Action, Normalizer, Output};
 use crate::settings::{self, Settings};
 use crate::{convert, permission_rules, prompts, wire};
-use nexus_plugin_api::caps::{clock, process as raw, types::Error};
+use nexus_plugin_api::caps::{clock, config, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::error_text::cause_and_fix;
@@ -87,19 +88,19 @@ async fn follow_events(events: &mut Events<Event>) -> Result<Infallible, StreamE
     let directory = with_progress(events, client::directory())
         .await?
         .map_err(request_failure)?;
-    with_progress(events, client::configured_model(""))
-        .await?
-        .map_err(request_failure)?;
-    with_progress(events, check_permission_rules(&settings)).await??;
-
-    let mut normalizer = Normalizer::new(clock::now());
-    if let Some(why) = settings::folder_error(&directory) {
-        let _ = raw::stop(PROCESS.to_owned()).await;
-        return Err(permanent_from_text(&why, "rename the folder").into());
+    let folders = Folders::new(&config::workspaces(), &directory);
+    for folder in folders.names() {
+        if let Some(why) = settings::folder_error(folder) {
+            let _ = raw::stop(PROCESS.to_owned()).await;
+            return Err(permanent_from_text(&why, "rename the folder").into());
+        }
+        with_progress(events, client::configured_model(folder))
+            .await?
+            .map_err(request_failure)?;
+        with_progress(events, check_permission_rules(&settings, folder)).await??;
     }
-    normalizer.watch(&directory);
     connection_state::set(None);
-    let mut fresh = Some(normalizer);
+    let mut fresh = Some(Normalizer::new(clock::now(), folders));
     let connection = format!("{}-{}", running.pid, running.started_at);
     let mut failures = 0;
     loop {
@@ -152,17 +153,17 @@ async fn with_progress<T>(events: &mut Events<Event>, work: impl Future<Output =
     }
 }
 
-/// `check_permission_rules` asks opencode for the rules that follow from all of its configuration, some of which
+/// `check_permission_rules` asks opencode for the rules that follow from all of its configuration in a folder, some of which
 /// overrides the environment.
-async fn check_permission_rules(settings: &Settings) -> Result<(), Failure> {
+async fn check_permission_rules(settings: &Settings, folder: &str) -> Result<(), Failure> {
     let policy = settings
         .policy()
         .map_err(|e| permanent_from_text(&e, settings::CORRECT))?;
-    let agents = client::agents().await.map_err(request_failure)?;
+    let agents = client::agents(folder).await.map_err(request_failure)?;
     if !agents.is_array() {
         return Err(retry("opencode did not report the permissions of its agents"));
     }
-    let instructions = client::instructions().await.map_err(request_failure)?;
+    let instructions = client::instructions(folder).await.map_err(request_failure)?;
     let guarded = instructions.iter().any(|file| file == settings::GUARD_MARKER);
     let unguarded = (!guarded).then(|| {
         "opencode did not load the guard of this plugin. Without it, opencode runs some shell commands and reads \
@@ -289,9 +290,16 @@ async fn follow_connection(
     let mut parser = sse::Parser::default();
     let mut early = parser.push(&read_chunk(&mut response).await?);
 
-    let statuses = client::statuses("").await.map_err(request_failure)?;
-    let permissions = client::permissions("").await.map_err(request_failure)?;
-    let questions = client::questions("").await;
+    let folders: Vec<String> = match &*fresh {
+        Some(normalizer) => normalizer.folders().names().map(str::to_owned).collect(),
+        None => all_folders().map_err(|e| retry(e.text()))?,
+    };
+    let (mut statuses, mut permissions, mut questions) = (wire::Statuses::new(), Vec::new(), Vec::new());
+    for folder in &folders {
+        statuses.extend(client::statuses(folder).await.map_err(request_failure)?);
+        permissions.extend(client::permissions(folder).await.map_err(request_failure)?);
+        questions.extend(client::questions(folder).await);
+    }
     if let Some(normalizer) = fresh.take() {
         connection_state::set(Some(Connection {
             normalizer,
@@ -336,6 +344,11 @@ async fn follow_connection(
     }
 }
 
+/// `all_folders` are the folders by all of their names.
+pub fn all_folders() -> Result<Vec<String>, Error> {
+    connection_state::with(|c| c.normalizer.folders().names().map(str::to_owned).collect())
+}
+
 async fn read_chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
     match timeout(SILENCE_TIMEOUT, response.chunk()).await {
         Some(Ok(Some(bytes))) => Ok(bytes),
@@ -358,10 +371,11 @@ async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), Stre
     }
     let now = clock::now();
     let output = connection_state::with(|c| c.normalizer.apply(&envelope, now)).map_err(|e| retry(e.text()))?;
-    deliver(events, output).await
+    deliver(events, output, envelope.directory.as_deref().unwrap_or_default()).await
 }
 
-async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), StreamEnd> {
+/// `deliver` passes on what followed from an event of a folder, and does what it asks for.
+async fn deliver(events: &mut Events<Event>, output: Output, folder: &str) -> Result<(), StreamEnd> {
     let Output {
         events: mut batch,
         actions,
@@ -376,19 +390,21 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Strea
         match action {
             Action::Abort { session, why } => {
                 log::warn(&why);
-                log_failure("stop a turn", client::abort(&session, "").await);
+                log_failure("stop a turn", client::abort(&session, folder).await);
             }
-            Action::Rename { session, title } => log_failure("keep a name", client::rename(&session, "", &title).await),
+            Action::Rename { session, title } => {
+                log_failure("keep a name", client::rename(&session, folder, &title).await)
+            }
             Action::Reverted { session, revert } => {
-                if let Ok((messages, _)) = client::messages(&session, "", client::PAGE, None).await
+                if let Ok((messages, _)) = client::messages(&session, folder, client::PAGE, None).await
                     && let Ok(batch) = connection_state::with(|c| c.normalizer.reverted(messages, revert.as_ref()))
                 {
                     events.send_all(batch).await?;
                 }
             }
             // It may have been answered in between.
-            Action::Reject { request } => drop(reject(&request, "").await),
-            Action::Fetch { session, message } => match client::message(&session, &message, "").await {
+            Action::Reject { request } => drop(reject(&request, folder).await),
+            Action::Fetch { session, message } => match client::message(&session, &message, folder).await {
                 Ok(Some(whole)) => {
                     let Ok(output) = connection_state::with(|c| c.normalizer.restore(&whole)) else {
                         continue;
@@ -462,7 +478,7 @@ pub async fn learn_tool_calls(permissions: &[wire::Permission]) {
             ) {
                 break;
             }
-            if let Ok(Some(message)) = client::message(&permission.session, &tool.message, "").await
+            if let Ok(Some(message)) = client::message(&permission.session, &tool.message, &permission.directory).await
                 && matches!(
                     connection_state::with(|c| {
                         c.normalizer.learn_calls(&message);

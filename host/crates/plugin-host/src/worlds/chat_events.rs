@@ -12,11 +12,11 @@ use crate::bindings::chat::nexus::plugin::chat_types::Event;
 use crate::engine::stream_bridge::LongCall;
 use crate::instance::{Ended, Supervisor, pause};
 use crate::truncate;
+use nexus_config::resolved::Workspaces;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_model::token_bucket::TokenBucket;
 use nexus_plugin_traits::{BackendEvent, CallError, CancelReason, FailureKind, RunFailure};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 pub(crate) struct ChatEvents {
     supervisor: Arc<Supervisor<ChatExports>>,
     to: mpsc::Sender<BackendEvent>,
-    workspace: PathBuf,
+    workspaces: Workspaces,
     /// `leaving` is why the stream ends next; whoever ends it says so first.
     leaving: Arc<Mutex<CancelReason>>,
     /// Failures since the connection last held for a while.
@@ -49,13 +49,13 @@ impl ChatEvents {
     pub(crate) fn new(
         supervisor: Arc<Supervisor<ChatExports>>,
         to: mpsc::Sender<BackendEvent>,
-        workspace: PathBuf,
+        workspaces: Workspaces,
         leaving: Arc<Mutex<CancelReason>>,
     ) -> Self {
         Self {
             supervisor,
             to,
-            workspace,
+            workspaces,
             leaving,
             failures: 0,
         }
@@ -180,7 +180,7 @@ impl ChatEvents {
             let Some(batch) = batch else { return true };
             self.supervisor.context().counters.events(batch.len());
             for mut event in batch {
-                request_paths::add_to_event(&mut event, &self.workspace).await;
+                request_paths::add_to_event(&mut event, &self.workspaces).await;
                 let by = Speaker::new(self.supervisor.name(), &self.supervisor.context().mask);
                 let converted = backend_event(event, &by);
                 by.log_left_out(&self.supervisor.context().log);
