@@ -292,7 +292,7 @@ async fn follow_connection(
 
     let folders: Vec<String> = match &*fresh {
         Some(normalizer) => normalizer.folders().names().map(str::to_owned).collect(),
-        None => all_folders().map_err(|e| retry(e.text()))?,
+        None => connection_state::all_folders().map_err(|e| retry(e.text()))?,
     };
     let (mut statuses, mut permissions, mut questions) = (wire::Statuses::new(), Vec::new(), Vec::new());
     for folder in &folders {
@@ -342,11 +342,6 @@ async fn follow_connection(
         early = parser.push(&read_chunk(&mut response).await?);
         *failures = 0;
     }
-}
-
-/// `all_folders` are the folders by all of their names.
-pub fn all_folders() -> Result<Vec<String>, Error> {
-    connection_state::with(|c| c.normalizer.folders().names().map(str::to_owned).collect())
 }
 
 async fn read_chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {

@@ -1,9 +1,9 @@
 //! Signing in to the providers of models. opencode keeps the credentials; nothing of them is kept or logged here.
 
 use crate::client::{self, PROCESS, RequestError};
+use crate::connection_state;
 use crate::settings::Settings;
 use crate::wire::text_of;
-use crate::{connection, connection_state};
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::chat::types::Choice;
 use nexus_plugin_api::http::encode;
@@ -243,7 +243,7 @@ fn no_such_method(provider: &str, method: &str) -> Error {
 
 /// opencode reads its credentials when it opens a folder, and opening it again ends what runs there.
 async fn nothing_runs() -> Result<(), Error> {
-    for folder in connection::all_folders()? {
+    for folder in connection_state::all_folders()? {
         if !client::statuses(&folder).await?.is_empty() {
             return Err(Error::Unavailable(
                 "An answer is running, and opencode would end it. Try again when it is finished, or stop it."
@@ -268,7 +268,7 @@ pub async fn reload_if_due(settings: &Settings) -> Result<(), Error> {
     }
     // It loads the workspace's own code with that.
     ensure(settings).await?;
-    for folder in connection::all_folders()? {
+    for folder in connection_state::all_folders()? {
         client::send_json("POST", "/instance/dispose", &folder, &json!({})).await?;
     }
     connection_state::with(|c| c.reload_due = false)

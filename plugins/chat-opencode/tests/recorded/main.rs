@@ -569,7 +569,8 @@ fn each_folder_has_its_events_and_its_own_paths() {
     for (directory, id) in [(DIRECTORY, "ses_a"), (OTHER, "ses_b")] {
         let file = format!("{directory}/src/a.rs");
         let part = serde_json::json!({"id": format!("prt_{id}"), "sessionID": id, "messageID": "m", "type": "tool",
-            "tool": "write", "callID": "c", "state": {"status": "running", "input": {"filePath": file, "content": "x"}}});
+            "tool": "write", "callID": "c", "state": {"status": "completed", "input": {"filePath": file, "content": "x"},
+                "metadata": {"filepath": file, "exists": false}}});
         let out = normalizer.apply(
             &event(directory, "message.part.updated", serde_json::json!({ "part": part })),
             START,

@@ -285,7 +285,7 @@ impl fmt::Display for HttpGrant {
     }
 }
 
-/// `encoded_path` is a path as it stands in the place of a host.
+/// `encoded_path` is a path as it is written in the place of a host.
 pub(super) fn encoded_path(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }

@@ -314,10 +314,10 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let place = ctx.place(&key)?;
             let (processes, references) = (Arc::clone(&ctx.states.process.processes), ctx.references());
             let running = holding(place, async move { processes.ensure(key, spec, references).await }).await;
-            // One that is adopted, or refused before anything was done for it, costs nothing.
+            // One that is adopted, or refused before anything was done for it (`Other`: by what is present), costs nothing.
             if !matches!(
                 &running,
-                Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_))
+                Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_) | Error::Other(_))
             ) {
                 ctx.states.process.started.used(1.0);
             }
