@@ -295,10 +295,18 @@ async fn follow_connection(
         None => connection_state::all_folders().map_err(|e| retry(e.text()))?,
     };
     let (mut statuses, mut permissions, mut questions) = (wire::Statuses::new(), Vec::new(), Vec::new());
+    // The sessions of requests, with their folders.
+    let mut asking: Vec<(String, &str)> = Vec::new();
     for folder in &folders {
         statuses.extend(client::statuses(folder).await.map_err(request_failure)?);
-        permissions.extend(client::permissions(folder).await.map_err(request_failure)?);
-        questions.extend(client::questions(folder).await);
+        let (asked, questioned) = (
+            client::permissions(folder).await.map_err(request_failure)?,
+            client::questions(folder).await,
+        );
+        asking.extend(asked.iter().map(|p| (p.session.clone(), folder.as_str())));
+        asking.extend(questioned.iter().map(|q| (q.session.clone(), folder.as_str())));
+        permissions.extend(asked);
+        questions.extend(questioned);
     }
     if let Some(normalizer) = fresh.take() {
         connection_state::set(Some(Connection {
@@ -313,12 +321,8 @@ async fn follow_connection(
     } else {
         connection_state::with(|c| c.normalizer.interrupted()).map_err(|e| retry(e.text()))?;
     }
-    for id in permissions
-        .iter()
-        .map(|p| &p.session)
-        .chain(questions.iter().map(|q| &q.session))
-    {
-        learn_session(id).await;
+    for (session, folder) in asking {
+        learn_session(&session, folder).await;
     }
     learn_tool_calls(&permissions).await;
     let now = clock::now();
@@ -359,7 +363,7 @@ async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), Stre
         return Ok(());
     };
     if let Ok(Some(id)) = connection_state::with(|c| c.normalizer.unknown_session(&envelope)) {
-        learn_session(&id).await;
+        learn_session(&id, envelope.directory.as_deref().unwrap_or_default()).await;
     }
     if let Ok(Some(permission)) = connection_state::with(|c| c.normalizer.unknown_call(&envelope)) {
         learn_tool_calls(&[permission]).await;
@@ -441,12 +445,12 @@ pub async fn read_todo(session: &str, workspace: &str) -> Result<(), Error> {
 }
 
 /// Reads a session and those above it, so that its requests can be shown at the root.
-pub async fn learn_session(id: &str) {
+pub async fn learn_session(id: &str, folder: &str) {
     let mut wanted = connection_state::with(|c| c.normalizer.unknown_ancestor(id))
         .ok()
         .flatten();
     while let Some(id) = wanted {
-        match client::session(&id, "").await {
+        match client::session(&id, folder).await {
             Ok(session) => {
                 let info = convert::session(&session);
                 wanted = connection_state::with(|c| {

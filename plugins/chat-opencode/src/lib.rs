@@ -385,7 +385,7 @@ async fn abort_turn(s: &SessionRef) -> Result<(), Error> {
         .map(|p| (p.id, p.session))
         .chain(questions.into_iter().map(|q| (q.id, q.session)));
     for (request, session) in requests {
-        connection::learn_session(&session).await;
+        connection::learn_session(&session, &s.workspace).await;
         if session == s.id || connection_state::with(|c| c.normalizer.root(&session))? == s.id {
             // It may be answered or gone by now: that is what is wanted.
             let _ = connection::reject(&request, &s.workspace).await;
@@ -425,7 +425,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
         .map(|p| &p.session)
         .chain(questions.iter().map(|q| &q.session))
     {
-        connection::learn_session(id).await;
+        connection::learn_session(id, &s.workspace).await;
     }
     connection_state::with(|c| messages.iter().for_each(|m| c.normalizer.learn_calls(m)))?;
     connection::learn_tool_calls(&permissions).await;

@@ -8,6 +8,7 @@
 
 use crate::written_url::{host_name, written_url};
 use nexus_model::address::{is_global, is_loopback_host, literal};
+use nexus_plugin_api::text;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -141,9 +142,11 @@ fn socket_of(url: &Url) -> Result<PathBuf, String> {
     let path = percent_decode_str(host)
         .decode_utf8()
         .map_err(|_| "the path of the socket is not text")?;
+    // It is shown to people, in the lines that grant it too.
+    let acts = path.contains(char::is_control) || text::literal(&path) != *path;
     let plain = Path::new(&*path).components().collect::<PathBuf>();
     let odd = |c: Component<'_>| matches!(c, Component::CurDir | Component::ParentDir);
-    if !path.starts_with('/') || path.contains('\0') || plain.as_os_str() != &*path || plain.components().any(odd) {
+    if !path.starts_with('/') || acts || plain.as_os_str() != &*path || plain.components().any(odd) {
         return Err(format!(
             "{path:?} is not a plain absolute path of a socket; write it percent-encoded, as in \
              {SOCKET_SCHEME}://%2Frun%2Fexample.sock"

@@ -223,6 +223,8 @@ fn a_socket_is_meant_by_its_path_alone() {
         ("http+unix:///run/a.sock", "plain absolute path"),
         ("http+unix://%2Frun%2F..%2Fa.sock", "plain absolute path"),
         ("http+unix://%2Frun%2Fa%00.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2Fa%0A.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2F%E2%80%AEa.sock", "plain absolute path"),
         ("http+unix://%2Frun%2Fa%FF.sock", "is not text"),
         ("http+unix://%2Frun%2Fa.sock/status", "follows the host"),
     ] {
