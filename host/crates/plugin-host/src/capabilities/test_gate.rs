@@ -56,9 +56,6 @@ reason = "r"
 url = "https://*.example.org"
 reason = "r"
 [[capabilities.http]]
-url = "http+unix://%2Frun%2Fdemo.sock"
-reason = "r"
-[[capabilities.http]]
 url = "http://127.0.0.1:8000"
 reason = "r"
 [capabilities.store]
