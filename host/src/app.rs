@@ -232,7 +232,7 @@ impl App {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 config_file: config_file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
                 data_dir: config.data_dir.display().to_string(),
-                workspace: config.chat.workspace.display().to_string(),
+                workspace: config.chat.workspaces.first.display().to_string(),
             }),
         };
         let web = WebState::new(services, Arc::clone(&clock));

@@ -381,9 +381,11 @@ impl Manifest {
                 None => return Err(format!("there is no [config.{name}]; add it, or correct the name")),
             }
         }
-        let http = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+        let http = ["http://", "https://", "http+unix://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
         if !http && !url.starts_with("{config:") {
-            return Err("expected https://HOST, https://*.DOMAIN or {config:KEY}".to_owned());
+            return Err("expected https://HOST, https://*.DOMAIN, http+unix://%2FPATH or {config:KEY}".to_owned());
         }
         Ok(())
     }

@@ -62,6 +62,7 @@ pub async fn perform(name: &str, open_stream: fn()) -> Option<String> {
         "keys" => keys().await,
         "sockets" => sockets(),
         "denied" => denied().await,
+        "socket" => socket().await,
         "processes" => processes().await,
         "abandon" => match sleeping("abandoned").await {
             Ok(_) => std::process::abort(),
@@ -223,6 +224,31 @@ async fn denied() -> String {
     let secret = sent(secrets::get("token".to_owned()).await.map(|_| ()));
     let unasked = sent(Request::get("https://unasked.example/").send().await.map(|_| ()));
     [http, process, secret, unasked].join("\n---\n")
+}
+
+/// Asks the unix socket of the configuration, and one beside it.
+async fn socket() -> String {
+    #[derive(serde::Deserialize)]
+    struct Settings {
+        #[serde(default)]
+        socket: String,
+    }
+    let path = match nexus_plugin_api::config::<Settings>() {
+        Ok(settings) => settings.socket,
+        Err(error) => return words(error),
+    };
+    let mut answers = Vec::new();
+    for path in [path.clone(), format!("{path}.other")] {
+        let request = Request::to_socket("GET", &path, "/status?from=guest").header("host", "named.sock");
+        answers.push(match request.send().await {
+            Ok(response) => match response.bytes(1024).await {
+                Ok(body) => String::from_utf8_lossy(&body).into_owned(),
+                Err(error) => words(error),
+            },
+            Err(error) => words(error),
+        });
+    }
+    answers.join("\n---\n")
 }
 
 /// As many as it gets.

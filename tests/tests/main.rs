@@ -29,6 +29,7 @@ mod optional_interfaces;
 mod packaging;
 mod permission_requests;
 mod process_crashes;
+mod project_folders;
 mod reload;
 mod service;
 mod setup;

@@ -194,8 +194,8 @@ async fn code_of_the_workspace_is_not_run_and_the_page_says_which_file_it_is() {
     fs::remove_file(project.join("opencode.jsonc")).unwrap();
     browser.submit_on("/status", "/status/backend/start", &[]).await;
     nexus_tests::world::ready(&browser).await;
-    write(project, ".opencode/plugin/x.js", &plugin(&mark));
     let mut chat = Conversation::create(&browser, &nexus).await;
+    write(project, ".opencode/plugin/x.js", &plugin(&mark));
     let prompt = json!({"type": "prompt", "session": chat.session, "client_id": "c1", "text": "hello"});
     chat.socket.send(&prompt).await;
     let refused = chat.frames_until(|frame| frame["type"] == "refused").await;

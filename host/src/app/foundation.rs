@@ -115,7 +115,7 @@ impl Foundation {
             loader: Loader {
                 runtime,
                 catalog: Arc::new(Catalog::new(&config).with_reread(again)),
-                workspace: config.chat.workspace.clone(),
+                workspaces: config.chat.workspaces.clone(),
             },
             config,
             store,

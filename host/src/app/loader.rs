@@ -4,11 +4,10 @@
 use crate::builtin;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nexus_config::resolved::Source;
+use nexus_config::resolved::{Source, Workspaces};
 use nexus_plugin_host::{LoadError, Loaded, Runtime};
 use nexus_plugin_traits::{AuthProvider, ChatBackend, NotLoaded, PluginLoader, StatusSender, TunnelProvider};
 use nexus_registry::Catalog;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,8 +18,8 @@ pub struct Loader {
     pub(super) runtime: Arc<Runtime>,
     /// `catalog` has the plugins that can be loaded.
     pub catalog: Arc<Catalog>,
-    /// `workspace` is the folder in which chat backends work.
-    pub(super) workspace: PathBuf,
+    /// `workspaces` are the folders in which chat backends work.
+    pub(super) workspaces: Workspaces,
 }
 
 impl Loader {
@@ -39,7 +38,7 @@ impl Loader {
     /// It cannot be loaded.
     pub fn chat(&self, name: &str, status: StatusSender) -> Result<Arc<dyn ChatBackend>, NotLoaded> {
         let loaded = self.load(name)?;
-        let chat = self.runtime.chat(loaded, self.workspace.clone(), status);
+        let chat = self.runtime.chat(loaded, self.workspaces.clone(), status);
         chat.map_err(|error| not_loaded(name, &error))
     }
 

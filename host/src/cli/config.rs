@@ -77,10 +77,11 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
         ),
         exact_duration(config.auth.lockout)
     ));
+    let folders = config.chat.workspaces.all().map(|path| path.display().to_string());
     say(&format!(
         "  chat    {} in {}",
         config.chat.plugin,
-        config.chat.workspace.display()
+        folders.collect::<Vec<_>>().join(", ")
     ));
     for tunnel in config.tunnels.values() {
         say(&format!(

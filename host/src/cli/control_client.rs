@@ -40,8 +40,15 @@ pub(super) async fn request(data_dir: &Path, path: &str, body: Option<Value>) ->
     let stream = UnixStream::connect(&socket)
         .await
         .map_err(|error| unreachable(data_dir, &socket, &error))?;
-    let lost =
-        |error: hyper::Error| Refusal::Unreachable(format!("the connection to the running Nexus was closed: {error}"));
+    let lost = |error: hyper::Error| match nexus_store::lock::holder(data_dir) {
+        // It ended meanwhile.
+        None => unreachable(data_dir, &socket, &std::io::ErrorKind::ConnectionRefused.into()),
+        Some(holder) => Refusal::Unreachable(format!(
+            "the connection to the running Nexus was closed: {error}. To fix: run the command again. Nexus is running as process \
+             {}; `nexus logs` shows what it did",
+            holder.pid
+        )),
+    };
     let method = if body.is_some() { "POST" } else { "GET" };
     let bytes = body.map(|body| body.to_string()).unwrap_or_default();
     let request = http::Request::builder()

@@ -30,6 +30,11 @@ impl Request {
         })
     }
 
+    /// Makes a request to the unix socket at an absolute path: `target` is the path and query to ask there, `/status`.
+    pub fn to_socket(method: &str, socket: &str, target: &str) -> Self {
+        Self::new(method, format!("http+unix://{}{target}", encode(socket)))
+    }
+
     /// Makes a GET of `url`.
     pub fn get(url: impl Into<String>) -> Self {
         Self::new("GET", url)

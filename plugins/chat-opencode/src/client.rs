@@ -161,7 +161,7 @@ pub async fn health() -> Result<String, RequestError> {
     }
 }
 
-/// `directory` is the working directory, as opencode names it.
+/// `directory` is opencode's working directory, as it names it.
 pub async fn directory() -> Result<String, RequestError> {
     #[derive(serde::Deserialize)]
     struct Paths {
@@ -182,18 +182,18 @@ pub async fn configured_model(workspace: &str) -> Result<Option<String>, Request
 
 /// `instructions` are the files with instructions for the model, from all of opencode's configuration and from its
 /// plugins.
-pub async fn instructions() -> Result<Vec<String>, RequestError> {
+pub async fn instructions(workspace: &str) -> Result<Vec<String>, RequestError> {
     #[derive(serde::Deserialize)]
     struct Config {
         #[serde(default)]
         instructions: Vec<String>,
     }
-    Ok(get::<Config>("/config", "").await?.instructions)
+    Ok(get::<Config>("/config", workspace).await?.instructions)
 }
 
 /// `agents` are the agents, with the rules that follow from all of opencode's configuration.
-pub async fn agents() -> Result<Value, RequestError> {
-    get("/agent", "").await
+pub async fn agents(workspace: &str) -> Result<Value, RequestError> {
+    get("/agent", workspace).await
 }
 
 /// `has_provider` tells whether the provider with this id can be used. The response contains the keys of providers;
@@ -223,7 +223,18 @@ pub async fn statuses(workspace: &str) -> Result<wire::Statuses, RequestError> {
 }
 
 pub async fn permissions(workspace: &str) -> Result<Vec<wire::Permission>, RequestError> {
-    list("/permission", workspace).await
+    let mut all: Vec<wire::Permission> = list("/permission", workspace).await?;
+    all.iter_mut().for_each(|p| workspace.clone_into(&mut p.directory));
+    Ok(all)
+}
+
+/// `branch` is what is checked out in a folder, where it is under version control.
+pub async fn branch(workspace: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Vcs {
+        branch: Option<String>,
+    }
+    get::<Vcs>("/vcs", workspace).await.ok()?.branch
 }
 
 /// `questions` are the open questions; none from an older version of opencode, which answers with a page.

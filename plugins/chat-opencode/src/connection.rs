@@ -2,11 +2,12 @@
 
 use crate::client::{self, PROCESS, RequestError, SILENCE_TIMEOUT};
 use crate::connection_state::{self, Connection};
+use crate::folders::Folders;
 use crate::normalize::{Action, Normalizer, Output};
 use crate::settings::{self, Settings};
 use crate::stream_event::Envelope;
 use crate::{convert, permission_rules, prompts, wire};
-use nexus_plugin_api::caps::{clock, process as raw, types::Error};
+use nexus_plugin_api::caps::{clock, config, process as raw, types::Error};
 use nexus_plugin_api::chat::types::{BackendConnection, Event};
 use nexus_plugin_api::chat::{Failure, FailureKind};
 use nexus_plugin_api::error_text::cause_and_fix;
@@ -88,19 +89,19 @@ async fn follow_events(events: &mut Events<Event>) -> Result<Infallible, StreamE
     let directory = with_progress(events, client::directory())
         .await?
         .map_err(request_failure)?;
-    with_progress(events, client::configured_model(""))
-        .await?
-        .map_err(request_failure)?;
-    with_progress(events, check_permission_rules(&settings)).await??;
-
-    let mut normalizer = Normalizer::new(clock::now());
-    if let Some(why) = settings::folder_error(&directory) {
-        let _ = raw::stop(PROCESS.to_owned()).await;
-        return Err(permanent_from_text(&why, "rename the folder").into());
+    let folders = Folders::new(&config::workspaces(), &directory);
+    for folder in folders.names() {
+        if let Some(why) = settings::folder_error(folder) {
+            let _ = raw::stop(PROCESS.to_owned()).await;
+            return Err(permanent_from_text(&why, "rename the folder").into());
+        }
+        with_progress(events, client::configured_model(folder))
+            .await?
+            .map_err(request_failure)?;
+        with_progress(events, check_permission_rules(&settings, folder)).await??;
     }
-    normalizer.watch(&directory);
     connection_state::set(None);
-    let mut fresh = Some(normalizer);
+    let mut fresh = Some(Normalizer::new(clock::now(), folders));
     let connection = format!("{}-{}", running.pid, running.started_at);
     let mut failures = 0;
     loop {
@@ -153,17 +154,17 @@ async fn with_progress<T>(events: &mut Events<Event>, work: impl Future<Output =
     }
 }
 
-/// `check_permission_rules` asks opencode for the rules that follow from all of its configuration, some of which
+/// `check_permission_rules` asks opencode for the rules that follow from all of its configuration in a folder, some of which
 /// overrides the environment.
-async fn check_permission_rules(settings: &Settings) -> Result<(), Failure> {
+async fn check_permission_rules(settings: &Settings, folder: &str) -> Result<(), Failure> {
     let policy = settings
         .policy()
         .map_err(|e| permanent_from_text(&e, settings::CORRECT))?;
-    let agents = client::agents().await.map_err(request_failure)?;
+    let agents = client::agents(folder).await.map_err(request_failure)?;
     if !agents.is_array() {
         return Err(retry("opencode did not report the permissions of its agents"));
     }
-    let instructions = client::instructions().await.map_err(request_failure)?;
+    let instructions = client::instructions(folder).await.map_err(request_failure)?;
     let guarded = instructions.iter().any(|file| file == settings::GUARD_MARKER);
     let unguarded = (!guarded).then(|| {
         "opencode did not load the guard of this plugin. Without it, opencode runs some shell commands and reads \
@@ -290,9 +291,24 @@ async fn follow_connection(
     let mut parser = sse::Parser::default();
     let mut early = parser.push(&read_chunk(&mut response).await?);
 
-    let statuses = client::statuses("").await.map_err(request_failure)?;
-    let permissions = client::permissions("").await.map_err(request_failure)?;
-    let questions = client::questions("").await;
+    let folders: Vec<String> = match &*fresh {
+        Some(normalizer) => normalizer.folders().names().map(str::to_owned).collect(),
+        None => connection_state::all_folders().map_err(|e| retry(e.text()))?,
+    };
+    let (mut statuses, mut permissions, mut questions) = (wire::Statuses::new(), Vec::new(), Vec::new());
+    // The sessions of requests, with their folders.
+    let mut asking: Vec<(String, &str)> = Vec::new();
+    for folder in &folders {
+        statuses.extend(client::statuses(folder).await.map_err(request_failure)?);
+        let (asked, questioned) = (
+            client::permissions(folder).await.map_err(request_failure)?,
+            client::questions(folder).await,
+        );
+        asking.extend(asked.iter().map(|p| (p.session.clone(), folder.as_str())));
+        asking.extend(questioned.iter().map(|q| (q.session.clone(), folder.as_str())));
+        permissions.extend(asked);
+        questions.extend(questioned);
+    }
     if let Some(normalizer) = fresh.take() {
         connection_state::set(Some(Connection {
             normalizer,
@@ -306,12 +322,8 @@ async fn follow_connection(
     } else {
         connection_state::with(|c| c.normalizer.interrupted()).map_err(|e| retry(e.text()))?;
     }
-    for id in permissions
-        .iter()
-        .map(|p| &p.session)
-        .chain(questions.iter().map(|q| &q.session))
-    {
-        learn_session(id).await;
+    for (session, folder) in asking {
+        learn_session(&session, folder).await;
     }
     learn_tool_calls(&permissions).await;
     let now = clock::now();
@@ -352,17 +364,19 @@ async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), Stre
         return Ok(());
     };
     if let Ok(Some(id)) = connection_state::with(|c| c.normalizer.unknown_session(&envelope)) {
-        learn_session(&id).await;
+        learn_session(&id, envelope.directory.as_deref().unwrap_or_default()).await;
     }
     if let Ok(Some(permission)) = connection_state::with(|c| c.normalizer.unknown_call(&envelope)) {
         learn_tool_calls(&[permission]).await;
     }
     let now = clock::now();
+    let folder = envelope.directory.clone().unwrap_or_default();
     let output = connection_state::with(|c| c.normalizer.apply(envelope, now)).map_err(|e| retry(e.text()))?;
-    deliver(events, output).await
+    deliver(events, output, &folder).await
 }
 
-async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), StreamEnd> {
+/// `deliver` passes on what followed from an event of a folder, and does what it asks for.
+async fn deliver(events: &mut Events<Event>, output: Output, folder: &str) -> Result<(), StreamEnd> {
     let Output {
         events: mut batch,
         actions,
@@ -377,19 +391,21 @@ async fn deliver(events: &mut Events<Event>, output: Output) -> Result<(), Strea
         match action {
             Action::Abort { session, why } => {
                 log::warn(&why);
-                log_failure("stop a turn", client::abort(&session, "").await);
+                log_failure("stop a turn", client::abort(&session, folder).await);
             }
-            Action::Rename { session, title } => log_failure("keep a name", client::rename(&session, "", &title).await),
+            Action::Rename { session, title } => {
+                log_failure("keep a name", client::rename(&session, folder, &title).await)
+            }
             Action::Reverted { session, revert } => {
-                if let Ok((messages, _)) = client::messages(&session, "", client::PAGE, None).await
+                if let Ok((messages, _)) = client::messages(&session, folder, client::PAGE, None).await
                     && let Ok(batch) = connection_state::with(|c| c.normalizer.reverted(messages, revert.as_ref()))
                 {
                     events.send_all(batch).await?;
                 }
             }
             // It may have been answered in between.
-            Action::Reject { request } => drop(reject(&request, "").await),
-            Action::Fetch { session, message } => match client::message(&session, &message, "").await {
+            Action::Reject { request } => drop(reject(&request, folder).await),
+            Action::Fetch { session, message } => match client::message(&session, &message, folder).await {
                 Ok(Some(whole)) => {
                     let Ok(output) = connection_state::with(|c| c.normalizer.restore(&whole)) else {
                         continue;
@@ -431,12 +447,12 @@ pub async fn read_todo(session: &str, workspace: &str) -> Result<(), Error> {
 }
 
 /// Reads a session and those above it, so that its requests can be shown at the root.
-pub async fn learn_session(id: &str) {
+pub async fn learn_session(id: &str, folder: &str) {
     let mut wanted = connection_state::with(|c| c.normalizer.unknown_ancestor(id))
         .ok()
         .flatten();
     while let Some(id) = wanted {
-        match client::session(&id, "").await {
+        match client::session(&id, folder).await {
             Ok(session) => {
                 let info = convert::session(&session);
                 wanted = connection_state::with(|c| {
@@ -463,7 +479,7 @@ pub async fn learn_tool_calls(permissions: &[wire::Permission]) {
             ) {
                 break;
             }
-            if let Ok(Some(message)) = client::message(&permission.session, &tool.message, "").await
+            if let Ok(Some(message)) = client::message(&permission.session, &tool.message, &permission.directory).await
                 && matches!(
                     connection_state::with(|c| {
                         c.normalizer.learn_calls(&message);

@@ -44,3 +44,11 @@ pub fn with<T>(f: impl FnOnce(&mut Connection) -> T) -> Result<T, Error> {
         )),
     })
 }
+
+/// `all_folders` are the folders of the open connection, by all of their names.
+///
+/// # Errors
+/// `unavailable` while there is no connection.
+pub fn all_folders() -> Result<Vec<String>, Error> {
+    with(|c| c.normalizer.folders().names().map(str::to_owned).collect())
+}

@@ -1,6 +1,6 @@
-//! Chat with opencode: one `opencode serve` for the workspace, its API behind the contract of a chat backend.
+//! Chat with opencode: one `opencode serve` for all project folders, its API behind the contract of a chat backend.
 //!
-//! * `settings`, `message_ids`, `convert`, `prompt_body`, `file_changes`, `permission_request`, `permission_rules`, `normalize`, `watchdog`
+//! * `settings`, `folders`, `message_ids`, `convert`, `prompt_body`, `file_changes`, `permission_request`, `permission_rules`, `normalize`, `watchdog`
 //!   decide; they do no I/O and are tested natively against streams recorded from opencode.
 //! * `client`, `connection`, `prompts`, `choices`, `attachments`, `workspace_files`, `session_changes`, `provider_sign_in` and this
 //!   file talk to the host.
@@ -13,6 +13,7 @@ pub mod connection;
 pub mod connection_state;
 pub mod convert;
 pub mod file_changes;
+pub mod folders;
 pub mod message_ids;
 pub mod normalize;
 pub mod permission_request;
@@ -39,7 +40,7 @@ use nexus_plugin_api::error_text::{cause_and_fix, sentence};
 use nexus_plugin_api::job::{Job, permanent_from_text};
 use nexus_plugin_api::{
     FutureReader, agents, archive, attachments as attachments_interface, commands as commands_interface, compaction,
-    files, fork, history, log, models, process, providers, questions, refuse_settings, revert, sessions,
+    files, fork, history, log, models, process, providers, questions, refuse_settings, revert, sessions, workspaces,
 };
 use settings::{CORRECT, Settings};
 
@@ -123,20 +124,22 @@ impl questions::Guest for Plugin {
 
 impl history::Guest for Plugin {
     async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapshot, Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         snapshot(s, before).await
     }
 }
 
 impl sessions::Guest for Plugin {
     async fn list(workspace: String, limit: u32) -> Result<Vec<SessionInfo>, Error> {
-        watch_workspace(&workspace)?;
+        prepared(&workspace).await?;
         let found = client::sessions(&workspace, limit.clamp(1, 1_000)).await?;
         connection_state::with(|c| {
             // opencode's list is of its project, which may be all folders of this user that are not in git.
+            let folders = c.normalizer.folders();
+            let listed = folders.of(&workspace);
             let here = found
                 .iter()
-                .filter(|s| s.parent.is_none() && c.normalizer.watches(&s.directory));
+                .filter(|s| s.parent.is_none() && folders.of(&s.directory) == listed);
             let infos: Vec<SessionInfo> = here.map(convert::session).collect();
             infos.iter().for_each(|info| c.normalizer.learn(info.clone()));
             infos
@@ -144,19 +147,19 @@ impl sessions::Guest for Plugin {
     }
 
     async fn create(workspace: String, title: Option<String>) -> Result<SessionInfo, Error> {
-        watch_workspace(&workspace)?;
+        prepared(&workspace).await?;
         Ok(convert::session(&client::create(&workspace, title).await?))
     }
 
     async fn rename(s: SessionRef, title: String) -> Result<(), Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         client::rename(&s.id, &s.workspace, &title).await?;
         // opencode may be thinking of a title at this moment.
         connection_state::with(|c| c.normalizer.named(&s.id, &title, clock::now()))
     }
 
     async fn delete(s: SessionRef) -> Result<(), Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         // A turn goes on without its session otherwise.
         abort_turn(&s).await?;
         client::delete(&s.id, &s.workspace).await?;
@@ -166,7 +169,7 @@ impl sessions::Guest for Plugin {
 
 impl models::Guest for Plugin {
     async fn list(workspace: String) -> Result<models::ModelList, Error> {
-        let settings = prepared().await?;
+        let settings = prepared(&workspace).await?;
         let configured = match settings.model {
             Some(model) => Some(model),
             None => client::configured_model(&workspace).await?,
@@ -177,14 +180,14 @@ impl models::Guest for Plugin {
 
 impl agents::Guest for Plugin {
     async fn list(workspace: String) -> Result<agents::AgentList, Error> {
-        prepared().await?;
+        prepared(&workspace).await?;
         choices::agents(&workspace).await
     }
 }
 
 impl commands_interface::Guest for Plugin {
     async fn list(workspace: String) -> Result<Vec<commands_interface::Command>, Error> {
-        prepared().await?;
+        prepared(&workspace).await?;
         let all = commands::all(&workspace).await?;
         Ok(all.into_iter().map(commands::convert).collect())
     }
@@ -192,63 +195,80 @@ impl commands_interface::Guest for Plugin {
 
 impl attachments_interface::Guest for Plugin {
     async fn read(s: SessionRef, id: String) -> Result<FileContent, Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         attachments::read(&s, &id).await
     }
 }
 
 impl fork::Guest for Plugin {
     async fn fork(s: SessionRef, before: Option<String>) -> Result<SessionInfo, Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         session_changes::fork(&s, before.as_deref()).await
     }
 }
 
 impl revert::Guest for Plugin {
     async fn revert(s: SessionRef, message: String) -> Result<SessionInfo, Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         session_changes::revert(&s, &message).await
     }
 
     async fn restore(s: SessionRef) -> Result<SessionInfo, Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         session_changes::restore(&s).await
     }
 }
 
 impl compaction::Guest for Plugin {
     async fn compact(s: SessionRef, model: Option<String>) -> Result<(), Error> {
-        check_workspace(&s)?;
-        prepared().await?;
+        check_session(&s).await?;
         session_changes::compact(&s, model).await
     }
 }
 
 impl archive::Guest for Plugin {
     async fn set_archived(s: SessionRef, archived: bool) -> Result<(), Error> {
-        check_workspace(&s)?;
+        check_session(&s).await?;
         session_changes::set_archived(&s, archived).await
+    }
+}
+
+impl workspaces::Guest for Plugin {
+    async fn list() -> Result<Vec<workspaces::Workspace>, Error> {
+        prepared("").await?;
+        let paths = connection_state::with(|c| c.normalizer.folders().paths().to_vec())?;
+        let mut all = Vec::new();
+        for path in paths {
+            let name = path.rsplit('/').next().filter(|name| !name.is_empty());
+            all.push(workspaces::Workspace {
+                title: name.unwrap_or(&path).to_owned(),
+                branch: client::branch(&path).await,
+                path,
+                ext: Vec::new(),
+            });
+        }
+        Ok(all)
     }
 }
 
 impl files::Guest for Plugin {
     async fn search(workspace: String, query: String, limit: u32) -> Result<Vec<files::Entry>, Error> {
-        prepared().await?;
+        prepared(&workspace).await?;
         workspace_files::search(&workspace, &query, limit).await
     }
 
     async fn list(workspace: String, folder: String) -> Result<Vec<files::Entry>, Error> {
-        prepared().await?;
+        prepared(&workspace).await?;
         workspace_files::list(&workspace, &folder).await
     }
 
     async fn read(workspace: String, path: String) -> Result<FileContent, Error> {
-        prepared().await?;
+        prepared(&workspace).await?;
         workspace_files::read(&workspace, &path).await
     }
 
     async fn find(workspace: String, text: String, limit: u32) -> Result<Vec<files::FoundLine>, Error> {
-        prepared().await?;
+        prepared(&workspace).await?;
         workspace_files::find(&workspace, &text, limit).await
     }
 }
@@ -280,42 +300,40 @@ impl providers::Guest for Plugin {
 }
 
 nexus_plugin_api::export_chat!(
-    Plugin with sessions, history, questions, models, agents, commands, attachments, fork, revert, compaction, archive, files,
-    providers
+    Plugin with sessions, history, questions, models, agents, commands, attachments, fork, revert, compaction, archive,
+    workspaces, files, providers
 );
 
-/// `prepared` are the settings, once opencode may be asked for something of the workspace: [`provider_sign_in::ensure`].
-async fn prepared() -> Result<Settings, Error> {
+/// `prepared` are the settings, once opencode may be asked for something of this workspace: [`provider_sign_in::ensure`].
+async fn prepared(workspace: &str) -> Result<Settings, Error> {
+    if let Some(why) = other_workspace(workspace)? {
+        return Err(Error::Other(why));
+    }
     let settings = nexus_plugin_api::config()?;
     provider_sign_in::ensure(&settings).await?;
     Ok(settings)
 }
 
-/// `watch_workspace` adds the workspace under the name that the host uses; opencode may use another one if it is a
-/// link.
-fn watch_workspace(workspace: &str) -> Result<(), Error> {
-    connection_state::with(|c| {
-        if !workspace.is_empty() {
-            c.normalizer.watch(workspace);
-        }
-    })
+/// `check_session` refuses a session of another workspace, and what opencode may not be asked for: [`prepared`].
+async fn check_session(s: &SessionRef) -> Result<(), Error> {
+    prepared(&s.workspace).await.map(drop)
 }
 
 /// `Some`: the session is of another folder, in words. Nothing works without a connection.
 fn other_workspace(workspace: &str) -> Result<Option<String>, Error> {
     connection_state::with(|c| {
-        let here = workspace.is_empty() || c.normalizer.watches(workspace);
-        (!here).then(|| {
+        let folders = c.normalizer.folders();
+        folders.of(workspace).is_none().then(|| {
             format!(
-                "This chat belongs to the workspace {workspace}, but this Nexus uses {}. To fix: start Nexus with \
-                 that workspace, or start a new chat here.",
-                c.normalizer.folder()
+                "This chat belongs to the workspace {workspace}, but this Nexus uses {}. To fix: add that folder to \
+                 `workspaces` in [chat.main] and start Nexus again, or start a new chat here.",
+                folders.paths().join(" and ")
             )
         })
     })
 }
 
-/// `check_workspace` refuses a session of another workspace.
+/// `check_workspace` refuses a session of another workspace. What ends something that runs is checked no further.
 fn check_workspace(s: &SessionRef) -> Result<(), Error> {
     other_workspace(&s.workspace)?.map_or(Ok(()), |why| Err(Error::Other(why)))
 }
@@ -368,7 +386,7 @@ async fn abort_turn(s: &SessionRef) -> Result<(), Error> {
         .map(|p| (p.id, p.session))
         .chain(questions.into_iter().map(|q| (q.id, q.session)));
     for (request, session) in requests {
-        connection::learn_session(&session).await;
+        connection::learn_session(&session, &s.workspace).await;
         if session == s.id || connection_state::with(|c| c.normalizer.root(&session))? == s.id {
             // It may be answered or gone by now: that is what is wanted.
             let _ = connection::reject(&request, &s.workspace).await;
@@ -383,6 +401,11 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     if let Some(why) = other_workspace(&session.directory)? {
         return Err(Error::Other(why));
     }
+    // The host may not know yet where it is.
+    let s = SessionRef {
+        workspace: session.directory.clone(),
+        ..s
+    };
     let first = before.is_none();
     let (mut messages, before) = client::messages(&s.id, &s.workspace, client::PAGE, before.as_deref()).await?;
     if first && before.is_none() {
@@ -403,7 +426,7 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
         .map(|p| &p.session)
         .chain(questions.iter().map(|q| &q.session))
     {
-        connection::learn_session(id).await;
+        connection::learn_session(id, &s.workspace).await;
     }
     connection_state::with(|c| messages.iter().for_each(|m| c.normalizer.learn_calls(m)))?;
     connection::learn_tool_calls(&permissions).await;

@@ -8,6 +8,7 @@
 //! millisecond, so the next instance's are higher than all before (an adopted process keeps its connection),
 //! and a closed part's revision can be told from the time it ended (see [`closed_revision`]).
 
+use crate::folders::Folders;
 use crate::stream_event::{self, Envelope};
 use crate::watchdog::Watchdog;
 use crate::{convert, permission_request, wire};
@@ -63,7 +64,7 @@ struct OpenPart {
 
 #[derive(Debug)]
 pub struct Normalizer {
-    directories: BTreeSet<String>,
+    folders: Folders,
     revision: u64,
     sessions: BTreeMap<String, SessionInfo>,
     turns: BTreeMap<String, Turn>,
@@ -82,15 +83,14 @@ pub struct Normalizer {
     /// `names` are the titles that the owner has just set: session → (title, time).
     names: BTreeMap<String, (String, u64)>,
     reverts: BTreeMap<String, wire::Revert>,
-    folder: String,
     watchdog: Watchdog,
 }
 
 impl Normalizer {
-    /// `started`: when this instance began, milliseconds.
-    pub fn new(started: u64) -> Self {
+    /// `started`: when this instance began, milliseconds. `folders`: those whose events are applied.
+    pub fn new(started: u64, folders: Folders) -> Self {
         Self {
-            directories: BTreeSet::new(),
+            folders,
             revision: started.saturating_mul(1000),
             sessions: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -105,26 +105,19 @@ impl Normalizer {
             last_error: BTreeMap::new(),
             names: BTreeMap::new(),
             reverts: BTreeMap::new(),
-            folder: String::new(),
             watchdog: Watchdog::default(),
         }
     }
 
-    /// `watch` adds a directory whose events are applied.
-    pub fn watch(&mut self, directory: &str) {
-        if self.folder.is_empty() {
-            directory.clone_into(&mut self.folder);
-        }
-        self.directories.insert(directory.to_owned());
+    pub fn folders(&self) -> &Folders {
+        &self.folders
     }
 
-    pub fn watches(&self, directory: &str) -> bool {
-        self.directories.contains(directory)
-    }
-
-    /// `folder` is the workspace, as opencode names it.
-    pub fn folder(&self) -> &str {
-        &self.folder
+    /// `folder` is where a session works, as opencode names it; the configured folder for a session that is not known.
+    pub fn folder(&self, session: &str) -> &str {
+        let info = self.sessions.get(session);
+        let folder = info.and_then(|info| self.folders.of(&info.ref_.workspace));
+        folder.unwrap_or_else(|| self.folders.first())
     }
 
     /// `interrupted` marks the open parts as incomplete after a lost connection; running sessions and open requests
@@ -210,7 +203,8 @@ impl Normalizer {
             part: called.map(|c| c.part.clone()),
             input: called.and_then(|c| c.input.clone()),
         };
-        permission_request::permission(p, self.root(&p.session), call, &self.folder, created)
+        let folder = self.folders.of(&p.directory).unwrap_or_else(|| self.folders.first());
+        permission_request::permission(p, self.root(&p.session), call, folder, created)
     }
 
     pub fn question(&self, q: &wire::Question, now: u64) -> AgentRequest {
@@ -278,7 +272,7 @@ impl Normalizer {
         if self.abandoned.contains_key(&part.id) {
             return None;
         }
-        let content = convert::content(part, &self.folder)?;
+        let content = convert::content(part, self.folder(&part.session))?;
         let closed = convert::is_complete(part) || message.role == "user" || message.time.completed.is_some();
         let at = part.time.end.or(part.state.as_ref().and_then(|s| s.time.end));
         let at = wire::millis(at.or(message.time.completed).or(message.time.created)).unwrap_or_default();
@@ -314,7 +308,7 @@ impl Normalizer {
     }
 
     fn is_watched(&self, event: &Envelope) -> bool {
-        event.directory.as_ref().is_some_and(|d| self.directories.contains(d))
+        event.directory.as_ref().is_some_and(|d| self.folders.of(d).is_some())
     }
 
     /// `apply` applies one event of the stream. An unknown event changes nothing.
@@ -532,7 +526,7 @@ impl Normalizer {
             self.calls.learn(part);
             self.watchdog.tool(&part.session);
         }
-        let Some(content) = convert::content(part, &self.folder) else {
+        let Some(content) = convert::content(part, self.folder(&part.session)) else {
             return;
         };
         if self.abandoned.contains_key(&part.id) {

@@ -573,8 +573,8 @@ mod tests {
 
     #[test]
     fn a_request_that_comes_before_its_call_is_known_waits_for_it() {
-        let mut normalizer = crate::normalize::Normalizer::new(1);
-        normalizer.watch("/w");
+        let folders = crate::folders::Folders::new(&[], "/w");
+        let mut normalizer = crate::normalize::Normalizer::new(1, folders);
         let event = |kind: &str, properties: Value| -> Envelope {
             let line = json!({"directory": "/w", "payload": {"type": kind, "properties": properties}});
             Envelope::read(&line.to_string()).unwrap()

@@ -110,7 +110,7 @@ pub async fn make(
             Err(why) => return Ok(Err(why)),
         }
     }
-    let folder = connection_state::with(|c| c.normalizer.folder().to_owned())?;
+    let folder = connection_state::with(|c| c.normalizer.folders().of(workspace).unwrap_or_default().to_owned())?;
     let mut files = Vec::new();
     for path in &paths {
         match workspace_files::part(workspace, &folder, path).await {

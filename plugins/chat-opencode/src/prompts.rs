@@ -77,10 +77,21 @@ async fn admit_prompt(
         Err(Error::Other(why)) => return Ok(Admission::Refused(why)),
         Err(other) => return Err(other),
     }
-    if let Some(rule) = client::session(&session.id, &session.workspace)
-        .await?
-        .permissive_rule()
-    {
+    let found = client::session(&session.id, &session.workspace).await?;
+    // Its own folder is where the prompt runs, whichever one is named with it.
+    let here = connection_state::with(|c| {
+        let folders = c.normalizer.folders();
+        folders
+            .of(&found.directory)
+            .is_some_and(|folder| folders.of(&session.workspace) == Some(folder))
+    })?;
+    if !here {
+        return Ok(Admission::Refused(format!(
+            "This chat belongs to the folder {}. To fix: start a new chat here.",
+            found.directory
+        )));
+    }
+    if let Some(rule) = found.permissive_rule() {
         return Ok(Admission::Refused(format!(
             "This chat was created outside Nexus with its own rule, by which {rule} runs without a permission \
              request. To fix: start a new chat."

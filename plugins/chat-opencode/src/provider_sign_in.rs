@@ -243,12 +243,15 @@ fn no_such_method(provider: &str, method: &str) -> Error {
 
 /// opencode reads its credentials when it opens a folder, and opening it again ends what runs there.
 async fn nothing_runs() -> Result<(), Error> {
-    if client::statuses("").await?.is_empty() {
-        return Ok(());
+    for folder in connection_state::all_folders()? {
+        if !client::statuses(&folder).await?.is_empty() {
+            return Err(Error::Unavailable(
+                "An answer is running, and opencode would end it. Try again when it is finished, or stop it."
+                    .to_owned(),
+            ));
+        }
     }
-    Err(Error::Unavailable(
-        "An answer is running, and opencode would end it. Try again when it is finished, or stop it.".to_owned(),
-    ))
+    Ok(())
 }
 
 /// Lets opencode read its credentials, now or when nothing runs any more.
@@ -257,7 +260,7 @@ async fn read_again() -> Result<(), Error> {
     reload_if_due(&nexus_plugin_api::config()?).await
 }
 
-/// Opens the folder again where opencode has to read its credentials and nothing runs: an answer that began meanwhile goes on, and
+/// Opens the folders again where opencode has to read its credentials and nothing runs: an answer that began meanwhile goes on, and
 /// has the ones of before.
 pub async fn reload_if_due(settings: &Settings) -> Result<(), Error> {
     if !connection_state::with(|c| c.reload_due)? || nothing_runs().await.is_err() {
@@ -265,7 +268,9 @@ pub async fn reload_if_due(settings: &Settings) -> Result<(), Error> {
     }
     // It loads the workspace's own code with that.
     ensure(settings).await?;
-    client::send_json("POST", "/instance/dispose", "", &json!({})).await?;
+    for folder in connection_state::all_folders()? {
+        client::send_json("POST", "/instance/dispose", &folder, &json!({})).await?;
+    }
     connection_state::with(|c| c.reload_due = false)
 }
 

@@ -74,8 +74,12 @@ impl Envelope {
     /// It is no JSON, or has no kind.
     pub fn read(line: &str) -> serde_json::Result<Self> {
         let head: Line<Kind<'_>> = serde_json::from_str(line)?;
+        let mut event = Event::read(&head.payload.kind, line).unwrap_or(Event::Other);
+        if let Event::Permission(permission) = &mut event {
+            permission.directory = head.directory.clone().unwrap_or_default();
+        }
         Ok(Self {
-            event: Event::read(&head.payload.kind, line).unwrap_or(Event::Other),
+            event,
             directory: head.directory,
         })
     }

@@ -341,6 +341,9 @@ pub struct Permission {
     pub always: Vec<String>,
     #[serde(default)]
     pub tool: Option<ToolRef>,
+    /// `directory` is the folder in which it is asked: where the request came from says so, not opencode's JSON.
+    #[serde(skip)]
+    pub directory: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -94,7 +94,7 @@ impl Host {
 
     /// A chat backend that runs.
     pub async fn chat(&self, loaded: Loaded) -> anyhow::Result<Chat> {
-        let chat = self.runtime.chat(loaded, std::env::temp_dir(), None)?;
+        let chat = self.runtime.chat(loaded, std::env::temp_dir().into(), None)?;
         chat.start();
         let mut status = chat.status();
         status.wait_for(|s| s.state == PluginState::Running).await?;

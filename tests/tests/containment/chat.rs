@@ -7,6 +7,8 @@ use nexus_tests::world::{Conversation, ready};
 use nexus_tests::{processes, wait};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixListener;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_that_crashes_reports_why_is_restarted_and_finds_its_process() {
@@ -97,6 +99,43 @@ async fn a_denial_is_reported_with_what_would_allow_it() {
     }
     assert!(!said.contains("let through"), "{said}");
     assert_eq!(health(&nexus.url, CHAT).await["restarts"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unix_socket_is_asked_where_it_is_granted_and_no_other_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap().join("a.sock");
+    let url = format!("http+unix://{}", path.to_str().unwrap().replace('/', "%2F"));
+    let listener = UnixListener::bind(&path).unwrap();
+    let settings = format!("config.socket = {path:?}\n");
+    let (nexus, browser) = hostile_chat(&format!("{settings}grants.http = [{url:?}]\n")).await;
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let body = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npineapple";
+        stream.write_all(body.as_bytes()).await.unwrap();
+        String::from_utf8(head).unwrap().to_lowercase()
+    };
+    let (said, head) = tokio::join!(answer(&nexus, &browser, "socket"), answering);
+    assert!(
+        head.starts_with("get /status?from=guest http/1.1\r\n") && head.contains("host: named.sock"),
+        "{head}"
+    );
+    let (first, other) = said.split_once("---").unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(first.trim(), "pineapple");
+    assert!(other.contains("a.sock.other. Its manifest does not request"), "{other}");
+    drop(nexus);
+
+    let (nexus, browser) = hostile_chat(&settings).await;
+    let said = answer(&nexus, &browser, "socket").await;
+    let lines = format!("[plugin.hostile-chat.grants]\nhttp = [{url:?}]");
+    assert!(
+        said.contains(&lines) && said.contains("may not send requests to the socket"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

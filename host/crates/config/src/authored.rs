@@ -6,7 +6,7 @@ use crate::log_filter;
 use crate::metrics::AuthoredMetrics;
 use crate::notify::AuthoredNotify;
 use crate::toml_reader::{Findings, InvalidValue, Located, RenamedValue, Table, describe, integer};
-use crate::value_readers::{self, address, duration, hosts, path, path_or_none, plugin, size};
+use crate::value_readers::{self, address, duration, hosts, path, path_or_none, paths, plugin, size};
 use crate::version::CONFIG_VERSION;
 use crate::written_url::origin;
 use nexus_model::limits;
@@ -58,6 +58,7 @@ pub(super) struct AuthoredChat {
     pub plugin: Option<Located<String>>,
     pub fallback: Option<Located<String>>,
     pub workspace: Option<Located<String>>,
+    pub workspaces: Vec<Located<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -227,6 +228,7 @@ impl AuthoredChat {
             plugin: plugin(&mut t, "plugin", findings),
             fallback: t.string("fallback", "the name of a plugin, or \"\" for none", findings),
             workspace: path(&mut t, "workspace", findings),
+            workspaces: paths(&mut t, "workspaces", findings),
         };
         t.finish(findings);
         chat

@@ -56,6 +56,7 @@ pub mod toml_text;
 mod units;
 mod value_readers;
 mod version;
+mod workspaces;
 mod written_url;
 
 pub use changed_component::ChangedComponent;

@@ -55,6 +55,8 @@ pub(super) struct PreparedChat {
     pub plugin: String,
     pub fallback: Option<String>,
     pub workspace: Option<Located<String>>,
+    /// `workspaces` are the other project folders, as written.
+    pub workspaces: Vec<Located<String>>,
 }
 
 #[derive(Debug)]
@@ -270,6 +272,7 @@ fn prepare_chat(
         plugin,
         fallback,
         workspace: chat.workspace,
+        workspaces: chat.workspaces,
     }
 }
 

@@ -8,7 +8,8 @@ use crate::plugins;
 use crate::prepared::{Listen, Prepared, PreparedLog, PreparedTunnel};
 use crate::resolved::{Chat, Config, Log, LogFile, Tunnel, UnavailablePlugin, Web};
 use crate::secret::SecretSource;
-use crate::toml_reader::{Findings, Located};
+use crate::toml_reader::Findings;
+use crate::workspaces;
 use nexus_model::trouble::Trouble;
 use nexus_plugin_api::renamed_keys::{self, Current};
 use std::collections::BTreeSet;
@@ -88,12 +89,14 @@ pub(super) fn resolve_noting(
         .to_owned();
     let from_folder = |written: &str| absolute(&folder, Path::new(written));
 
-    let written = prepared.chat.workspace.as_ref();
-    let workspace = written.map_or_else(|| machine.cwd.clone(), |written| from_folder(&written.value));
-    let usable = match written {
-        Some(written) if !workspace.is_dir() => Err(no_workspace(written, &workspace)),
-        _ => Ok(workspace.as_path()),
-    };
+    let (workspaces, usable) = workspaces::resolve(
+        prepared.chat.workspace.as_ref(),
+        &prepared.chat.workspaces,
+        &machine.cwd,
+        &from_folder,
+        findings,
+    );
+    let usable = usable.map(|()| workspaces.first.as_path());
     let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, &usable, findings);
     let broken = broken.into_iter().map(|(name, (digest, found))| {
         let broken = unavailable(&name, digest, found, current, file.as_deref());
@@ -133,7 +136,7 @@ pub(super) fn resolve_noting(
             name: prepared.chat.name,
             plugin: prepared.chat.plugin,
             fallback: prepared.chat.fallback,
-            workspace,
+            workspaces,
         },
         tunnels: prepared.tunnels.into_iter().map(tunnel).collect(),
         plugins,
@@ -223,19 +226,6 @@ fn tunnel(tunnel: PreparedTunnel) -> (String, Tunnel) {
         public_check: tunnel.public_check,
     };
     (name, tunnel)
-}
-
-fn no_workspace(written: &Located<String>, path: &Path) -> Diagnostic {
-    let shown = path.display();
-    let (what, fix) = if path.exists() {
-        ("is not a folder", "choose a folder".to_owned())
-    } else {
-        ("does not exist", format!("run `mkdir -p {shown}`"))
-    };
-    written
-        .problem(format!("the workspace {shown} {what}"))
-        .expected("a folder that exists; a relative path starts at this file's folder")
-        .fix(fix)
 }
 
 /// `trouble` is what keeps one part from working, as a sentence, with all that there is to do.

@@ -3,6 +3,7 @@
 pub use crate::grants::Grants;
 use crate::permission::Permission;
 pub use crate::secret::Secret;
+pub use crate::workspaces::Workspaces;
 use nexus_model::notice::NoticeKind;
 use nexus_model::plugin;
 use nexus_model::trouble::Trouble;
@@ -103,8 +104,8 @@ pub struct Chat {
     pub plugin: String,
     /// `fallback` is the chat plugin that is used while the backend's program is missing; `None`: none is.
     pub fallback: Option<String>,
-    /// `workspace` is the project directory: absolute, and there.
-    pub workspace: PathBuf,
+    /// `workspaces` are the project folders.
+    pub workspaces: Workspaces,
 }
 
 /// `Tunnel` is `[tunnel.NAME]`.

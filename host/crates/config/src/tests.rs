@@ -131,6 +131,36 @@ fn report(text: &str) -> String {
 }
 
 #[test]
+fn project_folders_are_real_paths_and_each_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().canonicalize().unwrap();
+    let (first, other) = (real.join("first"), real.join("other"));
+    for folder in [&first, &other] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    std::os::unix::fs::symlink(&other, real.join("link")).unwrap();
+    let folders = |written: &[PathBuf]| {
+        let text = format!("[chat.main]\nworkspace = {first:?}\nworkspaces = {written:?}");
+        read(&text).unwrap().chat.workspaces
+    };
+    let both = folders(&[
+        real.join("link"),
+        other.clone(),
+        first.clone(),
+        real.join("other/../other"),
+    ]);
+    assert_eq!(both.all().collect::<Vec<_>>(), [first.as_path(), other.as_path()]);
+    assert_eq!(folders(&[]).others, Vec::<PathBuf>::new());
+
+    let many = vec![other.clone(); nexus_model::limits::WORKSPACES];
+    let refused = report(&format!("[chat.main]\nworkspaces = {many:?}"));
+    assert!(
+        refused.contains("too many project folders") && refused.contains("at most 255"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn without_a_file_everything_has_a_default() {
     let c = load(None, &Overrides::default(), &machine(&no_env)).unwrap();
     assert_eq!(c.web.listen.to_string(), "127.0.0.1:7860");
@@ -142,7 +172,7 @@ fn without_a_file_everything_has_a_default() {
         (c.chat.name.as_str(), c.chat.plugin.as_str(), c.chat.fallback.as_deref()),
         ("main", "chat-opencode", Some("chat-echo"))
     );
-    assert_eq!(c.chat.workspace, std::env::temp_dir());
+    assert_eq!(c.chat.workspaces.first, std::env::temp_dir());
     assert_eq!(c.data_dir, PathBuf::from("/data-home/nexus"));
     assert!(c.tunnels.is_empty() && c.file.is_none());
     let log = c.log.file.unwrap();
@@ -154,7 +184,7 @@ fn without_a_file_everything_has_a_default() {
         "and the built-in ones that could replace it"
     );
     let opencode = &c.plugins["chat-opencode"].grants.processes["opencode"];
-    assert!(opencode.inherit_env && opencode.cwd == Some(c.chat.workspace.clone()));
+    assert!(opencode.inherit_env && opencode.cwd == Some(c.chat.workspaces.first.clone()));
 }
 
 #[test]
@@ -379,6 +409,26 @@ const BROKEN: &[(&str, &[&str])] = &[
         &["the workspace /none/such does not exist", "mkdir -p /none/such"],
     ),
     ("[chat.main]\nworkspace = \"~/code\"", &["`~` is not expanded here"]),
+    (
+        "[chat.main]\nworkspaces = [\"/\", \"/none/such\"]",
+        &[
+            ":3:20",
+            "the workspace /none/such does not exist",
+            "mkdir -p /none/such",
+        ],
+    ),
+    (
+        "[chat.main]\nworkspaces = [\"/etc/hostname\"]",
+        &["the workspace /etc/hostname is not a folder", "choose a folder"],
+    ),
+    (
+        "[chat.main]\nworkspaces = [\"~/code\", 5]",
+        &["`~` is not expanded here", "write the path in quotation marks"],
+    ),
+    (
+        "[chat.main]\nworkspaces = \"/srv\"",
+        &["write it in brackets: workspaces = [\"/srv\"]"],
+    ),
     ("[tunnel.home]\nautostart = true", &["[tunnel.home] has no plugin"]),
     (
         "[tunnel.home]\nplugin = \"tunnel-bore\"\nlisten = \"0.0.0.0:1\"",

@@ -36,6 +36,20 @@ pub(super) fn path(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Find
     )
 }
 
+pub(super) fn paths(t: &mut Table<'_, '_>, key: &'static str, findings: &mut Findings) -> Vec<Located<String>> {
+    let one = "a path; a relative path starts at this file's folder";
+    let whole = "a list of paths, such as [\"/home/me/site\"]";
+    let list = t.list(key, (one, whole), findings, |v| {
+        let text = path_or_none(v)?;
+        if text.is_empty() {
+            Err(InvalidValue::PLAIN)
+        } else {
+            Ok(text)
+        }
+    });
+    list.unwrap_or_default()
+}
+
 pub(super) fn path_or_none(v: &DeValue<'_>) -> Result<String, InvalidValue> {
     match v.as_str() {
         Some(text) if text == "~" || text.starts_with("~/") => {

@@ -1,7 +1,7 @@
 //! The one HTTP client of all plugins.
 //!
-//! Three pools, because a pooled connection must never be lent to a request with fewer rights: own processes (plain
-//! HTTP on loopback), granted hosts, and granted hosts that may be private addresses. Names are resolved by
+//! A pool for each kind of target, because a pooled connection must never be lent to a request with fewer rights: own processes
+//! (plain HTTP on loopback), granted hosts, granted hosts that may be private addresses, and each granted socket. Names are resolved by
 //! [`Resolver`], whose answer is what gets connected to: there is no second look-up for a rebinding name to answer
 //! differently. Each pool is made at its first request; reading the machine's certificates takes longer than the start
 //! of the host may.
@@ -10,6 +10,7 @@ use crate::body::Body;
 use crate::error::OutgoingError;
 use crate::failure_cause::chain;
 use crate::outgoing::Outgoing;
+use crate::socket;
 use crate::tls::{install_provider, no_tls};
 use crate::types::{Request, Response, Target};
 use bytes::Bytes;
@@ -18,9 +19,11 @@ use nexus_model::address::{is_global, literal};
 use nexus_model::limits;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// `HOST_HEADERS` are set by the client itself; a plugin that could set them would speak for another host or cut the
@@ -44,6 +47,8 @@ pub struct Client {
     own: OnceLock<reqwest::Client>,
     global: OnceLock<reqwest::Client>,
     private: OnceLock<reqwest::Client>,
+    /// `sockets` are as many as there are grants for one.
+    sockets: Mutex<BTreeMap<PathBuf, reqwest::Client>>,
 }
 
 impl Client {
@@ -53,6 +58,11 @@ impl Client {
     }
 
     fn pool(&self, target: &Target) -> Result<reqwest::Client, OutgoingError> {
+        if let Target::Granted(grant) = target
+            && let Some(path) = grant.socket()
+        {
+            return self.socket(path);
+        }
         let slot = match target {
             Target::OwnProcess(_) => &self.own,
             Target::Granted(grant) if grant.private => &self.private,
@@ -61,12 +71,7 @@ impl Client {
         if let Some(client) = slot.get() {
             return Ok(client.clone());
         }
-        let base = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(limits::HTTP_CONNECT);
+        let base = base();
         let builder = match target {
             // Never used for TLS: an empty trust store spares reading the machine's.
             Target::OwnProcess(_) => base.http1_only().tls_backend_preconfigured(no_tls()?),
@@ -75,38 +80,77 @@ impl Client {
                 base.dns_resolver(Arc::new(Resolver { private: grant.private }))
             }
         };
-        let client = builder
-            .build()
-            .map_err(|e| OutgoingError::Unavailable(format!("cannot start the HTTP client: {}", chain(&e))))?;
+        let client = builder.build().map_err(not_started)?;
         Ok(slot.get_or_init(|| client).clone())
     }
+
+    fn socket(&self, path: &Path) -> Result<reqwest::Client, OutgoingError> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = sockets.get(path) {
+            return Ok(client.clone());
+        }
+        // Each request has a connection of its own: one that is kept was made to the socket of before.
+        let builder = base()
+            .http1_only()
+            .tls_backend_preconfigured(no_tls()?)
+            .pool_max_idle_per_host(0);
+        let client = builder.unix_socket(path).build().map_err(not_started)?;
+        sockets.insert(path.to_owned(), client.clone());
+        Ok(client)
+    }
+}
+
+/// `base` is what all pools have in common.
+fn base() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .connect_timeout(limits::HTTP_CONNECT)
+}
+
+fn not_started(error: reqwest::Error) -> OutgoingError {
+    OutgoingError::Unavailable(format!("cannot start the HTTP client: {}", chain(&error)))
 }
 
 impl Outgoing for Client {
     fn fetch(&self, request: Request) -> BoxFuture<'_, Result<Response, OutgoingError>> {
         Box::pin(async move {
             let url = checked_url(&request)?;
-            if let Some(name) = HOST_HEADERS.iter().find(|name| request.headers.contains_key(**name)) {
+            let socket = request.target.socket().map(Path::to_owned);
+            // A socket leads to one program, whatever the name; some take but one.
+            let free = |name: &str| name == "host" && socket.is_some();
+            let headers = &request.headers;
+            if let Some(name) = HOST_HEADERS
+                .iter()
+                .find(|name| !free(name) && headers.contains_key(**name))
+            {
                 return Err(OutgoingError::Invalid(format!(
                     "the header `{name}` is set by the host; leave it out of the request"
                 )));
             }
-            let shown = shown(&url);
-            let sending = self
+            let shown = match &socket {
+                Some(path) => format!("the socket {}", path.display()),
+                None => shown(&url),
+            };
+            let asked = self
                 .pool(&request.target)?
                 .request(request.method, url)
                 .headers(request.headers)
-                .body(request.body)
-                .send();
-            let response = tokio::time::timeout(request.timeout, sending)
-                .await
-                .map_err(|_| {
-                    OutgoingError::Timeout(format!(
-                        "{shown} sent no response within {} ms",
-                        request.timeout.as_millis()
-                    ))
-                })?
-                .map_err(|e| classify(&shown, &e))?;
+                .body(request.body);
+            let sending = async {
+                if let Some(path) = &socket {
+                    socket::check(path, rustix::process::getuid().as_raw()).await?;
+                }
+                asked.send().await.map_err(|e| classify(&shown, &e))
+            };
+            let response = tokio::time::timeout(request.timeout, sending).await.map_err(|_| {
+                OutgoingError::Timeout(format!(
+                    "{shown} sent no response within {} ms",
+                    request.timeout.as_millis()
+                ))
+            })??;
             let status = response.status().as_u16();
             let headers = response.headers().clone();
             let idle = request.idle_timeout;
@@ -129,6 +173,11 @@ fn checked_url(request: &Request) -> Result<Url, OutgoingError> {
                 .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)))?;
             if !grant.admits(&url) {
                 return Err(OutgoingError::Denied(format!("{} is not a granted host", shown(&url))));
+            }
+            if grant.socket().is_some() {
+                let url = format!("http://localhost{}", path_and_query(&request.url));
+                return Url::parse(&url)
+                    .map_err(|e| OutgoingError::Invalid(format!("`{}` is not a URL: {e}", request.url)));
             }
             match url.host_str().and_then(literal) {
                 Some(address) if !grant.private && !is_global(address) => Err(not_global(&address.to_string())),

@@ -33,6 +33,7 @@ mod error;
 mod failure_cause;
 mod outgoing;
 pub mod public_check;
+mod socket;
 mod tls;
 mod types;
 mod webhook;

@@ -2,6 +2,7 @@
 
 use crate::body::Body;
 use nexus_config::grants::HttpGrant;
+use std::path::Path;
 use std::time::Duration;
 
 /// `Target` says where a request may go. The gate decided which; the client keeps to it.
@@ -11,6 +12,16 @@ pub enum Target {
     OwnProcess(u16),
     /// `Granted` is a host of this grant; resolved addresses are checked against it.
     Granted(HttpGrant),
+}
+
+impl Target {
+    /// `socket` is the path of the unix socket that is meant, where it is one.
+    pub fn socket(&self) -> Option<&Path> {
+        match self {
+            Self::OwnProcess(_) => None,
+            Self::Granted(grant) => grant.socket(),
+        }
+    }
 }
 
 /// `Request` is one request of a plugin.

@@ -402,7 +402,7 @@ pub const MODEL_CHOICES: usize = 32;
 pub const AGENTS: usize = 256;
 /// `COMMANDS` bounds a backend's list of commands.
 pub const COMMANDS: usize = 1_000;
-/// `WORKSPACES` bounds a backend's list of project folders.
+/// `WORKSPACES` bounds the project folders of a chat, in the configuration and in a backend's list.
 pub const WORKSPACES: usize = 256;
 /// `PROVIDERS` bounds a backend's list of providers of models.
 pub const PROVIDERS: usize = 500;

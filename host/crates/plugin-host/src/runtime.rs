@@ -14,6 +14,7 @@ use crate::minors::SUPPORTED;
 use crate::plugin_stats::Counters;
 use crate::worlds::{AuthThreads, PluginInfo, WasmAuth, WasmChat, WasmTunnel};
 use nexus_config::ChangedComponent;
+use nexus_config::resolved::Workspaces;
 use nexus_config::resolved::{Plugin, Source};
 use nexus_files::bounded;
 use nexus_model::digest::sha256;
@@ -206,14 +207,14 @@ impl Runtime {
     pub fn chat(
         &self,
         loaded: Loaded,
-        workspace: PathBuf,
+        workspaces: Workspaces,
         shown: StatusSender,
     ) -> Result<Arc<dyn ChatBackend>, LoadError> {
         of_kind(&loaded, Kind::Chat)?;
         let status = identified(&loaded, shown);
         let owner = loaded.plugin.name.clone();
-        let template = self.template(loaded, owner, Some(workspace.clone()));
-        Ok(Arc::new(WasmChat::new(Supervisor::new(template, status), workspace)))
+        let template = self.template(loaded, owner, Some(workspaces.clone()));
+        Ok(Arc::new(WasmChat::new(Supervisor::new(template, status), workspaces)))
     }
 
     /// Makes a tunnel provider for one tunnel, whose processes belong to `owner`. Nothing runs before `start()`. `shown`: as in
@@ -250,7 +251,7 @@ impl Runtime {
         Ok(Arc::new(WasmAuth::new(template, threads, status, enrolls)))
     }
 
-    fn template(&self, loaded: Loaded, owner: String, workspace: Option<PathBuf>) -> InstanceTemplate {
+    fn template(&self, loaded: Loaded, owner: String, workspaces: Option<Workspaces>) -> InstanceTemplate {
         let plugin = &loaded.plugin;
         let (clock, counters) = (&self.services.clock, self.counters(&owner));
         let states = States::new(&self.services, &self.generated, plugin);
@@ -270,7 +271,7 @@ impl Runtime {
             gate,
             owner,
             clock: Arc::clone(clock),
-            workspace,
+            workspaces,
             log: Arc::new(log),
             mask,
             states,

@@ -109,6 +109,8 @@ pub struct UnlessPresent {
     /// `home` are first names that are allowed in the user's home folder where that lies above: the program reads them
     /// from there in any case, as the user's own.
     pub home: Vec<String>,
+    /// `elsewhere` are other folders, absolute, in which it may not be either.
+    pub elsewhere: Vec<PathBuf>,
     /// `or` is what else the owner can do than to remove the file: the end of the sentence "To fix: …, or ".
     pub or: String,
 }

@@ -54,9 +54,15 @@ pub(super) async fn refuse(spec: &Spec) -> Result<(), ProcessError> {
 
 /// `found` is the beginning of a sentence about the first thing that is there.
 fn found(unless: &UnlessPresent, cwd: &Path, home: Option<&Path>) -> Option<String> {
+    let folders = std::iter::once(cwd).chain(unless.elsewhere.iter().map(PathBuf::as_path));
+    folders.into_iter().find_map(|folder| found_from(folder, unless, home))
+}
+
+/// `found_from` looks in one folder, and above it.
+fn found_from(folder: &Path, unless: &UnlessPresent, home: Option<&Path>) -> Option<String> {
     // A program may see its folder by either name.
-    let mut starts = vec![cwd.to_owned()];
-    starts.extend(fs::canonicalize(cwd).ok().filter(|real| real != cwd));
+    let mut starts = vec![folder.to_owned()];
+    starts.extend(fs::canonicalize(folder).ok().filter(|real| real != folder));
     let homes = [
         home.map(Path::to_owned),
         home.and_then(|home| fs::canonicalize(home).ok()),
@@ -185,6 +191,7 @@ mod tests {
             keys: all(&["plugin", "plugins"]),
             above: true,
             home: all(&[".opencode"]),
+            elsewhere: Vec::new(),
             or: "set x = true".to_owned(),
         }
     }
@@ -231,6 +238,31 @@ mod tests {
                 assert!(says.iter().any(|begins| found.starts_with(begins)), "{found}");
             }
         }
+    }
+
+    #[test]
+    fn other_folders_and_what_lies_above_them_count_as_well() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        for folder in ["work", "a/b", "c"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        let unless = UnlessPresent {
+            elsewhere: vec![at("a/b"), at("c")],
+            ..unless()
+        };
+        let look = || found(&unless, &at("work"), None);
+        assert_eq!(look(), None);
+        for path in [
+            "a/b/.opencode/plugin/x.js",
+            "a/.opencode/plugin/x.js",
+            "c/.opencode/plugins/x.js",
+        ] {
+            write(&at(path), "");
+            assert_eq!(look(), Some(format!("{} exists", at(path).display())));
+            fs::remove_file(at(path)).unwrap();
+        }
+        assert_eq!(look(), None);
     }
 
     #[test]

@@ -226,7 +226,7 @@ fn at_next_start(
         _ => None,
     });
     let mut at_next_start: BTreeSet<String> = changed.cloned().collect();
-    let moved = |change: &Change| matches!(path(change).as_slice(), ["chat", _, "workspace"]);
+    let moved = |change: &Change| matches!(path(change).as_slice(), ["chat", _, "workspace" | "workspaces", ..]);
     if changes.iter().any(moved) {
         let chats = config.plugins.values().filter(|plugin| plugin.kind == Kind::Chat);
         at_next_start.extend(chats.map(|plugin| plugin.name.clone()));

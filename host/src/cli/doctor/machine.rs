@@ -224,36 +224,39 @@ fn permissions(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Find
         findings.push(Finding::fail("config.mode", cause, fix));
         return;
     }
-    let workspace = workspace(config, holder);
-    findings.push(if file.starts_with(&workspace) {
-        Finding::warn(
-            "config.mode",
-            format!(
-                "{} is in the workspace {}, where the agent can write",
-                file.display(),
-                workspace.display()
-            ),
-            if default_place().as_ref() == Some(file) {
-                "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
-            } else {
-                "move the file and the files it names to a folder outside the workspace, and start Nexus with \
+    let others = config.chat.workspaces.others.iter().cloned();
+    let mut workspaces = std::iter::once(workspace(config, holder)).chain(others);
+    findings.push(
+        if let Some(workspace) = workspaces.find(|workspace| file.starts_with(workspace)) {
+            Finding::warn(
+                "config.mode",
+                format!(
+                    "{} is in the workspace {}, where the agent can write",
+                    file.display(),
+                    workspace.display()
+                ),
+                if default_place().as_ref() == Some(file) {
+                    "[chat.main]\nworkspace = \"/the/folder/of/the/project\"".to_owned()
+                } else {
+                    "move the file and the files it names to a folder outside the workspace, and start Nexus with \
                  --config NEWPATH"
-                    .to_owned()
-            },
-        )
-    } else {
-        Finding::ok("config.mode", format!("only its owner can write to {}", file.display()))
-    });
+                        .to_owned()
+                },
+            )
+        } else {
+            Finding::ok("config.mode", format!("only its owner can write to {}", file.display()))
+        },
+    );
 }
 
 /// `workspace` is, where none is named, the folder that Nexus was started in, not the one where somebody asks.
 #[cfg(unix)]
 fn workspace(config: &Config, holder: Option<&Holder>) -> std::path::PathBuf {
-    let here = std::env::current_dir().ok().as_ref() == Some(&config.chat.workspace);
+    let here = std::env::current_dir().ok().as_ref() == Some(&config.chat.workspaces.first);
     let started = holder.and_then(|holder| std::fs::read_link(format!("/proc/{}/cwd", holder.pid)).ok());
     started
         .filter(|_| here)
-        .unwrap_or_else(|| config.chat.workspace.clone())
+        .unwrap_or_else(|| config.chat.workspaces.first.clone())
 }
 
 fn database(config: &Config, holder: Option<&Holder>, findings: &mut Vec<Finding>) {

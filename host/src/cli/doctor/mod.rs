@@ -6,6 +6,7 @@ mod load_checks;
 mod machine;
 mod plugins;
 mod scratch_folder;
+mod swapped;
 mod throttled;
 
 pub(super) use load_checks::unloadable;
@@ -47,12 +48,13 @@ pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<Ex
     // One that cannot be read is the one to correct.
     let given = || place.config.as_ref().and_then(|file| std::path::absolute(file).ok());
     let file = read.or_else(given);
-    if let Some(config) = config {
+    if let Some(mut config) = config {
         let holder = lock::holder(&config.data_dir);
         machine::look(&config, holder.as_ref(), &mut findings);
         if holder.is_some() {
             throttled::look(&config, &mut findings);
             findings.extend(other_file(&config));
+            swapped::look(&mut config, &mut findings);
         }
         plugins::look(config, &mut findings);
     }

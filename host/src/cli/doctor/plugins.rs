@@ -66,7 +66,7 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
 
 async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let config = &foundation.config;
-    if !config.chat.workspace.is_dir() {
+    if !config.chat.workspaces.first.is_dir() {
         let workspace = config.broken.get(&config.chat.plugin).map(|broken| &broken.trouble);
         findings.extend(
             workspace
@@ -240,7 +240,7 @@ fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Option<Findi
 }
 
 fn is_of_workspace(config: &Config, cause: &str) -> bool {
-    cause.starts_with(&format!("the workspace {} ", config.chat.workspace.display()))
+    cause.starts_with(&format!("the workspace {} ", config.chat.workspaces.first.display()))
         && cause.matches(". ").count() == 0
 }
 

@@ -1,7 +1,7 @@
 //! What is known again after the stream was lost, and what a snapshot adds to it.
 
 use super::host::*;
-use chat_opencode::normalize::{Action, Normalizer, closed_revision};
+use chat_opencode::normalize::{Action, closed_revision};
 use chat_opencode::stream_event::{Envelope, Event as Line};
 use chat_opencode::wire::{Message, Revert, Todo, WithParts};
 use nexus_plugin_api::chat::types::{Content, Event, Role};
@@ -96,7 +96,7 @@ fn a_snapshot_has_the_text_that_opencode_does_not_have_yet() {
     assert_eq!((part.revision, part.closed), (last.revision, false));
     // Another instance knows nothing of it, and must not take away what the host has.
     assert_eq!(
-        Normalizer::new(START)
+        super::host::normalizer()
             .snapshot_part(&stored.parts[0], &stored.info)
             .unwrap()
             .revision,

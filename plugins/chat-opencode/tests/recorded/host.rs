@@ -1,5 +1,6 @@
 //! The streams, and a host that makes of the events what the contract says.
 
+use chat_opencode::folders::Folders;
 use chat_opencode::normalize::{Normalizer, Output};
 use chat_opencode::stream_event::Envelope;
 use nexus_plugin_api::chat::types::{Content, Event, Message, Part, Role, Turn};
@@ -22,9 +23,7 @@ pub(crate) fn envelopes(stream: &str) -> Vec<Envelope> {
 }
 
 pub(crate) fn normalizer() -> Normalizer {
-    let mut normalizer = Normalizer::new(START);
-    normalizer.watch(DIRECTORY);
-    normalizer
+    Normalizer::new(START, Folders::new(&[], DIRECTORY))
 }
 
 pub(crate) fn apply(normalizer: &mut Normalizer, envelopes: &[Envelope]) -> Output {

@@ -5,6 +5,7 @@
 mod gaps;
 mod host;
 
+use chat_opencode::folders::Folders;
 use chat_opencode::normalize::{Action, Normalizer, Output};
 use chat_opencode::stream_event::{Envelope, Event as Line};
 use chat_opencode::wire::{Permission, Statuses, WithParts};
@@ -402,8 +403,7 @@ fn the_opening_knows_what_runs_and_what_waits() {
 
 #[test]
 fn other_directories_and_unknown_types_are_passed_over() {
-    let mut elsewhere = Normalizer::new(START);
-    elsewhere.watch("/workspace/other");
+    let mut elsewhere = Normalizer::new(START, Folders::new(&[], "/workspace/other"));
     let all = envelopes(&fixture("tool.sse"));
     assert!(all.into_iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
     let odd =
@@ -535,8 +535,60 @@ fn what_is_reverted_and_restored_is_reported_while_it_happens() {
 }
 
 #[test]
-fn only_the_workspace_is_watched() {
-    let normalizer = normalizer();
-    assert!(normalizer.watches(DIRECTORY) && normalizer.folder() == DIRECTORY);
-    assert!(!normalizer.watches("/workspace/secret-customer"));
+fn each_folder_has_its_events_and_its_own_paths() {
+    const OTHER: &str = "/workspace/other";
+    let configured = [DIRECTORY.to_owned(), OTHER.to_owned()];
+    let mut normalizer = Normalizer::new(START, Folders::new(&configured, DIRECTORY));
+    let event = |directory: &str, kind: &str, properties: serde_json::Value| -> Envelope {
+        let payload = serde_json::json!({"type": kind, "properties": properties});
+        Envelope::read(&serde_json::json!({"directory": directory, "payload": payload}).to_string()).unwrap()
+    };
+    let session = |id: &str, directory: &str| {
+        let info =
+            serde_json::json!({"id": id, "directory": directory, "title": "t", "time": {"created": 1, "updated": 1}});
+        event(directory, "session.created", serde_json::json!({ "info": info }))
+    };
+    for (directory, id) in [
+        (DIRECTORY, "ses_a"),
+        (OTHER, "ses_b"),
+        ("/workspace/secret-customer", "ses_c"),
+    ] {
+        let events = normalizer.apply(session(id, directory), START).events;
+        let made: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Session(info) => Some((info.ref_.id.as_str(), info.ref_.workspace.as_str())),
+                _ => None,
+            })
+            .collect();
+        let expected: &[(&str, &str)] = if id == "ses_c" { &[] } else { &[(id, directory)] };
+        assert_eq!(made, expected);
+    }
+    assert_eq!(
+        (normalizer.folder("ses_a"), normalizer.folder("ses_b")),
+        (DIRECTORY, OTHER)
+    );
+
+    // A path is shown from the folder of its session, and a relative one is meant there.
+    for (directory, id) in [(DIRECTORY, "ses_a"), (OTHER, "ses_b")] {
+        let file = format!("{directory}/src/a.rs");
+        let part = serde_json::json!({"id": format!("prt_{id}"), "sessionID": id, "messageID": "m", "type": "tool",
+            "tool": "write", "callID": "c", "state": {"status": "completed", "input": {"filePath": file, "content": "x"},
+                "metadata": {"filepath": file, "exists": false}}});
+        let out = normalizer.apply(
+            event(directory, "message.part.updated", serde_json::json!({ "part": part })),
+            START,
+        );
+        let seen = Host::see(&out.events);
+        assert_eq!(tools(&seen)[0].changes[0].path, "src/a.rs", "{directory}");
+        let asked = serde_json::json!({"id": format!("per_{id}"), "sessionID": id, "permission": "external", "patterns": ["x"],
+            "metadata": {"filepath": "src/b.rs"}, "always": []});
+        let out = normalizer.apply(event(directory, "permission.asked", asked), START);
+        let paths: Vec<_> = permission(request(&out))
+            .paths
+            .iter()
+            .map(|path| path.path.clone())
+            .collect();
+        assert!(paths.contains(&format!("{directory}/src/b.rs")), "{paths:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::grant_context::GrantContext;
 use super::grant_kind::{GrantKind, GrantNotes, PluginTables};
-use super::http_grant::HttpGrant;
+use super::http_grant::{HttpGrant, SOCKET_SCHEME, encoded_path};
 use super::lines::Lines;
 use super::request::Request;
 use crate::diagnostic::Diagnostic;
@@ -29,11 +29,15 @@ impl Permission {
     /// `http_to` is to send requests to a server; `private`: also where it is an address of this machine or its network.
     pub fn http_to(server: &str, private: bool) -> Self {
         let near = if private { ", including private addresses" } else { "" };
+        let socket = HttpGrant::parse(server)
+            .ok()
+            .and_then(|grant| Some(grant.socket()?.display().to_string()));
+        let shown = socket.map_or_else(|| server.to_owned(), |path| format!("the socket {path}"));
         Self {
             capability: CAPABILITY,
             target: server.to_owned(),
             extended: private,
-            text: format!("send requests to {server}{near}"),
+            text: format!("send requests to {shown}{near}"),
         }
     }
 }
@@ -221,5 +225,10 @@ fn expand(url: &str, config: &Settings) -> Option<String> {
     };
     let (key, after) = rest.split_once('}')?;
     let value = config.get(key)?.as_str().filter(|v| !v.is_empty())?;
+    // The path of a socket is in a URL as a host is.
+    let value = match before.strip_suffix("://") {
+        Some(SOCKET_SCHEME) if after.is_empty() => encoded_path(value),
+        _ => value.to_owned(),
+    };
     Some(format!("{before}{value}{}", expand(after, config)?))
 }

@@ -194,3 +194,53 @@ fn a_private_host_is_known_by_its_name_or_address() {
         assert!(!grant(public).is_private(), "{public}");
     }
 }
+
+#[test]
+fn a_socket_is_meant_by_its_path_alone() {
+    let socket = grant("http+unix://%2Frun%2Fa%20b.sock");
+    assert_eq!(socket.socket(), Some(Path::new("/run/a b.sock")));
+    assert_eq!(socket.to_string(), "http+unix://%2Frun%2Fa%20b.sock");
+    assert!(!socket.is_private() && socket.same_server(&grant("http+unix://%2frun%2fa%20b.sock/")));
+    for (url, admitted) in [
+        ("http+unix://%2Frun%2Fa%20b.sock/status?x#y", true),
+        ("http+unix://%2frun%2Fa%20b%2esock", true),
+        ("http+unix://%2Frun%2Fb.sock/", false),
+        ("http+unix://%2Frun%2F..%2Frun%2Fa%20b.sock/", false),
+        ("http+unix://%2Frun%2F%2Fa%20b.sock/", false),
+        ("http+unix://%2Frun%2F.%2Fa%20b.sock/", false),
+        ("http+unix://%2Frun%2Fa%20b.sock%2F/", false),
+        ("http+unix://%2Frun%2Fa%20b.sock:80/", false),
+        ("http+unix://user@%2Frun%2Fa%20b.sock/", false),
+        ("http+unix:///run/a%20b.sock", false),
+        ("http://%2Frun%2Fa%20b.sock/", false),
+        ("https://example.org/", false),
+    ] {
+        assert_eq!(admits("http+unix://%2Frun%2Fa%20b.sock", url), admitted, "{url}");
+    }
+    assert!(!admits("https://example.org", "http+unix://example.org/"));
+    for (text, cause) in [
+        ("http+unix://run%2Fa.sock", "plain absolute path"),
+        ("http+unix:///run/a.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2F..%2Fa.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2Fa%00.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2Fa%0A.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2F%E2%80%AEa.sock", "plain absolute path"),
+        ("http+unix://%2Frun%2Fa%FF.sock", "is not text"),
+        ("http+unix://%2Frun%2Fa.sock/status", "follows the host"),
+    ] {
+        let found = HttpGrant::parse(text).unwrap_err();
+        assert!(found.contains(cause), "{text}: {found}");
+    }
+    let long = HttpGrant::parse(&format!("http+unix://%2F{}", "x".repeat(SOCKET_PATH))).unwrap_err();
+    assert!(long.contains("at most 107 bytes"), "{long}");
+    // What is asked for and what is granted is the same path, or nothing is.
+    assert_eq!(socket.intersect(&socket), Some(socket.clone()));
+    for other in [
+        "http+unix://%2Frun%2Fb.sock",
+        "https://example.org",
+        "https://*.example.org",
+    ] {
+        assert_eq!(socket.intersect(&grant(other)), None, "{other}");
+        assert_eq!(grant(other).intersect(&socket), None, "{other}");
+    }
+}

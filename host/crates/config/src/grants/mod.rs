@@ -20,7 +20,7 @@ mod store;
 pub(crate) use grant_context::{GrantContext, described};
 pub(crate) use grant_kind::{GrantNotes, PluginTables};
 pub use http::{HttpGrants, requested_http};
-pub use http_grant::HttpGrant;
+pub use http_grant::{HttpGrant, SOCKET_SCHEME};
 pub(crate) use list::AuthoredGrants;
 pub use list::Grants;
 pub use missing_permissions::{MissingPermissions, lines_granting, missing_permissions};

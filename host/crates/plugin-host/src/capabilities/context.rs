@@ -7,9 +7,9 @@ use super::states::States;
 use crate::bindings::caps::types::Error;
 use crate::cpu_share::CpuShare;
 use crate::plugin_stats::Counters;
+use nexus_config::resolved::Workspaces;
 use nexus_model::time::Clock;
 use nexus_model::token_bucket::TokenBucket;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -24,8 +24,8 @@ pub(crate) struct Context {
     pub owner: String,
     /// `clock` is the host's.
     pub clock: Arc<dyn Clock>,
-    /// `workspace` is where its processes run that name no directory.
-    pub workspace: Option<PathBuf>,
+    /// `workspaces` are the project folders of a chat backend; in the first one its processes run that name no directory.
+    pub workspaces: Option<Workspaces>,
     /// `log` takes its lines for the host's log.
     pub log: Arc<LogSink>,
     /// `mask` hides its secrets in what it answers; the log has the same one.

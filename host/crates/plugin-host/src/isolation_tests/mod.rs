@@ -352,7 +352,11 @@ async fn events_come_in_order_and_again_after_each_end() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(900, "")), "/work".into(), None)
+        .chat(
+            world.load(&fixtures::chat(900, "")),
+            std::path::PathBuf::from("/work").into(),
+            None,
+        )
         .unwrap();
     chat.start();
     let mut stream = chat.events();
@@ -370,7 +374,11 @@ async fn events_survive_a_crash() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into(), None)
+        .chat(
+            world.load(&fixtures::chat(30, "unreachable")),
+            std::path::PathBuf::from("/work").into(),
+            None,
+        )
         .unwrap();
     chat.start();
     let mut stream = chat.events();
@@ -389,7 +397,11 @@ async fn a_missing_optional_interface_is_reported() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(1, "")), "/work".into(), None)
+        .chat(
+            world.load(&fixtures::chat(1, "")),
+            std::path::PathBuf::from("/work").into(),
+            None,
+        )
         .unwrap();
     chat.start();
     assert_eq!(
@@ -459,7 +471,12 @@ fn types_that_do_not_fit_are_refused_with_a_message() {
 fn a_plugin_of_another_kind_is_refused() {
     let world = World::new();
     let loaded = world.load(&fixtures::tunnel("", READY));
-    let error = world.runtime.chat(loaded, "/".into(), None).err().unwrap().to_string();
+    let error = world
+        .runtime
+        .chat(loaded, std::path::PathBuf::from("/").into(), None)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         error.contains("is a tunnel plugin and cannot be used as a chat plugin"),
         "{error}"

@@ -132,7 +132,11 @@ async fn events_are_counted_and_a_connection_that_crashes_is_one_error() {
     let world = World::new();
     let chat = world
         .runtime
-        .chat(world.load(&fixtures::chat(30, "unreachable")), "/work".into(), None)
+        .chat(
+            world.load(&fixtures::chat(30, "unreachable")),
+            std::path::PathBuf::from("/work").into(),
+            None,
+        )
         .unwrap();
     chat.start();
     let mut stream = chat.events();

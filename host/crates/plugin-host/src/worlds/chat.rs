@@ -10,6 +10,7 @@ use crate::engine::instance_state::InstanceState;
 use crate::instance::{Supervisor, refused as error_of};
 use crate::truncate;
 use futures::future::BoxFuture;
+use nexus_config::resolved::Workspaces;
 use nexus_model::limits;
 use nexus_model::plugin::PluginStatus;
 use nexus_model::trouble::Trouble;
@@ -17,14 +18,13 @@ use nexus_model::{chat, plugin};
 use nexus_plugin_traits::PluginRecord;
 use nexus_plugin_traits::{BackendEvents, Call, CallError, CancelReason, ChatBackend, Prompt, Supervised};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use wasmtime::component::Accessor;
 
 pub(crate) struct WasmChat {
     supervisor: Arc<Supervisor<ChatExports>>,
-    workspace: PathBuf,
+    workspaces: Workspaces,
     /// `facts` is what the plugin said about itself last, for the time when it is down.
     facts: Mutex<Option<ChatFacts>>,
     /// `leaving` is why the event stream ends next.
@@ -34,10 +34,10 @@ pub(crate) struct WasmChat {
 }
 
 impl WasmChat {
-    pub(crate) fn new(supervisor: Supervisor<ChatExports>, workspace: PathBuf) -> Self {
+    pub(crate) fn new(supervisor: Supervisor<ChatExports>, workspaces: Workspaces) -> Self {
         Self {
             supervisor: Arc::new(supervisor),
-            workspace,
+            workspaces,
             facts: Mutex::default(),
             leaving: Arc::new(Mutex::new(CancelReason::Stop)),
             reading_events: Arc::default(),
@@ -113,7 +113,7 @@ impl WasmChat {
     }
 
     fn workspace(&self) -> String {
-        self.workspace.display().to_string()
+        self.workspaces.first.display().to_string()
     }
 }
 
@@ -165,11 +165,11 @@ impl ChatBackend for WasmChat {
     }
 
     fn events(&self) -> BackendEvents {
-        let (supervisor, workspace) = (Arc::clone(&self.supervisor), self.workspace.clone());
+        let (supervisor, workspaces) = (Arc::clone(&self.supervisor), self.workspaces.clone());
         let (leaving, turn) = (Arc::clone(&self.leaving), Arc::clone(&self.reading_events));
         BackendEvents::new(limits::CHAT_EVENTS, |to| async move {
             let _turn = turn.lock().await;
-            ChatEvents::new(supervisor, to, workspace, leaving).run().await;
+            ChatEvents::new(supervisor, to, workspaces, leaving).run().await;
         })
     }
 
@@ -223,7 +223,7 @@ impl ChatBackend for WasmChat {
                 |a, h| Box::pin(h.call_snapshot(a, session, before)),
             );
             let mut answer = answer.await?;
-            request_paths::add(&mut answer.requests, &self.workspace).await;
+            request_paths::add(&mut answer.requests, &self.workspaces).await;
             Ok(self.heard(|by| convert_chat::snapshot(answer, by)))
         })
     }

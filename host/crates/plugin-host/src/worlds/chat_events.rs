@@ -14,18 +14,18 @@ use crate::engine::event_queue::Exit;
 use crate::engine::stream_bridge::LongCall;
 use crate::instance::{Ended, Supervisor, pause};
 use crate::truncate;
+use nexus_config::resolved::Workspaces;
 use nexus_model::limits;
 use nexus_model::plugin::Failure;
 use nexus_model::token_bucket::TokenBucket;
 use nexus_plugin_traits::{BackendEvent, CallError, CancelReason, EventSink, FailureKind, RunFailure};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 pub(crate) struct ChatEvents {
     supervisor: Arc<Supervisor<ChatExports>>,
     to: EventSink,
-    workspace: PathBuf,
+    workspaces: Workspaces,
     /// `leaving` is why the stream ends next; whoever ends it says so first.
     leaving: Arc<Mutex<CancelReason>>,
     /// Failures since the connection last held for a while.
@@ -49,13 +49,13 @@ impl ChatEvents {
     pub(crate) fn new(
         supervisor: Arc<Supervisor<ChatExports>>,
         to: EventSink,
-        workspace: PathBuf,
+        workspaces: Workspaces,
         leaving: Arc<Mutex<CancelReason>>,
     ) -> Self {
         Self {
             supervisor,
             to,
-            workspace,
+            workspaces,
             leaving,
             failures: 0,
         }
@@ -187,7 +187,7 @@ impl ChatEvents {
             let by = Speaker::new(self.supervisor.name(), &context.mask);
             let mut said = 0;
             for mut event in batch.drain(..) {
-                request_paths::add_to_event(&mut event, &self.workspace).await;
+                request_paths::add_to_event(&mut event, &self.workspaces).await;
                 // What goes no further costs the host as well: who sends nothing else is held back too.
                 said += limits::SESSION_ROW;
                 let mut item = match backend_event(event, &by).and_then(|event| order.admit(event)) {

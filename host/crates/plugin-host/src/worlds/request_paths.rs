@@ -13,6 +13,7 @@
 
 use crate::bindings::chat::nexus::plugin::chat_types::{self as wit, AgentRequest, Event, RequestKind};
 use crate::truncate;
+use nexus_config::resolved::Workspaces;
 use nexus_model::chat;
 use nexus_model::limits;
 use nexus_plugin_api::paths::path_contains_name;
@@ -36,30 +37,30 @@ struct Named {
     obeyed: Vec<String>,
 }
 
-pub(crate) async fn add_to_event(event: &mut Event, workspace: &Path) {
+pub(crate) async fn add_to_event(event: &mut Event, workspaces: &Workspaces) {
     match event {
-        Event::Request(request) => add(std::slice::from_mut(request), workspace).await,
+        Event::Request(request) => add(std::slice::from_mut(request), workspaces).await,
         Event::Opened(connection) => {
             let most = connection.requests.len().min(limits::OPEN_SESSIONS);
-            add(connection.requests.get_mut(..most).unwrap_or_default(), workspace).await;
+            add(connection.requests.get_mut(..most).unwrap_or_default(), workspaces).await;
         }
         _ => {}
     }
 }
 
 /// Adds what is found to the details of these.
-pub(crate) async fn add(requests: &mut [AgentRequest], workspace: &Path) {
+pub(crate) async fn add(requests: &mut [AgentRequest], workspaces: &Workspaces) {
     let named: Vec<Option<Named>> = requests.iter().map(named).collect();
     if named.iter().all(Option::is_none) {
         return;
     }
-    let (looked, folder) = (named.clone(), workspace.to_owned());
+    let (looked, folders) = (named.clone(), workspaces.clone());
     let look = async {
         let permit = LOOKS.acquire().await;
         let look = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let base = follow(&folder).map_or_else(|_| folder.clone(), |real| real.path);
-            let details = |named: Named| details(&named, &folder, &base);
+            let folders: Vec<Folder> = folders.all().map(Folder::new).collect();
+            let details = |named: Named| details(&named, &folders);
             looked.into_iter().map(|named| named.map(details)).collect::<Vec<_>>()
         });
         look.await.ok()
@@ -137,13 +138,34 @@ fn not_known(path: &str, cause: &str) -> wit::Detail {
     )
 }
 
-/// `details` follow the paths; `base` is the workspace without links.
-fn details(named: &Named, workspace: &Path, base: &Path) -> Vec<wit::Detail> {
+/// `Folder` is a workspace.
+struct Folder {
+    path: PathBuf,
+    /// `base` is the workspace without links.
+    base: PathBuf,
+}
+
+impl Folder {
+    fn new(path: &Path) -> Self {
+        let path = path.to_owned();
+        let base = follow(&path).map_or_else(|_| path.clone(), |real| real.path);
+        Self { path, base }
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.path) || path.starts_with(&self.base)
+    }
+}
+
+/// `details` follow the paths. One that is relative is taken from the first folder.
+fn details(named: &Named, folders: &[Folder]) -> Vec<wit::Detail> {
     let mut all = Vec::new();
+    let Some(first) = folders.first() else { return all };
     for requested in named.paths.iter().take(limits::REQUEST_PATHS) {
         // As it stands: `..` after a link is not what it looks like.
-        let path = workspace.join(&requested.path);
+        let path = first.path.join(&requested.path);
         let looks = lexical(&path);
+        let Folder { path: workspace, base } = folders.iter().find(|folder| folder.holds(&looks)).unwrap_or(first);
         let inside = looks.strip_prefix(workspace).or_else(|_| looks.strip_prefix(base));
         let (shown, expected) = match inside {
             Ok(inside) => (inside.to_path_buf(), base.join(inside)),
@@ -317,7 +339,7 @@ mod tests {
 
     async fn details(paths: Vec<wit::Path>, workspace: &Path) -> Vec<(String, String)> {
         let mut request = asked(paths);
-        add(std::slice::from_mut(&mut request), workspace).await;
+        add(std::slice::from_mut(&mut request), &workspace.to_owned().into()).await;
         let all = std::mem::take(&mut permission(&mut request).details);
         all.into_iter().map(|detail| (detail.name, detail.text)).collect()
     }
@@ -405,7 +427,7 @@ mod tests {
     async fn what_the_plugin_reported_stays() {
         let mut request = asked(vec![named("/proc/self/cwd/x")]);
         permission(&mut request).details.push(detail("Moves", "a"));
-        add(std::slice::from_mut(&mut request), Path::new("/w")).await;
+        add(std::slice::from_mut(&mut request), &PathBuf::from("/w").into()).await;
         let all = &permission(&mut request).details;
         assert_eq!((all[0].name.as_str(), all.len()), ("Moves", 3));
     }

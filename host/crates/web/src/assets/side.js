@@ -8,8 +8,11 @@ export const title = (text) => text || 'Untitled chat';
 let lines = 200;
 export function drawList({ session, sessions, others, more }) {
   const list = $('list'), focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+  // Which folder a chat works in is worth a word where there is more than one.
+  const several = new Set(sessions.map(({ workspace }) => workspace)).size > 1;
   const line = (info) => {
     const link = el('a', { href: '/s/' + encodeURIComponent(info.id), dir: 'auto', textContent: title(info.title) });
+    if (several && info.workspace) link.append(el('small', { className: 'meta', title: info.workspace, textContent: ' · ' + info.workspace.split('/').pop() }));
     if (info.id === session) link.setAttribute('aria-current', 'page');
     return el('li', {}, link);
   };

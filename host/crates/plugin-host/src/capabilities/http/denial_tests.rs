@@ -42,6 +42,28 @@ fn a_star_covers_what_is_below_it() {
 }
 
 #[test]
+fn a_socket_is_reached_by_its_own_grant_alone() {
+    let g = gate(web("http+unix://%2Frun%2Fdemo.sock"));
+    assert!(g.http(&url("http+unix://%2Frun%2Fdemo.sock/status")).is_ok());
+    for other in [
+        "http+unix://%2Frun%2Fother.sock/",
+        "http://localhost/",
+        "https://api.example.org",
+    ] {
+        assert!(g.http(&url(other)).is_err(), "{other}");
+    }
+    let denial = gate(web("https://api.example.org"))
+        .http(&url("http+unix://%2Frun%2Fdemo.sock/private"))
+        .unwrap_err();
+    assert!(
+        denial.0.contains("send requests to the socket /run/demo.sock"),
+        "{}",
+        denial.0
+    );
+    assert!(!denial.0.contains("private"), "{}", denial.0);
+}
+
+#[test]
 fn a_private_address_is_allowed_by_the_lines_that_are_printed() {
     let grants = web("https://other.example:8443");
     let denial = gate(grants.clone()).private("it is near", &grants.http[0]);

@@ -19,7 +19,11 @@ impl Gate {
         let granted = self.grants().http.iter().find(|grant| grant.admits(url));
         granted.ok_or_else(|| {
             let asked = requested(self).iter().any(|grant| grant.admits(url));
-            let server = url.origin().ascii_serialization();
+            // A socket has no origin.
+            let server = match HttpGrant::of_url(url.as_str()) {
+                Ok(grant) if grant.socket().is_some() => grant.to_string(),
+                _ => url.origin().ascii_serialization(),
+            };
             self.deny(&Permission::http_to(&server, false), asked)
         })
     }

@@ -4,6 +4,7 @@
 use crate::bindings::caps::types::Error;
 use crate::capabilities::context::Context;
 use ::http::Method;
+use nexus_config::grants::{HttpGrant, SOCKET_SCHEME};
 use nexus_egress::{OutgoingError, Request, Response, Target};
 use nexus_model::limits;
 use nexus_process::Key;
@@ -93,8 +94,10 @@ pub(super) fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
         });
     }
     let parsed = Url::parse(url).map_err(|e| invalid(&e.to_string()))?;
-    if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(invalid("expected http://, https:// or process://"));
+    if parsed.scheme() == SOCKET_SCHEME {
+        HttpGrant::of_url(url).map_err(|cause| invalid(&cause))?;
+    } else if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(invalid("expected http://, https://, http+unix:// or process://"));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(invalid("a user name in it would appear in logs; send a header instead"));

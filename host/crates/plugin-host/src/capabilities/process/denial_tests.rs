@@ -4,10 +4,10 @@
 
 use crate::capabilities::test_gate::{PLAIN, configured, gate, pasted, program};
 use nexus_config::grants::ProcessGrant;
-use nexus_config::resolved::Grants;
+use nexus_config::resolved::{Grants, Workspaces};
 use nexus_model::limits;
 use nexus_model::token_bucket::TokenBucket;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn a_program_needs_its_grant() {
@@ -81,14 +81,22 @@ fn a_process_stays_in_the_workspace() {
     let home = folder.path().canonicalize().unwrap().join("project");
     std::fs::create_dir_all(home.join("sub")).unwrap();
     std::fs::create_dir_all(home.with_file_name("project-2")).unwrap();
-    let work = Some(home.as_path());
+    let other = home.with_file_name("other");
+    std::fs::create_dir_all(other.join("sub")).unwrap();
+    let all = Workspaces {
+        first: home.clone(),
+        others: vec![other.clone()],
+    };
+    let work = Some(&all);
     let at = |path: &Path| path.to_str().unwrap().to_owned();
-    assert_eq!(g.directory("tool", None, work).unwrap().as_deref(), work);
-    let sub = home.join("sub");
-    assert_eq!(g.directory("tool", Some(&at(&sub)), work).unwrap(), Some(sub));
+    assert_eq!(g.directory("tool", None, work).unwrap(), Some(home.clone()));
+    for within in [home.join("sub"), other.clone(), other.join("sub")] {
+        assert_eq!(g.directory("tool", Some(&at(&within)), work).unwrap(), Some(within));
+    }
     for wanted in [
         "/etc".to_owned(),
         at(&home.join("../project-2")),
+        at(&other.join("../project-2")),
         "sub".to_owned(),
         at(&home.with_file_name("project-2")),
         at(&home.join("absent")),
@@ -106,7 +114,9 @@ fn a_link_in_the_workspace_leads_nowhere_else() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("out");
     std::os::unix::fs::symlink("/etc", &out).unwrap();
-    let denial = g.directory("tool", out.to_str(), Some(home.path())).unwrap_err();
+    let denial = g
+        .directory("tool", out.to_str(), Some(&home.path().to_owned().into()))
+        .unwrap_err();
     assert!(denial.0.contains("link to /etc"), "{}", denial.0);
 }
 
@@ -114,7 +124,7 @@ fn a_link_in_the_workspace_leads_nowhere_else() {
 fn a_directory_that_is_refused_can_be_made_the_workspace() {
     let own = tempfile::tempdir().unwrap();
     let denial = gate(program(PLAIN))
-        .directory("tool", own.path().to_str(), Some(Path::new("/srv")))
+        .directory("tool", own.path().to_str(), Some(&PathBuf::from("/srv").into()))
         .unwrap_err();
     configured(Some(&denial.0));
 }

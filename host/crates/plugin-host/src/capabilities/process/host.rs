@@ -7,11 +7,12 @@ use crate::capabilities::context::{Capabilities, Context, Granted, enter};
 use crate::capabilities::gate::Gate;
 use crate::capabilities::secrets::references::PluginReferences;
 use crate::capabilities::stream_producers::{ByteProducer, ItemProducer};
+use nexus_config::resolved::Workspaces;
 use nexus_model::limits;
 use nexus_model::plural;
 use nexus_process::{ProcessError, References};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{Accessor, Lift, Lower, StreamProducer, StreamReader};
@@ -102,11 +103,32 @@ impl Context {
 
     /// `places` are the file of a binary, and the directory it runs in.
     async fn places(&self, binary: String, cwd: Option<String>) -> Result<(PathBuf, Option<PathBuf>), Error> {
-        let (gate, workspace, name) = (Arc::clone(&self.gate), self.workspace.clone(), binary.clone());
+        let (gate, workspaces, name) = (Arc::clone(&self.gate), self.workspaces.clone(), binary.clone());
         let directory =
-            tokio::task::spawn_blocking(move || gate.directory(&name, cwd.as_deref(), workspace.as_deref())).await;
+            tokio::task::spawn_blocking(move || gate.directory(&name, cwd.as_deref(), workspaces.as_ref())).await;
         let directory = directory.map_err(|e| Error::Other(format!("cannot search for the directory: {e}")))??;
         Ok((self.binary(binary).await?, directory))
+    }
+
+    /// `unless_present` holds in each workspace, whichever of them the process is told of later.
+    fn unless_present(&self, unless: wit::UnlessPresent, cwd: Option<&Path>) -> nexus_process::UnlessPresent {
+        let all = self.workspaces.iter().flat_map(Workspaces::all);
+        let elsewhere: Vec<PathBuf> = all.filter(|path| Some(*path) != cwd).map(Path::to_owned).collect();
+        let or = if elsewhere.is_empty() {
+            unless.or
+        } else {
+            let ends = if unless.or.is_empty() { "" } else { ", or " };
+            format!("{}{ends}take that folder out of `workspaces` in [chat.main]", unless.or)
+        };
+        nexus_process::UnlessPresent {
+            folders: unless.folders,
+            files: unless.files,
+            keys: unless.keys,
+            above: unless.above,
+            home: unless.home,
+            elsewhere,
+            or,
+        }
     }
 
     async fn spec(&self, spec: wit::Spec) -> Result<nexus_process::Spec, Error> {
@@ -127,14 +149,9 @@ impl Context {
         self.gate.run(&spec.binary, inherit, &env)?;
         let (binary, cwd) = self.places(spec.binary, spec.cwd).await?;
         let stop = spec.stop.into_iter().map(stop_step).collect::<Result<_, _>>()?;
-        let unless = spec.unless_present.map(|unless| nexus_process::UnlessPresent {
-            folders: unless.folders,
-            files: unless.files,
-            keys: unless.keys,
-            above: unless.above,
-            home: unless.home,
-            or: unless.or,
-        });
+        let unless = spec
+            .unless_present
+            .map(|unless| self.unless_present(unless, cwd.as_deref()));
         Ok(nexus_process::Spec {
             binary,
             args: spec.args,
@@ -297,10 +314,10 @@ impl<T: Send + 'static> wit::HostWithStore<T> for Granted {
             let place = ctx.place(&key)?;
             let (processes, references) = (Arc::clone(&ctx.states.process.processes), ctx.references());
             let running = holding(place, async move { processes.ensure(key, spec, references).await }).await;
-            // One that is adopted, or refused before anything was done for it, costs nothing.
+            // One that is adopted, or refused before anything was done for it (`Other`: by what is present), costs nothing.
             if !matches!(
                 &running,
-                Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_))
+                Ok(nexus_process::Running { adopted: true, .. }) | Err(Error::Invalid(_) | Error::Other(_))
             ) {
                 ctx.states.process.started.used(1.0);
             }

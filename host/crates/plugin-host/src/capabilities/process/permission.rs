@@ -4,6 +4,7 @@ use super::environment::{RefusedVariable, Variables};
 use super::find_binary::find_binary;
 use crate::capabilities::gate::{Denial, Gate, LimitReached};
 use nexus_config::grants::ProcessGrant;
+use nexus_config::resolved::Workspaces;
 use nexus_config::{Permission, toml_text};
 use nexus_model::limits;
 use nexus_model::token_bucket::TokenBucket;
@@ -60,7 +61,7 @@ impl Gate {
         Ok(())
     }
 
-    /// `directory` is the one for a process. `wanted` must be the workspace or lie in it.
+    /// `directory` is the one for a process. `wanted` must be one of the workspaces or lie in it.
     ///
     /// # Errors
     /// It is another directory.
@@ -68,16 +69,20 @@ impl Gate {
         &self,
         binary: &str,
         wanted: Option<&str>,
-        workspace: Option<&Path>,
+        workspaces: Option<&Workspaces>,
     ) -> Result<Option<PathBuf>, Denial> {
-        let home = self.process(binary, false)?.cwd.as_deref().or(workspace);
+        let home = self.process(binary, false)?.cwd.as_deref();
+        let home = home.or(workspaces.map(|workspaces| workspaces.first.as_path()));
         let Some(wanted) = wanted else {
             return Ok(home.map(Path::to_path_buf));
         };
         let path = Path::new(wanted);
         let plain = !path.components().any(|c| matches!(c, Component::ParentDir));
-        match home {
-            Some(home) if path.is_absolute() && plain && path.starts_with(home) => match real(path, home) {
+        let others = workspaces.iter().flat_map(|workspaces| &workspaces.others);
+        let mut homes = home.into_iter().chain(others.map(PathBuf::as_path));
+        let within = homes.find(|home| path.is_absolute() && plain && path.starts_with(home));
+        match within.or(home) {
+            Some(home) if within.is_some() => match real(path, home) {
                 Ok(real) => Ok(Some(real)),
                 Err(cause) => Err(self.refuse(format!(
                     "The plugin {} may not run `{binary}` in {wanted}: {cause}.",
