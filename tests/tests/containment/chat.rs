@@ -133,7 +133,7 @@ async fn a_unix_socket_is_asked_where_it_is_granted_and_no_other_one_is() {
     let said = answer(&nexus, &browser, "socket").await;
     let lines = format!("[plugin.hostile-chat.grants]\nhttp = [{url:?}]");
     assert!(
-        said.contains(&lines) && said.contains("may not send requests to the socket"),
+        said.contains(&lines) && said.contains("no permission to send requests to the socket"),
         "{said}"
     );
 }
