@@ -1,6 +1,6 @@
 //! Whether a reader of an answer got each of its words once and in order, and how its reading ended.
 //!
-//! The words are `word0 `, `word1 ` and so on, each a delta. A reader that falls behind is promised the whole part, or the whole
+//! The words are `word0 `, `word1 ` and so on, each a delta. A reader that is too slow is promised the whole part, or the whole
 //! state, in place of some of them. Frames are looked at as text: reading JSON would be what is measured.
 
 /// How a reading ended.
@@ -63,8 +63,8 @@ impl Order {
         self.over
     }
 
-    /// After the last frame of an answer of so many words. A whole part that is long is shown in part, so of one who fell behind it
-    /// is not known.
+    /// After the last frame of an answer of so many words. A whole part that is long is shown in part, so of a reader that was
+    /// behind it is not known.
     pub(crate) fn end(&mut self, end: End, words: usize) {
         if end == End::Complete && !self.behind {
             self.lost += words.saturating_sub(self.next);

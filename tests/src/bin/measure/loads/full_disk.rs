@@ -1,8 +1,8 @@
 //! A disk that is full for a while.
 
 use super::WORDS;
-use super::figures::Figures;
 use super::stage::Stage;
+use super::statistics::Statistics;
 use crate::binaries::Binary;
 use nexus_tests::tunnels::stop;
 use nexus_tests::write_with_mode;
@@ -14,7 +14,7 @@ pub(super) const WHAT: &str = "a disk that is full for 4 s";
 /// Until the disk is full, and then until there is room again.
 const PHASES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
 
-pub(super) async fn run(binary: &Binary) -> Figures {
+pub(super) async fn run(binary: &Binary) -> Statistics {
     let start = binary.start();
     // Its data folder is a small file system that nobody else sees; then it becomes Nexus.
     let program = start.folder().join("on-a-small-disk");
@@ -41,28 +41,28 @@ pub(super) async fn run(binary: &Binary) -> Figures {
         std::fs::remove_file(&seen).unwrap();
         full = Some((since, Instant::now()));
     };
-    let mut figures = stage.measure_while(vec![reader], WORDS, work).await;
+    let mut statistics = stage.measure_while(vec![reader], WORDS, work).await;
     let (since, room) = full.unwrap();
-    let again = figures
+    let again = statistics
         .arrivals
         .iter()
         .map(|(_, there)| *there)
         .filter(|there| *there > room)
         .min();
     let again = again.map_or(f64::NAN, |there| (there - room).as_secs_f64() * 1e3);
-    let meanwhile = figures
+    let meanwhile = statistics
         .arrivals
         .iter()
         .filter(|(_, there)| *there > since && *there < room)
         .count();
     // What was sent before, and what was sent when all goes on.
-    figures
+    statistics
         .arrivals
         .retain(|(sent, _)| *sent < since || *sent > room + Duration::from_secs(2));
-    figures.besides = vec![
+    statistics.besides = vec![
         ("events that came while it was full", meanwhile as f64),
         ("ms from room to the next event", again),
     ];
     stop(stage.nexus);
-    figures
+    statistics
 }

@@ -1,8 +1,8 @@
 //! A chat beside a plugin that takes all that it gets.
 
 use super::WORDS;
-use super::figures::Figures;
 use super::stage::Stage;
+use super::statistics::Statistics;
 use crate::binaries::Binary;
 use nexus_tests::tunnels::{action, stop};
 
@@ -14,7 +14,7 @@ pub(super) const ATTACKS: [(&str, &str); 4] = [
     ("a plugin that writes into its store without a pause", "endless-store"),
 ];
 
-pub(super) async fn run(binary: &Binary, attack: &str) -> Figures {
+pub(super) async fn run(binary: &Binary, attack: &str) -> Statistics {
     let tunnel = format!(
         "[tunnel.hostile]\nplugin = \"hostile-tunnel\"\nallow_plaintext = true\n[plugin.hostile-tunnel]\nsource = {:?}\n\
          grants.store_quota = \"1 MiB\"\nconfig.attack = {attack:?}\n",
@@ -23,9 +23,9 @@ pub(super) async fn run(binary: &Binary, attack: &str) -> Figures {
     let mut stage = Stage::up(binary, &tunnel).await;
     let reader = stage.chat().await;
     let owner = stage.owner.clone();
-    let figures = stage
+    let statistics = stage
         .measure_while(vec![reader], WORDS, action(&owner, "hostile", "start"))
         .await;
     stop(stage.nexus);
-    figures
+    statistics
 }

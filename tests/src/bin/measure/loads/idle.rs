@@ -1,8 +1,8 @@
 //! A chat beside sockets on which nothing happens.
 
 use super::WORDS;
-use super::figures::Figures;
 use super::stage::{Reader, Stage};
+use super::statistics::Statistics;
 use crate::binaries::Binary;
 use nexus_tests::processes::resident;
 use nexus_tests::tunnels::stop;
@@ -19,7 +19,7 @@ const LIVE: usize = 254;
 const CONNECTIONS: usize = 1_000 - LIVE;
 const WATCHED: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(binary: &Binary) -> Figures {
+pub(super) async fn run(binary: &Binary) -> Statistics {
     let mut stage = Stage::up(binary, "").await;
     let reader = stage.chat().await;
     let other = stage.chat().await.session;
@@ -36,15 +36,15 @@ pub(super) async fn run(binary: &Binary) -> Figures {
     }
     let rates = wakes::rates(stage.nexus.pid(), WATCHED);
     eprintln!("wakes a second by thread: {rates:.1?}");
-    let mut figures = stage.measure(vec![reader], WORDS).await;
+    let mut statistics = stage.measure(vec![reader], WORDS).await;
     let open = connections.iter().filter(|socket| is_open(socket)).count();
     stop(stage.nexus);
-    figures.besides = vec![
+    statistics.besides = vec![
         ("KB of memory for each live socket", each / 1e3),
         ("wakes a second before", wakes::sum(&rates)),
         ("sockets still open", (LIVE + open) as f64),
     ];
-    figures
+    statistics
 }
 
 /// A connection that is kept after its first answer.

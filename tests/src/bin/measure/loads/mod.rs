@@ -3,19 +3,19 @@
 //! Unless a load says otherwise, a chat is answered with 50 events a second, and the latency of an event is the time from the write of
 //! the backend's server (this program) to the frame's arrival at a reader (this program as well).
 
-mod feed;
-mod figures;
 mod full_disk;
 mod greedy;
 mod idle;
 mod many_chats;
+mod server;
 mod slow_disk;
 mod stage;
 mod stalled;
+mod statistics;
 
 use crate::binaries::Binary;
 use crate::fan_out;
-use figures::Figures;
+use statistics::Statistics;
 
 const ROUNDS: usize = 3;
 /// Ten seconds of a chat.
@@ -23,13 +23,13 @@ const WORDS: usize = 10 * stage::RATE;
 
 pub(crate) async fn measure() {
     let binaries = Binary::all();
-    figures::head();
+    statistics::head();
     turns(&binaries, "1 reader, a backend without a pause", async |binary| {
-        Figures::of_fan_out(&fan_out::run(binary, 1, 80_000).await)
+        Statistics::of_fan_out(&fan_out::run(binary, 1, 80_000).await)
     })
     .await;
     turns(&binaries, "100 readers, the same", async |binary| {
-        Figures::of_fan_out(&fan_out::run(binary, 100, 20_000).await)
+        Statistics::of_fan_out(&fan_out::run(binary, 100, 20_000).await)
     })
     .await;
     turns(&binaries, idle::WHAT, idle::run).await;
@@ -43,20 +43,20 @@ pub(crate) async fn measure() {
 }
 
 /// The rounds of one load, the binaries by turns.
-async fn turns(binaries: &[Binary], what: &str, run: impl AsyncFn(&Binary) -> Figures) {
+async fn turns(binaries: &[Binary], what: &str, run: impl AsyncFn(&Binary) -> Statistics) {
     if let Ok(only) = std::env::var("NEXUS_LOAD")
         && !what.contains(&only)
     {
         return;
     }
-    let mut rounds: Vec<Vec<Figures>> = binaries.iter().map(|_| Vec::new()).collect();
+    let mut rounds: Vec<Vec<Statistics>> = binaries.iter().map(|_| Vec::new()).collect();
     for round in 1..=ROUNDS {
-        for (binary, figures) in binaries.iter().zip(&mut rounds) {
+        for (binary, statistics) in binaries.iter().zip(&mut rounds) {
             eprintln!("measuring: {what}: {}, round {round} of {ROUNDS}", binary.name);
-            figures.push(run(binary).await);
+            statistics.push(run(binary).await);
         }
     }
-    for (binary, figures) in binaries.iter().zip(&rounds) {
-        figures::row(what, binary.name, figures);
+    for (binary, statistics) in binaries.iter().zip(&rounds) {
+        statistics::row(what, binary.name, statistics);
     }
 }

@@ -1,8 +1,8 @@
 //! A disk that takes its time.
 
 use super::WORDS;
-use super::figures::Figures;
 use super::stage::Stage;
+use super::statistics::Statistics;
 use crate::binaries::Binary;
 use nexus_tests::tunnels::stop;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 pub(super) const WHAT: &str = "a disk that needs 50 ms for each sync";
 
-pub(super) async fn run(binary: &Binary) -> Figures {
+pub(super) async fn run(binary: &Binary) -> Statistics {
     let start = binary.start();
     let (source, library) = (start.folder().join("slow_disk.c"), start.folder().join("slow_disk.so"));
     fs::write(&source, include_str!("slow_disk.c")).unwrap();
@@ -23,7 +23,7 @@ pub(super) async fn run(binary: &Binary) -> Figures {
     let start = start.env("LD_PRELOAD", library.to_str().unwrap());
     let mut stage = Stage::of(binary, start, "").await;
     let reader = stage.chat().await;
-    let figures = stage.measure(vec![reader], WORDS).await;
+    let statistics = stage.measure(vec![reader], WORDS).await;
     stop(stage.nexus);
-    figures
+    statistics
 }

@@ -1,7 +1,7 @@
-//! A Nexus whose chats are fed by this program, and readers of them.
+//! A Nexus whose chats are answered by this program, and readers of them.
 
-use super::feed::{Feed, Sender, Sent};
-use super::figures::Figures;
+use super::server::{Sender, Sent, Server};
+use super::statistics::Statistics;
 use crate::binaries::Binary;
 use crate::order::{End, Order};
 use futures::future::join_all;
@@ -33,16 +33,16 @@ impl Stage {
 
     /// The same of a Nexus that is started in another way.
     pub(super) async fn of(binary: &Binary, start: Start, more: &str) -> Self {
-        let feed = Feed::listen();
+        let server = Server::listen();
         let config = format!(
             "[chat.main]\nplugin = \"relay-chat\"\n[plugin.relay-chat]\nsource = {:?}\nconfig.url = {url:?}\n\
              grants.http = [{{ url = {url:?}, private = true }}]\n{more}",
             binary.guest("relay-chat"),
-            url = feed.url()
+            url = server.url()
         );
         let nexus = start.config(config).up();
         let owner = Browser::set_up(&nexus).await;
-        let sender = feed.asked();
+        let sender = server.asked();
         ready(&owner).await;
         Self { nexus, owner, sender }
     }
@@ -56,7 +56,7 @@ impl Stage {
     }
 
     /// Lets these chats be answered, each with so many words, and tells how late they came.
-    pub(super) async fn measure(&mut self, readers: Vec<Reader>, words: usize) -> Figures {
+    pub(super) async fn measure(&mut self, readers: Vec<Reader>, words: usize) -> Statistics {
         self.measure_while(readers, words, async {}).await
     }
 
@@ -66,7 +66,7 @@ impl Stage {
         readers: Vec<Reader>,
         words: usize,
         work: impl Future<Output = ()>,
-    ) -> Figures {
+    ) -> Statistics {
         let sessions: Vec<String> = readers.iter().map(|reader| reader.session.clone()).collect();
         let seconds = (words / RATE) as u64;
         let until = Instant::now() + Duration::from_secs(seconds) + LATE;
@@ -82,11 +82,11 @@ impl Stage {
         let (used, took) = (cpu(self.nexus.pid()) - before, began.elapsed());
         let readings: Vec<_> = readings.into_iter().map(Result::unwrap).collect();
         let sent = sending.join().unwrap();
-        let mut figures = Figures::new(used, took, resident(self.nexus.pid()));
+        let mut statistics = Statistics::new(used, took, resident(self.nexus.pid()));
         for (reading, sent) in readings.into_iter().zip(sent) {
-            reading.judge(&sent, &mut figures);
+            reading.judge(&sent, &mut statistics);
         }
-        figures
+        statistics
     }
 }
 
@@ -132,14 +132,14 @@ impl Reader {
 }
 
 impl Reading {
-    fn judge(self, sent: &Sent, figures: &mut Figures) {
+    fn judge(self, sent: &Sent, statistics: &mut Statistics) {
         let mut order = Order::default();
         for (at, frame) in &self.frames {
             if let Some(n) = order.take(frame) {
-                figures.arrivals.push((sent[n], *at));
+                statistics.arrivals.push((sent[n], *at));
             }
         }
         order.end(self.end, sent.len());
-        figures.add(self.end, &order);
+        statistics.add(self.end, &order);
     }
 }

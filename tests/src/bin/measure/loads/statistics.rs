@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// One round.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct Statistics {
     /// Of each event that came: when it was sent, and when it was there.
     pub(super) arrivals: Vec<(Instant, Instant)>,
     /// Events that came to all readers together.
@@ -16,7 +16,7 @@ pub(super) struct Figures {
     pub(super) took: Duration,
     pub(super) resident: u64,
     readers: usize,
-    /// Readers that fell behind, that were closed, that had not all in time.
+    /// Readers that were behind, that were closed, that had not all in time.
     ends: [usize; 3],
     lost: usize,
     doubled: usize,
@@ -24,7 +24,7 @@ pub(super) struct Figures {
     pub(super) besides: Vec<(&'static str, f64)>,
 }
 
-impl Figures {
+impl Statistics {
     pub(super) fn new(cpu: Duration, took: Duration, resident: u64) -> Self {
         Self {
             arrivals: Vec::new(),
@@ -41,11 +41,11 @@ impl Figures {
     }
 
     pub(super) fn of_fan_out(run: &fan_out::Run) -> Self {
-        let mut figures = Self::new(run.nexus, Duration::from_secs_f64(run.seconds), run.resident);
+        let mut statistics = Self::new(run.nexus, Duration::from_secs_f64(run.seconds), run.resident);
         for reading in &run.readings {
-            figures.add(reading.end, &reading.order);
+            statistics.add(reading.end, &reading.order);
         }
-        figures
+        statistics
     }
 
     /// Another reader.
@@ -75,9 +75,9 @@ pub(super) fn head() {
 }
 
 /// The row of a load and a binary: medians of the rounds, with the range.
-pub(super) fn row(load: &str, binary: &str, rounds: &[Figures]) {
-    let of = |digits: usize, figure: &dyn Fn(&Figures) -> f64| spread(digits, rounds.iter().map(figure).collect());
-    let sum = |count: &dyn Fn(&Figures) -> usize| rounds.iter().map(count).sum::<usize>();
+pub(super) fn row(load: &str, binary: &str, rounds: &[Statistics]) {
+    let of = |digits: usize, value: &dyn Fn(&Statistics) -> f64| spread(digits, rounds.iter().map(value).collect());
+    let sum = |count: &dyn Fn(&Statistics) -> usize| rounds.iter().map(count).sum::<usize>();
     let latency = if rounds.iter().any(|round| round.arrivals.is_empty()) {
         "–".to_owned()
     } else {

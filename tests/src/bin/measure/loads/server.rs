@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-pub(super) struct Feed(TcpListener);
+pub(super) struct Server(TcpListener);
 
-impl Feed {
+impl Server {
     pub(super) fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
