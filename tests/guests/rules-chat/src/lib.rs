@@ -201,7 +201,7 @@ async fn run(events: &mut Events<Event>, cancel: &mut Cancel) -> Option<End> {
                     continue;
                 }
             };
-            // One that waits for longer leaves no turn behind: the host would wait for its end before it starts anew.
+            // One that waits for longer leaves no turn behind: the host would wait for its end before it starts again.
             if !matches!(rule.as_str(), "end later" | "end for good") {
                 events.send(turns::turn(&session, Turn::Running)).await?;
             }

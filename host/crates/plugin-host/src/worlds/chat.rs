@@ -450,7 +450,8 @@ impl ChatBackend for WasmChat {
                 |e| e.providers.as_ref(),
                 |a, p| Box::pin(p.call_list(a)),
             );
-            Ok(choices::providers(answer.await?))
+            let list = answer.await?;
+            Ok(self.heard(|by| choices::providers(list, by)))
         })
     }
 

@@ -41,7 +41,7 @@ impl<'a> Speaker<'a> {
     }
 
     /// `left_out` is what could not be kept of what was said so far.
-    fn left_out(&self) -> Vec<String> {
+    pub(super) fn left_out(&self) -> Vec<String> {
         std::mem::take(&mut *self.left_out.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -17,8 +17,18 @@ fn each<T, U>(all: Vec<T>, most: usize, convert: impl FnMut(T) -> Option<U>) -> 
     truncate::list(all, most).into_iter().filter_map(convert).collect()
 }
 
-fn ids(all: Vec<String>) -> Vec<String> {
-    each(all, limits::MODEL_CHOICES, |id| is_id(&id).then_some(id))
+/// `named` are the same of entries that have an id; `None`: that one has none, which the plugin's log says of `what`.
+fn named<T, U>(
+    all: Vec<T>,
+    most: usize,
+    by: &Speaker<'_>,
+    what: &str,
+    convert: impl FnMut(T) -> Option<U>,
+) -> Vec<U> {
+    let count = all.len().min(most);
+    let kept = each(all, most, convert);
+    by.leave_out_ids(count - kept.len(), what);
+    kept
 }
 
 fn price(dollars: Option<f64>) -> Option<f64> {
@@ -27,11 +37,13 @@ fn price(dollars: Option<f64>) -> Option<f64> {
 
 pub(crate) fn models(list: wit_models::ModelList, by: &Speaker<'_>) -> chat::ModelList {
     chat::ModelList {
-        models: each(list.models, limits::MODELS, |m| {
+        models: named(list.models, limits::MODELS, by, "models", |m| {
             is_id(&m.id).then(|| chat::Model {
                 title: title(m.title),
                 provider: title(m.provider),
-                variants: ids(m.variants),
+                variants: named(m.variants, limits::MODEL_CHOICES, by, "variants of a model", |id| {
+                    is_id(&id).then_some(id)
+                }),
                 reads: m.reads.map(|all| {
                     truncate::list(all, limits::MODEL_CHOICES)
                         .into_iter()
@@ -52,7 +64,7 @@ pub(crate) fn models(list: wit_models::ModelList, by: &Speaker<'_>) -> chat::Mod
 
 pub(crate) fn agents(list: wit_agents::AgentList, by: &Speaker<'_>) -> chat::AgentList {
     chat::AgentList {
-        agents: each(list.agents, limits::AGENTS, |a| {
+        agents: named(list.agents, limits::AGENTS, by, "agents", |a| {
             is_id(&a.id).then(|| chat::Agent {
                 title: title(a.title),
                 description: sentence(a.description),
@@ -66,7 +78,7 @@ pub(crate) fn agents(list: wit_agents::AgentList, by: &Speaker<'_>) -> chat::Age
 }
 
 pub(crate) fn commands(all: Vec<wit_commands::Command>, by: &Speaker<'_>) -> Vec<chat::Command> {
-    each(all, limits::COMMANDS, |c| {
+    named(all, limits::COMMANDS, by, "commands", |c| {
         is_id(&c.name).then(|| chat::Command {
             description: sentence(c.description),
             arguments: c.arguments.map(title),
@@ -77,7 +89,7 @@ pub(crate) fn commands(all: Vec<wit_commands::Command>, by: &Speaker<'_>) -> Vec
 }
 
 pub(crate) fn workspaces(all: Vec<wit_workspaces::Workspace>, by: &Speaker<'_>) -> Vec<chat::Workspace> {
-    each(all, limits::WORKSPACES, |w| {
+    named(all, limits::WORKSPACES, by, "project folders", |w| {
         // It comes back to the plugin as it was.
         let usable =
             w.path.starts_with('/') && w.path.len() <= limits::SENTENCE_BYTES && sentence(w.path.clone()) == w.path;
@@ -120,31 +132,31 @@ pub(crate) fn file(content: wit::FileContent) -> Option<chat::FileContent> {
     })
 }
 
-pub(crate) fn providers(all: Vec<wit_providers::Provider>) -> Vec<chat::Provider> {
-    each(all, limits::PROVIDERS, |p| {
+pub(crate) fn providers(all: Vec<wit_providers::Provider>, by: &Speaker<'_>) -> Vec<chat::Provider> {
+    named(all, limits::PROVIDERS, by, "providers of models", |p| {
         is_id(&p.id).then(|| chat::Provider {
             title: title(p.title),
             signed_in: p.signed_in,
             removable: p.removable,
-            methods: each(p.methods, limits::SIGN_IN_FIELDS, method),
+            methods: named(p.methods, limits::SIGN_IN_FIELDS, by, "ways to sign in", |m| method(m, by)),
             id: p.id,
         })
     })
 }
 
-fn method(m: wit_providers::SignInMethod) -> Option<chat::SignInMethod> {
+fn method(m: wit_providers::SignInMethod, by: &Speaker<'_>) -> Option<chat::SignInMethod> {
     is_id(&m.id).then(|| chat::SignInMethod {
         kind: match m.kind {
             wit_providers::SignInKind::Key => chat::SignInKind::Key,
             wit_providers::SignInKind::Browser => chat::SignInKind::Browser,
         },
         title: title(m.title),
-        fields: each(m.fields, limits::SIGN_IN_FIELDS, |f| {
+        fields: named(m.fields, limits::SIGN_IN_FIELDS, by, "fields of a sign-in", |f| {
             is_id(&f.name).then(|| chat::SignInField {
                 title: title(f.title),
                 placeholder: f.placeholder.map(title),
                 secret: f.secret,
-                choices: each(f.choices, limits::REQUEST_CHOICES, |c| {
+                choices: named(f.choices, limits::REQUEST_CHOICES, by, "choices of a field", |c| {
                     is_id(&c.label).then(|| chat::Choice {
                         description: sentence(c.description),
                         label: c.label,

@@ -28,6 +28,8 @@ fn what_is_offered_is_cleaned_and_bounded_and_what_cannot_be_given_back_is_left_
     let read = models(list, &by);
     assert_eq!(read.models.len(), limits::MODELS - 1);
     assert_eq!(read.default, None);
+    let left_out = by.left_out();
+    assert!(left_out.len() == 1 && left_out[0].starts_with("1 models: "), "{left_out:?}");
     let first = &read.models[0];
     assert_eq!((first.title.as_str(), first.provider.as_str()), ("A⟨U+202E⟩", "P "));
     assert_eq!(first.variants, ["high"]);
@@ -107,7 +109,7 @@ fn every_list_has_an_end() {
         removable: false,
         methods: vec![way; 100],
     };
-    let read = providers(vec![provider; 1_000]);
+    let read = providers(vec![provider; 1_000], &by);
     assert_eq!(read.len(), limits::PROVIDERS);
     assert_eq!(read[0].methods.len(), limits::SIGN_IN_FIELDS);
     assert_eq!(read[0].methods[0].fields.len(), limits::SIGN_IN_FIELDS);
