@@ -81,6 +81,37 @@ async fn opencode_is_killed_in_the_middle_of_an_answer() {
     assert!(world.nexus.survivors().is_empty());
 }
 
+/// It goes on after a while, and has said what it said meanwhile to nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn opencode_is_silent_for_a_while_in_the_middle_of_an_answer() {
+    let mut world = World::up("").await;
+    let mut chat = answering(&world).await;
+    let pid = world.opencode_pid();
+    assert!(signal(pid, libc::SIGSTOP));
+    let backend = async || -> Value { world.browser.get("/api/v1/backend").await.json().await.unwrap() };
+    wait::seen_async("it is waited for", backend, |b| b["state"] != "up").await;
+    assert!(signal(pid, libc::SIGCONT));
+    world.ready().await;
+    chat.until("the answer is whole", |c| {
+        c.turn == "idle" && c.answer().len() >= 400 * 6
+    })
+    .await;
+    assert!(!chat.interrupted(), "{}", chat.answer());
+    assert_eq!(world.opencode_pid(), pid, "it was not started again");
+    // Who comes late sees the same, and it goes on.
+    let mut late = world.look(&chat.session, None).await;
+    late.until("the state came", |c| c.seq > 0).await;
+    assert_eq!(late.answer(), chat.answer());
+    let before = assistants(&chat);
+    chat.prompt("Say something.").await;
+    chat.until("the next prompt is answered", |c| {
+        c.turn == "idle" && assistants(c) > before
+    })
+    .await;
+    assert_eq!(world.nexus.terminate(Duration::from_secs(25)).unwrap().code(), Some(0));
+}
+
 /// Its process lives, so nothing but its silence tells.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the real opencode: ./tests/run"]

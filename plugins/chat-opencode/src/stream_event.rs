@@ -119,8 +119,11 @@ impl Event {
             "permission.asked" => Self::Permission(properties(line)?),
             "question.asked" => Self::Question(properties(line)?),
             "permission.replied" | "question.replied" | "question.rejected" => {
-                let RequestRef { session, request } = properties(line)?;
-                Self::RequestClosed { session, request }
+                let of: RequestRef = properties(line)?;
+                Self::RequestClosed {
+                    session: of.session,
+                    request: of.request.or(of.permission)?,
+                }
             }
             "todo.updated" => {
                 let Todos { session, todos } = properties(line)?;
@@ -208,9 +211,11 @@ struct ErrorOf {
 struct RequestRef {
     #[serde(rename = "sessionID")]
     session: String,
-    /// `permissionID` is what older versions call it.
-    #[serde(rename = "requestID", alias = "permissionID")]
-    request: String,
+    #[serde(default, rename = "requestID")]
+    request: Option<String>,
+    /// `permission` is the same in older versions.
+    #[serde(default, rename = "permissionID")]
+    permission: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -246,8 +251,17 @@ mod tests {
         assert_eq!(deleted(r#"{"sessionID":"s"}"#).as_deref(), Some("s"));
         assert_eq!(deleted(r#"{"info":{"id":"t"}}"#).as_deref(), Some("t"));
         assert_eq!(deleted("{}"), None);
-        let closed = event("permission.replied", r#"{"sessionID":"s","permissionID":"r"}"#);
-        assert!(matches!(closed, Event::RequestClosed { request, .. } if request == "r"));
+        for id in [
+            r#""permissionID":"r""#,
+            r#""requestID":"r","permissionID":"x""#,
+            r#""requestID":null,"permissionID":"r""#,
+        ] {
+            let closed = event("permission.replied", &format!(r#"{{"sessionID":"s",{id}}}"#));
+            assert!(
+                matches!(closed, Event::RequestClosed { request, .. } if request == "r"),
+                "{id}"
+            );
+        }
     }
 
     #[test]

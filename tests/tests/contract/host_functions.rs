@@ -53,7 +53,11 @@ stop of none: not-found
 run of none asked for: denied
 ensure of none asked for: denied",
     ),
-    ("config", "{\"start\":\"none\"} twice: true"),
+    (
+        "config",
+        "{\"start\":\"none\"} twice: true
+folders: 1 absolute: true twice: true",
+    ),
     ("clock", "slept: true\nthis century: true"),
     (
         "transcript",

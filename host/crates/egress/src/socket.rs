@@ -2,12 +2,16 @@
 //!
 //! Problem: what is granted is a path, and what lies there may be another thing by now: a link to a socket with more rights, or
 //! one that somebody else has made. Mechanism: right before each request the path is looked at. It has no link on its way, and
-//! the socket belongs to root or to the user of Nexus. Limit: what is replaced between the look and the connection is not seen.
+//! the socket belongs to root or to the user of Nexus; and it is not the one by which a Nexus is operated. Limit: what is replaced between the look and the connection is not seen.
 
 use crate::error::OutgoingError;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+
+/// `CONTROL_SOCKET` is the name of the socket by which a Nexus is operated, beside [`DATABASE`] in its data folder.
+const CONTROL_SOCKET: &str = "control.sock";
+const DATABASE: &str = "nexus.db";
 
 /// Looks whether requests may go to the socket at `path`, whose owner is root or `user`.
 ///
@@ -27,6 +31,15 @@ pub(crate) async fn check(path: &Path, user: u32) -> Result<(), OutgoingError> {
             "the socket {shown} is a link, or lies behind one, and leads to {}. To fix: name that path in the manifest of the \
              plugin, its configuration and its grant",
             real.display()
+        )));
+    }
+    if path.file_name().is_some_and(|name| name == CONTROL_SOCKET)
+        && tokio::fs::try_exists(path.with_file_name(DATABASE))
+            .await
+            .unwrap_or(true)
+    {
+        return Err(OutgoingError::Denied(format!(
+            "{shown} is the control socket of a Nexus: whoever asks there acts for its operator. To fix: remove the grant"
         )));
     }
     let found = tokio::fs::symlink_metadata(path).await.map_err(missing)?;

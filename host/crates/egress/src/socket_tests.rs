@@ -114,6 +114,12 @@ async fn what_is_not_the_granted_socket_is_refused_before_anything_is_sent() {
         assert!(why.contains(&format!("leads to {}", to.display())), "{why}");
     }
 
+    let control = real.join("control.sock");
+    let _listener = UnixListener::bind(&control).unwrap();
+    assert_eq!(check(&control, user()).await, Ok(()), "somebody else's");
+    std::fs::write(real.join("nexus.db"), "").unwrap();
+    assert!(why(refused(request(&control, &url(&control))).await).contains("acts for its operator"));
+
     let file = real.join("file");
     std::fs::write(&file, "").unwrap();
     assert!(why(refused(request(&file, &url(&file))).await).contains("is not a socket"));

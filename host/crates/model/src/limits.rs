@@ -329,7 +329,7 @@ pub const STREAM_PLACES: usize = 32;
 pub const STREAM_LARGE: usize = 8;
 /// `STREAM_SMALL` is how many bytes of text a small item has at most.
 pub const STREAM_SMALL: usize = 1024;
-/// `STREAM_BATCH` is how many items are taken at once.
+/// `STREAM_BATCH` is how many items of one write are taken at once.
 pub const STREAM_BATCH: usize = 32;
 /// `LINES_BATCH` is how many lines are handed to a plugin in one go.
 pub const LINES_BATCH: usize = 64;

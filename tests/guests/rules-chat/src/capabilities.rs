@@ -151,6 +151,9 @@ async fn of_clock(answers: &mut Answers) {
 fn of_config(answers: &mut Answers) {
     let (once, again) = (config::get(), config::get());
     answers.0.push(format!("{once} twice: {}", once == again));
+    let (folders, again) = (config::workspaces(), config::workspaces());
+    let absolute = folders.iter().all(|folder| folder.starts_with('/'));
+    answers.0.push(format!("folders: {} absolute: {absolute} twice: {}", folders.len(), folders == again));
 }
 
 async fn of_transcript(answers: &mut Answers, session: &str) {

@@ -211,11 +211,14 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
                 .await?;
         }
         "opened again" => {
-            events.send(Event::Starting("WRONG".to_owned())).await?;
+            events.send(Event::Starting("again".to_owned())).await?;
             events
                 .send(Event::Opened(BackendConnection {
-                    version: "WRONG".to_owned(),
-                    requests: vec![request(session, "late", permission("WRONG"))],
+                    version: "2".to_owned(),
+                    running: vec![TurnState {
+                        session: session.to_owned(),
+                        turn: Turn::Running,
+                    }],
                     ..connection()
                 }))
                 .await?;

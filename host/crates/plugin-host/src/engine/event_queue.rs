@@ -9,7 +9,8 @@
 //! as what a plugin may hand over at once. (Four places for all were too few for small ones: plugin and journal took turns at
 //! each four words, for three times the CPU. Many places for all would have let a plugin fill the memory of the host.)
 //!
-//! Limits: one writer and one reader; whoever waits last is woken.
+//! Limits: one writer and one reader; whoever waits last is woken. What waits and what the reader has just taken are at most
+//! [`limits::STREAM_PLACES`] / [`limits::STREAM_LARGE`] large writes each, of [`limits::PLUGIN_HANDED_OVER`] bytes at most.
 
 use nexus_model::limits;
 use std::future::poll_fn;

@@ -187,10 +187,13 @@ impl ChatEvents {
             let by = Speaker::new(self.supervisor.name(), &context.mask);
             let mut said = 0;
             for mut event in batch.drain(..) {
-                request_paths::add_to_event(&mut event, &self.workspaces).await;
                 // What goes no further costs the host as well: who sends nothing else is held back too.
                 said += limits::SESSION_ROW;
-                let mut item = match backend_event(event, &by).and_then(|event| order.admit(event)) {
+                let admitted = order.admit(&event);
+                if admitted.is_ok() {
+                    request_paths::add_to_event(&mut event, &self.workspaces).await;
+                }
+                let mut item = match admitted.and_then(|()| backend_event(event, &by)) {
                     Ok(item) => item,
                     Err(skipped) => {
                         self.log_skipped(&skipped);
@@ -318,7 +321,8 @@ fn size(item: &BackendEvent) -> usize {
     match item {
         BackendEvent::Event(event) => event.event.size(),
         BackendEvent::Starting(progress) => progress.len(),
-        BackendEvent::Opened(_) | BackendEvent::Closed(_) => 0,
+        BackendEvent::Opened(connection) => connection.requests.iter().map(|(_, request)| request.size()).sum(),
+        BackendEvent::Closed(_) => 0,
     }
 }
 

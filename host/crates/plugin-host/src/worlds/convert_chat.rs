@@ -9,6 +9,7 @@ use crate::bindings::chat::nexus::plugin::chat_types as wit;
 use crate::capabilities::{LogSink, Mask};
 use crate::truncate;
 use nexus_model::{chat, limits};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// `Speaker` is the plugin that says something: its name stands over what only it has a word for, its secrets are hidden, and
@@ -16,7 +17,15 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Speaker<'a> {
     plugin: &'a str,
     pub(super) mask: &'a Mask,
-    left_out: Mutex<Vec<String>>,
+    left_out: Mutex<LeftOut>,
+}
+
+/// `LeftOut` is what could not be kept.
+#[derive(Default)]
+struct LeftOut {
+    causes: Vec<String>,
+    /// `ids` counts what has no proper id, by what it is: a list of thousands is one line.
+    ids: BTreeMap<&'static str, usize>,
 }
 
 impl<'a> Speaker<'a> {
@@ -42,7 +51,11 @@ impl<'a> Speaker<'a> {
 
     /// `left_out` is what could not be kept of what was said so far.
     pub(super) fn left_out(&self) -> Vec<String> {
-        std::mem::take(&mut *self.left_out.lock().unwrap_or_else(PoisonError::into_inner))
+        let LeftOut { mut causes, ids } =
+            std::mem::take(&mut *self.left_out.lock().unwrap_or_else(PoisonError::into_inner));
+        let named = |(what, count)| format!("{count} {what}: their ids are {}", truncate::NO_ID);
+        causes.extend(ids.into_iter().map(named));
+        causes
     }
 
     /// Logs that among the plugin's own lines, for there they are counted and limited.
@@ -53,16 +66,17 @@ impl<'a> Speaker<'a> {
     }
 
     /// Collects that so many of `what` have no proper id.
-    pub(super) fn leave_out_ids(&self, count: usize, what: &str) {
+    pub(super) fn leave_out_ids(&self, count: usize, what: &'static str) {
         if count > 0 {
-            self.leave_out(format!("{count} {what}: their ids are {}", truncate::NO_ID));
+            let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+            *left_out.ids.entry(what).or_default() += count;
         }
     }
 
     fn leave_out(&self, what: String) {
         let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        if left_out.len() < limits::LIST_ENTRIES {
-            left_out.push(what);
+        if left_out.causes.len() < limits::LIST_ENTRIES {
+            left_out.causes.push(what);
         }
     }
 }

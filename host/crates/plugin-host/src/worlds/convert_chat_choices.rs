@@ -22,7 +22,7 @@ fn named<T, U>(
     all: Vec<T>,
     most: usize,
     by: &Speaker<'_>,
-    what: &str,
+    what: &'static str,
     convert: impl FnMut(T) -> Option<U>,
 ) -> Vec<U> {
     let count = all.len().min(most);
@@ -138,7 +138,9 @@ pub(crate) fn providers(all: Vec<wit_providers::Provider>, by: &Speaker<'_>) -> 
             title: title(p.title),
             signed_in: p.signed_in,
             removable: p.removable,
-            methods: named(p.methods, limits::SIGN_IN_FIELDS, by, "ways to sign in", |m| method(m, by)),
+            methods: named(p.methods, limits::SIGN_IN_FIELDS, by, "ways to sign in", |m| {
+                method(m, by)
+            }),
             id: p.id,
         })
     })

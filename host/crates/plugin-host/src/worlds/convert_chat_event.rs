@@ -16,7 +16,7 @@ pub(crate) enum SkippedEvent {
     Error(String),
     /// `NoId`: its id is none.
     NoId(&'static str),
-    /// `OutOfOrder`: it comes before `opened` and is not `starting`, or is one of the two and comes after it.
+    /// `OutOfOrder`: it comes before `opened`, and is not `starting`.
     OutOfOrder(&'static str),
 }
 

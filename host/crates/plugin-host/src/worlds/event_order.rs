@@ -1,10 +1,11 @@
-//! The order in which a connection to a chat backend reports: what is being done, that it is open, what happens.
+//! The order in which a chat backend reports: what is being done, that it is open, what happens. A plugin that had to connect
+//! to its backend again says so by `opened` once more, and the host compares what it has with what is now.
 
 use super::convert_chat_event::SkippedEvent;
-use nexus_plugin_traits::BackendEvent;
+use crate::bindings::chat::nexus::plugin::chat_types::Event;
 
-/// `EventOrder` is how far one connection is. What the service is given of it needs no second look: it never waits for an
-/// `opened` behind events, and a connection begins once.
+/// `EventOrder` is how far it is: the service, which keeps events until it knows their session, never waits for an `opened`
+/// behind thousands of them.
 #[derive(Debug, Default)]
 pub(super) struct EventOrder {
     opened: bool,
@@ -15,17 +16,13 @@ impl EventOrder {
     ///
     /// # Errors
     /// It does not come in its order.
-    pub(super) fn admit(&mut self, event: BackendEvent) -> Result<BackendEvent, SkippedEvent> {
-        let late = |what| Err(SkippedEvent::OutOfOrder(what));
-        match &event {
-            BackendEvent::Starting(_) if self.opened => late("`starting` after `opened`"),
-            BackendEvent::Opened(_) if self.opened => late("a second `opened`"),
-            BackendEvent::Event(_) if !self.opened => late("an event before `opened`"),
-            BackendEvent::Opened(_) => {
-                self.opened = true;
-                Ok(event)
-            }
-            BackendEvent::Starting(_) | BackendEvent::Event(_) | BackendEvent::Closed(_) => Ok(event),
+    pub(super) fn admit(&mut self, event: &Event) -> Result<(), SkippedEvent> {
+        match event {
+            Event::Opened(_) => self.opened = true,
+            Event::Starting(_) => {}
+            _ if self.opened => {}
+            _ => return Err(SkippedEvent::OutOfOrder("an event before `opened`")),
         }
+        Ok(())
     }
 }

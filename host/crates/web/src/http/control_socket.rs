@@ -126,6 +126,10 @@ fn admitted(stream: &UnixStream) -> Result<(), String> {
     }
     match peer.pid().and_then(|pid| u32::try_from(pid).ok()) {
         // 0: of another namespace of processes, and so not below this one.
+        // A plugin has asked for it, by a grant for a unix socket.
+        Some(pid) if pid == std::process::id() => {
+            Err("the caller is this Nexus itself: a plugin must not act for the operator".to_owned())
+        }
         Some(pid) if pid != 0 => match ancestry::known(pid, &Hosts::this()) {
             Some(cause) => Err(format!("{cause}: processes of the agent must not act for the operator")),
             None => Ok(()),

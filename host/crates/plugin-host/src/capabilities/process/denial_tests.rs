@@ -104,6 +104,18 @@ fn a_process_stays_in_the_workspace() {
         assert!(g.directory("tool", Some(&wanted), work).is_err(), "{wanted}");
     }
     assert!(g.directory("tool", Some("/tmp"), None).is_err());
+    // One that was a folder when the configuration was read, and leads elsewhere now: nothing runs anywhere.
+    std::fs::rename(&other, other.with_file_name("before")).unwrap();
+    let refused = |what: &str| {
+        let denial = g.directory("tool", None, work).unwrap_err();
+        assert!(denial.0.contains(what) && denial.0.contains("To fix: "), "{}", denial.0);
+    };
+    refused("cannot be opened");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&home, &other).unwrap();
+        refused("is a link by now");
+    }
     assert_eq!(g.directory("tool", None, None).unwrap(), None);
 }
 

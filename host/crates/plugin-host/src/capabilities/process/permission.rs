@@ -64,7 +64,7 @@ impl Gate {
     /// `directory` is the one for a process. `wanted` must be one of the workspaces or lie in it.
     ///
     /// # Errors
-    /// It is another directory.
+    /// It is another directory, or a project folder is not what it was.
     pub(crate) fn directory(
         &self,
         binary: &str,
@@ -72,6 +72,9 @@ impl Gate {
         workspaces: Option<&Workspaces>,
     ) -> Result<Option<PathBuf>, Denial> {
         let home = self.process(binary, false)?.cwd.as_deref();
+        if let Some(cause) = workspaces.and_then(moved) {
+            return Err(self.refuse(format!("The plugin {} may not run `{binary}`: {cause}", self.plugin())));
+        }
         let home = home.or(workspaces.map(|workspaces| workspaces.first.as_path()));
         let Some(wanted) = wanted else {
             return Ok(home.map(Path::to_path_buf));
@@ -162,6 +165,26 @@ impl Gate {
 fn shown_name(name: &str) -> String {
     let short: String = name.chars().take(80).collect();
     nexus_plugin_api::text::literal(&short).replace(['\n', '\t'], " ")
+}
+
+/// `moved` says which of the other project folders leads elsewhere by now. Whoever takes one's name for a folder goes where it leads, and an
+/// agent can make a link.
+fn moved(workspaces: &Workspaces) -> Option<String> {
+    workspaces.others.iter().find_map(|folder| {
+        let shown = folder.display();
+        match folder.canonicalize() {
+            Ok(real) if real == *folder => None,
+            Ok(real) => Some(format!(
+                "the project folder {shown} is a link by now and leads to {}. To fix: make {shown} a folder again, or name \
+                 the other one in `workspaces` of [chat.main]",
+                real.display()
+            )),
+            Err(e) => Some(format!(
+                "the project folder {shown} cannot be opened ({e}). To fix: make it again, or take it out of `workspaces` in \
+                 [chat.main]"
+            )),
+        }
+    })
 }
 
 /// `real` is the directory itself: a symbolic link below `home` leads nowhere else.
