@@ -6,7 +6,7 @@ mod load_checks;
 mod machine;
 mod plugins;
 mod scratch_folder;
-mod swapped;
+mod serving;
 mod throttled;
 
 pub(super) use load_checks::unloadable;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DoctorArgs, place: &CommonOptions) -> anyhow::Result<Ex
         if holder.is_some() {
             throttled::look(&config, &mut findings);
             findings.extend(other_file(&config));
-            swapped::look(&mut config, &mut findings);
+            serving::look(&mut config, &mut findings);
         }
         plugins::look(config, &mut findings);
     }

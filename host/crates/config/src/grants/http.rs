@@ -47,7 +47,7 @@ impl GrantKind for HttpGrants {
     type Written = Option<Vec<Located<HttpGrant>>>;
 
     fn read(tables: &mut PluginTables<'_, '_, '_>, findings: &mut Findings) -> Self::Written {
-        let expected = "\"https://api.example.org\", or { url = \"http://10.0.0.5:8080\", private = true }";
+        let expected = "\"https://api.example.org\", { url = \"http://10.0.0.5:8080\", private = true }, or \"http+unix://%2Frun%2Fprogram.sock\" for a unix socket";
         let whole = "a list such as [\"https://api.example.org\", { url = \"http://10.0.0.5:8080\", private = true }]";
         tables.grants.as_mut()?.list("http", (expected, whole), findings, entry)
     }

@@ -1,4 +1,5 @@
-//! The plugins that serve in place of those that the configuration names: doctor looks at what is used.
+//! What the running host says: which plugins serve in place of those that the configuration names, for doctor looks at what is used;
+//! and what has failed in it, which a look from outside may not find.
 
 use super::finding::Finding;
 use crate::cli::control_client::request;
@@ -36,9 +37,11 @@ fn applied(config: &mut Config, status: &Value) -> Vec<Finding> {
         .filter(|backend| backend.get("missing").is_none_or(Value::is_null));
     let place = format!("chat.{}", config.chat.name);
     swap(&place, &mut config.chat.plugin, backend.and_then(plugin).as_deref());
+    let mut failures: Vec<Finding> = status.get("backend").and_then(|backend| failed(&place, backend)).into_iter().collect();
     let tunnels = status.get("tunnels").and_then(Value::as_array).into_iter().flatten();
     for tunnel in tunnels {
         let name = tunnel.get("name").and_then(Value::as_str).unwrap_or_default();
+        failures.extend(failed(&format!("tunnel.{name}"), tunnel));
         if let Some(configured) = config.tunnels.get_mut(name) {
             swap(
                 &format!("tunnel.{name}"),
@@ -47,12 +50,22 @@ fn applied(config: &mut Config, status: &Value) -> Vec<Finding> {
             );
         }
     }
+    findings.extend(failures);
     findings
 }
 
+/// `failed` is what the host says of a part that it has given up.
+fn failed(place: &str, of: &Value) -> Option<Finding> {
+    let text = |key: &str| of.get(key).and_then(Value::as_str);
+    let cause = (text("state")? == "failed").then(|| text("cause"))??;
+    let again = "see `nexus status`";
+    Some(Finding::fail(place, format!("it does not work: {cause}"), text("fix").unwrap_or(again)))
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use super::super::finding::Level;
     use super::*;
     use nexus_config::{HostEnvironment, Overrides, load};
     use serde_json::json;
@@ -83,6 +96,20 @@ mod tests {
             found.concat().starts_with("chat-echo was swapped in for chat-opencode"),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn what_has_failed_in_the_host_is_a_failure_with_its_fix() {
+        let mut config = config();
+        let status = json!({
+            "backend": { "plugin": "chat-opencode", "state": "failed", "cause": "a file is there.", "fix": "delete it" },
+            "tunnels": [{ "name": "t", "plugin": "tunnel-ssh", "state": "failed", "cause": "no key." }, { "name": "u", "state": "up" }],
+        });
+        let findings = applied(&mut config, &status);
+        let [chat, tunnel] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!((chat.level, chat.fix.as_deref()), (Level::Fail, Some("delete it")));
+        assert_eq!(chat.found, "it does not work: a file is there.");
+        assert_eq!((tunnel.check.as_str(), tunnel.fix.as_deref()), ("tunnel.t", Some("see `nexus status`")));
     }
 
     #[test]
