@@ -39,7 +39,7 @@ pub(crate) async fn check(path: &Path, user: u32) -> Result<(), OutgoingError> {
             .unwrap_or(true)
     {
         return Err(OutgoingError::Denied(format!(
-            "{shown} is the control socket of a Nexus: whoever asks there acts for its operator. To fix: remove the grant"
+            "{shown} is the control socket of a Nexus: a request there acts for its operator. To fix: remove the grant"
         )));
     }
     let found = tokio::fs::symlink_metadata(path).await.map_err(missing)?;

@@ -116,7 +116,7 @@ async fn what_is_not_the_granted_socket_is_refused_before_anything_is_sent() {
 
     let control = real.join("control.sock");
     let _listener = UnixListener::bind(&control).unwrap();
-    assert_eq!(check(&control, user()).await, Ok(()), "somebody else's");
+    assert_eq!(check(&control, user()).await, Ok(()), "of another program");
     std::fs::write(real.join("nexus.db"), "").unwrap();
     assert!(why(refused(request(&control, &url(&control))).await).contains("acts for its operator"));
 

@@ -37,7 +37,11 @@ fn applied(config: &mut Config, status: &Value) -> Vec<Finding> {
         .filter(|backend| backend.get("missing").is_none_or(Value::is_null));
     let place = format!("chat.{}", config.chat.name);
     swap(&place, &mut config.chat.plugin, backend.and_then(plugin).as_deref());
-    let mut failures: Vec<Finding> = status.get("backend").and_then(|backend| failed(&place, backend)).into_iter().collect();
+    let mut failures: Vec<Finding> = status
+        .get("backend")
+        .and_then(|backend| failed(&place, backend))
+        .into_iter()
+        .collect();
     let tunnels = status.get("tunnels").and_then(Value::as_array).into_iter().flatten();
     for tunnel in tunnels {
         let name = tunnel.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -54,12 +58,16 @@ fn applied(config: &mut Config, status: &Value) -> Vec<Finding> {
     findings
 }
 
-/// `failed` is what the host says of a part that it has given up.
+/// `failed` is what the host says of a part that has failed.
 fn failed(place: &str, of: &Value) -> Option<Finding> {
     let text = |key: &str| of.get(key).and_then(Value::as_str);
     let cause = (text("state")? == "failed").then(|| text("cause"))??;
     let again = "see `nexus status`";
-    Some(Finding::fail(place, format!("it does not work: {cause}"), text("fix").unwrap_or(again)))
+    Some(Finding::fail(
+        place,
+        format!("it does not work: {cause}"),
+        text("fix").unwrap_or(again),
+    ))
 }
 
 #[cfg(test)]
@@ -106,10 +114,15 @@ mod tests {
             "tunnels": [{ "name": "t", "plugin": "tunnel-ssh", "state": "failed", "cause": "no key." }, { "name": "u", "state": "up" }],
         });
         let findings = applied(&mut config, &status);
-        let [chat, tunnel] = findings.as_slice() else { panic!("{findings:?}") };
+        let [chat, tunnel] = findings.as_slice() else {
+            panic!("{findings:?}")
+        };
         assert_eq!((chat.level, chat.fix.as_deref()), (Level::Fail, Some("delete it")));
         assert_eq!(chat.found, "it does not work: a file is there.");
-        assert_eq!((tunnel.check.as_str(), tunnel.fix.as_deref()), ("tunnel.t", Some("see `nexus status`")));
+        assert_eq!(
+            (tunnel.check.as_str(), tunnel.fix.as_deref()),
+            ("tunnel.t", Some("see `nexus status`"))
+        );
     }
 
     #[test]

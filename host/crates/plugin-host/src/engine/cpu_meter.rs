@@ -87,6 +87,11 @@ impl CpuMeter {
         }
     }
 
+    /// Tells whether a tick was counted since the count last started.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.meter.ticks.load(Ordering::Relaxed) > 0
+    }
+
     /// Drives the store that this meter is installed in.
     pub(crate) fn drive<F>(&self, share: Arc<CpuShare>, future: F) -> Metered<F> {
         Metered {

@@ -5,7 +5,7 @@ mod code_cache;
 mod compilations;
 mod compiler;
 mod contract_check;
-mod cpu_meter;
+pub(crate) mod cpu_meter;
 mod denied_wasi;
 mod error;
 pub(crate) mod event_queue;

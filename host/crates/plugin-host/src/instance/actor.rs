@@ -46,13 +46,14 @@ use super::turns::Turns;
 use crate::bindings::caps::types;
 use crate::capabilities::Context;
 use crate::engine::GuestEngine;
+use crate::engine::cpu_meter::CpuMeter;
 use crate::engine::instance_state::{self, InstanceState};
 use crate::engine::minor::Minor;
 use crate::plugin_stats::Counters;
 use crate::truncate;
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use nexus_model::limits;
 use nexus_plugin_traits::CallError;
 use std::future::poll_fn;
@@ -274,13 +275,13 @@ async fn run<E: Exports>(start: Start<E>, queue: Arc<JobQueue<E>>) -> String {
     // What an earlier instance said is not the cause of this one's end.
     let _ = context.log.take_last_lines();
     let (mut store, meter) = instance_state::store(&engine, &context);
-    let counters = &context.counters;
+    let (counters, used) = (&context.counters, meter.clone());
     let result = meter
         .drive(Arc::clone(&context.cpu), async {
             let instance = pre.instantiate_async(&mut store).await?;
             let exports = E::find(minor, &mut store, &instance)?;
             store
-                .run_concurrent(async |a| serve(a, &exports, up, &queue.0, counters).await)
+                .run_concurrent(async |a| serve(a, &exports, up, &queue.0, (counters, &used)).await)
                 .await?
         })
         .await;
@@ -298,7 +299,7 @@ async fn serve<E: Exports>(
     exports: &E,
     up: Up<E>,
     queue: &JobQueue<E>,
-    counters: &Counters,
+    (counters, used): (&Counters, &CpuMeter),
 ) -> wasmtime::Result<()> {
     counters.call();
     let facts = exports.facts(a).await.inspect_err(|_| counters.error())?;
@@ -306,8 +307,13 @@ async fn serve<E: Exports>(
         return Ok(());
     }
     let mut calls = FuturesUnordered::new();
+    let mut pause: Option<BoxFuture<'static, ()>> = None;
     poll_fn(|cx| {
         loop {
+            if let Some(paused) = &mut pause {
+                ready!(paused.as_mut().poll(cx));
+                pause = None;
+            }
             while calls.len() < limits::CALLS
                 && let Some(job) = queue.take()
             {
@@ -315,7 +321,8 @@ async fn serve<E: Exports>(
             }
             // Whoever sends a job sees to the next turn.
             match ready!(calls.poll_next_unpin(cx)) {
-                Some(Ok(())) => {}
+                // What follows would begin in the same turn, and the CPU of this call would count as its own.
+                Some(Ok(())) => pause = used.is_counting().then(|| tokio::task::yield_now().boxed()),
                 Some(Err(trap)) => return Poll::Ready(Err(trap)),
                 None => return Poll::Pending,
             }
