@@ -37,7 +37,8 @@ pub fn caller() -> anyhow::Result<Vec<u8>> {
     )
 }
 
-/// A chat backend whose `events` sends [`EVENTS`] deltas, one a write as the SDK does, and then fails with `retry`.
+/// A chat backend whose `events` sends [`EVENTS`] events, one a write as the SDK does, and then fails with `retry`: all are deltas but
+/// the first, which is `opened`.
 pub fn streamer() -> anyhow::Result<Vec<u8>> {
     let chat = "[export]nexus:plugin/chat@0.2.0";
     let imports = format!(
@@ -65,6 +66,11 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
         );
         at += string.len();
     }
+    // Before them comes `opened` (1), of a connection without a name and with empty lists.
+    let mut opened = "(i32.store8 (i32.const 3072) (i32.const 1))".to_owned();
+    for field in [3080, 3088, 3096, 3104] {
+        opened += &format!("(i64.store (i32.const {field}) (i64.const 0))");
+    }
     component(
         "chat-backend",
         "chat",
@@ -84,6 +90,8 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
                     (br_if $over (i32.ge_u (global.get $n) (i32.const {EVENTS})))
                     (global.set $n (i32.add (global.get $n) (i32.const 1)))
                     (i64.store (i32.const 3104) (i64.extend_i32_u (global.get $n)))
+                    (if (i32.eq (global.get $n) (i32.const 1)) (then {opened}))
+                    (if (i32.eq (global.get $n) (i32.const 2)) (then (i32.store8 (i32.const 3072) (i32.const 7)) {fields}))
                     (local.set $code (call $stream_write (global.get $stream) (i32.const 3072) (i32.const 1)))
                     (if (i32.eq (local.get $code) (i32.const -1)) (then (return (call $wait))))
                     (br_if $next (i32.eqz (i32.and (local.get $code) (i32.const 15))))))
@@ -106,8 +114,6 @@ pub fn streamer() -> anyhow::Result<Vec<u8>> {
             (call $join (global.get $stream) (global.get $set))
             (call $join (global.get $future) (global.get $set))
             (call $return (i32.wrap_i64 (local.get $s)) (i32.wrap_i64 (local.get $f)))
-            (i32.store8 (i32.const 3072) (i32.const 7))
-            {fields}
             (call $more))
         (func (export "[callback][async-lift]nexus:plugin/chat@0.2.0#events") (param i32 i32 i32) (result i32)
             (if (global.get $told) (then (call $future_drop (global.get $future)) (return (i32.const 0))))

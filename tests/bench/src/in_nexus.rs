@@ -145,7 +145,10 @@ impl Chat {
         let mut stream = self.0.events();
         for _ in 0..EVENTS {
             let event = stream.recv().await.context("the stream ended")?;
-            ensure!(matches!(event, BackendEvent::Event(_)), "{event:?}");
+            ensure!(
+                matches!(event, BackendEvent::Event(_) | BackendEvent::Opened(_)),
+                "{event:?}"
+            );
         }
         Ok(())
     }
