@@ -153,7 +153,11 @@ fn of_config(answers: &mut Answers) {
     answers.0.push(format!("{once} twice: {}", once == again));
     let (folders, again) = (config::workspaces(), config::workspaces());
     let absolute = folders.iter().all(|folder| folder.starts_with('/'));
-    answers.0.push(format!("folders: {} absolute: {absolute} twice: {}", folders.len(), folders == again));
+    answers.0.push(format!(
+        "folders: {} absolute: {absolute} twice: {}",
+        folders.len(),
+        folders == again
+    ));
 }
 
 async fn of_transcript(answers: &mut Answers, session: &str) {
