@@ -314,7 +314,8 @@ async fn follow_connection(
             normalizer,
             taken: Default::default(),
             commands: Default::default(),
-            reload_due: false,
+            reload_due: Default::default(),
+            reloading: false,
             sending: Default::default(),
             clients: Default::default(),
             count: 0,
@@ -359,20 +360,22 @@ async fn read_chunk(response: &mut Response) -> Result<Vec<u8>, Failure> {
 }
 
 async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), StreamEnd> {
-    let Ok(envelope) = Envelope::read(&json::well_formed_str(data)) else {
-        log::warn("skipped an event of opencode that was not understood");
-        return Ok(());
+    let envelope = match Envelope::read(&json::well_formed_str(data)) {
+        Ok(envelope) => envelope,
+        Err(why) => {
+            log::warn(&format!("An event of opencode was left out. {why}"));
+            return Ok(());
+        }
     };
     if let Ok(Some(id)) = connection_state::with(|c| c.normalizer.unknown_session(&envelope)) {
-        learn_session(&id, envelope.directory.as_deref().unwrap_or_default()).await;
+        learn_session(&id, &envelope.directory).await;
     }
     if let Ok(Some(permission)) = connection_state::with(|c| c.normalizer.unknown_call(&envelope)) {
         learn_tool_calls(&[permission]).await;
     }
-    let now = clock::now();
-    let folder = envelope.directory.clone().unwrap_or_default();
-    let output = connection_state::with(|c| c.normalizer.apply(envelope, now)).map_err(|e| retry(e.text()))?;
-    deliver(events, output, &folder).await
+    let (Envelope { directory, event }, now) = (envelope, clock::now());
+    let output = connection_state::with(|c| c.normalizer.apply(event, &directory, now)).map_err(|e| retry(e.text()))?;
+    deliver(events, output, &directory).await
 }
 
 /// `deliver` passes on what followed from an event of a folder, and does what it asks for.

@@ -14,8 +14,10 @@ pub struct Connection {
     /// `commands` are the messages that were sent as commands. One that runs programs first has no message for a while, and sent
     /// again it would run them again.
     pub commands: BTreeSet<String>,
-    /// `reload_due`: opencode has other credentials, and has not read them.
-    pub reload_due: bool,
+    /// `reload_due` are the folders in which opencode has not read the credentials that it has now.
+    pub reload_due: BTreeSet<String>,
+    /// `reloading`: it is being let read them, which would end a turn that begins.
+    pub reloading: bool,
     /// `sending` are the client ids (with their session) that are being sent now.
     pub sending: BTreeSet<(String, String)>,
     /// `clients` maps message ids to client ids, as far as this instance knows them.

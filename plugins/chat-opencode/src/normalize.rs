@@ -143,7 +143,8 @@ impl Normalizer {
             stream_event::Event::Question(question) => &question.session,
             _ => return None,
         };
-        self.is_watched(event).then(|| self.unknown_ancestor(session))?
+        self.is_watched(&event.directory)
+            .then(|| self.unknown_ancestor(session))?
     }
 
     /// `unknown_ancestor` is the nearest of a session and its ancestors that is not known.
@@ -217,7 +218,7 @@ impl Normalizer {
     /// before the call.
     pub fn unknown_call(&self, event: &Envelope) -> Option<wire::Permission> {
         match &event.event {
-            stream_event::Event::Permission(p) if self.is_watched(event) && self.call_is_unknown(p) => {
+            stream_event::Event::Permission(p) if self.is_watched(&p.directory) && self.call_is_unknown(p) => {
                 Some((**p).clone())
             }
             _ => None,
@@ -307,18 +308,19 @@ impl Normalizer {
         out
     }
 
-    fn is_watched(&self, event: &Envelope) -> bool {
-        event.directory.as_ref().is_some_and(|d| self.folders.of(d).is_some())
+    /// `folder` is where an event is from; none is the name of no folder.
+    fn is_watched(&self, folder: &str) -> bool {
+        !folder.is_empty() && self.folders.of(folder).is_some()
     }
 
-    /// `apply` applies one event of the stream. An unknown event changes nothing.
-    pub fn apply(&mut self, envelope: Envelope, now: u64) -> Output {
+    /// `apply` applies one event of the stream, which is from a folder. An unknown event changes nothing.
+    pub fn apply(&mut self, event: stream_event::Event, folder: &str, now: u64) -> Output {
         use stream_event::Event as E;
         let mut out = Output::default();
-        if !self.is_watched(&envelope) {
+        if !self.is_watched(folder) {
             return out;
         }
-        match envelope.event {
+        match event {
             E::Delta(delta) => self.delta(delta, &mut out),
             E::Part(part) => self.part(&part, &mut out),
             E::PartRemoved { session, message, part } => {

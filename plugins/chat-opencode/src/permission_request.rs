@@ -589,10 +589,8 @@ mod tests {
                 "tool": {"messageID": "m", "callID": "c"}}),
         );
         assert!(normalizer.unknown_call(&asked).is_some());
-        normalizer.apply(
-            event("message.part.updated", json!({"part": part("pending", json!({}))})),
-            1,
-        );
+        let pending = event("message.part.updated", json!({"part": part("pending", json!({}))}));
+        normalizer.apply(pending.event, "/w", 1);
         assert!(
             normalizer.unknown_call(&asked).is_some(),
             "its input is still being written"
@@ -600,7 +598,7 @@ mod tests {
         let message = json!({"info": {"id": "m", "sessionID": "s", "role": "assistant"}, "parts": [part("running", json!({"a": 1}))]});
         normalizer.learn_calls(&wire::parse_message(&message).unwrap());
         assert!(normalizer.unknown_call(&asked).is_none());
-        let out = normalizer.apply(asked, 1).events;
+        let out = normalizer.apply(asked.event, "/w", 1).events;
         let [nexus_plugin_api::chat::types::Event::Request(request)] = out.as_slice() else {
             panic!("{out:?}");
         };

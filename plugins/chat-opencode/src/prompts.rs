@@ -33,22 +33,31 @@ pub async fn send(
     parts: Vec<Input>,
     options: Options,
 ) -> Result<Admission, Error> {
-    let key = (session.id.clone(), client_id.clone());
+    let key = (session.id.clone(), client_id);
     if !connection_state::with(|c| c.sending.insert(key.clone()))? {
         return Ok(Admission::Unknown("This prompt is already being sent.".to_owned()));
     }
-    let result = admit_prompt(&session, &client_id, parts, options).await;
-    // The connection may be another one by now; then there is nothing to take out.
-    let _ = connection_state::with(|c| c.sending.remove(&key));
-    result
+    let sending = Sending(key);
+    admit_prompt(&session, &sending.0, parts, options).await
+}
+
+/// `Sending` is a prompt that is on its way, also where the host waits for it no longer.
+struct Sending((String, String));
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        // The connection may be another one by now; then there is nothing to take out.
+        let _ = connection_state::with(|c| c.sending.remove(&self.0));
+    }
 }
 
 async fn admit_prompt(
     session: &SessionRef,
-    client_id: &str,
+    key: &(String, String),
     parts: Vec<Input>,
     options: Options,
 ) -> Result<Admission, Error> {
+    let (_, client_id) = key;
     let settings: Settings = nexus_plugin_api::config()?;
     let hosted = settings.check().map_err(Error::Other)?;
     let words = match prompt_body::words(parts) {
@@ -65,7 +74,7 @@ async fn admit_prompt(
             return Ok(Admission::Duplicate);
         }
     }
-    provider_sign_in::reload_if_due(&settings).await?;
+    provider_sign_in::reload_if_due(&settings, Some(key)).await?;
     // opencode loads the workspace's own code at the first prompt, and again after an hour without one.
     match settings.server().ensure(PROCESS).await {
         Ok(running) if running.outcome == Outcome::Adopted => {}

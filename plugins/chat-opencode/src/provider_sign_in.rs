@@ -4,7 +4,7 @@ use crate::client::{self, PROCESS, RequestError};
 use crate::connection_state;
 use crate::settings::Settings;
 use crate::wire::text_of;
-use nexus_plugin_api::caps::types::Error;
+use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::Choice;
 use nexus_plugin_api::http::encode;
 use nexus_plugin_api::process::Outcome;
@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 const KEY: &str = "key";
 /// `FINISH_TIMEOUT` is how many milliseconds of the host's minute are waited for the owner.
 const FINISH_TIMEOUT: u64 = 50_000;
+/// `RELOAD_LOOK` is after how many milliseconds it is looked again whether the folders are open.
+const RELOAD_LOOK: u64 = 50;
 
 #[derive(Deserialize)]
 struct All {
@@ -256,22 +258,45 @@ async fn nothing_runs() -> Result<(), Error> {
 
 /// Lets opencode read its credentials, now or when nothing runs any more.
 async fn read_again() -> Result<(), Error> {
-    connection_state::with(|c| c.reload_due = true)?;
-    reload_if_due(&nexus_plugin_api::config()?).await
+    let folders = connection_state::all_folders()?;
+    connection_state::with(|c| c.reload_due.extend(folders))?;
+    reload_if_due(&nexus_plugin_api::config()?, None).await
 }
 
-/// Opens the folders again where opencode has to read its credentials and nothing runs: an answer that began meanwhile goes on, and
-/// has the ones of before.
-pub async fn reload_if_due(settings: &Settings) -> Result<(), Error> {
-    if !connection_state::with(|c| c.reload_due)? || nothing_runs().await.is_err() {
-        return Ok(());
+/// Opens those folders again in which opencode has to read its credentials and nothing runs: an answer that began meanwhile goes on,
+/// and has the ones of before. So does a prompt that is on its way; `own` is the one that this is done before. One that comes
+/// while folders are opened waits for that.
+pub async fn reload_if_due(settings: &Settings, own: Option<&(String, String)>) -> Result<(), Error> {
+    while connection_state::with(|c| c.reloading)? {
+        clock::sleep(RELOAD_LOOK).await;
     }
-    // It loads the workspace's own code with that.
-    ensure(settings).await?;
-    for folder in connection_state::all_folders()? {
+    let due = connection_state::with(|c| {
+        let others = c.sending.iter().any(|key| Some(key) != own);
+        c.reloading = !others && !c.reload_due.is_empty();
+        c.reloading.then(|| c.reload_due.clone())
+    })?;
+    let Some(due) = due else { return Ok(()) };
+    let _reloading = Reloading;
+    for folder in due {
+        if !client::statuses(&folder).await.is_ok_and(|running| running.is_empty()) {
+            continue;
+        }
+        // It loads the workspace's own code with that.
+        ensure(settings).await?;
         client::send_json("POST", "/instance/dispose", &folder, &json!({})).await?;
+        connection_state::with(|c| c.reload_due.remove(&folder))?;
     }
-    connection_state::with(|c| c.reload_due = false)
+    Ok(())
+}
+
+/// `Reloading` lets those go on that wait, however the reload ends.
+struct Reloading;
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        // The connection may be another one by now, which has nothing to end.
+        let _ = connection_state::with(|c| c.reloading = false);
+    }
 }
 
 /// Refuses to go on where opencode would load code of the workspace that was not there when it was started: it does so at the first

@@ -12,7 +12,8 @@ use std::borrow::Cow;
 /// `Envelope` is a line of `GET /global/event`.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    pub directory: Option<String>,
+    /// `directory` is the folder that it is from. Empty: of none.
+    pub directory: String,
     pub event: Event,
 }
 
@@ -53,7 +54,7 @@ pub enum Event {
         session: String,
         items: Vec<Todo>,
     },
-    /// `Other` is of a kind that is not used, or not as it was expected.
+    /// `Other` is of a kind that is not used.
     Other,
 }
 
@@ -68,15 +69,18 @@ pub struct Delta {
 }
 
 impl Envelope {
-    /// Reads a line. One of a kind that is not known, or whose properties are not what that kind has, is [`Event::Other`].
+    /// Reads a line. One of a kind that is not used is [`Event::Other`].
     ///
     /// # Errors
-    /// It is no JSON, or has no kind.
-    pub fn read(line: &str) -> serde_json::Result<Self> {
-        let head: Line<Kind<'_>> = serde_json::from_str(line)?;
-        let mut event = Event::read(&head.payload.kind, line).unwrap_or(Event::Other);
+    /// Why it cannot be read, without what it holds: it is no JSON, has no kind, or its properties are not what its kind has.
+    pub fn read(line: &str) -> Result<Self, String> {
+        let head: Line<Kind<'_>> =
+            serde_json::from_str(line).map_err(|_| "It is no JSON object, or has no kind.".to_owned())?;
+        let kind = &head.payload.kind;
+        let mut event = Event::read(kind, line)
+            .ok_or_else(|| format!("The properties of {kind:?} are not as they were expected."))?;
         if let Event::Permission(permission) = &mut event {
-            permission.directory = head.directory.clone().unwrap_or_default();
+            permission.directory.clone_from(&head.directory);
         }
         Ok(Self {
             event,
@@ -143,7 +147,7 @@ fn properties<P: DeserializeOwned>(line: &str) -> Option<P> {
 #[derive(Deserialize)]
 struct Line<P> {
     #[serde(default)]
-    directory: Option<String>,
+    directory: String,
     payload: P,
 }
 
@@ -233,7 +237,7 @@ mod tests {
     fn event(kind: &str, properties: &str) -> Event {
         let line = format!(r#"{{"payload":{{"properties":{properties},"type":"{kind}"}},"directory":"/w","new":[1]}}"#);
         let read = Envelope::read(&line).unwrap();
-        assert_eq!(read.directory.as_deref(), Some("/w"));
+        assert_eq!(read.directory, "/w");
         read.event
     }
 
@@ -250,7 +254,6 @@ mod tests {
         };
         assert_eq!(deleted(r#"{"sessionID":"s"}"#).as_deref(), Some("s"));
         assert_eq!(deleted(r#"{"info":{"id":"t"}}"#).as_deref(), Some("t"));
-        assert_eq!(deleted("{}"), None);
         for id in [
             r#""permissionID":"r""#,
             r#""requestID":"r","permissionID":"x""#,
@@ -265,16 +268,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_expected_is_passed_over_and_an_error_is_one_whatever_it_holds() {
-        for (kind, properties) in [
-            ("brand.new", "{}"),
-            ("sync", r#"{"info":{"id":"m"}}"#),
-            ("message.updated", r#"{"info":7}"#),
-            ("message.part.delta", r#"{"partID":"p"}"#),
-            ("todo.updated", "null"),
-        ] {
+    fn what_is_not_used_is_passed_over_and_what_is_not_as_expected_is_named_without_what_it_holds() {
+        for (kind, properties) in [("brand.new", "{}"), ("sync", r#"{"info":{"id":"m"}}"#)] {
             assert!(matches!(event(kind, properties), Event::Other), "{kind}");
         }
+        for (kind, properties) in [
+            ("message.updated", r#"{"info":"secret"}"#),
+            ("message.part.delta", r#"{"partID":"secret"}"#),
+            ("session.deleted", "{}"),
+            ("permission.asked", r#"{"id":["secret"]}"#),
+            ("todo.updated", "null"),
+        ] {
+            let line = format!(r#"{{"payload":{{"properties":{properties},"type":"{kind}"}},"directory":"/w"}}"#);
+            let why = Envelope::read(&line).unwrap_err();
+            assert!(why.contains(kind) && !why.contains("secret"), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_whatever_it_holds() {
         let error = event("session.error", r#"{"sessionID":"s","error":[1]}"#);
         assert!(matches!(error, Event::Error { session: Some(session), .. } if session == "s"));
         assert!(matches!(

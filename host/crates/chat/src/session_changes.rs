@@ -25,9 +25,7 @@ impl ChatService {
                 "The chat plugin {plugin} gave the chat itself back as its fork. This is a bug of the plugin."
             )));
         }
-        self.shared.check_owner(&plugin, &made.id)?;
-        let journal = self.shared.journal.of_backend(&plugin);
-        journal.create(made.clone()).await?;
+        self.keep_new(&plugin, &made).await?;
         self.read_again(&made.id).await;
         Ok(made)
     }

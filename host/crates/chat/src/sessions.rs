@@ -218,14 +218,19 @@ impl ChatService {
                 ..self.made_here(title)?
             }
         };
-        self.shared.check_owner(&plugin, &info.id)?;
-        let journal = self.shared.journal.of_backend(&plugin);
-        journal.create(info.clone()).await?;
+        self.keep_new(&plugin, &info).await?;
         if let Some(request) = request {
             created.truncate(limits::CREATE_REQUESTS - 1);
             created.push_front((request.to_owned(), info.clone()));
         }
         Ok(info)
+    }
+
+    /// Keeps a session that a backend made, which may not be one of another backend.
+    pub(crate) async fn keep_new(&self, plugin: &str, info: &SessionInfo) -> Result<(), ChatError> {
+        self.shared.check_owner(plugin, &info.id)?;
+        self.shared.journal.of_backend(plugin).create(info.clone()).await?;
+        Ok(())
     }
 
     /// Gives a session another title.

@@ -1,6 +1,7 @@
 //! Reading a session, and the list of them, from the backend.
 
-use nexus_model::chat::{Feature, SessionInfo, Snapshot};
+use crate::journal::{message_bytes, part_bytes};
+use nexus_model::chat::{Feature, Message, Part, SessionInfo, Snapshot};
 use nexus_model::{backoff, limits};
 use nexus_plugin_traits::{CallError, ChatBackend};
 use std::collections::BTreeSet;
@@ -62,14 +63,11 @@ pub(crate) async fn read_session(
     Ok(snapshot)
 }
 
-/// `size` is about how many bytes a page holds.
+/// `size` is what a page counts in the bytes of a session.
 fn size(page: &Snapshot) -> usize {
-    let messages = page.messages.iter();
-    let of = messages.map(|(message, parts)| {
-        let parts: usize = parts.iter().map(|part| limits::SESSION_ROW + part.content.size()).sum();
-        limits::SESSION_ROW + message.size() + parts
-    });
-    of.sum()
+    let of =
+        |(message, parts): &(Message, Vec<Part>)| message_bytes(message) + parts.iter().map(part_bytes).sum::<usize>();
+    page.messages.iter().map(of).sum()
 }
 
 /// `list_sessions` are the root sessions of all workspaces of the backend, as far as it lists them.

@@ -17,8 +17,10 @@ const fn ms(n: u64) -> Duration {
 pub const EPOCH_TICK: Duration = ms(10);
 /// `EPOCH_QUIET` is after how many ticks without a turn of any guest no more of them come.
 pub const EPOCH_QUIET: usize = 10;
-/// `LONG_TURN` is from which length on a turn of an instance is followed by one on a thread for blocking work.
+/// `LONG_TURN` is from how much CPU on a turn of an instance is followed by turns on a thread for blocking work.
 pub const LONG_TURN: Duration = ms(5);
+/// `COMPUTES_FOR` is for how long after its last long turn a plugin has them there.
+pub const COMPUTES_FOR: Duration = secs(2);
 /// `GUEST_CPU` is the CPU that a guest may use between two returns to the host (`limits.cpu`).
 pub const GUEST_CPU: Duration = secs(2);
 /// `CPU_WINDOW` is the span over which a plugin's CPU is counted.

@@ -17,6 +17,7 @@
 mod bindings;
 mod capabilities;
 mod component_source;
+mod computing;
 mod cpu_share;
 mod engine;
 mod instance;
@@ -28,6 +29,7 @@ mod runtime;
 #[cfg(test)]
 mod test_runtime;
 mod truncate;
+mod turn_time;
 mod worlds;
 
 pub use capabilities::{HostServices, find_binary};

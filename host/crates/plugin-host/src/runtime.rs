@@ -280,6 +280,7 @@ impl Runtime {
                 plugin.limits.cpu_share,
                 Arc::clone(&counters),
             )),
+            computing: Arc::default(),
             event_bytes: TokenBucket::new(limits::EVENT_BYTES as f64, limits::EVENTS_WINDOW),
             counters,
         };

@@ -26,11 +26,16 @@ pub(crate) fn normalizer() -> Normalizer {
     Normalizer::new(START, Folders::new(&[], DIRECTORY))
 }
 
+/// Applies one.
+pub(crate) fn apply_at(normalizer: &mut Normalizer, envelope: Envelope, now: u64) -> Output {
+    normalizer.apply(envelope.event, &envelope.directory, now)
+}
+
 pub(crate) fn apply(normalizer: &mut Normalizer, envelopes: &[Envelope]) -> Output {
     let mut all = Output::default();
     for (i, envelope) in envelopes.iter().enumerate() {
         assert_eq!(normalizer.unknown_session(envelope), None);
-        let out = normalizer.apply(envelope.clone(), START + i as u64);
+        let out = apply_at(normalizer, envelope.clone(), START + i as u64);
         all.events.extend(out.events);
         all.actions.extend(out.actions);
     }

@@ -394,8 +394,7 @@ fn the_opening_knows_what_runs_and_what_waits() {
             .unwrap()
     );
     assert!(
-        normalizer
-            .apply(Envelope::read(&again).unwrap(), START)
+        apply_at(&mut normalizer, Envelope::read(&again).unwrap(), START)
             .events
             .is_empty()
     );
@@ -405,19 +404,20 @@ fn the_opening_knows_what_runs_and_what_waits() {
 fn other_directories_and_unknown_types_are_passed_over() {
     let mut elsewhere = Normalizer::new(START, Folders::new(&[], "/workspace/other"));
     let all = envelopes(&fixture("tool.sse"));
-    assert!(all.into_iter().all(|e| elsewhere.apply(e, START).events.is_empty()));
+    assert!(
+        all.into_iter()
+            .all(|e| apply_at(&mut elsewhere, e, START).events.is_empty())
+    );
     let odd =
         format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"message.updated","properties":{{"info":7}}}}}}"#);
     assert!(
-        normalizer()
-            .apply(Envelope::read(&odd).unwrap(), START)
+        apply_at(&mut normalizer(), Envelope::read(&odd).unwrap(), START)
             .events
             .is_empty()
     );
     let new = format!(r#"{{"directory":"{DIRECTORY}","payload":{{"type":"brand.new"}}}}"#);
     assert!(
-        normalizer()
-            .apply(Envelope::read(&new).unwrap(), START)
+        apply_at(&mut normalizer(), Envelope::read(&new).unwrap(), START)
             .events
             .is_empty()
     );
@@ -452,7 +452,7 @@ proptest::proptest! {
             let mut normalizer = normalizer();
             let mut known = std::collections::BTreeSet::new();
             for (i, envelope) in all.into_iter().enumerate() {
-                for event in normalizer.apply(envelope, START + i as u64).events {
+                for event in apply_at(&mut normalizer, envelope, START + i as u64).events {
                     match event {
                         Event::Part(p) => drop(known.insert(p.id)),
                         Event::Delta(d) => proptest::prop_assert!(known.contains(&d.part)),
@@ -485,7 +485,7 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
     let theirs = updated(&format!(
         r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"Made by the model"}}"#
     ));
-    let out = normalizer.apply(theirs.clone(), START + 3_000);
+    let out = apply_at(&mut normalizer, theirs.clone(), START + 3_000);
     assert_eq!(title(&out), Some("Mine"));
     let rename = Action::Rename {
         session: "ses_1".into(),
@@ -493,7 +493,7 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
     };
     assert_eq!(out.actions, [rename]);
     // Much later another client may rename it.
-    let out = normalizer.apply(theirs, START + 3_600_000);
+    let out = apply_at(&mut normalizer, theirs, START + 3_600_000);
     assert_eq!((title(&out), out.actions.len()), (Some("Made by the model"), 0));
 }
 
@@ -501,9 +501,9 @@ fn a_name_that_the_owner_gave_is_kept_against_the_one_that_was_being_made() {
 fn what_is_reverted_and_restored_is_reported_while_it_happens() {
     let mut normalizer = normalizer();
     let plain = format!(r#"{{"id":"ses_1","directory":"{DIRECTORY}","title":"t"}}"#);
-    assert!(normalizer.apply(updated(&plain), START).actions.is_empty());
+    assert!(apply_at(&mut normalizer, updated(&plain), START).actions.is_empty());
     let back = plain.replace("\"t\"", r#""t","revert":{"messageID":"msg_2"}"#);
-    let actions = normalizer.apply(updated(&back), START).actions;
+    let actions = apply_at(&mut normalizer, updated(&back), START).actions;
     let Some(Action::Reverted {
         revert: Some(revert), ..
     }) = actions.first()
@@ -526,7 +526,7 @@ fn what_is_reverted_and_restored_is_reported_while_it_happens() {
         format!("{gone:?}"),
         format!("{:?}", [removed("msg_2"), removed("msg_3")])
     );
-    let actions = normalizer.apply(updated(&plain), START).actions;
+    let actions = apply_at(&mut normalizer, updated(&plain), START).actions;
     assert!(
         matches!(actions.first(), Some(Action::Reverted { revert: None, .. })),
         "{actions:?}"
@@ -553,7 +553,7 @@ fn each_folder_has_its_events_and_its_own_paths() {
         (OTHER, "ses_b"),
         ("/workspace/secret-customer", "ses_c"),
     ] {
-        let events = normalizer.apply(session(id, directory), START).events;
+        let events = apply_at(&mut normalizer, session(id, directory), START).events;
         let made: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
@@ -575,7 +575,8 @@ fn each_folder_has_its_events_and_its_own_paths() {
         let part = serde_json::json!({"id": format!("prt_{id}"), "sessionID": id, "messageID": "m", "type": "tool",
             "tool": "write", "callID": "c", "state": {"status": "completed", "input": {"filePath": file, "content": "x"},
                 "metadata": {"filepath": file, "exists": false}}});
-        let out = normalizer.apply(
+        let out = apply_at(
+            &mut normalizer,
             event(directory, "message.part.updated", serde_json::json!({ "part": part })),
             START,
         );
@@ -583,7 +584,7 @@ fn each_folder_has_its_events_and_its_own_paths() {
         assert_eq!(tools(&seen)[0].changes[0].path, "src/a.rs", "{directory}");
         let asked = serde_json::json!({"id": format!("per_{id}"), "sessionID": id, "permission": "external", "patterns": ["x"],
             "metadata": {"filepath": "src/b.rs"}, "always": []});
-        let out = normalizer.apply(event(directory, "permission.asked", asked), START);
+        let out = apply_at(&mut normalizer, event(directory, "permission.asked", asked), START);
         let paths: Vec<_> = permission(request(&out))
             .paths
             .iter()

@@ -58,4 +58,5 @@ pub use entry::{Appended, Entry, Seq};
 pub use handle::Journal;
 pub use session_list::Listed;
 pub use session_state::{MessageState, SessionState};
+pub(crate) use session_state::{message_bytes, part_bytes};
 pub use subscription::{Ended, Item, Subscription};

@@ -324,11 +324,13 @@ impl SessionState {
     }
 }
 
-fn part_bytes(part: &Part) -> usize {
+/// `part_bytes` is what a part counts in the bytes of a session.
+pub(crate) fn part_bytes(part: &Part) -> usize {
     SESSION_ROW + part.content.size()
 }
 
-fn message_bytes(message: &Message) -> usize {
+/// `message_bytes` is the same of a message.
+pub(crate) fn message_bytes(message: &Message) -> usize {
     SESSION_ROW + message.size()
 }
 

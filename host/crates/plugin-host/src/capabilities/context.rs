@@ -5,6 +5,7 @@ use super::log::sink::LogSink;
 use super::secrets::mask::Mask;
 use super::states::States;
 use crate::bindings::caps::types::Error;
+use crate::computing::Computing;
 use crate::cpu_share::CpuShare;
 use crate::plugin_stats::Counters;
 use nexus_config::resolved::Workspaces;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) states: States,
     /// `cpu` is its share of the CPU over time.
     pub cpu: Arc<CpuShare>,
+    /// `computing` says whether it had a long turn of late.
+    pub(crate) computing: Arc<Computing>,
     /// `event_bytes` bounds the bytes of events that it sends, over time.
     pub(crate) event_bytes: TokenBucket,
     /// `counters` count what it does. The gate and the log have the same ones.

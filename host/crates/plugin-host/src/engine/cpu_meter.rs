@@ -6,31 +6,23 @@
 //! guest that spins, also one that calls cheap host functions in its loop, does. (A call hook would start the
 //! count again at each host call, and let exactly that guest live.)
 //!
-//! What a guest uses over time is [`CpuShare`]'s to say. It is CPU time of the thread and not wall time, which has in it what
-//! the system gives to others meanwhile: on a machine that an agent keeps busy, a plugin would seem to use twice what it does.
-//! But to ask the system for it twice takes longer than the shortest turn. So a short turn counts as long as it took
-//! ([`SHORT_TURN`]: nobody else can have had much of that), a long one as the thread's own time since that was asked for
-//! last, at most [`READING_AGE`] before the turn began. Both are upper bounds, and close ones.
+//! What a guest uses over time is [`CpuShare`]'s to say, measured by [`TurnTime`].
 
 use super::wasmtime_engine::EpochClock;
 use crate::cpu_share::CpuShare;
+use crate::turn_time::{SHORT_TURN, TurnTime};
 use nexus_config::resolved::Limits;
 use nexus_model::limits;
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wasmtime::{Store, UpdateDeadline};
 
 /// `OF_CPU` are the words in the text of a trap by which the limit of CPU without a pause is known, which an operator may raise.
 pub(crate) const OF_CPU: &str = "of CPU without a pause";
-/// `SHORT_TURN` is up to which length a turn is CPU in full, whoever else had a part of it.
-const SHORT_TURN: Duration = Duration::from_micros(100);
-/// `READING_AGE` is how old a reading of a thread's CPU time may be that a turn is measured from.
-const READING_AGE: Duration = Duration::from_millis(1);
 
 /// `CpuMeter` is the CPU count of one store.
 #[derive(Clone)]
@@ -148,52 +140,6 @@ impl<F> Drop for Metered<F> {
     }
 }
 
-/// `TurnTime` measures the CPU of one turn on this thread.
-struct TurnTime(Instant);
-
-thread_local! {
-    /// `READ` is the CPU time of this thread as it was read last, and when.
-    static READ: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
-}
-
-impl TurnTime {
-    fn begin() -> Self {
-        let now = Instant::now();
-        let old = |(at, _): (Instant, Duration)| now.duration_since(at) > READING_AGE;
-        if READ.get().is_none_or(old) {
-            READ.set(thread_time().map(|time| (now, time)));
-        }
-        Self(now)
-    }
-
-    fn used(self) -> Duration {
-        let wall = self.0.elapsed();
-        if wall < SHORT_TURN {
-            return wall;
-        }
-        match (READ.get(), thread_time()) {
-            (Some((_, before)), Some(time)) => {
-                READ.set(Some((Instant::now(), time)));
-                wall.min(time.saturating_sub(before))
-            }
-            _ => wall,
-        }
-    }
-}
-
-/// `thread_time` is the CPU time of this thread; `None`: the system does not say it.
-#[cfg(unix)]
-fn thread_time() -> Option<Duration> {
-    rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)
-        .try_into()
-        .ok()
-}
-
-#[cfg(not(unix))]
-fn thread_time() -> Option<Duration> {
-    None
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -216,19 +162,6 @@ mod tests {
         let rested = tokio::time::Instant::now() + Duration::from_secs(60);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(turn().await, rested, "after a rest it runs at once");
-    }
-
-    #[test]
-    fn a_turn_counts_what_its_thread_used_and_not_what_others_had_meanwhile() {
-        let begun = Instant::now();
-        let turn = TurnTime::begin();
-        std::thread::sleep(50 * SHORT_TURN);
-        assert!(turn.used() < begun.elapsed() / 2);
-
-        let turn = TurnTime::begin();
-        while begun.elapsed() < 500 * SHORT_TURN {}
-        let used = turn.used();
-        assert!(used > SHORT_TURN, "{used:?}");
     }
 
     #[test]

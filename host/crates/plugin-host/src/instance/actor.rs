@@ -253,7 +253,7 @@ pub(crate) struct Start<E: Exports> {
 /// Prepares an instance: where its jobs go, and the future that runs it until it crashes, as its task. The result is the cause.
 /// Ending it early is up to whoever drops that future. Must be called within tokio.
 pub(crate) fn prepare<E: Exports>(start: Start<E>) -> (Jobs<E>, impl Future<Output = String> + Send + 'static) {
-    let turns = Turns::new();
+    let turns = Turns::new(Arc::clone(&start.context.computing));
     let queue = Arc::new(JobQueue::new());
     let jobs = Jobs {
         queue: Arc::clone(&queue),

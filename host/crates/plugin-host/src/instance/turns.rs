@@ -15,8 +15,9 @@
 //! Whoever finds the lock taken notes that ([`Turns::missed`]), and goes. Whoever has the lock looks for that note after it has
 //! given the lock back, and then wakes the task: so nothing that was handed in is left lying.
 //!
-//! A turn that took longer than [`limits::LONG_TURN`] is followed by one on a thread for blocking work, for as long as they are
-//! long. So a plugin that computes has a core, but never the thread that serves everybody.
+//! A turn that took more CPU than [`limits::LONG_TURN`] is followed by turns on a thread for blocking work, until none was long
+//! for [`limits::COMPUTES_FOR`]. So a plugin that computes has a core, and the thread that serves everybody only for its first
+//! turn.
 //!
 //! # Limits
 //!
@@ -35,13 +36,13 @@
 //!   its way, and wait for it.
 //! - To move a caller to the instance's task, or the other way round, by a runtime for each: a caller has several plugins.
 
-use nexus_model::limits;
+use crate::computing::Computing;
+use crate::turn_time::TurnTime;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -63,8 +64,8 @@ pub(super) struct Turns {
     task: Mutex<Waker>,
     /// `missed`: somebody wanted a turn while another had it.
     missed: AtomicBool,
-    /// `long`: the last turn was.
-    long: AtomicBool,
+    /// `computing` says of the plugin whether it had a long turn of late.
+    computing: Arc<Computing>,
     /// `runtime` is the task's.
     runtime: Handle,
 }
@@ -76,12 +77,12 @@ thread_local! {
 
 impl Turns {
     /// Prepares the turns of an instance whose task will run on the present runtime.
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(computing: Arc<Computing>) -> Arc<Self> {
         Arc::new(Self {
             work: Mutex::new(Work::Gone),
             task: Mutex::new(Waker::noop().clone()),
             missed: AtomicBool::new(false),
-            long: AtomicBool::new(false),
+            computing,
             runtime: Handle::current(),
         })
     }
@@ -99,7 +100,7 @@ impl Turns {
                 let _ = ready!(Pin::new(turn).poll(cx));
                 elsewhere = None;
             }
-            if turns.long.load(Ordering::Relaxed) {
+            if turns.computing.lately() {
                 let there = Arc::clone(turns);
                 let mut turn = turns.runtime.spawn_blocking(move || there.turn_elsewhere());
                 if Pin::new(&mut turn).poll(cx).is_pending() {
@@ -138,7 +139,7 @@ impl Turns {
     /// Takes a turn where the caller is, if nobody has one; otherwise sees that there is another one soon.
     pub(super) fn take(&self) {
         let task = self.task();
-        if WITHIN.get() || self.long.load(Ordering::Relaxed) {
+        if WITHIN.get() || self.computing.lately() {
             return task.wake();
         }
         let _runtime = self.runtime.enter();
@@ -163,7 +164,7 @@ impl Turns {
             }
         };
         self.missed.store(false, Ordering::SeqCst);
-        let begun = Instant::now();
+        let begun = TurnTime::begin();
         let ended = within(|| match &mut *work {
             Work::Driving(driving) => match driving.as_mut().poll(&mut Context::from_waker(task)) {
                 Poll::Ready(cause) => {
@@ -176,7 +177,7 @@ impl Turns {
             Work::Ended(_) => true,
             Work::Gone => false,
         });
-        self.long.store(begun.elapsed() >= limits::LONG_TURN, Ordering::Relaxed);
+        self.computing.took(begun.used());
         drop(work);
         fence(Ordering::SeqCst);
         if self.missed.swap(false, Ordering::SeqCst) {
@@ -217,17 +218,19 @@ fn within<T>(turn: impl FnOnce() -> T) -> T {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
+    use nexus_model::limits;
     use nexus_testkit::wait;
     use std::future::{pending, poll_fn};
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
     use std::thread::ThreadId;
+    use std::time::{Duration, Instant};
 
     /// Begins an instance; its work is polled once before this returns.
     async fn begin(
         work: impl Future<Output = String> + Send + 'static,
     ) -> (Arc<Turns>, tokio::task::JoinHandle<String>) {
-        let turns = Turns::new();
+        let turns = Turns::new(Arc::default());
         let (begun, has_begun) = tokio::sync::oneshot::channel();
         let work = async move {
             let _ = begun.send(());
@@ -276,6 +279,37 @@ mod tests {
         })
         .await;
         assert_eq!(turned.try_iter().filter(|thread| *thread == here).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn nor_when_it_rests_between_its_turns_or_is_another_instance_of_the_plugin() {
+        let here = std::thread::current().id();
+        let computing = Arc::<Computing>::default();
+        computing.took(limits::LONG_TURN);
+        let turns = Turns::new(computing);
+        let (seen, turned) = mpsc::channel::<ThreadId>();
+        let mut rest: Option<Pin<Box<tokio::time::Sleep>>> = None;
+        let work = poll_fn(move |cx| {
+            if let Some(rest) = &mut rest {
+                ready!(rest.as_mut().poll(cx));
+            }
+            let _ = seen.send(std::thread::current().id());
+            let begun = TurnTime::begin();
+            while begun.used() < 2 * limits::LONG_TURN {}
+            let mut next = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+            let _ = next.as_mut().poll(cx);
+            rest = Some(next);
+            Poll::Pending
+        });
+        let _task = tokio::spawn(Arc::clone(&turns).drive(work));
+        let mut all = Vec::new();
+        wait::until_async("it has had its turns", async || {
+            turns.take();
+            all.extend(turned.try_iter());
+            all.len() > 5
+        })
+        .await;
+        assert!(!all.contains(&here), "each of them is elsewhere");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -157,21 +157,28 @@ impl Folder {
     }
 }
 
-/// `details` follow the paths. One that is relative is taken from the first folder.
+/// `details` follow the paths. One that is relative is taken from the first folder. Where there are several folders, a path is
+/// shown in full: without its folder it would look like one of the folder that the request is of.
 fn details(named: &Named, folders: &[Folder]) -> Vec<wit::Detail> {
     let mut all = Vec::new();
     let Some(first) = folders.first() else { return all };
+    let short = |inside: &Path, whole: &Path| match folders.len() {
+        1 => inside.display().to_string(),
+        _ => whole.display().to_string(),
+    };
     for requested in named.paths.iter().take(limits::REQUEST_PATHS) {
         // As it stands: `..` after a link is not what it looks like.
         let path = first.path.join(&requested.path);
         let looks = lexical(&path);
-        let Folder { path: workspace, base } = folders.iter().find(|folder| folder.holds(&looks)).unwrap_or(first);
+        // One may lie within another.
+        let holding = folders.iter().filter(|folder| folder.holds(&looks));
+        let nearest = holding.max_by_key(|folder| folder.base.components().count());
+        let Folder { path: workspace, base } = nearest.unwrap_or(first);
         let inside = looks.strip_prefix(workspace).or_else(|_| looks.strip_prefix(base));
         let (shown, expected) = match inside {
-            Ok(inside) => (inside.to_path_buf(), base.join(inside)),
-            Err(_) => (looks.clone(), looks.clone()),
+            Ok(inside) => (short(inside, &looks), base.join(inside)),
+            Err(_) => (looks.display().to_string(), looks.clone()),
         };
-        let shown = shown.display().to_string();
         let real = match follow(&path) {
             Ok(real) => real,
             Err(_) if requested.guessed => continue,
@@ -184,7 +191,7 @@ fn details(named: &Named, folders: &[Folder]) -> Vec<wit::Detail> {
             let within = real.path.strip_prefix(base);
             all.push(detail("Through a link", shown.clone()));
             match within {
-                Ok(within) => all.push(detail("leads to", within.display().to_string())),
+                Ok(within) => all.push(detail("leads to", short(within, &real.path))),
                 Err(_) => all.push(detail(
                     "leads out of the workspace, to",
                     real.path.display().to_string(),
@@ -338,8 +345,12 @@ mod tests {
     }
 
     async fn details(paths: Vec<wit::Path>, workspace: &Path) -> Vec<(String, String)> {
+        details_in(paths, &workspace.to_owned().into()).await
+    }
+
+    async fn details_in(paths: Vec<wit::Path>, workspaces: &Workspaces) -> Vec<(String, String)> {
         let mut request = asked(paths);
-        add(std::slice::from_mut(&mut request), &workspace.to_owned().into()).await;
+        add(std::slice::from_mut(&mut request), workspaces).await;
         let all = std::mem::take(&mut permission(&mut request).details);
         all.into_iter().map(|detail| (detail.name, detail.text)).collect()
     }
@@ -400,6 +411,31 @@ mod tests {
             assert_eq!(new, [("Replaces".to_owned(), "src/a, which already exists".to_owned())]);
         }
         assert_eq!(details(vec![named(outside.join("x"))], &project).await, []);
+    }
+
+    #[tokio::test]
+    async fn with_several_folders_a_path_is_shown_in_full() {
+        let root = tempfile::tempdir().unwrap();
+        let real = root.path().canonicalize().unwrap();
+        let (first, inner) = (real.join("a"), real.join("a/inner"));
+        fs::create_dir_all(inner.join("src")).unwrap();
+        symlink("src", inner.join("link")).unwrap();
+        symlink("inner", first.join("link")).unwrap();
+        let workspaces = Workspaces {
+            first: first.clone(),
+            others: vec![inner.clone()],
+        };
+        let shown = |path: PathBuf| path.display().to_string();
+        let out = details_in(vec![named(inner.join("link/x"))], &workspaces).await;
+        assert_eq!(
+            out,
+            [
+                ("Through a link".to_owned(), shown(inner.join("link/x"))),
+                ("leads to".to_owned(), shown(inner.join("src/x"))),
+            ]
+        );
+        let out = details_in(vec![named(first.join("link/src/x"))], &workspaces).await;
+        assert_eq!(out[1], ("leads to".to_owned(), shown(inner.join("src/x"))));
     }
 
     #[tokio::test]
