@@ -19,8 +19,9 @@ pub const EPOCH_TICK: Duration = ms(10);
 pub const EPOCH_QUIET: usize = 10;
 /// `LONG_TURN` is from how much CPU on a turn of an instance is followed by turns on a thread for blocking work.
 pub const LONG_TURN: Duration = ms(5);
-/// `COMPUTES_FOR` is for how long after its last long turn a plugin has them there.
-pub const COMPUTES_FOR: Duration = secs(2);
+/// `COMPUTES_TIMES` is for how many times its length a long turn is remembered, and the turns after it are there; those of a plugin
+/// together for [`CPU_WINDOW`] at most.
+pub const COMPUTES_TIMES: u32 = 50;
 /// `GUEST_CPU` is the CPU that a guest may use between two returns to the host (`limits.cpu`).
 pub const GUEST_CPU: Duration = secs(2);
 /// `CPU_WINDOW` is the span over which a plugin's CPU is counted.

@@ -12,7 +12,10 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "LONG_TURN",
         "a_plugin_that_computes_does_not_hold_the_thread_that_serves_everybody",
     ),
-    ("COMPUTES_FOR", "a_long_turn_is_remembered_for_a_while"),
+    (
+        "COMPUTES_TIMES",
+        "many_long_turns_are_remembered_for_longer_and_not_for_ever",
+    ),
     ("GUEST_CPU", "a_plugin_that_spins_is_ended_and_holds_nobody_up"),
     ("CPU_WINDOW", "who_uses_a_whole_core_gets_its_share_of_it"),
     ("PLUGIN_CALL", "a_call_that_hangs_ends_and_the_instance_lives"),

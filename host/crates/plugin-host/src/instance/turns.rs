@@ -15,9 +15,8 @@
 //! Whoever finds the lock taken notes that ([`Turns::missed`]), and goes. Whoever has the lock looks for that note after it has
 //! given the lock back, and then wakes the task: so nothing that was handed in is left lying.
 //!
-//! A turn that took more CPU than [`limits::LONG_TURN`] is followed by turns on a thread for blocking work, until none was long
-//! for [`limits::COMPUTES_FOR`]. So a plugin that computes has a core, and the thread that serves everybody only for its first
-//! turn.
+//! A turn that took more CPU than [`LONG_TURN`](nexus_model::limits::LONG_TURN) is followed by turns on a thread for blocking work for a while
+//! ([`Computing`]). So a plugin that computes has a core, and the thread that serves everybody only for its first turn.
 //!
 //! # Limits
 //!
@@ -40,9 +39,9 @@ use crate::computing::Computing;
 use crate::turn_time::TurnTime;
 use std::cell::Cell;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -62,6 +61,8 @@ pub(super) struct Turns {
     work: Mutex<Work>,
     /// `task` wakes the task that drives it.
     task: Mutex<Waker>,
+    /// `ends`: the task is gone, or waits for the turn of another to end.
+    ends: AtomicBool,
     /// `missed`: somebody wanted a turn while another had it.
     missed: AtomicBool,
     /// `computing` says of the plugin whether it had a long turn of late.
@@ -81,6 +82,7 @@ impl Turns {
         Arc::new(Self {
             work: Mutex::new(Work::Gone),
             task: Mutex::new(Waker::noop().clone()),
+            ends: AtomicBool::new(false),
             missed: AtomicBool::new(false),
             computing,
             runtime: Handle::current(),
@@ -102,7 +104,7 @@ impl Turns {
             }
             if turns.computing.lately() {
                 let there = Arc::clone(turns);
-                let mut turn = turns.runtime.spawn_blocking(move || there.turn_elsewhere());
+                let mut turn = turns.runtime.spawn_blocking(move || there.turns_elsewhere());
                 if Pin::new(&mut turn).poll(cx).is_pending() {
                     elsewhere = Some(turn);
                     return Poll::Pending;
@@ -130,10 +132,16 @@ impl Turns {
         self.task.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a turn of a plugin that computes, on a thread for such work.
-    fn turn_elsewhere(&self) {
+    /// Takes the turns of a plugin that computes, on a thread for such work, until it waits for something. They are on one thread,
+    /// for the system gives a core sooner to one that has just slept: a thread for each turn would go before all others.
+    fn turns_elsewhere(&self) {
         let _runtime = self.runtime.enter();
-        self.turn(&self.task());
+        let again = Arc::new(Again {
+            state: AtomicU8::new(Again::WITHIN),
+            task: self.task(),
+        });
+        let waker = Waker::from(Arc::clone(&again));
+        while !self.turn(&waker) && again.is_woken() && !self.ends.load(Ordering::SeqCst) {}
     }
 
     /// Takes a turn where the caller is, if nobody has one; otherwise sees that there is another one soon.
@@ -191,12 +199,50 @@ impl Turns {
     }
 }
 
+/// `Again` is the waker of turns that follow each other on one thread: what wakes the instance within one of them makes the next
+/// one follow, and what wakes it after the last one wakes the task.
+struct Again {
+    state: AtomicU8,
+    task: Waker,
+}
+
+impl Again {
+    const WITHIN: u8 = 0;
+    const WOKEN: u8 = 1;
+    const LEFT: u8 = 2;
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        let changed = self
+            .state
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
+        changed.is_ok()
+    }
+
+    /// Tells after a turn whether the next one follows; if not, the thread leaves.
+    fn is_woken(&self) -> bool {
+        !self.change(Self::WITHIN, Self::LEFT) && self.change(Self::WOKEN, Self::WITHIN)
+    }
+}
+
+impl Wake for Again {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.change(Self::WITHIN, Self::WOKEN) && self.state.load(Ordering::SeqCst) == Self::LEFT {
+            self.task.wake_by_ref();
+        }
+    }
+}
+
 /// `EndsWithTask` ends the work with its task. It may have to wait for a turn that a caller has: for a tick of the engine at
 /// most. Only then it is sure that nothing of the instance is left.
 struct EndsWithTask(Arc<Turns>);
 
 impl Drop for EndsWithTask {
     fn drop(&mut self) {
+        self.0.ends.store(true, Ordering::SeqCst);
         let mut work = self.0.lock();
         within(|| *work = Work::Gone);
     }
@@ -272,13 +318,53 @@ mod tests {
             Poll::Pending
         }))
         .await;
-        let mut others = 0;
+        let mut threads = Vec::new();
         wait::until_async("other threads have it", async || {
-            others += turned.try_iter().skip(1).filter(|thread| *thread != here).count();
-            others > 5
+            threads.extend(turned.try_iter().skip_while(|thread| *thread == here));
+            threads.len() > 5
         })
         .await;
-        assert_eq!(turned.try_iter().filter(|thread| *thread == here).count(), 0);
+        // One that is new for each turn would go before all others.
+        threads.dedup();
+        assert!(threads.len() == 1 && threads != [here], "{threads:?} {here:?}");
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_computes_ends_with_its_task() {
+        let turned = Arc::new(AtomicUsize::new(0));
+        let (computing, count) = (Arc::<Computing>::default(), Arc::clone(&turned));
+        computing.took(limits::CPU_WINDOW);
+        let work = poll_fn(move |cx| {
+            count.fetch_add(1, Ordering::SeqCst);
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let task = tokio::spawn(Turns::new(computing).drive(work));
+        wait::until_async("it computes", async || turned.load(Ordering::SeqCst) > 1_000).await;
+        task.abort();
+        assert!(wait::within("the task ends", task).await.unwrap_err().is_cancelled());
+        let ended = turned.load(Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        assert_eq!(turned.load(Ordering::SeqCst), ended, "nothing outlives the task");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_wakes_it_when_it_leaves_the_other_thread_is_not_lost() {
+        let (seen, turned) = mpsc::channel::<Waker>();
+        let computing = Arc::<Computing>::default();
+        computing.took(limits::CPU_WINDOW);
+        let work = poll_fn(move |cx| {
+            let _ = seen.send(cx.waker().clone());
+            Poll::Pending
+        });
+        let _task = tokio::spawn(Turns::new(computing).drive(work));
+        let wakes = tokio::task::spawn_blocking(move || {
+            for _ in 0..5_000 {
+                let first = turned.recv_timeout(wait::LONG).unwrap();
+                turned.try_iter().last().unwrap_or(first).wake();
+            }
+        });
+        wakes.await.unwrap();
     }
 
     #[tokio::test]
