@@ -13,6 +13,9 @@ const EXCERPT: usize = 200;
 /// `NOTE` is how many characters a note may have.
 const NOTE: usize = 1_000;
 
+/// `THIS_LINE` is what a fix calls the line of its place, which a report shows above it. A sentence names file and line instead.
+pub(crate) const THIS_LINE: &str = "this line";
+
 /// `Span` is a byte range in the file's text.
 pub type Span = Range<usize>;
 

@@ -83,6 +83,7 @@ impl ReloadService {
             clock,
             pending: sender,
             seen: None,
+            unfit: None,
             events: None,
             latest: None,
             errors: BTreeMap::new(),
@@ -152,6 +153,9 @@ struct Watcher {
     /// `existed`: there was a file at the start, so its removal is a change.
     existed: bool,
     seen: Option<Seen>,
+    /// `unfit` is when the file is read again although it rests, where what it names was not fit the last time: a folder that
+    /// is made now changes no file that is looked at.
+    unfit: Option<Instant>,
     /// `events` tell what happens to the files after the last look at them; `None`: nobody tells.
     events: Option<FileEvents>,
     latest: Option<Latest>,
@@ -224,7 +228,12 @@ impl Watcher {
                     });
                 }
             }
-            Some(seen) if seen.read == fingerprints => (seen.since, seen.restless) = (None, 0),
+            Some(seen) if seen.read == fingerprints => {
+                (seen.since, seen.restless) = (None, 0);
+                if self.unfit.is_some_and(|again| again <= Instant::now()) {
+                    self.read().await;
+                }
+            }
             // Read only when it rests: an editor may be in the middle of it. But not for ever.
             Some(seen) if seen.since.as_ref() != Some(&fingerprints) && seen.restless < RESTLESS => {
                 seen.since = Some(fingerprints);
@@ -266,8 +275,12 @@ impl Watcher {
                 |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
             );
-            read.and_then(|config| self.rooms.offered(config))
+            let offered = read.map(|config| self.rooms.offered(config));
+            let fit = !matches!(offered, Ok(Err(_)));
+            self.unfit = (!fit).then(|| Instant::now() + limits::CONFIG_RECHECK);
+            offered.and_then(|offered| offered)
         } else {
+            self.unfit = None;
             Err("the file was deleted; its settings stay active until the next start".to_owned())
         };
         let seen_at = self.clock.now();
@@ -327,8 +340,10 @@ impl Watcher {
                         "the file changed but is invalid, so none of its changes take effect",
                     );
                 }
-                let what = PendingState::Invalid { cause };
-                self.pending.send_replace(Some(Pending { id, seen_at, what }));
+                if before.as_ref() != Some(&id) {
+                    let what = PendingState::Invalid { cause };
+                    self.pending.send_replace(Some(Pending { id, seen_at, what }));
+                }
             }
         }
     }
