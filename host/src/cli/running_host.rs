@@ -6,7 +6,7 @@ use super::terminal::{print_error, print_failure, print_raw, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};
-use nexus_config::{HostEnvironment, Overrides, data_dir, with_file, with_place};
+use nexus_config::{HostEnvironment, Overrides, adding, data_dir, with_file, with_place};
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::reload::{Pending, PendingState, not_applied};
@@ -378,9 +378,13 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
             "no tunnel has been applied yet; {file}\n{}",
             of_file(&pending.what, file).trim_end()
         ),
-        None => format!(
-            "no tunnel is configured. To add one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
-        ),
+        None => {
+            let lines = adding("[tunnel.main]\nplugin = \"tunnel-cloudflared\"");
+            sentence(
+                "no tunnel is configured",
+                Some(&with_file(&lines, Some(Path::new(file)))),
+            )
+        }
     }
 }
 
@@ -452,10 +456,11 @@ fn of_backend(backend: &BackendStatus) -> String {
     if backend.example {
         name.push_str(" (an example without a model)");
     }
-    let rules = backend
-        .rules
-        .as_ref()
-        .map(|rules| format!("; {}", uncapitalized(rules)));
+    // Behind a cause and its fix, which end a sentence or a line, the rules are a line of their own.
+    let rules = backend.rules.as_ref().map(|rules| match &backend.phase {
+        Phase::Failed { .. } | Phase::Reconnecting { .. } => format!("\n{rules}"),
+        Phase::Up | Phase::Stopped | Phase::Starting { .. } => format!("; {}", uncapitalized(rules)),
+    });
     let missing = backend.missing.as_ref().map(|missing| {
         let cause = sentence(&missing.cause, missing.fix.as_deref());
         format!("\n{cause}")

@@ -298,8 +298,8 @@ mod tests {
         );
         assert_eq!(
             started_again("make it again, or take it out of `workspaces` in [chat.main]"),
-            "make it again, or take it out of `workspaces` in [chat.main], then run `nexus chat start`; if you change the \
-             configuration instead, choose Apply on the status page or restart Nexus"
+            "make it again, or take it out of `workspaces` in [chat.main]. Then run `nexus chat start`; if you change the \
+             configuration instead, choose Apply on the status page or restart Nexus."
         );
         for whole in [
             "correct [plugin.chat-opencode.config] in the configuration",

@@ -74,7 +74,14 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     match text.strip_prefix('[') {
         Some(_) => format!("add these lines to {name}{then}:\n{text}"),
         // As a plugin of others may say it.
-        None => format!("{}\nThe configuration file is {name}.", text.trim_end()),
+        None => {
+            let then = if then.is_empty() {
+                then
+            } else {
+                format!("; after a change, {APPLY}")
+            };
+            format!("{}\nThe configuration file is {name}{then}.", text.trim_end())
+        }
     }
 }
 

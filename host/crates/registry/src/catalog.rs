@@ -234,7 +234,7 @@ pub fn then(fix: &str, command: &str) -> String {
         fix.to_owned()
     } else if fix.contains('\n') {
         format!("{fix}\nThen {start}.")
-    } else if fix.contains(". ") || fix.ends_with('.') {
+    } else if fix.contains(". ") || fix.contains(", or ") || fix.ends_with('.') {
         format!("{}. Then {start}.", fix.trim_end_matches('.'))
     } else {
         format!("{fix}, then {start}")
@@ -293,6 +293,10 @@ mod tests {
         assert_eq!(fix("chat-opencode"), then("reinstall Nexus"));
         for (fix, whole) in [
             ("Give 1. Or 2.", "Give 1. Or 2. Then run `nexus x`."),
+            (
+                "make it, or name another",
+                "make it, or name another. Then run `nexus x`.",
+            ),
             ("set it and restart Nexus", "set it and restart Nexus"),
             ("add:\n[web]", "add:\n[web]\nThen run `nexus x`."),
         ] {

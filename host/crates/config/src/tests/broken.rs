@@ -1,7 +1,7 @@
 //! What lies outside the file, and what is too much.
 
 use super::{fs, load, machine, no_env, read, report};
-use crate::{Overrides, THEN_APPLY, in_table, with_file};
+use crate::{APPLY, Overrides, THEN_APPLY, in_table, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -124,7 +124,7 @@ fn lines_to_paste_say_into_which_file() {
     );
     assert_eq!(
         with_file("see [web]", Some(&file)),
-        format!("see [web]\nThe configuration file is {name}.")
+        format!("see [web]\nThe configuration file is {name}; after a change, {APPLY}.")
     );
     assert_eq!(
         with_file("run: nexus setup [NAME]", Some(&file)),

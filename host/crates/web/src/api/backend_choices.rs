@@ -1,7 +1,7 @@
 //! What the backend offers to choose from, the files of its project folders, and the providers of its models.
 
 use super::file_response::FileResponse;
-use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, TooLong};
 use crate::WebState;
 use axum::Json;
 use axum::extract::State;
@@ -34,7 +34,6 @@ pub(super) struct In {
     responses(
         (status = 200, description = "The models that can be used now.", body = ModelList),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -52,7 +51,6 @@ pub(super) async fn models(State(state): State<WebState>, Query(at): Query<In>) 
     responses(
         (status = 200, description = "The agents that a prompt can be sent to.", body = AgentList),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -70,7 +68,6 @@ pub(super) async fn agents(State(state): State<WebState>, Query(at): Query<In>) 
     responses(
         (status = 200, description = "The commands of the backend.", body = Vec<Command>),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -142,7 +139,6 @@ fn limit(wanted: Option<u32>, otherwise: u32, most: usize) -> u32 {
     responses(
         (status = 200, description = "Files and folders.", body = Vec<FileEntry>),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -179,7 +175,6 @@ pub(super) struct Folder {
         (status = 200, description = "What is in the folder.", body = Vec<FileEntry>),
         (status = 404, description = NO_FILE, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -214,7 +209,6 @@ pub(super) struct File {
         (status = 200, description = "The content.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, description = NO_FILE, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -249,7 +243,6 @@ pub(super) struct LineSearch {
     responses(
         (status = 200, description = "Lines with the text.", body = Vec<FoundLine>),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -322,7 +315,7 @@ impl SignIn {
         (status = 204, description = "The backend has the key."),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -348,7 +341,7 @@ pub(super) async fn sign_in(
         (status = 200, description = "The page.", body = BrowserSignIn),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -388,7 +381,7 @@ pub(super) struct SignInEnd {
         (status = 204, description = "The user is signed in."),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -421,7 +414,6 @@ pub(super) async fn finish_sign_in(
         (status = 204, description = "The backend has no credential for the provider any more."),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
