@@ -461,7 +461,10 @@ fn of_backend(backend: &BackendStatus) -> String {
         Phase::Failed { .. } | Phase::Reconnecting { .. } => format!("\n{rules}"),
         Phase::Up | Phase::Stopped | Phase::Starting { .. } => format!("; {}", uncapitalized(rules)),
     });
-    let missing = backend.missing.as_ref().map(|missing| {
+    let missing = backend.missing.as_ref();
+    // Without a fallback it is the state itself.
+    let missing = missing.filter(|missing| !state.contains(missing.cause.trim_end_matches('.')));
+    let missing = missing.map(|missing| {
         let cause = sentence(&missing.cause, missing.fix.as_deref());
         format!("\n{cause}")
     });
@@ -514,6 +517,31 @@ fn line(status: &TunnelStatus) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backend_that_does_not_run_has_its_rules_in_a_line_of_their_own_and_each_cause_once() {
+        let said = |phase: Value, missing: Value| {
+            let mut backend = json!({
+                "plugin": "chat-opencode", "title": "opencode", "version": "1.2", "example": false,
+                "rules": "Asks before: edits", "pending_action": null, "missing": missing,
+            });
+            let both = backend.as_object_mut().zip(phase.as_object());
+            both.into_iter()
+                .for_each(|(backend, phase)| backend.extend(phase.clone()));
+            of_backend(&serde_json::from_value(backend).unwrap())
+        };
+        assert_eq!(
+            said(json!({ "state": "up" }), Value::Null),
+            "opencode 1.2, running; asks before: edits"
+        );
+        let failed = json!({ "state": "failed", "cause": "It is gone.", "fix": "see n.toml." });
+        let missing =
+            json!({ "title": "opencode", "cause": "It is gone.", "fix": "x", "install": { "state": "unsupported" } });
+        assert_eq!(
+            said(failed, missing),
+            "opencode 1.2, not running: It is gone. To fix: see n.toml.\nAsks before: edits"
+        );
+    }
 
     #[test]
     fn a_tunnel_that_is_closed_or_failed_says_so() {

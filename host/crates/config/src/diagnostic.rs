@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 /// `SHOWN` is how many problems are written out; a file with more of them is no configuration.
-const SHOWN: usize = 20;
+pub(crate) const SHOWN: usize = 20;
 /// `EXCERPT` is how many characters of a line are shown.
 const EXCERPT: usize = 200;
 /// `NOTE` is how many characters a note may have.

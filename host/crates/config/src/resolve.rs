@@ -1,7 +1,7 @@
 //! Stage three: what this machine makes of the configuration.
 
 use crate::authored::{Authored, RENAMED};
-use crate::diagnostic::{Diagnostic, Place, Report, THIS_LINE};
+use crate::diagnostic::{Diagnostic, Place, Report, SHOWN, THIS_LINE};
 use crate::host_environment::{HostEnvironment, NO_DATA_DIR, Overrides, place_for_data};
 use crate::locations::absolute;
 use crate::plugins::{self, Broken};
@@ -186,9 +186,11 @@ impl OutsideReport<'_> {
         (!report.diagnostics.is_empty()).then(|| report.to_string().trim_end().to_owned())
     }
 
-    /// `trouble` is what keeps one part from working, as a sentence for each cause with its place, and all that there is to do.
+    /// `trouble` is what keeps one part from working, as a sentence for each cause with its place, and all that there is to do; of more than
+    /// `SHOWN`, the first ones.
     fn trouble(&self, subject: String, found: &[Diagnostic]) -> Trouble {
-        let found = as_written(self.current, found.to_vec());
+        let found: Vec<_> = found.iter().take(SHOWN).cloned().collect();
+        let found = as_written(self.current, found);
         let report = Report::new(
             self.file.map(Path::to_owned),
             self.current.written.to_owned(),

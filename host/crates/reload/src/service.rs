@@ -277,7 +277,7 @@ impl Watcher {
             );
             let offered = read.map(|config| self.rooms.offered(config));
             let fit = !matches!(offered, Ok(Err(_)));
-            self.unfit = (!fit).then(|| Instant::now() + limits::CONFIG_RECHECK);
+            self.unfit = (!fit).then(|| Instant::now() + limits::CONFIG_RECHECK / 2);
             offered.and_then(|offered| offered)
         } else {
             self.unfit = None;

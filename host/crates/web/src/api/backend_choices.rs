@@ -1,6 +1,7 @@
 //! What the backend offers to choose from, the files of its project folders, and the providers of its models.
 
 use super::file_response::FileResponse;
+use super::listed_names;
 use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, TooLong};
 use crate::WebState;
 use axum::Json;
@@ -325,7 +326,8 @@ pub(super) async fn sign_in(
     JsonBody(given): JsonBody<SignIn>,
 ) -> Result<StatusCode, Problem> {
     let SignIn { method, values } = given.check()?;
-    state.services.chat.sign_in(&provider, &method, values).await?;
+    let signed_in = state.services.chat.sign_in(&provider, &method, values).await;
+    signed_in.map_err(|error| listed_names::of_sign_in(error.into(), &method))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -351,9 +353,9 @@ pub(super) async fn begin_sign_in(
     JsonBody(given): JsonBody<SignIn>,
 ) -> Result<Json<BrowserSignIn>, Problem> {
     let SignIn { method, values } = given.check()?;
-    Ok(Json(
-        state.services.chat.begin_sign_in(&provider, &method, values).await?,
-    ))
+    let begun = state.services.chat.begin_sign_in(&provider, &method, values).await;
+    let begun = begun.map_err(|error| listed_names::of_sign_in(error.into(), &method));
+    Ok(Json(begun?))
 }
 
 /// `SignInEnd` ends a sign-in at a page of a provider.
@@ -399,7 +401,8 @@ pub(super) async fn finish_sign_in(
         return Err(Problem::of(StatusCode::CONFLICT, cause));
     }
     let chat = &state.services.chat;
-    chat.finish_sign_in(&provider, &end.method, end.code).await?;
+    let finished = chat.finish_sign_in(&provider, &end.method, end.code).await;
+    finished.map_err(|error| listed_names::of_sign_in(error.into(), &end.method))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

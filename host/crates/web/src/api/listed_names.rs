@@ -9,7 +9,7 @@ use nexus_model::chat::PromptOptions;
 use nexus_model::trouble::{TO_FIX, sentence};
 
 /// `PATHS` are the beginnings of paths with a name in them, the longest first, and where such names are.
-const PATHS: [(&str, &str); 8] = [
+const PATHS: [(&str, &str); 10] = [
     (
         "/api/v1/sessions/{session}/requests/",
         "choose a session of `GET /api/v1/sessions`, and an open request of `requests` in `GET /api/v1/sessions/{session}`",
@@ -25,6 +25,14 @@ const PATHS: [(&str, &str); 8] = [
     (
         "/api/v1/sessions/{session}/prompts/",
         "choose a session of `GET /api/v1/sessions`, and a waiting message in `GET /api/v1/sessions/{session}`",
+    ),
+    (
+        "/api/v1/sessions/{session}/fork",
+        "choose a session of `GET /api/v1/sessions`, and a message of it in `GET /api/v1/sessions/{session}`",
+    ),
+    (
+        "/api/v1/sessions/{session}/revert",
+        "choose a session of `GET /api/v1/sessions`, and a message of it in `GET /api/v1/sessions/{session}`",
     ),
     ("/api/v1/sessions/{session}", "choose one of `GET /api/v1/sessions`"),
     (
@@ -62,10 +70,18 @@ pub(super) fn of_prompt(problem: Problem, options: &PromptOptions) -> Problem {
         ("commands", options.command.iter().map(|call| &call.name).collect()),
         ("files/list", options.files.iter().collect()),
     ];
-    let meant = |names: &Vec<&String>| names.iter().any(|name| problem.says(name));
+    let meant = |names: &Vec<&String>| names.iter().any(|name| problem.names(name));
     match named.iter().find(|(_, names)| meant(names)) {
         Some((list, _)) => problem.or_fix(&format!("choose one of `GET /api/v1/backend/{list}`")),
         None => problem,
+    }
+}
+
+/// Says the same of a sign-in: its `method` is listed with the provider.
+pub(super) fn of_sign_in(problem: Problem, method: &str) -> Problem {
+    match problem.names(method) {
+        true => problem.or_fix("choose one of `methods` in `GET /api/v1/backend/providers`"),
+        false => problem,
     }
 }
 
@@ -76,6 +92,16 @@ impl Problem {
             self.detail = format!("{}.", sentence(&self.detail, Some(fix)));
         }
         self
+    }
+
+    /// Tells whether the name is in the text, and not only as a part of a word.
+    fn names(&self, name: &str) -> bool {
+        let word = |beside: Option<char>| beside.is_some_and(char::is_alphanumeric);
+        self.detail.match_indices(name).any(|(at, _)| {
+            let (before, after) = (self.detail.get(..at), self.detail.get(at + name.len()..));
+            let before = before.and_then(|text| text.chars().next_back());
+            !word(before) && !word(after.and_then(|text| text.chars().next()))
+        })
     }
 
     fn says(&self, words: &str) -> bool {
@@ -110,7 +136,13 @@ mod tests {
             let fix = format!("{cause} To fix: choose one of `GET /api/v1/backend/{list}`.");
             assert!(problem.says(&fix), "{problem:?}");
         }
-        for other in ["The text is too long.", "No \"a/b\". To fix: wait"] {
+        let method = of_sign_in(Problem::of(StatusCode::CONFLICT, "There is no way \"key\"."), "key");
+        assert!(method.says("`GET /api/v1/backend/providers`"), "{method:?}");
+        for other in [
+            "The text is too long.",
+            "An explanation is needed.",
+            "No \"a/b\". To fix: wait",
+        ] {
             let problem = of_prompt(Problem::of(StatusCode::CONFLICT, other), &options);
             assert!(!problem.says("/api/v1"), "{problem:?}");
         }

@@ -45,14 +45,15 @@ pub(super) async fn only_known(request: Request, next: Next) -> Response {
     }
 }
 
-/// What is wrong with a query of an operation: a sentence with the key and those that are known. `None`: nothing.
+/// What is wrong with a query of an operation: a sentence with the key and those that are known. `None`: nothing, or there is no such
+/// operation, which others say.
 fn unknown(path: &str, method: &Method, query: &str) -> Option<String> {
     static DOCUMENT: LazyLock<Option<Document>> =
         LazyLock::new(|| serde_json::from_str(include_str!("openapi.json")).ok());
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let operation = DOCUMENT.as_ref().and_then(|document| document.paths.get(path));
-    let operation = operation.and_then(|of| of.get(&method.as_str().to_lowercase()));
-    let parameters = operation.iter().flat_map(|operation| &operation.parameters);
+    let operation = operation.and_then(|of| of.get(&method.as_str().to_lowercase()))?;
+    let parameters = operation.parameters.iter();
     let keys: Vec<&str> = parameters
         .filter(|parameter| parameter.place == "query")
         .map(|parameter| parameter.name.as_str())
@@ -85,6 +86,7 @@ mod tests {
         );
         let none = said("/api/v1/status", Method::GET, "x").unwrap_or_default();
         assert!(none.contains("this operation has no query"), "{none}");
+        assert_eq!(said("/api/v1/status", Method::DELETE, "x"), None, "405");
         // A key of the path is none of the query.
         assert!(said("/api/v1/sessions/{session}/older", Method::GET, "session=a").is_some());
         let long = said("/api/v1/status", Method::GET, &"k".repeat(5_000)).unwrap_or_default();
