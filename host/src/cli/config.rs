@@ -112,7 +112,8 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
         ));
     }
     for lacks in lacking {
-        print_error(&format!("warning: {}", sentence(&lacks.sentence(), Some(&lacks.fix()))));
+        let text = sentence(&lacks.sentence(), Some(&lacks.fix()));
+        print_error(&format!("warning: {}", with_file(&text, config.file.as_deref())));
     }
     if failing.is_empty() {
         ExitCode::SUCCESS
