@@ -525,9 +525,8 @@ mod tests {
                 "plugin": "chat-opencode", "title": "opencode", "version": "1.2", "example": false,
                 "rules": "Asks before: edits", "pending_action": null, "missing": missing,
             });
-            let both = backend.as_object_mut().zip(phase.as_object());
-            both.into_iter()
-                .for_each(|(backend, phase)| backend.extend(phase.clone()));
+            let phase = phase.as_object().unwrap().clone();
+            backend.as_object_mut().unwrap().extend(phase);
             of_backend(&serde_json::from_value(backend).unwrap())
         };
         assert_eq!(

@@ -6,7 +6,7 @@ use crate::change_texts::{CONTENT, applied, invalid, shown};
 use crate::component_changes::{self, LoadErrors};
 use crate::error::NotApplied;
 use crate::file_events::FileEvents;
-use crate::file_fingerprints::{Fingerprint, Seen};
+use crate::file_fingerprints::{Fingerprint, Seen, id};
 use crate::new_permissions;
 use crate::reload_host::ReloadHost;
 use crate::reload_targets::ReloadTargets;
@@ -14,7 +14,6 @@ use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values};
 use nexus_config::resolved::{Config, Plugin};
 use nexus_model::activity::Severity;
-use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::plural;
 use nexus_model::reload::{Pending, PendingState};
@@ -601,15 +600,4 @@ impl Watcher {
     fn note(&self, severity: Severity, text: &str) {
         self.activity.note("configuration", severity, text);
     }
-}
-
-fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut text = Vec::new();
-    for part in parts {
-        text.extend_from_slice(&part.len().to_le_bytes());
-        text.extend_from_slice(part.as_bytes());
-    }
-    let mut id = hex(&sha256(&[&text]));
-    id.truncate(32);
-    id
 }
