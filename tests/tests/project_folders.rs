@@ -45,7 +45,7 @@ async fn get(browser: &Browser, path: &str) -> Value {
 /// A new session in a folder.
 async fn create(browser: &Browser, folder: &Path) -> String {
     let (status, made) = browser
-        .ask("POST", "/api/v1/sessions", json!({ "workspace": folder }))
+        .ask("POST", "/api/v1/sessions", json!({ "workspace": folder.join("") }))
         .await;
     assert_eq!(status, 201, "{made}");
     assert_eq!(made["workspace"], json!(folder), "{made}");
@@ -54,6 +54,10 @@ async fn create(browser: &Browser, folder: &Path) -> String {
 
 /// Lets the agent run a command in a session, once it has asked.
 async fn run(chat: &mut Conversation, id: &str, command: &str) {
+    asked_and_answered(chat, id, command, "once").await;
+}
+
+async fn asked_and_answered(chat: &mut Conversation, id: &str, command: &str, decision: &str) {
     let text = format!(r#"[[tool name=bash args={{"command":"{command}","description":"x"}}]]"#);
     let prompt = json!({"type": "prompt", "session": chat.session, "client_id": id, "text": text});
     chat.socket.send(&prompt).await;
@@ -64,7 +68,7 @@ async fn run(chat: &mut Conversation, id: &str, command: &str) {
     chat.until("it is asked", |c| c.requests.values().any(|a| a["subject"] == "bash"))
         .await;
     let id = chat.requests.values().next().unwrap()["id"].clone();
-    let answer = json!({"request": id, "answer": {"type": "once"}});
+    let answer = json!({"request": id, "answer": {"type": decision}});
     assert_eq!(chat.request("reply", answer).await["type"], "done");
     chat.until_idle().await;
 }
@@ -117,7 +121,8 @@ async fn each_session_works_in_its_folder_and_none_in_another_one() {
         assert_eq!(chat.request("reply", refused).await["type"], "done");
         chat.until_idle().await;
 
-        let at = format!("workspace={}", folder.display());
+        // With a slash behind it, as a shell completes it, it is the same folder.
+        let at = format!("workspace={}/", folder.display());
         let files = get(&world.browser, &format!("/api/v1/backend/files/list?{at}")).await;
         assert!(files.to_string().contains(&format!("only-in-{n}.txt")), "{files}");
         assert!(
@@ -177,6 +182,34 @@ async fn each_session_works_in_its_folder_and_none_in_another_one() {
         fs::read_to_string(Path::new(folder).join("ran-again")).unwrap().trim(),
         folder
     );
+}
+
+/// As the page says of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the real opencode: ./tests/run"]
+async fn what_is_always_allowed_is_so_in_the_chats_of_one_folder() {
+    let (world, folders) = with_folders().await;
+    let mut first = world.look(&create(&world.browser, &folders[1]).await, None).await;
+    asked_and_answered(&mut first, "one", "touch always-1", "always").await;
+    // Another chat of the folder is not asked.
+    let mut same = world.look(&create(&world.browser, &folders[1]).await, None).await;
+    same.prompt(r#"[[tool name=bash args={"command":"touch always-2","description":"x"}]]"#)
+        .await;
+    same.until("it has run or is asked", |c| {
+        c.turn == "idle" && !c.tools.is_empty() || !c.requests.is_empty()
+    })
+    .await;
+    assert!(
+        same.requests.is_empty() && folders[1].join("always-2").exists(),
+        "{:?}",
+        same.requests
+    );
+    // One of another folder is.
+    for folder in [&folders[0], &folders[2]] {
+        let mut other = world.look(&create(&world.browser, folder).await, None).await;
+        asked_and_answered(&mut other, "one", "touch always-3", "reject").await;
+        assert!(!folder.join("always-3").exists());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

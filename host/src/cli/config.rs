@@ -43,13 +43,9 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
             return e.show();
         }
     };
-    for (name, broken) in &config.broken {
-        let used = config.tunnels.values().any(|tunnel| tunnel.plugin == *name);
-        let used = used || [&config.auth.plugin, &config.chat.plugin].contains(&name);
-        // The others are said with the part that they are for.
-        if !used && config.chat.fallback.as_ref() != Some(name) {
-            print_error(&broken.report);
-        }
+    let of_plugins = config.broken.values().filter_map(|broken| broken.report.as_ref());
+    for report in of_plugins.chain(&config.chat.unusable) {
+        print_error(&format!("{report}\n"));
     }
     let failing = failing(&config);
     let lacking = permissions::of_selected(&config);
@@ -116,7 +112,8 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
         ));
     }
     for lacks in lacking {
-        print_error(&format!("warning: {}", sentence(&lacks.sentence(), Some(&lacks.fix()))));
+        let text = sentence(&lacks.sentence(), Some(&lacks.fix()));
+        print_error(&format!("warning: {}", with_file(&text, config.file.as_deref())));
     }
     if failing.is_empty() {
         ExitCode::SUCCESS
@@ -127,11 +124,15 @@ pub(super) fn run(command: &ConfigCommand, mut place: CommonOptions) -> ExitCode
 
 /// Says which parts would fail at the start, and why. Gives their names.
 fn failing(config: &Config) -> Vec<String> {
-    let (mut troubles, mut refused) = (config.troubles.clone(), Vec::new());
+    let (mut troubles, mut refused, mut reported) = (config.troubles.clone(), Vec::new(), Vec::new());
     match unloadable(config.clone()) {
         Ok(found) => {
             troubles.extend(found.troubles);
             refused = found.refused;
+            reported = found.reported;
+            for warning in found.warnings {
+                print_error(&format!("warning: {}", with_file(&warning, config.file.as_deref())));
+            }
         }
         Err(error) => {
             print_error(&format!(
@@ -148,6 +149,7 @@ fn failing(config: &Config) -> Vec<String> {
         print_error(&with_place(&text, file, Some(&config.data_dir)));
     }
     let mut parts: Vec<String> = troubles.into_iter().map(|trouble| trouble.subject).collect();
+    parts.extend(reported);
     parts.dedup();
     let plugins = config.broken.keys().chain(refused.iter().map(|(plugin, _)| plugin));
     for plugin in plugins.map(|plugin| format!("plugin {plugin}")) {

@@ -6,7 +6,7 @@ use super::terminal::{print_error, print_failure, print_raw, say};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nexus_chat::{BackendStatus, Phase};
-use nexus_config::{HostEnvironment, Overrides, data_dir, with_file, with_place};
+use nexus_config::{HostEnvironment, Overrides, adding, data_dir, with_file, with_place};
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, PluginStatus};
 use nexus_model::reload::{Pending, PendingState, not_applied};
@@ -378,9 +378,13 @@ fn no_tunnel(file: &str, pending: Option<&Pending>) -> String {
             "no tunnel has been applied yet; {file}\n{}",
             of_file(&pending.what, file).trim_end()
         ),
-        None => format!(
-            "no tunnel is configured. To add one, write into {file}:\n[tunnel.main]\nplugin = \"tunnel-cloudflared\""
-        ),
+        None => {
+            let lines = adding("[tunnel.main]\nplugin = \"tunnel-cloudflared\"");
+            sentence(
+                "no tunnel is configured",
+                Some(&with_file(&lines, Some(Path::new(file)))),
+            )
+        }
     }
 }
 
@@ -452,11 +456,15 @@ fn of_backend(backend: &BackendStatus) -> String {
     if backend.example {
         name.push_str(" (an example without a model)");
     }
-    let rules = backend
-        .rules
-        .as_ref()
-        .map(|rules| format!("; {}", uncapitalized(rules)));
-    let missing = backend.missing.as_ref().map(|missing| {
+    // Behind a cause and its fix, which end a sentence or a line, the rules are a line of their own.
+    let rules = backend.rules.as_ref().map(|rules| match &backend.phase {
+        Phase::Failed { .. } | Phase::Reconnecting { .. } => format!("\n{rules}"),
+        Phase::Up | Phase::Stopped | Phase::Starting { .. } => format!("; {}", uncapitalized(rules)),
+    });
+    let missing = backend.missing.as_ref();
+    // Without a fallback it is the state itself.
+    let missing = missing.filter(|missing| !state.contains(missing.cause.trim_end_matches('.')));
+    let missing = missing.map(|missing| {
         let cause = sentence(&missing.cause, missing.fix.as_deref());
         format!("\n{cause}")
     });
@@ -509,6 +517,30 @@ fn line(status: &TunnelStatus) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backend_that_does_not_run_has_its_rules_in_a_line_of_their_own_and_each_cause_once() {
+        let said = |phase: Value, missing: Value| {
+            let mut backend = json!({
+                "plugin": "chat-opencode", "title": "opencode", "version": "1.2", "example": false,
+                "rules": "Asks before: edits", "pending_action": null, "missing": missing,
+            });
+            let phase = phase.as_object().unwrap().clone();
+            backend.as_object_mut().unwrap().extend(phase);
+            of_backend(&serde_json::from_value(backend).unwrap())
+        };
+        assert_eq!(
+            said(json!({ "state": "up" }), Value::Null),
+            "opencode 1.2, running; asks before: edits"
+        );
+        let failed = json!({ "state": "failed", "cause": "It is gone.", "fix": "see n.toml." });
+        let missing =
+            json!({ "title": "opencode", "cause": "It is gone.", "fix": "x", "install": { "state": "unsupported" } });
+        assert_eq!(
+            said(failed, missing),
+            "opencode 1.2, not running: It is gone. To fix: see n.toml.\nAsks before: edits"
+        );
+    }
 
     #[test]
     fn a_tunnel_that_is_closed_or_failed_says_so() {

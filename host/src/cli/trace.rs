@@ -28,6 +28,8 @@ pub(super) struct TraceArgs {
 pub(super) fn run(args: &TraceArgs, place: &CommonOptions) -> anyhow::Result<ExitCode> {
     asking(place, async |data_dir| {
         if !args.json {
+            // Nothing is traced where no Nexus answers.
+            request(data_dir, "/api/v1/backend", None).await?;
             print_error(&format!(
                 "tracing for {} s; open one chat in one browser and let it answer",
                 args.seconds

@@ -9,6 +9,7 @@ use nexus_model::limits;
 use nexus_model::plugin::{Availability, Failure, Fit, PluginState};
 use nexus_model::trouble::{Problem, sentence};
 use nexus_plugin_traits::{CancelReason, StopProcesses};
+use nexus_registry::{or_apply, then};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,10 +63,7 @@ impl BackendTask {
                 Ok(Availability::Ready(found)) => self.run_primary(found).await,
                 Ok(unavailable) => self.run_fallback(self.problem(unavailable)).await,
                 Err(failure) if failure.permanent => {
-                    self.shared.phase(Phase::Failed {
-                        cause: failure.cause,
-                        fix: failure.fix,
-                    });
+                    self.failed(failure);
                     self.changed(FAILED_LOOK).await;
                 }
                 Err(failure) => {
@@ -95,10 +93,7 @@ impl BackendTask {
             self.changed(limits::BACKEND_CHECK).await;
             return;
         };
-        self.shared.phase(Phase::Failed {
-            cause: failure.cause,
-            fix: failure.fix,
-        });
+        self.failed(failure);
         // Trying again helps only once something is another than it was.
         loop {
             if self.changed(FAILED_LOOK).await {
@@ -110,6 +105,14 @@ impl BackendTask {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Shows that the configured backend waits for somebody to start it, and how.
+    fn failed(&self, failure: Failure) {
+        self.shared.phase(Phase::Failed {
+            cause: failure.cause,
+            fix: failure.fix.map(|fix| started_again(&fix)),
+        });
     }
 
     /// Runs the fallback until the configured backend is there.
@@ -260,11 +263,50 @@ impl BackendTask {
     }
 }
 
+/// `started_again` is a fix with the command that starts the backend afterwards. Where the fix is one of the configuration alone, it says
+/// itself how that takes effect.
+fn started_again(fix: &str) -> String {
+    const COMMAND: &str = "nexus chat start";
+    if fix.contains(COMMAND) || fix.contains("the configuration") {
+        return fix.to_owned();
+    }
+    // A table is named: changing it is one of the ways out.
+    match fix.contains("[plugin.") || fix.contains("[chat.") {
+        true => then(fix, &or_apply(COMMAND)),
+        false => then(fix, COMMAND),
+    }
+}
+
 /// Does a job while the backend goes on.
 async fn beside<T>(serving: std::pin::Pin<&mut impl Future<Output = Infallible>>, job: impl Future<Output = T>) -> T {
     tokio::select! {
         biased;
         done = job => done,
         never = serving => match never {},
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::started_again;
+
+    #[test]
+    fn a_fix_says_how_the_backend_is_started_afterwards() {
+        assert_eq!(
+            started_again("delete /w/.opencode/plugin"),
+            "delete /w/.opencode/plugin, then run `nexus chat start`"
+        );
+        assert_eq!(
+            started_again("make it again, or take it out of `workspaces` in [chat.main]"),
+            "make it again, or take it out of `workspaces` in [chat.main]. Then run `nexus chat start`; if you change the \
+             configuration instead, choose Apply on the status page or restart Nexus."
+        );
+        for whole in [
+            "correct [plugin.chat-opencode.config] in the configuration",
+            "put it back, then run `nexus chat start`",
+            "restart Nexus",
+        ] {
+            assert_eq!(started_again(whole), whole);
+        }
     }
 }

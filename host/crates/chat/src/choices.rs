@@ -8,6 +8,7 @@ use nexus_model::chat::{
     Workspace,
 };
 use nexus_plugin_traits::ChatBackend;
+use std::path::Path;
 use std::sync::Arc;
 
 impl ChatService {
@@ -148,14 +149,21 @@ impl ChatService {
             return Ok((backend, String::new()));
         };
         if backend.features().contains(&Feature::Workspaces) {
-            let known = backend.workspaces().await?;
-            if known.iter().any(|workspace| workspace.path == wanted) {
-                return Ok((backend, wanted));
-            }
+            let known = backend.workspaces().await?.into_iter();
+            // A path ends with a slash or does not: it means the same folder.
+            let mut same = known.filter(|workspace| Path::new(&workspace.path) == Path::new(&wanted));
+            return match same.next() {
+                Some(workspace) => Ok((backend, workspace.path)),
+                None => Err(ChatError::Refused(format!(
+                    "{} does not work in the folder {wanted:?}. To fix: leave `workspace` out for the configured folder, or \
+                     choose one of `GET /api/v1/backend/workspaces`.",
+                    backend.title()
+                ))),
+            };
         }
+        // It has no list of them.
         Err(ChatError::Refused(format!(
-            "{} does not work in the folder {wanted:?}. To fix: leave `workspace` out for the configured folder, or choose one \
-             of `GET /api/v1/backend/workspaces`.",
+            "{} works in the configured folder only, and not in {wanted:?}. To fix: leave `workspace` out.",
             backend.title()
         )))
     }

@@ -132,26 +132,46 @@ fn takes(backend: &dyn ChatBackend, prompt: &Prompt) -> Result<(), ChatError> {
     let features = backend.features();
     let options = &prompt.options;
     let wanted = [
-        (options.command.is_some(), Feature::Commands, "has no commands"),
+        (
+            options.command.is_some(),
+            Feature::Commands,
+            "has no commands",
+            "`command`",
+        ),
         (
             !prompt.attachments.is_empty(),
             Feature::Attachments,
             "takes no files with a prompt",
+            "`attachments`",
         ),
-        (!options.files.is_empty(), Feature::Files, "cannot be pointed at files"),
+        (
+            !options.files.is_empty(),
+            Feature::Files,
+            "cannot be pointed at files",
+            "`files`",
+        ),
         (
             options.model.is_some() || options.variant.is_some(),
             Feature::Models,
             "does not let you choose the model",
+            "`model` and `variant`",
         ),
-        (options.agent.is_some(), Feature::Agents, "has no agents to choose from"),
+        (
+            options.agent.is_some(),
+            Feature::Agents,
+            "has no agents to choose from",
+            "`agent`",
+        ),
     ];
     match wanted
         .iter()
-        .find(|(wants, which, _)| *wants && !features.contains(which))
+        .find(|(wants, which, ..)| *wants && !features.contains(which))
     {
         None => Ok(()),
-        Some((.., lack)) => Err(ChatError::Refused(format!("{} {lack}.", backend.title()))),
+        Some((.., lack, keys)) => Err(ChatError::Refused(format!(
+            "{} {lack}. To fix: send the prompt without {keys}.",
+            backend.title()
+        ))),
     }
 }
 

@@ -209,9 +209,10 @@ impl ChatService {
             return Ok(info.clone());
         }
         let (plugin, _) = self.shared.backend(None)?;
-        let (backend, folder) = self.there(workspace.clone()).await?;
+        let named = workspace.is_some();
+        let (backend, folder) = self.there(workspace).await?;
         let info = if backend.features().contains(&Feature::Sessions) {
-            backend.create(workspace, title).await?
+            backend.create(named.then_some(folder), title).await?
         } else {
             SessionInfo {
                 workspace: folder,

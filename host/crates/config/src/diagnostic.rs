@@ -7,11 +7,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 /// `SHOWN` is how many problems are written out; a file with more of them is no configuration.
-const SHOWN: usize = 20;
+pub(crate) const SHOWN: usize = 20;
 /// `EXCERPT` is how many characters of a line are shown.
 const EXCERPT: usize = 200;
 /// `NOTE` is how many characters a note may have.
 const NOTE: usize = 1_000;
+
+/// `THIS_LINE` is what a fix calls the line of its place, which a report shows above it. A sentence names file and line instead.
+pub(crate) const THIS_LINE: &str = "this line";
 
 /// `Span` is a byte range in the file's text.
 pub type Span = Range<usize>;

@@ -65,7 +65,7 @@ pub use diagnostic::{Diagnostic, Report};
 pub use grants::{MissingPermissions, Request, lines_granting, missing_permissions, requested_http};
 pub use host_environment::{HostEnvironment, Overrides, data_dir};
 pub use load::{again, load};
-pub use locations::{THEN_APPLY, adding, default_file, default_place, in_table, with_file};
+pub use locations::{APPLY, THEN_APPLY, adding, default_file, default_place, in_table, with_file};
 pub use log_filter::log_targets;
 pub use permission::Permission;
 pub use plugin_source::{LoadedManifest, PluginSource};

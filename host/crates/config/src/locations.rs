@@ -23,7 +23,9 @@ pub fn in_table(table: &str, line: &str) -> String {
     format!("set `{line}` in the existing table [{table}] in the configuration")
 }
 
-/// `THEN_APPLY` is what a change of the configuration waits for.
+/// `APPLY` is what a change of the configuration waits for.
+pub const APPLY: &str = "choose Apply on the status page or restart Nexus";
+/// `THEN_APPLY` is the same behind the change.
 pub const THEN_APPLY: &str = "then choose Apply on the status page or restart Nexus";
 
 /// `adding` is a fix that adds lines to the configuration.
@@ -72,7 +74,14 @@ pub fn with_file(text: &str, file: Option<&Path>) -> String {
     match text.strip_prefix('[') {
         Some(_) => format!("add these lines to {name}{then}:\n{text}"),
         // As a plugin of others may say it.
-        None => format!("{}\nThe configuration file is {name}.", text.trim_end()),
+        None => {
+            let then = if then.is_empty() {
+                then
+            } else {
+                format!("; after a change, {APPLY}")
+            };
+            format!("{}\nThe configuration file is {name}{then}.", text.trim_end())
+        }
     }
 }
 

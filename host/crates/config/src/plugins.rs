@@ -28,20 +28,27 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub(super) struct Resolved {
     pub(super) plugins: BTreeMap<String, Plugin>,
-    /// `broken` is what this machine does not give them, and the digest of each component that could be read. That is
-    /// no mistake of the file.
-    pub(super) broken: BTreeMap<String, (Option<String>, Vec<Diagnostic>)>,
+    /// `broken` are those to which this machine does not give what they need. That is no mistake of the file.
+    pub(super) broken: BTreeMap<String, Broken>,
 }
 
-/// `Workspace` is where the agent works; `Err`: why it cannot.
-pub(super) type Workspace<'a> = Result<&'a Path, Diagnostic>;
+/// `Broken` is a plugin that cannot be used on this machine now.
+pub(super) struct Broken {
+    /// `digest` is that of its component, where it could be read.
+    pub(super) digest: Option<String>,
+    /// `found` is what is wrong with the plugin itself; empty: it only has no project folder to work in.
+    pub(super) found: Vec<Diagnostic>,
+    /// `homeless`: it needs the project folders of the chat, which cannot be used.
+    pub(super) homeless: bool,
+}
 
-/// Resolves every plugin that has a table or is selected, and the built-in ones that need neither.
+/// Resolves every plugin that has a table or is selected, and the built-in ones that need neither. `workspace` is where the agent
+/// works; `None`: nowhere.
 pub(super) fn resolve(
     prepared: &Prepared,
     machine: &HostEnvironment<'_>,
     absolute: &dyn Fn(&str) -> PathBuf,
-    workspace: &Workspace<'_>,
+    workspace: Option<&Path>,
     findings: &mut Findings,
 ) -> Resolved {
     let resolver = PluginResolver {
@@ -60,7 +67,12 @@ pub(super) fn resolve(
         let LoadedManifest { manifest, digest } = match resolver.manifest_of(name, &named, &source) {
             Ok(found) => found,
             Err(unusable) => {
-                resolved.broken.insert(name.to_owned(), (None, vec![*unusable]));
+                let broken = Broken {
+                    digest: None,
+                    found: vec![*unusable],
+                    homeless: false,
+                };
+                resolved.broken.insert(name.to_owned(), broken);
                 continue;
             }
         };
@@ -76,10 +88,16 @@ pub(super) fn resolve(
             problems.append(&mut of_a_file.diagnostics);
             plugin
         };
-        if problems.is_empty() {
+        let homeless = manifest.kind == Kind::Chat && workspace.is_none();
+        if problems.is_empty() && !homeless {
             resolved.plugins.insert(name.to_owned(), Plugin { digest, ..plugin });
         } else {
-            resolved.broken.insert(name.to_owned(), (digest, problems));
+            let broken = Broken {
+                digest,
+                found: problems,
+                homeless,
+            };
+            resolved.broken.insert(name.to_owned(), broken);
         }
     }
     resolved
@@ -92,7 +110,7 @@ struct PluginResolver<'a> {
     /// `builtins` are the names of the built-in plugins.
     builtins: Vec<String>,
     absolute: &'a dyn Fn(&str) -> PathBuf,
-    workspace: &'a Workspace<'a>,
+    workspace: Option<&'a Path>,
 }
 
 /// `NamedPlugin` is a plugin as the file names it.
@@ -300,21 +318,14 @@ impl<'a> PluginResolver<'a> {
         problems: &mut Vec<Diagnostic>,
         findings: &mut Findings,
     ) -> Plugin {
-        let cwd = match self.workspace {
-            Ok(workspace) if manifest.kind == Kind::Chat => Some((*workspace).to_owned()),
-            Err(cause) if manifest.kind == Kind::Chat => {
-                problems.push(cause.clone());
-                None
-            }
-            _ => None,
-        };
+        let workspace = self.workspace.filter(|_| manifest.kind == Kind::Chat);
         let mut asked = GrantContext {
             name,
             manifest,
             place: named.place,
             builtin: source == Source::Builtin,
             settings: serde_json::Map::new(),
-            cwd,
+            cwd: workspace.map(Path::to_owned),
             absolute: self.absolute,
             env: self.machine.env,
         };

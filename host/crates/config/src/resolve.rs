@@ -1,16 +1,16 @@
 //! Stage three: what this machine makes of the configuration.
 
 use crate::authored::{Authored, RENAMED};
-use crate::diagnostic::{Diagnostic, Place, Report};
+use crate::diagnostic::{Diagnostic, Place, Report, SHOWN, THIS_LINE};
 use crate::host_environment::{HostEnvironment, NO_DATA_DIR, Overrides, place_for_data};
 use crate::locations::absolute;
-use crate::plugins;
+use crate::plugins::{self, Broken};
 use crate::prepared::{Listen, Prepared, PreparedLog, PreparedTunnel};
 use crate::resolved::{Chat, Config, Log, LogFile, Tunnel, UnavailablePlugin, Web};
 use crate::secret::SecretSource;
 use crate::toml_reader::Findings;
 use crate::workspaces;
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, capitalized};
 use nexus_plugin_api::renamed_keys::{self, Current};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -89,20 +89,25 @@ pub(super) fn resolve_noting(
         .to_owned();
     let from_folder = |written: &str| absolute(&folder, Path::new(written));
 
-    let (workspaces, usable) = workspaces::resolve(
+    let (workspaces, unusable) = workspaces::resolve(
         prepared.chat.workspace.as_ref(),
         &prepared.chat.workspaces,
         &machine.cwd,
         &from_folder,
         findings,
     );
-    let usable = usable.map(|()| workspaces.first.as_path());
-    let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, &usable, findings);
-    let broken = broken.into_iter().map(|(name, (digest, found))| {
-        let broken = unavailable(&name, digest, found, current, file.as_deref());
+    let usable = unusable.is_empty().then_some(workspaces.first.as_path());
+    let plugins::Resolved { plugins, broken } = plugins::resolve(&prepared, machine, &from_folder, usable, findings);
+    let outside = OutsideReport {
+        current,
+        file: file.as_deref(),
+    };
+    let broken = broken.into_iter().map(|(name, broken)| {
+        let broken = outside.unavailable(&name, broken, &unusable);
         (name, broken)
     });
     let broken = broken.collect();
+    let unusable = outside.report(unusable);
     let Some(data_dir) = place_for_data(overrides, machine) else {
         let nowhere = Diagnostic::new(Place::Default, "", NO_DATA_DIR);
         findings.push(nowhere.fix("give one with --data-dir DIR"));
@@ -116,7 +121,7 @@ pub(super) fn resolve_noting(
         .resolve(&from_folder, machine.env, &mut untold, findings);
     let troubles = untold
         .iter()
-        .map(|one| trouble("notify".to_owned(), std::slice::from_ref(one)))
+        .map(|one| outside.trouble("notify".to_owned(), std::slice::from_ref(one)))
         .collect();
     Some(Config {
         secret_variables,
@@ -137,6 +142,7 @@ pub(super) fn resolve_noting(
             plugin: prepared.chat.plugin,
             fallback: prepared.chat.fallback,
             workspaces,
+            unusable,
         },
         tunnels: prepared.tunnels.into_iter().map(tunnel).collect(),
         plugins,
@@ -147,24 +153,73 @@ pub(super) fn resolve_noting(
     })
 }
 
-/// `unavailable` is a plugin with what this machine does not give it.
-fn unavailable(
-    name: &str,
-    digest: Option<String>,
-    found: Vec<Diagnostic>,
-    current: &Current<'_>,
-    file: Option<&Path>,
-) -> UnavailablePlugin {
-    let trouble = trouble(format!("plugin {name}"), &found);
-    let found = as_written(current, found);
-    let report = Report {
-        of_machine: true,
-        ..Report::new(file.map(Path::to_owned), current.written.to_owned(), found)
-    };
-    UnavailablePlugin {
-        digest,
-        trouble,
-        report: report.to_string().trim_end().to_owned(),
+/// `OutsideReport` puts into words what this machine does not give to a part of the configuration.
+struct OutsideReport<'a> {
+    current: &'a Current<'a>,
+    file: Option<&'a Path>,
+}
+
+impl OutsideReport<'_> {
+    /// `unavailable` is a plugin with what this machine does not give it. `workspaces` is what is wrong with the project folders.
+    fn unavailable(&self, name: &str, broken: Broken, workspaces: &[Diagnostic]) -> UnavailablePlugin {
+        let Broken {
+            digest,
+            found,
+            homeless,
+        } = broken;
+        let mut all = found.clone();
+        all.extend(workspaces.iter().filter(|_| homeless).cloned());
+        UnavailablePlugin {
+            digest,
+            trouble: self.trouble(format!("plugin {name}"), &all),
+            report: self.report(found),
+        }
+    }
+
+    /// `report` is what was found, as `nexus config check` shows it; none where that is nothing.
+    fn report(&self, found: Vec<Diagnostic>) -> Option<String> {
+        let found = as_written(self.current, found);
+        let report = Report {
+            of_machine: true,
+            ..Report::new(self.file.map(Path::to_owned), self.current.written.to_owned(), found)
+        };
+        (!report.diagnostics.is_empty()).then(|| report.to_string().trim_end().to_owned())
+    }
+
+    /// `trouble` is what keeps one part from working, as a sentence for each cause with its place, and all that there is to do; of more than
+    /// `SHOWN`, the first ones.
+    fn trouble(&self, subject: String, found: &[Diagnostic]) -> Trouble {
+        let found: Vec<_> = found.iter().take(SHOWN).cloned().collect();
+        let found = as_written(self.current, found);
+        let report = Report::new(
+            self.file.map(Path::to_owned),
+            self.current.written.to_owned(),
+            Vec::new(),
+        );
+        let place = |diagnostic: &Diagnostic| match (&diagnostic.place, self.file) {
+            (Place::At(span), Some(file)) => Some(format!("{}:{}", file.display(), report.locate(span.start).line)),
+            _ => None,
+        };
+        let sentences = found.iter().enumerate().map(|(n, diagnostic)| {
+            let found = diagnostic.found.as_ref();
+            let found = found.map(|found| format!(": {}", found.trim_end_matches('.')));
+            let place = place(diagnostic).map(|place| format!(" ({place})"));
+            let (found, place) = (found.unwrap_or_default(), place.unwrap_or_default());
+            let sentence = format!("{}{found}{place}.", diagnostic.problem);
+            if n == 0 { sentence } else { capitalized(&sentence) }
+        });
+        let fixes: Vec<String> = found
+            .iter()
+            .filter_map(|diagnostic| {
+                let place = place(diagnostic).unwrap_or_else(|| THIS_LINE.to_owned());
+                Some(diagnostic.fix.as_deref()?.replace(THIS_LINE, &place))
+            })
+            .collect();
+        Trouble {
+            subject,
+            cause: sentences.collect::<Vec<_>>().join(" "),
+            fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
+        }
     }
 }
 
@@ -226,21 +281,4 @@ fn tunnel(tunnel: PreparedTunnel) -> (String, Tunnel) {
         public_check: tunnel.public_check,
     };
     (name, tunnel)
-}
-
-/// `trouble` is what keeps one part from working, as a sentence, with all that there is to do.
-fn trouble(subject: String, found: &[Diagnostic]) -> Trouble {
-    let sentences = found.iter().map(|diagnostic| match &diagnostic.found {
-        Some(found) => format!("{}: {}.", diagnostic.problem, found.trim_end_matches('.')),
-        None => format!("{}.", diagnostic.problem),
-    });
-    let fixes: Vec<&str> = found
-        .iter()
-        .filter_map(|diagnostic| diagnostic.fix.as_deref())
-        .collect();
-    Trouble {
-        subject,
-        cause: sentences.collect::<Vec<_>>().join(" "),
-        fix: (!fixes.is_empty()).then(|| fixes.join("\n")),
-    }
 }

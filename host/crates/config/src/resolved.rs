@@ -106,6 +106,9 @@ pub struct Chat {
     pub fallback: Option<String>,
     /// `workspaces` are the project folders.
     pub workspaces: Workspaces,
+    /// `unusable` reports each project folder in which no chat plugin can work, as `nexus config check` shows it; `None`: all can
+    /// be used. No chat plugin starts before.
+    pub unusable: Option<String>,
 }
 
 /// `Tunnel` is `[tunnel.NAME]`.
@@ -192,8 +195,9 @@ pub struct UnavailablePlugin {
     pub digest: Option<String>,
     /// `trouble` is what is wrong, in a sentence, and what to do.
     pub trouble: Trouble,
-    /// `report` is the same with its place in the file, as `nexus config check` shows it.
-    pub report: String,
+    /// `report` is the same as `nexus config check` shows it, without the project folders: those are reported once for all, in
+    /// [`Chat::unusable`]. `None`: nothing else is wrong.
+    pub report: Option<String>,
 }
 
 /// `Source` is where a component comes from.

@@ -119,7 +119,8 @@ fn good(text: &str) -> Config {
 
 /// The reports of parts that this machine does not give; the rest of such a configuration is used.
 fn reports_of_parts(config: &Config) -> String {
-    let reports = config.broken.values().map(|broken| broken.report.clone());
+    let reports = config.broken.values().filter_map(|broken| broken.report.clone());
+    let reports = reports.chain(config.chat.unusable.clone());
     reports.chain(config.troubles.iter().map(ToString::to_string)).collect()
 }
 
@@ -419,7 +420,12 @@ const BROKEN: &[(&str, &[&str])] = &[
     ),
     (
         "[chat.main]\nworkspaces = [\"/etc/hostname\"]",
-        &["the workspace /etc/hostname is not a folder", "choose a folder"],
+        &[
+            "the workspace /etc/hostname is not a folder",
+            "found: a file is there",
+            "expected: a folder that exists",
+            "fix: correct the path in this line",
+        ],
     ),
     (
         "[chat.main]\nworkspaces = [\"~/code\", 5]",

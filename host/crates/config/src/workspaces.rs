@@ -1,8 +1,10 @@
 //! The project folders of the chat: where the agent works, and where else it may.
 
-use crate::diagnostic::Diagnostic;
+use crate::command::shell_word;
+use crate::diagnostic::{Diagnostic, THIS_LINE};
 use crate::toml_reader::{Findings, Located};
 use nexus_model::limits;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// `Workspaces` are the project folders of the chat, each once.
@@ -31,19 +33,19 @@ impl From<PathBuf> for Workspaces {
     }
 }
 
-/// Resolves the folders as they are written. `Err` beside them: why the agent cannot work.
+/// Resolves the folders as they are written. Beside them: each one in which the agent cannot work, and why.
 pub(super) fn resolve(
     first: Option<&Located<String>>,
     others: &[Located<String>],
     here: &Path,
     from_folder: &dyn Fn(&str) -> PathBuf,
     findings: &mut Findings,
-) -> (Workspaces, Result<(), Diagnostic>) {
+) -> (Workspaces, Vec<Diagnostic>) {
     let mut workspaces = Workspaces::from(first.map_or_else(|| here.to_owned(), |written| from_folder(&written.value)));
-    let mut usable = match first {
-        Some(written) if !workspaces.first.is_dir() => Err(unusable(written, &workspaces.first)),
-        _ => Ok(()),
-    };
+    let mut unusable = Vec::new();
+    if let Some(written) = first.filter(|_| !workspaces.first.is_dir()) {
+        unusable.push(no_folder(written, &workspaces.first));
+    }
     if let Some(surplus) = others.get(limits::WORKSPACES - 1) {
         findings.push(
             surplus
@@ -53,6 +55,7 @@ pub(super) fn resolve(
                 .fix("remove those that are not used"),
         );
     }
+    let mut missing = vec![workspaces.first.clone()];
     let mut known = vec![
         workspaces
             .first
@@ -64,12 +67,14 @@ pub(super) fn resolve(
         let real = path.canonicalize().ok().filter(|real| real.is_dir());
         match real {
             Some(real) if real.to_str().is_none() => {
-                usable = usable.and(Err(written
-                    .problem(format!(
-                        "the workspace {} leads to a folder whose name is not text",
-                        path.display()
-                    ))
-                    .fix("rename the folder")));
+                unusable.push(
+                    written
+                        .problem(format!(
+                            "the workspace {} leads to a folder whose name is not text",
+                            path.display()
+                        ))
+                        .fix("rename the folder"),
+                );
             }
             // Naming one twice, or the first one again, changes nothing.
             Some(real) if known.contains(&real) => {}
@@ -77,21 +82,29 @@ pub(super) fn resolve(
                 known.push(real.clone());
                 workspaces.others.push(real);
             }
-            None => usable = usable.and(Err(unusable(written, &path))),
+            None if missing.contains(&path) => {}
+            None => {
+                unusable.push(no_folder(written, &path));
+                missing.push(path);
+            }
         }
     }
-    (workspaces, usable)
+    (workspaces, unusable)
 }
 
-fn unusable(written: &Located<String>, path: &Path) -> Diagnostic {
+fn no_folder(written: &Located<String>, path: &Path) -> Diagnostic {
     let shown = path.display();
-    let (what, fix) = if path.exists() {
-        ("is not a folder", "choose a folder".to_owned())
-    } else {
-        ("does not exist", format!("run `mkdir -p {shown}`"))
+    let (what, found, make) = match path.metadata() {
+        Ok(_) => ("is not a folder", "a file is there".to_owned(), String::new()),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let make = format!("run `mkdir -p {}`, or ", shell_word(&shown.to_string()));
+            ("does not exist", "nothing is there".to_owned(), make)
+        }
+        Err(e) => ("cannot be opened", e.to_string(), String::new()),
     };
     written
         .problem(format!("the workspace {shown} {what}"))
+        .found(found)
         .expected("a folder that exists; a relative path starts at this file's folder")
-        .fix(fix)
+        .fix(format!("{make}correct the path in {THIS_LINE}"))
 }

@@ -5,6 +5,7 @@
 //! the socket belongs to root or to the user of Nexus; and it is not the one by which a Nexus is operated. Limit: what is replaced between the look and the connection is not seen.
 
 use crate::error::OutgoingError;
+use nexus_config::THEN_APPLY;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
@@ -29,7 +30,7 @@ pub(crate) async fn check(path: &Path, user: u32) -> Result<(), OutgoingError> {
     if real != path {
         return Err(OutgoingError::Denied(format!(
             "the socket {shown} is a link, or lies behind one, and leads to {}. To fix: name that path in the manifest of the \
-             plugin, its configuration and its grant",
+             plugin, its configuration and its grant, {THEN_APPLY}",
             real.display()
         )));
     }
@@ -39,12 +40,14 @@ pub(crate) async fn check(path: &Path, user: u32) -> Result<(), OutgoingError> {
             .unwrap_or(true)
     {
         return Err(OutgoingError::Denied(format!(
-            "{shown} is the control socket of a Nexus: a request there acts for its operator. To fix: remove the grant"
+            "{shown} is the control socket of a Nexus: a request there acts for its operator. To fix: remove the grant, {THEN_APPLY}"
         )));
     }
     let found = tokio::fs::symlink_metadata(path).await.map_err(missing)?;
     if !found.file_type().is_socket() {
-        return Err(OutgoingError::Denied(format!("{shown} is not a socket")));
+        return Err(OutgoingError::Denied(format!(
+            "{shown} is not a socket. To fix: grant the path of the socket, {THEN_APPLY}"
+        )));
     }
     if ![0, user].contains(&found.uid()) {
         return Err(OutgoingError::Denied(format!(

@@ -13,6 +13,14 @@ pub fn uncapitalized(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
+/// `capitalized` is a sentence that stands by itself.
+pub fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// `Problem` is a cause, and what to do about it where something can be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

@@ -1,7 +1,7 @@
 //! The plugins that can be loaded: those of the active configuration.
 
-use nexus_config::ChangedComponent;
 use nexus_config::resolved::{Config, Plugin, Source, UnavailablePlugin};
+use nexus_config::{APPLY, ChangedComponent};
 use nexus_model::plugin::Kind;
 use nexus_model::trouble::{Trouble, cause_and_fix, sentence};
 use std::collections::BTreeMap;
@@ -110,13 +110,14 @@ impl Catalog {
         self.plugins().get(name).cloned()
     }
 
-    /// Finds a plugin that can be loaded, and that a configuration which was read since does not find fit.
-    pub fn lost<'a>(&self, config: &'a Config) -> Option<&'a UnavailablePlugin> {
+    /// Finds a plugin that can be loaded, and that a configuration which was read since does not find fit: the report of it.
+    pub fn lost(&self, config: &Config) -> Option<String> {
         let plugins = self.plugins();
         let mut broken = config.broken.iter();
-        broken
-            .find(|(name, _)| plugins.contains_key(*name))
-            .map(|(_, broken)| broken)
+        let (broken, plugin) = broken.find_map(|(name, broken)| Some((broken, plugins.get(name)?)))?;
+        let folders = config.chat.unusable.iter().filter(|_| plugin.kind == Kind::Chat);
+        let reports: Vec<&str> = broken.report.iter().chain(folders).map(String::as_str).collect();
+        Some(reports.join("\n\n"))
     }
 
     /// `of_kind` are the names of the plugins of a kind.
@@ -207,13 +208,24 @@ impl Catalog {
             subject: format!("plugin {name}"),
             // The part is named beside it.
             cause: sentence(cause, None),
-            fix: Some(then(&fix, command)),
+            fix: Some(match broken {
+                Some(_) => then(&fix, &or_apply(command)),
+                None => then(&fix, command),
+            }),
         }
     }
 }
 
+/// `or_apply` is what comes behind a fix that may be one of the configuration, which the `command` does not read.
+pub fn or_apply(command: &str) -> String {
+    match command.strip_prefix("nexus ") {
+        Some(_) => format!("run `{command}`; if you change the configuration instead, {APPLY}"),
+        None => command.to_owned(),
+    }
+}
+
 /// `then` is a fix with the command that starts the plugin afterwards; the restart of Nexus starts it too.
-fn then(fix: &str, command: &str) -> String {
+pub fn then(fix: &str, command: &str) -> String {
     let start = match command.strip_prefix("nexus ") {
         Some(_) => format!("run `{command}`"),
         None => command.to_owned(),
@@ -222,7 +234,7 @@ fn then(fix: &str, command: &str) -> String {
         fix.to_owned()
     } else if fix.contains('\n') {
         format!("{fix}\nThen {start}.")
-    } else if fix.contains(". ") || fix.ends_with('.') {
+    } else if fix.contains(". ") || fix.contains(", or ") || fix.ends_with('.') {
         format!("{}. Then {start}.", fix.trim_end_matches('.'))
     } else {
         format!("{fix}, then {start}")
@@ -241,7 +253,7 @@ mod tests {
         let broken = UnavailablePlugin {
             digest: Some("one".to_owned()),
             trouble: Trouble::new("plugin tunnel-bore", "It is gone.", "put it back"),
-            report: String::new(),
+            report: None,
         };
         config.broken.insert("tunnel-bore".to_owned(), broken);
         Catalog::new(&config).with_reread(again)
@@ -275,10 +287,16 @@ mod tests {
         let catalog = catalog(dir.path(), None);
         let fix = |name: &str| catalog.unloadable(name, "nexus tunnel start main", "it is gone").fix;
         let then = |fix: &str| Some(format!("{fix}, then run `nexus tunnel start main`"));
-        assert_eq!(fix("tunnel-bore"), then("put it back"));
+        // What the configuration names was not fit: it may be corrected as well.
+        let or_apply = format!("; if you change the configuration instead, {APPLY}");
+        assert_eq!(fix("tunnel-bore"), then("put it back").map(|fix| fix + &or_apply));
         assert_eq!(fix("chat-opencode"), then("reinstall Nexus"));
         for (fix, whole) in [
             ("Give 1. Or 2.", "Give 1. Or 2. Then run `nexus x`."),
+            (
+                "make it, or name another",
+                "make it, or name another. Then run `nexus x`.",
+            ),
             ("set it and restart Nexus", "set it and restart Nexus"),
             ("add:\n[web]", "add:\n[web]\nThen run `nexus x`."),
         ] {

@@ -1,5 +1,6 @@
-//! Whether a file is still the one that was read.
+//! Whether a file, or what was read of it, is still the same.
 
+use nexus_model::digest::{hex, sha256};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -36,4 +37,16 @@ pub(super) struct Seen {
     pub(super) read: Vec<Fingerprint>,
     pub(super) since: Option<Vec<Fingerprint>>,
     pub(super) restless: u32,
+}
+
+/// `id` is short, and another one for other texts.
+pub(super) fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = Vec::new();
+    for part in parts {
+        text.extend_from_slice(&part.len().to_le_bytes());
+        text.extend_from_slice(part.as_bytes());
+    }
+    let mut id = hex(&sha256(&[&text]));
+    id.truncate(32);
+    id
 }

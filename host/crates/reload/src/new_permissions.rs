@@ -74,7 +74,7 @@ mod tests {
         let broken = |digest: Option<&str>| UnavailablePlugin {
             digest: digest.map(str::to_owned),
             trouble: Trouble::new("plugin tunnel-bore", "It is gone.", "put it back"),
-            report: String::new(),
+            report: None,
         };
         let (a, b) = (Some("a"), Some("b"));
         for (change, expected) in [

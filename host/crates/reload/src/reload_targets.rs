@@ -41,7 +41,7 @@ impl ReloadTargets {
     /// written. What was not fit before keeps nothing from counting.
     pub(crate) fn offered(&self, config: Config) -> Result<Config, String> {
         match self.plugins.catalog.lost(&config) {
-            Some(broken) => Err(broken.report.clone()),
+            Some(report) => Err(report),
             None => Ok(config),
         }
     }

@@ -6,7 +6,7 @@ use crate::change_texts::{CONTENT, applied, invalid, shown};
 use crate::component_changes::{self, LoadErrors};
 use crate::error::NotApplied;
 use crate::file_events::FileEvents;
-use crate::file_fingerprints::{Fingerprint, Seen};
+use crate::file_fingerprints::{Fingerprint, Seen, id};
 use crate::new_permissions;
 use crate::reload_host::ReloadHost;
 use crate::reload_targets::ReloadTargets;
@@ -14,7 +14,6 @@ use crate::verbosity;
 use nexus_config::changes::{Change, Key, Values};
 use nexus_config::resolved::{Config, Plugin};
 use nexus_model::activity::Severity;
-use nexus_model::digest::{hex, sha256};
 use nexus_model::limits;
 use nexus_model::plural;
 use nexus_model::reload::{Pending, PendingState};
@@ -83,6 +82,7 @@ impl ReloadService {
             clock,
             pending: sender,
             seen: None,
+            unfit: None,
             events: None,
             latest: None,
             errors: BTreeMap::new(),
@@ -152,6 +152,9 @@ struct Watcher {
     /// `existed`: there was a file at the start, so its removal is a change.
     existed: bool,
     seen: Option<Seen>,
+    /// `unfit` is when the file is read again although it rests, where what it names was not fit the last time: a folder that
+    /// is made now changes no file that is looked at.
+    unfit: Option<Instant>,
     /// `events` tell what happens to the files after the last look at them; `None`: nobody tells.
     events: Option<FileEvents>,
     latest: Option<Latest>,
@@ -224,7 +227,12 @@ impl Watcher {
                     });
                 }
             }
-            Some(seen) if seen.read == fingerprints => (seen.since, seen.restless) = (None, 0),
+            Some(seen) if seen.read == fingerprints => {
+                (seen.since, seen.restless) = (None, 0);
+                if self.unfit.is_some_and(|again| again <= Instant::now()) {
+                    self.read().await;
+                }
+            }
             // Read only when it rests: an editor may be in the middle of it. But not for ever.
             Some(seen) if seen.since.as_ref() != Some(&fingerprints) && seen.restless < RESTLESS => {
                 seen.since = Some(fingerprints);
@@ -266,8 +274,12 @@ impl Watcher {
                 |_| Err("the file could not be read in time".to_owned()),
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
             );
-            read.and_then(|config| self.rooms.offered(config))
+            let offered = read.map(|config| self.rooms.offered(config));
+            let fit = !matches!(offered, Ok(Err(_)));
+            self.unfit = (!fit).then(|| Instant::now() + limits::CONFIG_RECHECK / 2);
+            offered.and_then(|offered| offered)
         } else {
+            self.unfit = None;
             Err("the file was deleted; its settings stay active until the next start".to_owned())
         };
         let seen_at = self.clock.now();
@@ -327,8 +339,10 @@ impl Watcher {
                         "the file changed but is invalid, so none of its changes take effect",
                     );
                 }
-                let what = PendingState::Invalid { cause };
-                self.pending.send_replace(Some(Pending { id, seen_at, what }));
+                if before.as_ref() != Some(&id) {
+                    let what = PendingState::Invalid { cause };
+                    self.pending.send_replace(Some(Pending { id, seen_at, what }));
+                }
             }
         }
     }
@@ -586,15 +600,4 @@ impl Watcher {
     fn note(&self, severity: Severity, text: &str) {
         self.activity.note("configuration", severity, text);
     }
-}
-
-fn id<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut text = Vec::new();
-    for part in parts {
-        text.extend_from_slice(&part.len().to_le_bytes());
-        text.extend_from_slice(part.as_bytes());
-    }
-    let mut id = hex(&sha256(&[&text]));
-    id.truncate(32);
-    id
 }

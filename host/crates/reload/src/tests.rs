@@ -3,6 +3,7 @@
 
 mod notices;
 mod rig;
+mod unfit;
 mod updates;
 
 use nexus_config::resolved::Plugin;

@@ -4,7 +4,9 @@ use crate::error::ApiError;
 use crate::live::connections::Connections;
 use crate::markdown;
 use crate::services::Services;
+use nexus_config::{APPLY, adding};
 use nexus_model::time::Clock;
+use nexus_model::trouble::sentence;
 use std::sync::Arc;
 
 /// `WebState` is what every handler shares.
@@ -62,11 +64,9 @@ pub(crate) fn unknown_tunnel(state: &WebState, name: &str, error: ApiError) -> A
         .as_ref()
         .is_some_and(|pending| pending.what.names(&format!("tunnel.{name}")));
     ApiError::NotFound(if waits {
-        format!(
-            "The tunnel `{name}` is in {file} but has not been applied yet. To fix: choose Apply on the \
-            status page."
-        )
+        format!("The tunnel `{name}` is in {file} but has not been applied yet. To fix: {APPLY}, then try again")
     } else {
-        format!("{cause}. To add one, write into {file}:\n[tunnel.{name}]\nplugin = \"tunnel-cloudflared\"")
+        let lines = adding(&format!("[tunnel.{name}]\nplugin = \"tunnel-cloudflared\""));
+        sentence(&cause, Some(&state.services.host.complete(&lines)))
     })
 }

@@ -5,12 +5,13 @@ use super::scratch_folder::Scratch;
 use crate::app::Foundation;
 use nexus_config::resolved::{Config, Tunnel};
 use nexus_config::{Report, refused};
+use nexus_model::chat::Feature;
 use nexus_model::limits;
 use nexus_model::plugin::{PluginState, Refusal};
 use nexus_model::time::SystemClock;
-use nexus_model::trouble::Trouble;
+use nexus_model::trouble::{Trouble, sentence};
 use nexus_model::tunnel::Encryption;
-use nexus_plugin_traits::{Supervised, TunnelProvider};
+use nexus_plugin_traits::{ChatBackend, Supervised, TunnelProvider};
 use nexus_store::lock;
 use nexus_tunnels::no_tls;
 use std::collections::BTreeSet;
@@ -24,6 +25,10 @@ pub(in crate::cli) struct Unusable {
     pub(in crate::cli) troubles: Vec<Trouble>,
     /// Settings that their plugin does not take: one report for each plugin, behind its name.
     pub(in crate::cli) refused: Vec<(String, Report)>,
+    /// `reported` are the parts whose plugin is in [`Config::broken`], which has the report of it.
+    pub(in crate::cli) reported: Vec<String>,
+    /// `warnings` tell of what starts and does not do all that is configured: a sentence each, with the fix.
+    pub(in crate::cli) warnings: Vec<String>,
 }
 
 /// Finds what would fail at the start.
@@ -62,6 +67,9 @@ async fn all(foundation: &Foundation, running: bool) -> Unusable {
             }
         }
         Err(CannotUse::Plaintext(trouble)) => found.troubles.push(trouble),
+        Err(CannotUse::Unloadable(_)) if config.broken.contains_key(plugin) => {
+            found.reported.push(format!("{part}: plugin {plugin}"));
+        }
         Err(CannotUse::Unloadable(error)) => {
             let trouble = foundation.loader.catalog.unloadable(plugin, command, &error);
             let subject = format!("{part}: {}", trouble.subject);
@@ -83,9 +91,16 @@ async fn all(foundation: &Foundation, running: bool) -> Unusable {
         &start("restart Nexus".to_owned()),
     );
     let chats = [Some(&config.chat.plugin), config.chat.fallback.as_ref()];
+    let mut warnings = Vec::new();
     for name in chats.into_iter().flatten() {
         let loaded = match foundation.loader.chat(name, None) {
-            Ok(chat) => describes(&*chat, async || Ok(())).await,
+            Ok(chat) => {
+                describes(&*chat, async || {
+                    warnings.extend(unused_folders(config, name, &*chat));
+                    Ok(())
+                })
+                .await
+            }
             Err(error) => Err(CannotUse::Unloadable(error.cause().to_owned())),
         };
         let command = start("nexus chat start".to_owned());
@@ -99,7 +114,28 @@ async fn all(foundation: &Foundation, running: bool) -> Unusable {
         let command = start(format!("nexus tunnel start {}", tunnel.name));
         note(format!("tunnel {}", tunnel.name), &tunnel.plugin, loaded, &command);
     }
-    found
+    Unusable { warnings, ..found }
+}
+
+/// `unused_folders` says that the selected chat plugin works in one folder, where the configuration names more. Of its fallback,
+/// which only answers meanwhile, it says nothing.
+pub(super) fn unused_folders(config: &Config, name: &str, chat: &dyn ChatBackend) -> Option<String> {
+    let named = !config.chat.workspaces.others.is_empty() && *name == config.chat.plugin;
+    // Only a running instance has told what it has.
+    let runs = chat.status().borrow().state == PluginState::Running;
+    (named && runs && !chat.features().contains(&Feature::Workspaces)).then(|| {
+        let table = &config.chat.name;
+        sentence(
+            &format!(
+                "{name} works in one project folder only, {}, so `workspaces` in [chat.{table}] has no effect",
+                config.chat.workspaces.first.display()
+            ),
+            Some(&format!(
+                "remove `workspaces` from [chat.{table}] in the configuration, or choose a plugin there that has project \
+                 folders, as chat-opencode"
+            )),
+        )
+    })
 }
 
 /// `CannotUse` says why a plugin would not be used.

@@ -2,7 +2,7 @@
 //! plugin itself is asked, so that here and on the page the same version is too old.
 
 use super::finding::Finding;
-use super::load_checks::plaintext_refused;
+use super::load_checks::{plaintext_refused, unused_folders};
 use super::scratch_folder::Scratch;
 use crate::app::Foundation;
 use crate::cli::permissions;
@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// `AVAILABILITY_CHECK` is the time for a plugin's word about its program, which may start slowly the first time.
 const AVAILABILITY_CHECK: Duration = Duration::from_secs(40);
+
+/// `AS_DESCRIBED` is the fix beside a report, which has one for each place.
+const AS_DESCRIBED: &str = "correct each place as described";
 
 pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
     let failed = |cause: String| {
@@ -66,19 +69,8 @@ pub(super) fn look(config: Config, findings: &mut Vec<Finding>) {
 
 async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
     let config = &foundation.config;
-    if !config.chat.workspaces.first.is_dir() {
-        let workspace = config.broken.get(&config.chat.plugin).map(|broken| &broken.trouble);
-        findings.extend(
-            workspace
-                .filter(|trouble| is_of_workspace(config, &trouble.cause))
-                .map(|trouble| {
-                    Finding::fail(
-                        "workspace",
-                        trouble.cause.clone(),
-                        trouble.fix.clone().unwrap_or_default(),
-                    )
-                }),
-        );
+    if let Some(report) = &config.chat.unusable {
+        findings.push(Finding::fail("workspace", report, AS_DESCRIBED));
     }
     for trouble in &config.troubles {
         let fix = trouble.fix.clone().unwrap_or_default();
@@ -114,11 +106,17 @@ async fn all(foundation: &Foundation, findings: &mut Vec<Finding>) {
             let stands_in = config.chat.fallback.is_some();
             // Only a running instance has said its title.
             let mut title = name.clone();
+            let mut unused = None;
             let availability = running(&*chat, || {
                 title = chat.title();
+                unused = unused_folders(config, name, &*chat);
                 chat.check_availability()
             })
             .await;
+            if let Some(warning) = unused {
+                let (found, fix) = cause_and_fix(&warning);
+                findings.push(Finding::warn("workspace", found, fix.unwrap_or_default()));
+            }
             match refusal(config, name, &*chat) {
                 Some(refused) => findings.push(refused),
                 None => available(config, name, &title, availability, stands_in, findings),
@@ -213,13 +211,16 @@ async fn asked<T>(call: Call<'_, T>) -> Result<T, CallError> {
         .unwrap_or_else(slow)
 }
 
-/// `does_not_load` is none where only the workspace is missing, which is a finding of its own.
+/// `does_not_load` is none where only project folders are missing, which is a finding of its own.
 fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Option<Finding> {
     let check = format!("plugin.{name}");
-    let broken = config.broken.get(name).map(|broken| &broken.trouble);
-    if let Some((trouble, fix)) = broken.and_then(|trouble| Some((trouble, trouble.fix.clone()?))) {
-        let other = !is_of_workspace(config, &trouble.cause);
-        return other.then(|| Finding::fail(check, format!("{name} cannot start: {}", trouble.cause), fix));
+    if let Some(broken) = config.broken.get(name) {
+        let report = broken.report.as_ref()?;
+        return Some(Finding::fail(
+            check,
+            format!("{name} cannot start:\n{report}"),
+            AS_DESCRIBED,
+        ));
     }
     let (cause, fix) = cause_and_fix(error.cause());
     let fix = fix.map_or_else(
@@ -237,11 +238,6 @@ fn does_not_load(config: &Config, name: &str, error: &NotLoaded) -> Option<Findi
         format!("the plugin cannot be loaded: {cause}"),
         fix,
     ))
-}
-
-fn is_of_workspace(config: &Config, cause: &str) -> bool {
-    cause.starts_with(&format!("the workspace {} ", config.chat.workspaces.first.display()))
-        && cause.matches(". ").count() == 0
 }
 
 /// Asks what the plugin says of its program (`title`: the provider's name), and where that is.

@@ -7,6 +7,7 @@
 //! private address is not looked up.
 
 use super::lines::Lines;
+use crate::locations::THEN_APPLY;
 use crate::permission::Permission;
 use crate::resolved::Plugin;
 use nexus_plugin_api::manifest::Manifest;
@@ -67,10 +68,10 @@ pub fn missing_permissions(
     let how = if lines.table.contains_key("grants") {
         format!(
             "in the configuration, replace [plugin.{name}.grants] and each [plugin.{name}.grants.process.…] with these \
-             lines, which include the existing grants:"
+             lines, which include the existing grants, {THEN_APPLY}:"
         )
     } else {
-        "add these lines to the configuration, if that is what you want:".to_owned()
+        format!("if that is what you want, add these lines to the configuration, {THEN_APPLY}:")
     };
     Some(MissingPermissions {
         plugin: name.clone(),
@@ -226,6 +227,7 @@ reason = "r"
         )
         .unwrap();
         assert!(some.how.contains("replace [plugin.chat-x.grants]"), "{}", some.how);
+        assert!(some.how.contains(THEN_APPLY), "{}", some.how);
         assert_eq!(
             some.lines,
             "[plugin.chat-x.grants]\nhttp = [{ url = \"http://127.0.0.1:8000\", private = true }, \

@@ -1,7 +1,7 @@
 //! What lies outside the file, and what is too much.
 
 use super::{fs, load, machine, no_env, read, report};
-use crate::{Overrides, THEN_APPLY, in_table, with_file};
+use crate::{APPLY, Overrides, THEN_APPLY, in_table, with_file};
 
 /// What lies outside the file and is not fit costs one part, and says which with its place.
 #[test]
@@ -40,7 +40,9 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_is_used() {
         let trouble = &broken.trouble;
         assert_eq!(trouble.subject, format!("plugin {plugin}"));
         assert!(trouble.fix.as_ref().unwrap().contains(fix), "{text}: {trouble}");
-        assert!(broken.report.contains("nexus.toml:"), "{}", broken.report);
+        let report = broken.report.as_ref().unwrap();
+        assert!(report.contains("nexus.toml:"), "{report}");
+        assert!(trouble.cause.contains("nexus.toml:"), "{trouble}");
     }
     // At the wrong place it costs that place, and not the one where it belongs.
     let twice =
@@ -50,6 +52,11 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_is_used() {
     let config = read("[chat.main]\nworkspace = \"/none/such\"").unwrap();
     let names: Vec<_> = config.broken.keys().map(String::as_str).collect();
     assert_eq!(names, ["chat-echo", "chat-opencode"]);
+    let unusable = config.chat.unusable.as_ref().unwrap();
+    assert!(
+        config.broken.values().all(|broken| broken.report.is_none()),
+        "once for all: {unusable}"
+    );
     let config = read("[notify]\ncommand = [\"/none/such\"]\nwebhook = \"https://hooks.example.org\"").unwrap();
     assert!(config.notify.unwrap().webhook.is_some());
     assert!(
@@ -57,6 +64,31 @@ fn what_this_machine_does_not_give_fails_one_part_and_the_rest_is_used() {
         "{}",
         config.troubles[0]
     );
+}
+
+#[test]
+fn each_project_folder_that_cannot_be_used_is_reported_once_with_its_line() {
+    let text = "[chat.main]\nworkspace = \"/none/first\"\nworkspaces = [\n\"/none/a\", \"/none/a/../a\",\n\"/none/first\",\n\
+                \"/none/my b\"]\n[plugin.chat-opencode.limits]\nstreams = 5";
+    let config = read(text).unwrap();
+    let unusable = config.chat.unusable.as_ref().unwrap();
+    for (place, folder) in [(":3:13", "/none/first"), (":5:1", "/none/a"), (":7:1", "'/none/my b'")] {
+        assert!(unusable.contains(place), "{place}: {unusable}");
+        let fix = format!("fix: run `mkdir -p {folder}`, or correct the path in this line");
+        assert!(unusable.contains(&fix), "{unusable}");
+    }
+    assert_eq!(unusable.matches("found: nothing is there").count(), 3, "{unusable}");
+    let file = std::env::temp_dir().join("nexus.toml");
+    for plugin in ["chat-opencode", "chat-echo"] {
+        let trouble = &config.broken[plugin].trouble;
+        let said = format!(
+            "The workspace /none/a does not exist: nothing is there ({}:5).",
+            file.display()
+        );
+        assert!(trouble.cause.contains(&said), "{trouble}");
+        let fix = format!("run `mkdir -p /none/a`, or correct the path in {}:5", file.display());
+        assert!(trouble.fix.as_ref().unwrap().contains(&fix), "{trouble}");
+    }
 }
 
 #[test]
@@ -92,7 +124,7 @@ fn lines_to_paste_say_into_which_file() {
     );
     assert_eq!(
         with_file("see [web]", Some(&file)),
-        format!("see [web]\nThe configuration file is {name}.")
+        format!("see [web]\nThe configuration file is {name}; after a change, {APPLY}.")
     );
     assert_eq!(
         with_file("run: nexus setup [NAME]", Some(&file)),

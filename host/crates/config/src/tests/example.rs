@@ -45,3 +45,18 @@ fn the_example_shows_every_key_and_nothing_else() {
         "the example must have every table, or its keys are not asked for"
     );
 }
+
+#[test]
+fn each_way_to_write_a_server_is_in_the_example_and_can_be_granted() {
+    let text = example();
+    let line = text.lines().find_map(|line| line.strip_prefix("#http = ")).unwrap();
+    let table: toml::Table = toml::from_str(&format!("http = {line}")).unwrap();
+    let servers = table["http"].as_array().unwrap().iter();
+    let servers: Vec<&str> = servers
+        .map(|server| server.as_str().unwrap_or_else(|| server["url"].as_str().unwrap()))
+        .collect();
+    for begins in ["https://", "http://", "http+unix://"] {
+        let server = servers.iter().find(|server| server.starts_with(begins)).unwrap();
+        HttpGrant::parse(server).unwrap_or_else(|why| panic!("{server}: {why}"));
+    }
+}

@@ -1,7 +1,8 @@
 //! What the backend offers to choose from, the files of its project folders, and the providers of its models.
 
 use super::file_response::FileResponse;
-use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
+use super::listed_names;
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, TooLong};
 use crate::WebState;
 use axum::Json;
 use axum::extract::State;
@@ -34,7 +35,6 @@ pub(super) struct In {
     responses(
         (status = 200, description = "The models that can be used now.", body = ModelList),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -52,7 +52,6 @@ pub(super) async fn models(State(state): State<WebState>, Query(at): Query<In>) 
     responses(
         (status = 200, description = "The agents that a prompt can be sent to.", body = AgentList),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -70,7 +69,6 @@ pub(super) async fn agents(State(state): State<WebState>, Query(at): Query<In>) 
     responses(
         (status = 200, description = "The commands of the backend.", body = Vec<Command>),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -142,7 +140,6 @@ fn limit(wanted: Option<u32>, otherwise: u32, most: usize) -> u32 {
     responses(
         (status = 200, description = "Files and folders.", body = Vec<FileEntry>),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -179,7 +176,6 @@ pub(super) struct Folder {
         (status = 200, description = "What is in the folder.", body = Vec<FileEntry>),
         (status = 404, description = NO_FILE, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -214,7 +210,6 @@ pub(super) struct File {
         (status = 200, description = "The content.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, description = NO_FILE, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -249,7 +244,6 @@ pub(super) struct LineSearch {
     responses(
         (status = 200, description = "Lines with the text.", body = Vec<FoundLine>),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -322,7 +316,7 @@ impl SignIn {
         (status = 204, description = "The backend has the key."),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -332,7 +326,8 @@ pub(super) async fn sign_in(
     JsonBody(given): JsonBody<SignIn>,
 ) -> Result<StatusCode, Problem> {
     let SignIn { method, values } = given.check()?;
-    state.services.chat.sign_in(&provider, &method, values).await?;
+    let signed_in = state.services.chat.sign_in(&provider, &method, values).await;
+    signed_in.map_err(|error| listed_names::of_sign_in(error.into(), &method))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -348,7 +343,7 @@ pub(super) async fn sign_in(
         (status = 200, description = "The page.", body = BrowserSignIn),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -358,9 +353,9 @@ pub(super) async fn begin_sign_in(
     JsonBody(given): JsonBody<SignIn>,
 ) -> Result<Json<BrowserSignIn>, Problem> {
     let SignIn { method, values } = given.check()?;
-    Ok(Json(
-        state.services.chat.begin_sign_in(&provider, &method, values).await?,
-    ))
+    let begun = state.services.chat.begin_sign_in(&provider, &method, values).await;
+    let begun = begun.map_err(|error| listed_names::of_sign_in(error.into(), &method));
+    Ok(Json(begun?))
 }
 
 /// `SignInEnd` ends a sign-in at a page of a provider.
@@ -388,7 +383,7 @@ pub(super) struct SignInEnd {
         (status = 204, description = "The user is signed in."),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -406,7 +401,8 @@ pub(super) async fn finish_sign_in(
         return Err(Problem::of(StatusCode::CONFLICT, cause));
     }
     let chat = &state.services.chat;
-    chat.finish_sign_in(&provider, &end.method, end.code).await?;
+    let finished = chat.finish_sign_in(&provider, &end.method, end.code).await;
+    finished.map_err(|error| listed_names::of_sign_in(error.into(), &end.method))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -421,7 +417,6 @@ pub(super) async fn finish_sign_in(
         (status = 204, description = "The backend has no credential for the provider any more."),
         (status = 404, description = "The provider does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]

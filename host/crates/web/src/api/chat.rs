@@ -1,6 +1,7 @@
 //! The backend and its sessions.
 
-use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
+use super::listed_names;
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, TooLong};
 use crate::http::identity::RequestOrigin;
 use crate::live::protocol::{NewPrompt, Rendered, Server};
 use crate::live::session_view;
@@ -145,7 +146,7 @@ pub(super) async fn restart(State(state): State<WebState>) -> Result<Json<Backen
     responses(
         (status = 200, description = "The new backend is starting.", body = BackendStatus),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -208,7 +209,7 @@ fn title(title: &str) -> Result<(), Problem> {
             ),
         ),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -241,7 +242,6 @@ pub(super) async fn create(
         ),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -286,7 +286,6 @@ pub(super) struct Before {
         (status = 200, description = "The older messages.", body = ref("#/components/schemas/ServerOlder")),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -320,7 +319,6 @@ pub(super) async fn older(
             content_type = KIND,
         ),
         (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -355,7 +353,6 @@ pub(super) async fn part(
             content_type = KIND,
         ),
         (status = 409, description = "The prompt is being sent.", body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -379,7 +376,7 @@ pub(super) async fn take_back(
         (status = 204, description = "The session was changed."),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -415,7 +412,6 @@ pub(super) async fn change(
         (status = 204, description = "The session was deleted."),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -454,7 +450,7 @@ fn admitted(admission: Admission, client_id: Option<String>) -> Result<(StatusCo
             body = Problem,
             content_type = KIND,
         ),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -466,8 +462,11 @@ pub(super) async fn prompt(
     crate::live::acceptable(&new).map_err(|cause| Problem::of(StatusCode::CONFLICT, cause))?;
     let client_id = new.client_id.clone();
     let (prompt, now) = new.parts();
-    let admission = state.services.chat.prompt(&session, prompt, now).await?;
-    admitted(admission, Some(client_id))
+    let options = prompt.options.clone();
+    let admission = state.services.chat.prompt(&session, prompt, now).await;
+    let answer = admission.map_err(Problem::from);
+    let answer = answer.and_then(|admission| admitted(admission, Some(client_id)));
+    answer.map_err(|problem| listed_names::of_prompt(problem, &options))
 }
 
 /// Continue an interrupted answer
@@ -481,7 +480,6 @@ pub(super) async fn prompt(
         (status = 202, description = "The answer is being continued.", body = Admitted),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -503,7 +501,6 @@ pub(super) async fn go_on(
         (status = 204, description = "The turn is being stopped, or none was running."),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -532,7 +529,7 @@ pub(super) async fn cancel(State(state): State<WebState>, Path(session): Path<St
             content_type = KIND,
         ),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]

@@ -1,6 +1,6 @@
 //! The configuration's file.
 
-use super::problem::{Guarded, JsonBody, KIND, Problem, UnreadableBody};
+use super::problem::{Guarded, JsonBody, KIND, Problem, TooLong};
 use crate::WebState;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -65,7 +65,7 @@ pub(super) async fn show(State(state): State<WebState>) -> Json<ConfigFile> {
             body = Problem,
             content_type = KIND,
         ),
-        UnreadableBody,
+        TooLong,
         Guarded,
         (
             status = 403,

@@ -1,6 +1,6 @@
 //! A trace of events, for the operator alone.
 
-use super::problem::{JsonBody, KIND, Problem, UnreadableBody};
+use super::problem::{JsonBody, KIND, Problem, TooLong};
 use crate::Connection;
 use axum::{Extension, Json};
 use http::StatusCode;
@@ -57,7 +57,7 @@ fn default_seconds() -> u64 {
             body = Problem,
             content_type = KIND,
         ),
-        UnreadableBody,
+        TooLong,
         (status = 503, description = "Nexus is starting. Try again in a moment.", body = Problem, content_type = KIND),
     )
 )]

@@ -14,7 +14,9 @@ mod config;
 mod document;
 mod event_trace;
 mod file_response;
+mod listed_names;
 mod problem;
+mod query_keys;
 mod session_changes;
 mod tunnels;
 
@@ -39,7 +41,7 @@ use nexus_model::plugin::PluginStatus;
 use nexus_model::reload::Pending;
 use nexus_model::trouble::Trouble;
 use nexus_model::tunnel::TunnelStatus;
-use problem::{Guarded, KIND, Problem, Query, Unreadable};
+use problem::{Guarded, KIND, Problem, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -93,17 +95,19 @@ operations!(local, describe_local: event_trace { trace });
 
 /// `with_login` is for the listeners of the pages.
 pub(super) fn with_login(state: &WebState) -> Router<WebState> {
-    open().merge(bounded(guarded()).layer(middleware::from_fn_with_state(state.clone(), need_login)))
+    bounded(open()).merge(bounded(guarded()).layer(middleware::from_fn_with_state(state.clone(), need_login)))
 }
 
 /// `for_the_operator` is for the control socket, whose every caller is the operator.
 pub(super) fn for_the_operator() -> Router<WebState> {
-    open().merge(bounded(guarded().merge(local())))
+    bounded(open()).merge(bounded(guarded().merge(local())))
 }
 
 fn bounded(operations: Router<WebState>) -> Router<WebState> {
     operations
         .layer(axum::extract::DefaultBodyLimit::max(limits::API_BODY_BYTES))
+        .layer(middleware::from_fn(query_keys::only_known))
+        .layer(middleware::from_fn(listed_names::named))
         .layer(middleware::from_fn(audited))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."))
 }
@@ -195,6 +199,7 @@ fn refused(status: StatusCode) -> &'static str {
     security(()),
     responses(
         (status = 200, description = "The OpenAPI document.", body = Object),
+        (status = 400, description = "The query has an unknown key.", body = Problem, content_type = KIND),
         (
             status = 421,
             description = "The request is for a host name that is not configured.",
@@ -325,7 +330,6 @@ struct Lines {
     responses(
         (status = 200, description = "Lines from the last part of the log.", body = Vec<LogLine>),
         (status = 409, description = "Nexus does not write a log file.", body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]

@@ -17,7 +17,7 @@ pub(super) const KIND: &str = "application/problem+json";
 pub(super) const REFUSED: &str = "The request was refused. `detail` says why; the same request would be refused again.";
 
 /// `Problem` is an error as defined by RFC 9457, of type `about:blank`.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// `title` is the reason phrase of the HTTP status.
     #[schema(examples("Conflict"))]
@@ -26,7 +26,7 @@ pub(super) struct Problem {
     #[schema(minimum = 400, maximum = 599, examples(409))]
     status: u16,
     /// `detail` says what is wrong and how to fix it, for people.
-    detail: String,
+    pub(super) detail: String,
     /// `consent` is the id of a consent that is missing. Send it with the prompt when the user has agreed to `detail`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -41,6 +41,9 @@ pub(super) struct Problem {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
 pub(super) enum Guarded {
+    /// The path, the query or the body is invalid. `detail` says where.
+    #[response(status = 400, content_type = KIND)]
+    BadRequest(Problem),
     /// The request has no valid login cookie and no valid token.
     #[response(status = 401, content_type = KIND)]
     NoLogin(Problem),
@@ -58,25 +61,13 @@ pub(super) enum Guarded {
     Unavailable(Problem),
 }
 
-/// What a request whose path or query cannot be read is answered with.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it describes the answer: what is sent is a Problem")]
-pub(super) enum Unreadable {
-    /// The path or the query is invalid. `detail` says where.
-    #[response(status = 400, content_type = KIND)]
-    BadRequest(Problem),
-}
-
-/// What a request whose body cannot be taken is answered with.
+/// What a request whose body is too long is answered with.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes the answers: what is sent is a Problem")]
-pub(super) enum UnreadableBody {
-    /// The body, the path or the query is invalid. `detail` says where.
-    #[response(status = 400, content_type = KIND)]
-    BadRequest(Problem),
+pub(super) enum TooLong {
     /// The body is longer than 2 MiB.
     #[response(status = 413, content_type = KIND)]
-    TooLong(Problem),
+    Body(Problem),
 }
 
 impl Problem {
@@ -125,7 +116,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let kind = [(header::CONTENT_TYPE, KIND)];
-        (status, kind, Json(self).into_response().into_body()).into_response()
+        let mut response = (status, kind, Json(&self).into_response().into_body()).into_response();
+        // For who completes it on its way out.
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

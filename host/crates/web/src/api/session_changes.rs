@@ -2,14 +2,15 @@
 
 use super::chat::{NO_SESSION, SESSION, UNREADABLE};
 use super::file_response::FileResponse;
-use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, Unreadable, UnreadableBody};
+use super::listed_names;
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, Query, REFUSED, TooLong};
 use crate::WebState;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::{StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use nexus_model::chat::{Attachment, FileContent, SessionInfo};
+use nexus_model::chat::{Attachment, FileContent, PromptOptions, SessionInfo};
 use nexus_model::limits;
 use nexus_plugin_api::text;
 use serde::Deserialize;
@@ -50,7 +51,7 @@ pub(super) struct Fork {
         (status = 201, description = "The new session.", body = SessionInfo),
         (status = 404, description = ABSENT, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -88,7 +89,7 @@ pub(super) struct Revert {
         (status = 200, description = "The session as it is now.", body = SessionInfo),
         (status = 404, description = ABSENT, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -114,7 +115,6 @@ pub(super) async fn revert(
         (status = 200, description = "The session as it is now.", body = SessionInfo),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -148,7 +148,7 @@ pub(super) struct Compact {
         (status = 202, description = "The backend has begun: a turn is running."),
         (status = 404, description = NO_SESSION, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]
@@ -159,7 +159,12 @@ pub(super) async fn compact(
 ) -> Result<StatusCode, Problem> {
     let model = compact.and_then(|compact| compact.model);
     check_id(model.as_deref())?;
-    state.services.chat.compact(&session, model.as_deref()).await?;
+    let begun = state.services.chat.compact(&session, model.as_deref()).await;
+    let options = PromptOptions {
+        model,
+        ..PromptOptions::default()
+    };
+    begun.map_err(|error| listed_names::of_prompt(error.into(), &options))?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -192,7 +197,6 @@ static UPLOADING: Semaphore = Semaphore::const_new(limits::UPLOADS);
         (status = 408, description = "The body did not come in time.", body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
         (status = 413, description = "The file is larger than 8 MiB.", body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -275,7 +279,6 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
         (status = 200, description = "The content.", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, description = "The session or the file does not exist.", body = Problem, content_type = KIND),
         (status = 409, description = UNREADABLE, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]

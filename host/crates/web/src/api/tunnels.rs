@@ -1,6 +1,6 @@
 //! Tunnels.
 
-use super::problem::{Guarded, JsonBody, KIND, Path, Problem, REFUSED, Unreadable, UnreadableBody};
+use super::problem::{Guarded, JsonBody, KIND, Path, Problem, REFUSED, TooLong};
 use crate::WebState;
 use crate::error::ApiError;
 use crate::state::unknown_tunnel;
@@ -78,7 +78,6 @@ pub(super) async fn list(State(state): State<WebState>) -> Json<Vec<TunnelStatus
             body = Problem,
             content_type = KIND,
         ),
-        Unreadable,
         Guarded,
     )
 )]
@@ -115,7 +114,6 @@ pub(super) async fn one(
     responses(
         (status = 202, description = "The tunnel is opening.", body = TunnelStatus),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -138,7 +136,6 @@ pub(super) async fn start(
     responses(
         (status = 200, description = "The tunnel is closed.", body = TunnelStatus),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
-        Unreadable,
         Guarded,
     )
 )]
@@ -165,7 +162,7 @@ pub(super) async fn stop(
         (status = 200, description = "The new plugin is in use.", body = Swapped),
         (status = 404, description = NO_TUNNEL, body = Problem, content_type = KIND),
         (status = 409, description = REFUSED, body = Problem, content_type = KIND),
-        UnreadableBody,
+        TooLong,
         Guarded,
     )
 )]

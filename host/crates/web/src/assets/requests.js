@@ -152,7 +152,7 @@ class Card {
 
   covers() {
     const { subject, always } = this.data, [, every] = permission(subject);
-    const line = el('p', { className: 'help', id: 'request-always' }, '“Always allow” applies to all chats from now on and covers: ');
+    const line = el('p', { className: 'help', id: 'request-always' }, '“Always allow” applies to all chats in this project folder from now on and covers: ');
     always.forEach((pattern, n) => line.append(n ? ', ' : '', pattern === '*' ? literal(el('strong'), every) : code(pattern)));
     return line;
   }
