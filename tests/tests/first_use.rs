@@ -52,7 +52,7 @@ fn project_folders_that_do_not_exist_are_each_reported_once_with_their_line_and_
             "nexus.toml:6)",
             "nexus.toml:7)",
             "Then run `nexus chat start",
-            "choose Apply on the status page",
+            "if you change the configuration instead, restart Nexus",
         ],
     );
     for folder in &gone {

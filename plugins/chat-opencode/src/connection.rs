@@ -315,7 +315,7 @@ async fn follow_connection(
             taken: Default::default(),
             commands: Default::default(),
             reload_due: Default::default(),
-            reloading: false,
+            reloading: Default::default(),
             sending: Default::default(),
             clients: Default::default(),
             count: 0,

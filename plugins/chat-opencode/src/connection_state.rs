@@ -4,6 +4,7 @@ use crate::normalize::Normalizer;
 use nexus_plugin_api::caps::types::Error;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Weak;
 
 /// `Connection` is an open connection to opencode.
 #[derive(Debug)]
@@ -16,10 +17,10 @@ pub struct Connection {
     pub commands: BTreeSet<String>,
     /// `reload_due` are the folders in which opencode has not read the credentials that it has now.
     pub reload_due: BTreeSet<String>,
-    /// `reloading`: it is being let read them, which would end a turn that begins.
-    pub reloading: bool,
-    /// `sending` are the client ids (with their session) that are being sent now.
-    pub sending: BTreeSet<(String, String)>,
+    /// `reloading`: it is being let read them, which would end a turn that begins; for as long as somebody holds it.
+    pub reloading: Weak<()>,
+    /// `sending` are the client ids (with their session) that are being sent, each for as long as somebody holds it.
+    pub sending: BTreeMap<(String, String), Weak<()>>,
     /// `clients` maps message ids to client ids, as far as this instance knows them.
     pub clients: BTreeMap<String, String>,
     /// Tells message ids of one millisecond apart.

@@ -13,6 +13,7 @@ use nexus_plugin_api::chat::{Admission, Consent, Input, Options};
 use nexus_plugin_api::job::race;
 use nexus_plugin_api::process::Outcome;
 use serde_json::json;
+use std::rc::Rc;
 
 /// `HOSTED` is the provider whose public models the makers of opencode host.
 const HOSTED: &str = "opencode";
@@ -34,21 +35,23 @@ pub async fn send(
     options: Options,
 ) -> Result<Admission, Error> {
     let key = (session.id.clone(), client_id);
-    if !connection_state::with(|c| c.sending.insert(key.clone()))? {
+    let Some(_sending) = begin(&key)? else {
         return Ok(Admission::Unknown("This prompt is already being sent.".to_owned()));
-    }
-    let sending = Sending(key);
-    admit_prompt(&session, &sending.0, parts, options).await
+    };
+    admit_prompt(&session, &key, parts, options).await
 }
 
-/// `Sending` is a prompt that is on its way, also where the host waits for it no longer.
-struct Sending((String, String));
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        // The connection may be another one by now; then there is nothing to take out.
-        let _ = connection_state::with(|c| c.sending.remove(&self.0));
-    }
+/// `begin` notes that something is on its way to opencode for as long as the result is held. `None`: it is already.
+pub fn begin(key: &(String, String)) -> Result<Option<Rc<()>>, Error> {
+    connection_state::with(|c| {
+        c.sending.retain(|_, held| held.strong_count() > 0);
+        let sending = Rc::new(());
+        let first = !c.sending.contains_key(key);
+        first.then(|| {
+            c.sending.insert(key.clone(), Rc::downgrade(&sending));
+            sending
+        })
+    })
 }
 
 async fn admit_prompt(

@@ -7,11 +7,13 @@ use crate::wire::text_of;
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::Choice;
 use nexus_plugin_api::http::encode;
+use nexus_plugin_api::log;
 use nexus_plugin_api::process::Outcome;
 use nexus_plugin_api::providers::{BrowserSignIn, Field, Provider, SignInKind, SignInMethod, Value as Given};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// `KEY` is the field of a key, and the method where opencode names none.
 const KEY: &str = "key";
@@ -260,23 +262,32 @@ async fn nothing_runs() -> Result<(), Error> {
 async fn read_again() -> Result<(), Error> {
     let folders = connection_state::all_folders()?;
     connection_state::with(|c| c.reload_due.extend(folders))?;
-    reload_if_due(&nexus_plugin_api::config()?, None).await
+    // opencode has them: what is asked for is done, and the next prompt lets it read them.
+    if let Err(error) = reload_if_due(&nexus_plugin_api::config()?, None).await {
+        log::warn(format!(
+            "opencode has other credentials and could not read them yet: {}",
+            error.text()
+        ));
+    }
+    Ok(())
 }
 
 /// Opens those folders again in which opencode has to read its credentials and nothing runs: an answer that began meanwhile goes on,
 /// and has the ones of before. So does a prompt that is on its way; `own` is the one that this is done before. One that comes
 /// while folders are opened waits for that.
 pub async fn reload_if_due(settings: &Settings, own: Option<&(String, String)>) -> Result<(), Error> {
-    while connection_state::with(|c| c.reloading)? {
+    while connection_state::with(|c| c.reloading.strong_count() > 0)? {
         clock::sleep(RELOAD_LOOK).await;
     }
+    let reloading = Rc::new(());
     let due = connection_state::with(|c| {
-        let others = c.sending.iter().any(|key| Some(key) != own);
-        c.reloading = !others && !c.reload_due.is_empty();
-        c.reloading.then(|| c.reload_due.clone())
+        let mut others = c.sending.iter().filter(|(key, _)| Some(*key) != own);
+        if others.any(|(_, held)| held.strong_count() > 0) {
+            return BTreeSet::new();
+        }
+        c.reloading = Rc::downgrade(&reloading);
+        c.reload_due.clone()
     })?;
-    let Some(due) = due else { return Ok(()) };
-    let _reloading = Reloading;
     for folder in due {
         if !client::statuses(&folder).await.is_ok_and(|running| running.is_empty()) {
             continue;
@@ -287,16 +298,6 @@ pub async fn reload_if_due(settings: &Settings, own: Option<&(String, String)>) 
         connection_state::with(|c| c.reload_due.remove(&folder))?;
     }
     Ok(())
-}
-
-/// `Reloading` lets those go on that wait, however the reload ends.
-struct Reloading;
-
-impl Drop for Reloading {
-    fn drop(&mut self) {
-        // The connection may be another one by now, which has nothing to end.
-        let _ = connection_state::with(|c| c.reloading = false);
-    }
 }
 
 /// Refuses to go on where opencode would load code of the workspace that was not there when it was started: it does so at the first

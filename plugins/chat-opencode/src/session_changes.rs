@@ -3,7 +3,7 @@
 use crate::choices;
 use crate::client::{self, RequestError};
 use crate::settings::{Settings, split_model};
-use crate::{convert, prompts, wire};
+use crate::{convert, prompts, provider_sign_in, wire};
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::{SessionInfo, SessionRef};
 use nexus_plugin_api::job::timeout;
@@ -74,6 +74,12 @@ pub async fn compact(s: &SessionRef, model: Option<String>) -> Result<(), Error>
             "An answer is running. Summarize when it is finished, or stop it.".to_owned(),
         ));
     }
+    // The credentials are not read again in between, which would end it.
+    let key = (s.id.clone(), "summarize".to_owned());
+    let Some(_sending) = prompts::begin(&key)? else {
+        return Err(Error::Unavailable("This chat is already being summarized.".to_owned()));
+    };
+    provider_sign_in::reload_if_due(&nexus_plugin_api::config()?, Some(&key)).await?;
     let (provider, model) = summarizing_model(s, model).await?;
     prompts::check_model_consent(s, &format!("{provider}/{model}")).await?;
     let body = json!({ "providerID": provider, "modelID": model });

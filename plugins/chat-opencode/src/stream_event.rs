@@ -79,13 +79,11 @@ impl Envelope {
         let kind = &head.payload.kind;
         let mut event = Event::read(kind, line)
             .ok_or_else(|| format!("The properties of {kind:?} are not as they were expected."))?;
+        let directory = head.directory.unwrap_or_default();
         if let Event::Permission(permission) = &mut event {
-            permission.directory.clone_from(&head.directory);
+            permission.directory.clone_from(&directory);
         }
-        Ok(Self {
-            event,
-            directory: head.directory,
-        })
+        Ok(Self { event, directory })
     }
 }
 
@@ -147,7 +145,7 @@ fn properties<P: DeserializeOwned>(line: &str) -> Option<P> {
 #[derive(Deserialize)]
 struct Line<P> {
     #[serde(default)]
-    directory: String,
+    directory: Option<String>,
     payload: P,
 }
 

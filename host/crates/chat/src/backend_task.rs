@@ -5,11 +5,12 @@ use crate::commands::{self, Pause, QueuedCommand};
 use crate::event_pump::EventPump;
 use crate::named_backend::NamedBackend;
 use crate::shared::Shared;
+use nexus_config::APPLY;
 use nexus_model::limits;
 use nexus_model::plugin::{Availability, Failure, Fit, PluginState};
 use nexus_model::trouble::{Problem, sentence};
 use nexus_plugin_traits::{CancelReason, StopProcesses};
-use nexus_registry::{or_apply, then};
+use nexus_registry::{RESTART, or_else, then};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -270,10 +271,13 @@ fn started_again(fix: &str) -> String {
     if fix.contains(COMMAND) || fix.contains("the configuration") {
         return fix.to_owned();
     }
-    // A table is named: changing it is one of the ways out.
-    match fix.contains("[plugin.") || fix.contains("[chat.") {
-        true => then(fix, &or_apply(COMMAND)),
-        false => then(fix, COMMAND),
+    // A table is named: changing it is one of the ways out. The project folders are read at the start alone.
+    if fix.contains("`workspaces`") {
+        then(fix, &or_else(COMMAND, RESTART))
+    } else if fix.contains("[plugin.") || fix.contains("[chat.") {
+        then(fix, &or_else(COMMAND, APPLY))
+    } else {
+        then(fix, COMMAND)
     }
 }
 
@@ -299,7 +303,7 @@ mod tests {
         assert_eq!(
             started_again("make it again, or take it out of `workspaces` in [chat.main]"),
             "make it again, or take it out of `workspaces` in [chat.main]. Then run `nexus chat start`; if you change the \
-             configuration instead, choose Apply on the status page or restart Nexus."
+             configuration instead, restart Nexus."
         );
         for whole in [
             "correct [plugin.chat-opencode.config] in the configuration",

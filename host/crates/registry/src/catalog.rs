@@ -209,17 +209,23 @@ impl Catalog {
             // The part is named beside it.
             cause: sentence(cause, None),
             fix: Some(match broken {
-                Some(_) => then(&fix, &or_apply(command)),
+                // The list of the project folders is read at the start alone.
+                Some(broken) if broken.report.is_none() => then(&fix, &or_else(command, RESTART)),
+                Some(_) => then(&fix, &or_else(command, APPLY)),
                 None => then(&fix, command),
             }),
         }
     }
 }
 
-/// `or_apply` is what comes behind a fix that may be one of the configuration, which the `command` does not read.
-pub fn or_apply(command: &str) -> String {
+/// `RESTART` is what a change waits for that *Apply* does not read.
+pub const RESTART: &str = "restart Nexus";
+
+/// `or_else` is what comes behind a fix that may be one of the configuration, which the `command` does not read: `APPLY` or
+/// [`RESTART`].
+pub fn or_else(command: &str, changed: &str) -> String {
     match command.strip_prefix("nexus ") {
-        Some(_) => format!("run `{command}`; if you change the configuration instead, {APPLY}"),
+        Some(_) => format!("run `{command}`; if you change the configuration instead, {changed}"),
         None => command.to_owned(),
     }
 }
@@ -250,11 +256,17 @@ mod tests {
     fn catalog(dir: &std::path::Path, again: Option<RereadConfig>) -> Catalog {
         let mut config = nexus_testkit::config(dir, "[tunnel.main]\nplugin = \"tunnel-bore\"\n");
         config.plugins.remove("tunnel-bore").unwrap();
+        config.plugins.remove("chat-echo").unwrap();
         let broken = UnavailablePlugin {
             digest: Some("one".to_owned()),
             trouble: Trouble::new("plugin tunnel-bore", "It is gone.", "put it back"),
-            report: None,
+            report: Some("it is gone".to_owned()),
         };
+        let homeless = UnavailablePlugin {
+            report: None,
+            ..broken.clone()
+        };
+        config.broken.insert("chat-echo".to_owned(), homeless);
         config.broken.insert("tunnel-bore".to_owned(), broken);
         Catalog::new(&config).with_reread(again)
     }
@@ -290,6 +302,8 @@ mod tests {
         // What the configuration names was not fit: it may be corrected as well.
         let or_apply = format!("; if you change the configuration instead, {APPLY}");
         assert_eq!(fix("tunnel-bore"), then("put it back").map(|fix| fix + &or_apply));
+        let or_restart = "; if you change the configuration instead, restart Nexus";
+        assert_eq!(fix("chat-echo"), then("put it back").map(|fix| fix + or_restart));
         assert_eq!(fix("chat-opencode"), then("reinstall Nexus"));
         for (fix, whole) in [
             ("Give 1. Or 2.", "Give 1. Or 2. Then run `nexus x`."),

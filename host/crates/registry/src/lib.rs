@@ -34,7 +34,7 @@ mod overrides;
 mod plugins;
 mod statuses;
 
-pub use catalog::{Catalog, CatalogError, RereadConfig, UnknownPlugin, or_apply, then};
+pub use catalog::{Catalog, CatalogError, RESTART, RereadConfig, UnknownPlugin, or_else, then};
 pub use lazy_plugin::{LazyPlugin, Load};
 pub use load_progress::LoadProgress;
 pub use overrides::{NotKept, PluginOverrides, chat_place, tunnel_place};

@@ -275,7 +275,11 @@ impl Watcher {
                 |read| read.unwrap_or_else(|error| Err(error.to_string())),
             );
             let offered = read.map(|config| self.rooms.offered(config));
-            let fit = !matches!(offered, Ok(Err(_)));
+            let fit = match &offered {
+                Ok(fit) => fit.is_ok(),
+                // Nothing is known of what it names.
+                Err(_) => self.unfit.is_none(),
+            };
             self.unfit = (!fit).then(|| Instant::now() + limits::CONFIG_RECHECK / 2);
             offered.and_then(|offered| offered)
         } else {

@@ -12,8 +12,9 @@
 //! ([`Turns::take`]), with the waker of the task. What a plugin answers at once is there when that returns, and nobody was woken.
 //! What takes longer goes on in the task, which is woken by whatever the plugin waits for.
 //!
-//! Whoever finds the lock taken notes that ([`Turns::missed`]), and goes. Whoever has the lock looks for that note after it has
-//! given the lock back, and then wakes the task: so nothing that was handed in is left lying.
+//! Whoever finds the lock taken has noted before that another turn is due ([`NextTurn`]), and goes. Whoever has the lock looks for
+//! that note after it has given the lock back, and then wakes the task: so nothing that was handed in is left lying. The task
+//! takes a turn where one is due and not each time that it is woken.
 //!
 //! A turn that took more CPU than [`LONG_TURN`](nexus_model::limits::LONG_TURN) is followed by turns on a thread for blocking work for a while
 //! ([`Computing`]). So a plugin that computes has a core, and the thread that serves everybody only for its first turn.
@@ -39,7 +40,7 @@ use crate::computing::Computing;
 use crate::turn_time::TurnTime;
 use std::cell::Cell;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use tokio::runtime::Handle;
@@ -56,15 +57,25 @@ enum Work {
     Gone,
 }
 
+/// `TurnEnd` is what became of a turn.
+enum TurnEnd {
+    Taken,
+    /// `Missed`: another has one, and sees to the next.
+    Missed,
+    /// `Ended`: so has the work.
+    Ended,
+}
+
 /// `Turns` is an instance that several may drive, one at a time.
 pub(super) struct Turns {
     work: Mutex<Work>,
-    /// `task` wakes the task that drives it.
-    task: Mutex<Waker>,
-    /// `ends`: the task is gone, or waits for the turn of another to end.
-    ends: AtomicBool,
-    /// `missed`: somebody wanted a turn while another had it.
-    missed: AtomicBool,
+    /// `ended`: the work has.
+    ended: AtomicBool,
+    /// `gone`: the task is, and waits at most for the end of a turn.
+    gone: AtomicBool,
+    next: Arc<NextTurn>,
+    /// `waker` is that of `next`.
+    waker: Waker,
     /// `computing` says of the plugin whether it had a long turn of late.
     computing: Arc<Computing>,
     /// `runtime` is the task's.
@@ -79,11 +90,17 @@ thread_local! {
 impl Turns {
     /// Prepares the turns of an instance whose task will run on the present runtime.
     pub(super) fn new(computing: Arc<Computing>) -> Arc<Self> {
+        let next = Arc::new(NextTurn {
+            due: AtomicBool::new(true),
+            elsewhere: AtomicBool::new(false),
+            task: Mutex::new(Waker::noop().clone()),
+        });
         Arc::new(Self {
             work: Mutex::new(Work::Gone),
-            task: Mutex::new(Waker::noop().clone()),
-            ends: AtomicBool::new(false),
-            missed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            waker: Arc::clone(&next).into(),
+            next,
             computing,
             runtime: Handle::current(),
         })
@@ -96,74 +113,67 @@ impl Turns {
         let mut elsewhere: Option<JoinHandle<()>> = None;
         std::future::poll_fn(|cx| {
             let turns = &ends.0;
-            turns.note_task(cx.waker());
-            if let Some(turn) = &mut elsewhere {
-                // Whatever woke this task meanwhile, the next turn sees to it.
-                let _ = ready!(Pin::new(turn).poll(cx));
-                elsewhere = None;
-            }
-            if turns.computing.lately() {
-                let there = Arc::clone(turns);
-                let mut turn = turns.runtime.spawn_blocking(move || there.turns_elsewhere());
-                if Pin::new(&mut turn).poll(cx).is_pending() {
-                    elsewhere = Some(turn);
+            turns.next.note_task(cx.waker());
+            loop {
+                if let Some(there) = &mut elsewhere {
+                    if ready!(Pin::new(there).poll(cx)).is_err() {
+                        // It panicked, which the next turn finds.
+                        turns.next.due.store(true, Ordering::SeqCst);
+                    }
+                    elsewhere = None;
+                }
+                if turns.ended.load(Ordering::SeqCst) {
+                    return Poll::Ready(turns.cause());
+                }
+                if !turns.next.due.load(Ordering::SeqCst) {
                     return Poll::Pending;
                 }
-            } else if !turns.turn(cx.waker()) {
-                return Poll::Pending;
-            }
-            let mut work = turns.lock();
-            match &mut *work {
-                Work::Ended(cause) => Poll::Ready(std::mem::take(cause)),
-                Work::Driving(_) | Work::Gone => Poll::Pending,
+                if turns.computing.lately() {
+                    let there = Arc::clone(turns);
+                    elsewhere = Some(turns.runtime.spawn_blocking(move || there.turns_elsewhere()));
+                } else if !matches!(turns.turn(), TurnEnd::Ended) {
+                    return Poll::Pending;
+                }
             }
         })
         .await
     }
 
-    fn note_task(&self, waker: &Waker) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if !task.will_wake(waker) {
-            task.clone_from(waker);
+    /// Takes the cause of the end.
+    fn cause(&self) -> String {
+        match std::mem::replace(&mut *self.lock(), Work::Gone) {
+            Work::Ended(cause) => cause,
+            Work::Driving(_) | Work::Gone => String::new(),
         }
-    }
-
-    fn task(&self) -> Waker {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes the turns of a plugin that computes, on a thread for such work, until it waits for something. They are on one thread,
     /// for the system gives a core sooner to one that has just slept: a thread for each turn would go before all others.
     fn turns_elsewhere(&self) {
         let _runtime = self.runtime.enter();
-        let again = Arc::new(Again {
-            state: AtomicU8::new(Again::WITHIN),
-            task: self.task(),
-        });
-        let waker = Waker::from(Arc::clone(&again));
-        while !self.turn(&waker) && again.is_woken() && !self.ends.load(Ordering::SeqCst) {}
+        let _here = self.next.elsewhere();
+        while matches!(self.turn(), TurnEnd::Taken) && !self.gone.load(Ordering::SeqCst) && self.next.follows() {}
     }
 
     /// Takes a turn where the caller is, if nobody has one; otherwise sees that there is another one soon.
     pub(super) fn take(&self) {
-        let task = self.task();
         if WITHIN.get() || self.computing.lately() {
-            return task.wake();
+            return self.waker.wake_by_ref();
         }
         let _runtime = self.runtime.enter();
-        if self.turn(&task) {
-            task.wake();
+        if matches!(self.turn(), TurnEnd::Ended) {
+            self.waker.wake_by_ref();
         }
     }
 
-    /// Takes a turn, if nobody has one. True: the work has ended.
-    fn turn(&self, task: &Waker) -> bool {
-        self.missed.store(true, Ordering::SeqCst);
+    /// Takes a turn, if nobody has one.
+    fn turn(&self) -> TurnEnd {
+        self.next.due.swap(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let mut work = match self.work.try_lock() {
             Ok(work) => work,
-            // Who has it looks at `missed` once it was given back.
-            Err(TryLockError::WouldBlock) => return false,
+            // Who has it looks at `due` once it was given back.
+            Err(TryLockError::WouldBlock) => return TurnEnd::Missed,
             Err(TryLockError::Poisoned(poisoned)) => {
                 self.work.clear_poison();
                 let mut work = poisoned.into_inner();
@@ -171,10 +181,11 @@ impl Turns {
                 work
             }
         };
-        self.missed.store(false, Ordering::SeqCst);
+        // What was handed in until now is seen by this turn; what wakes it from now on is for the next one.
+        self.next.due.swap(false, Ordering::SeqCst);
         let begun = TurnTime::begin();
         let ended = within(|| match &mut *work {
-            Work::Driving(driving) => match driving.as_mut().poll(&mut Context::from_waker(task)) {
+            Work::Driving(driving) => match driving.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 Poll::Ready(cause) => {
                     // The store goes here, within the turn.
                     *work = Work::Ended(cause);
@@ -186,12 +197,15 @@ impl Turns {
             Work::Gone => false,
         });
         self.computing.took(begun.used());
+        if ended {
+            self.ended.store(true, Ordering::SeqCst);
+        }
         drop(work);
         fence(Ordering::SeqCst);
-        if self.missed.swap(false, Ordering::SeqCst) {
-            task.wake_by_ref();
+        if self.next.due.load(Ordering::SeqCst) {
+            self.waker.wake_by_ref();
         }
-        ended
+        if ended { TurnEnd::Ended } else { TurnEnd::Taken }
     }
 
     fn lock(&self) -> MutexGuard<'_, Work> {
@@ -199,40 +213,62 @@ impl Turns {
     }
 }
 
-/// `Again` is the waker of turns that follow each other on one thread: what wakes the instance within one of them makes the next
-/// one follow, and what wakes it after the last one wakes the task.
-struct Again {
-    state: AtomicU8,
-    task: Waker,
+/// `NextTurn` says whether another turn is due, and is the waker of the instance: what the instance waits for, and who hands in
+/// something, makes it due.
+struct NextTurn {
+    due: AtomicBool,
+    /// `elsewhere`: a thread that takes turns will look at `due` before it leaves.
+    elsewhere: AtomicBool,
+    /// `task` wakes the task of the instance.
+    task: Mutex<Waker>,
 }
 
-impl Again {
-    const WITHIN: u8 = 0;
-    const WOKEN: u8 = 1;
-    const LEFT: u8 = 2;
-
-    fn change(&self, from: u8, to: u8) -> bool {
-        let changed = self
-            .state
-            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst);
-        changed.is_ok()
+impl NextTurn {
+    fn note_task(&self, waker: &Waker) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !task.will_wake(waker) {
+            task.clone_from(waker);
+        }
     }
 
-    /// Tells after a turn whether the next one follows; if not, the thread leaves.
-    fn is_woken(&self) -> bool {
-        !self.change(Self::WITHIN, Self::LEFT) && self.change(Self::WOKEN, Self::WITHIN)
+    /// Begins the turns of a thread elsewhere.
+    fn elsewhere(&self) -> Elsewhere<'_> {
+        self.elsewhere.store(true, Ordering::SeqCst);
+        Elsewhere(self)
+    }
+
+    /// Tells the thread elsewhere whether another turn follows; if not, the task is woken from now on.
+    fn follows(&self) -> bool {
+        if self.due.load(Ordering::SeqCst) {
+            return true;
+        }
+        self.elsewhere.store(false, Ordering::SeqCst);
+        // What came in between has not woken the task.
+        let follows = self.due.load(Ordering::SeqCst);
+        self.elsewhere.store(follows, Ordering::SeqCst);
+        follows
     }
 }
 
-impl Wake for Again {
+impl Wake for NextTurn {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.change(Self::WITHIN, Self::WOKEN) && self.state.load(Ordering::SeqCst) == Self::LEFT {
-            self.task.wake_by_ref();
+        self.due.swap(true, Ordering::SeqCst);
+        if !self.elsewhere.load(Ordering::SeqCst) {
+            self.task.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
         }
+    }
+}
+
+/// `Elsewhere` lasts while a thread elsewhere takes the turns, also where one of them panics.
+struct Elsewhere<'a>(&'a NextTurn);
+
+impl Drop for Elsewhere<'_> {
+    fn drop(&mut self) {
+        self.0.elsewhere.store(false, Ordering::SeqCst);
     }
 }
 
@@ -242,7 +278,7 @@ struct EndsWithTask(Arc<Turns>);
 
 impl Drop for EndsWithTask {
     fn drop(&mut self) {
-        self.0.ends.store(true, Ordering::SeqCst);
+        self.0.gone.store(true, Ordering::SeqCst);
         let mut work = self.0.lock();
         within(|| *work = Work::Gone);
     }
@@ -327,6 +363,28 @@ mod tests {
         // One that is new for each turn would go before all others.
         threads.dedup();
         assert!(threads.len() == 1 && threads != [here], "{threads:?} {here:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn elsewhere_too_each_turn_has_a_cause() {
+        let turned = Arc::new(AtomicUsize::new(0));
+        let (computing, count) = (Arc::<Computing>::default(), Arc::clone(&turned));
+        computing.took(limits::CPU_WINDOW);
+        let work = poll_fn(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_micros(20));
+            Poll::Pending
+        });
+        let turns = Turns::new(computing);
+        let _task = tokio::spawn(Arc::clone(&turns).drive(work));
+        for n in 1..=200 {
+            wait::until_async("it has the turn", async || turned.load(Ordering::SeqCst) >= n).await;
+            turns.take();
+        }
+        // A take may come while a turn lasts, and is then the cause of the next one.
+        wait::until_async("it has the last turn", async || turned.load(Ordering::SeqCst) > 200).await;
+        let all = turned.load(Ordering::SeqCst);
+        assert!(all <= 2 * 201, "{all} turns");
     }
 
     #[tokio::test]

@@ -63,26 +63,34 @@ pub(super) async fn named(request: Request, next: Next) -> Response {
 /// Says of a prompt that was refused without a fix where that is listed which the cause names. What the backend has no list of is
 /// refused with a fix.
 pub(super) fn of_prompt(problem: Problem, options: &PromptOptions) -> Problem {
-    let model = [&options.model, &options.variant];
-    let named = [
-        ("models", model.into_iter().flatten().collect::<Vec<_>>()),
-        ("agents", options.agent.iter().collect()),
-        ("commands", options.command.iter().map(|call| &call.name).collect()),
-        ("files/list", options.files.iter().collect()),
+    let model = [&options.model, &options.variant].into_iter().flatten();
+    let named: [(&str, Vec<String>); 4] = [
+        ("models", model.map(|name| quoted(name)).collect()),
+        ("agents", options.agent.iter().map(|name| quoted(name)).collect()),
+        (
+            "commands",
+            options.command.iter().map(|call| format!("/{}", call.name)).collect(),
+        ),
+        ("files/list", options.files.clone()),
     ];
-    let meant = |names: &Vec<&String>| names.iter().any(|name| problem.names(name));
+    let meant = |names: &Vec<String>| names.iter().any(|name| problem.names(name));
     match named.iter().find(|(_, names)| meant(names)) {
-        Some((list, _)) => problem.or_fix(&format!("choose one of `GET /api/v1/backend/{list}`")),
+        Some((list, _)) => problem.listed(&format!("`GET /api/v1/backend/{list}`")),
         None => problem,
     }
 }
 
 /// Says the same of a sign-in: its `method` is listed with the provider.
 pub(super) fn of_sign_in(problem: Problem, method: &str) -> Problem {
-    match problem.names(method) {
+    match problem.names(&quoted(method)) {
         true => problem.or_fix("choose one of `methods` in `GET /api/v1/backend/providers`"),
         false => problem,
     }
+}
+
+/// `quoted` is a name as a sentence names it: without quotes it may be any word.
+fn quoted(name: &str) -> String {
+    format!("{name:?}")
 }
 
 impl Problem {
@@ -92,6 +100,15 @@ impl Problem {
             self.detail = format!("{}.", sentence(&self.detail, Some(fix)));
         }
         self
+    }
+
+    /// `listed` is the problem with the list to choose from: as its fix, or behind it.
+    fn listed(mut self, list: &str) -> Self {
+        if self.says(TO_FIX) {
+            self.detail = format!("{}. {list} lists them.", self.detail.trim_end_matches('.'));
+            return self;
+        }
+        self.or_fix(&format!("choose one of {list}"))
     }
 
     /// Tells whether the name is in the text, and not only as a part of a word.
@@ -138,10 +155,16 @@ mod tests {
         }
         let method = of_sign_in(Problem::of(StatusCode::CONFLICT, "There is no way \"key\"."), "key");
         assert!(method.says("`GET /api/v1/backend/providers`"), "{method:?}");
+        let fixed = Problem::of(StatusCode::CONFLICT, "\"a/b\" is not a model. To fix: sign in.");
+        let fixed = of_prompt(fixed, &options);
+        let both = "To fix: sign in. `GET /api/v1/backend/models` lists them.";
+        assert!(fixed.says(both), "{fixed:?}");
+        let missing = of_sign_in(Problem::of(StatusCode::CONFLICT, "A key is missing."), "key");
+        assert!(!missing.says("/api/v1"), "{missing:?}");
         for other in [
             "The text is too long.",
             "An explanation is needed.",
-            "No \"a/b\". To fix: wait",
+            "A plan is needed to init it.",
         ] {
             let problem = of_prompt(Problem::of(StatusCode::CONFLICT, other), &options);
             assert!(!problem.says("/api/v1"), "{problem:?}");
