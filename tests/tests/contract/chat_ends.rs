@@ -26,7 +26,8 @@ async fn a_connection_that_ends_by_itself_is_opened_again_as_its_failure_says() 
         let now = until_backend(&browser, end, |b| b["state"] == state).await;
         assert!(now["cause"].as_str().unwrap_or_default().contains(says), "{end}: {now}");
         if state == "failed" {
-            assert_eq!(now["fix"], "change something, then run `nexus chat start`", "{now}");
+            let fix = now["fix"].as_str().unwrap_or_default();
+            assert!(fix.starts_with("change something, then run `nexus chat start"), "{now}");
         }
         if state != "up" {
             // The owner need not wait for it.

@@ -18,7 +18,7 @@ pub const EPOCH_TICK: Duration = ms(10);
 /// `EPOCH_QUIET` is after how many ticks without a turn of any guest no more of them come.
 pub const EPOCH_QUIET: usize = 10;
 /// `LONG_TURN` is from how much CPU on a turn of an instance is followed by turns on a thread for blocking work.
-pub const LONG_TURN: Duration = ms(5);
+pub const LONG_TURN: Duration = ms(8);
 /// `COMPUTES_TIMES` is for how many times its length a long turn is remembered, and the turns after it are there; those of a plugin
 /// together for [`CPU_WINDOW`] at most.
 pub const COMPUTES_TIMES: u32 = 50;
