@@ -363,7 +363,7 @@ async fn handle_event(events: &mut Events<Event>, data: &str) -> Result<(), Stre
     let envelope = match Envelope::read(&json::well_formed_str(data)) {
         Ok(envelope) => envelope,
         Err(why) => {
-            log::warn(&format!("An event of opencode was left out. {why}"));
+            log::warn(format!("An event of opencode was left out. {why}"));
             return Ok(());
         }
     };

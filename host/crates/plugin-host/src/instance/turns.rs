@@ -152,7 +152,12 @@ impl Turns {
     fn turns_elsewhere(&self) {
         let _runtime = self.runtime.enter();
         let _here = self.next.elsewhere();
-        while matches!(self.turn(), TurnEnd::Taken) && !self.gone.load(Ordering::SeqCst) && self.next.follows() {}
+        loop {
+            let taken = matches!(self.turn(), TurnEnd::Taken);
+            if !taken || self.gone.load(Ordering::SeqCst) || !self.next.follows() {
+                return;
+            }
+        }
     }
 
     /// Takes a turn where the caller is, if nobody has one; otherwise sees that there is another one soon.
