@@ -2,6 +2,7 @@
 
 pub use crate::binary::binary;
 use crate::{compiled, processes, wait};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
@@ -138,6 +139,19 @@ impl Start {
         // A command that reads nothing may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
+    }
+
+    /// The fields of the audit's lines, once `done` says that all are there: a thread of its own writes them, so that no
+    /// login waits for a disk.
+    pub fn audit(&self, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let read = || -> Vec<Value> {
+            let output = self.run(&["logs"], &["--audit", "--json", "-n", "all"], "");
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].clone())
+                .collect()
+        };
+        wait::seen("the audit has what happened", read, |lines| done(lines))
     }
 
     /// Starts it and does not wait.

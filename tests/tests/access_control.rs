@@ -12,14 +12,6 @@ use std::path::Path;
 
 const ECHO: &str = "[chat.main]\nplugin = \"chat-echo\"\n";
 
-fn audit(start: &Start) -> Vec<Value> {
-    let output = start.run(&["logs"], &["--audit", "--json", "-n", "all"], "");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].clone())
-        .collect()
-}
-
 fn accounts(start: &Start) -> Vec<String> {
     let output = start.run(&["user"], &["list", "--json"], "");
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -115,7 +107,7 @@ async fn what_nexus_starts_acts_for_nobody_and_is_in_the_audit() {
             .is_redirection()
     );
     // Some of the refusals, and not a flood of them; and what the operator did.
-    let audit = audit(&start);
+    let audit = start.audit(|lines| lines.iter().any(|line| line["event"] == "account_unlocked"));
     let of = |event: &str| audit.iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
     let refused = of("refused");
     assert!(
@@ -169,7 +161,8 @@ async fn an_account_is_removed_with_all_that_hangs_on_it_and_the_last_one_is_not
         0
     );
     assert_eq!(user(&["remove", "nobody"], "").0, 1);
-    let events: Vec<_> = audit(&start)
+    let audit = start.audit(|lines| lines.iter().any(|line| line["event"] == "account_removed"));
+    let events: Vec<_> = audit
         .iter()
         .map(|line| line["event"].as_str().unwrap().to_owned())
         .collect();
@@ -231,9 +224,11 @@ async fn the_cookie_that_a_browser_sends_to_other_ports_is_of_no_use_to_who_gets
     wait::until("the tool got an answer", || got.exists());
     let got = fs::read_to_string(got).unwrap();
     assert!(got.contains(" 403 "), "{got}");
-    let audit = audit(&start);
-    let refused = |line: &&Value| line["event"] == "refused" && line["what"] == "page";
-    let why = audit.iter().find(refused).unwrap()["cause"].as_str().unwrap();
+    let refused = |line: &Value| line["event"] == "refused" && line["what"] == "page";
+    let audit = start.audit(|lines| lines.iter().any(refused));
+    let why = audit.iter().find(|line| refused(line)).unwrap()["cause"]
+        .as_str()
+        .unwrap();
     assert!(why.ends_with("was started by this Nexus"), "{why}");
     assert_eq!(browser.get("/status").await.status(), 200, "the owner notices nothing");
 }

@@ -162,6 +162,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run_up(place: &CommonOptions, listen: Option<SocketAddr>) -> anyhow::Result<ExitCode> {
+    nexus_plugin_host::keep_few_arenas();
     let config = match load_config(place, listen, &crate::builtin::components()) {
         Ok(config) => config,
         Err(e) => return Ok(e.show()),

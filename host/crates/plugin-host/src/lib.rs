@@ -34,7 +34,7 @@ mod worlds;
 
 pub use capabilities::{HostServices, find_binary};
 pub use component_source::Components;
-pub use engine::{CacheState, Inspection, LoadError, cache_state, digest, manifest};
+pub use engine::{CacheState, Inspection, LoadError, cache_state, digest, keep_few_arenas, manifest};
 pub use runtime::{Loaded, Runtime, RuntimeOptions};
 
 use minors::{NEWEST, SUPPORTED};

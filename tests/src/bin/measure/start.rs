@@ -2,11 +2,13 @@
 
 use crate::{median, megabytes};
 use nexus_tests::nexus::{Start, binary};
-use nexus_tests::processes::resident;
+use nexus_tests::processes::{cpu, resident};
 use std::fs;
 use std::time::{Duration, Instant};
 
 const RUNS: usize = 7;
+/// A process that has used no hundredth of a second within this has nothing left to begin with.
+const RESTS: Duration = Duration::from_secs(2);
 pub(crate) const THREE: &str = "[chat.main]\nplugin = \"chat-echo\"\n[tunnel.main]\nplugin = \"tunnel-bore\"\nallow_plaintext = true\n\
                      [plugin.tunnel-bore.config]\nserver = \"127.0.0.1\"\n";
 
@@ -25,7 +27,7 @@ pub(crate) fn measure() {
             let begun = Instant::now();
             let mut nexus = start.up();
             times.push(begun.elapsed().as_secs_f64() * 1e3);
-            std::thread::sleep(Duration::from_millis(500)); // until the plugins are described and the page is idle
+            rests(nexus.pid());
             memory.push(megabytes(resident(nexus.pid())));
             nexus.terminate(Duration::from_secs(20));
         }
@@ -40,4 +42,16 @@ pub(crate) fn measure() {
         median(memory_warm),
         median(memory_cold)
     );
+}
+
+/// Waits until the plugins are compiled and described and nothing happens any more.
+fn rests(pid: u32) {
+    let (mut used, mut since) = (cpu(pid), Instant::now());
+    while since.elapsed() < RESTS {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = cpu(pid);
+        if now != used {
+            (used, since) = (now, Instant::now());
+        }
+    }
 }

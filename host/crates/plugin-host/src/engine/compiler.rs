@@ -5,9 +5,8 @@
 //! Nexus runs.
 //!
 //! Mechanism: the engine that runs has no compiler ([`super::wasmtime_engine`]). One with the same settings and a compiler
-//! makes the code and is dropped with all that it used; the code is loaded as that of the cache is. Whoever has loaded a plugin
-//! gives what was freed back to the machine ([`give_back`]): the allocator would keep it for the next one, and mostly there is
-//! none.
+//! makes the code and is dropped with all that it used; the code is loaded as that of the cache is. What was freed goes back to
+//! the machine ([`super::freed_memory`]).
 //!
 //! Cost: some 3 ms for each compilation, for its engine and for one more copy of the code.
 
@@ -29,16 +28,4 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Compone
     #[allow(unsafe_code)]
     let component = unsafe { Component::deserialize(engine, &code) };
     component
-}
-
-/// Gives the memory that is free in this process back to the machine. It takes less than a millisecond.
-/// Other allocators than glibc's do
-/// that by themselves.
-pub(crate) fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: the function has no precondition: it takes the allocator's own locks and touches nothing that is in use.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

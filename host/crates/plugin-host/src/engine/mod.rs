@@ -9,6 +9,7 @@ pub(crate) mod cpu_meter;
 mod denied_wasi;
 mod error;
 pub(crate) mod event_queue;
+mod freed_memory;
 pub(crate) mod guest_calls;
 pub(crate) mod guest_limits;
 mod guest_stdio;
@@ -23,12 +24,14 @@ mod wasmtime_engine;
 
 pub use code_cache::{CacheState, cache_state};
 pub use error::LoadError;
+pub use freed_memory::keep_few_arenas;
 pub use inspection::{Inspection, digest, manifest};
 
 pub(crate) use code_cache::CodeCache;
 pub(crate) use compilations::Compilations;
-pub(crate) use compiler::{compile, give_back};
+pub(crate) use compiler::compile;
 pub(crate) use contract_check::{CONTRACT, optional};
+pub(crate) use freed_memory::give_back;
 pub(crate) use inspection::{check_types, inspect, read};
 pub(crate) use linker::{link, linker};
 pub(crate) use load_check::{check, enough_memory, fits, not_compiled, not_linked};
