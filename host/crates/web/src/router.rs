@@ -15,8 +15,6 @@ pub fn router(state: WebState) -> Router {
     Router::new()
         .route("/", get(pages::chat::fresh))
         .route("/s/{session}", get(pages::chat::session))
-        .route("/s/{session}/rename", post(pages::chat::rename))
-        .route("/s/{session}/delete", post(pages::chat::delete))
         .route("/install", get(pages::chat::installing).post(pages::chat::install))
         .route(
             "/setup",

@@ -1,8 +1,6 @@
 // The live connection: connects, comes back by itself, and finds out when it is dead.
 // The protocol is documented in host/crates/web/src/live/protocol.rs.
 
-import { $ } from './dom.js';
-
 const PROTOCOL = 3;
 const PING_EVERY = 20_000;
 const WAKE_PATIENCE = 2_500;
@@ -175,25 +173,4 @@ export class Live {
     const socket = this.socket;
     setTimeout(() => socket === this.socket && this.heard < asked && this.up && this.drop(), patience);
   }
-}
-
-// The line that says that there is no connection. `say`: what is read out.
-export function link(say) {
-  const line = $('link');
-  let slow = null, since = null, linked = false;
-  return (up, why, hint) => {
-    clearTimeout(slow);
-    if (up) {
-      slow = since = null;
-      if (!line.hidden && linked) say('Reconnected.');
-      linked = line.hidden = true;
-      return;
-    }
-    const text = why ?? (navigator.onLine ? hint ?? (linked ? 'Connection lost. Reconnecting…' : 'Connecting…')
-      : 'This device is offline. Your messages are kept here and sent when it is online again.');
-    const show = () => { line.hidden = false; line.textContent = text; };
-    // A short break is nobody's business.
-    if (why || !line.hidden || !navigator.onLine) show();
-    else slow = setTimeout(show, Math.max(0, (since ??= Date.now()) + 700 - Date.now()));
-  };
 }

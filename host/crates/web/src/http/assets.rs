@@ -1,98 +1,54 @@
-//! Style sheet, script and icon: inside the binary, under a path that names their content, so that a browser may
+//! Style sheets, scripts and icons: inside the binary, under a path that names their content, so that a browser may
 //! keep them for ever and never mixes two versions. One digest over all files, not one each: the modules import
 //! each other by relative path.
+//!
+//! The app's files are built from `app/src` and checked in (`app/dist`), so that cargo needs no npm. A debug build reads
+//! them from there when it is asked for one.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use nexus_model::digest::{hex, sha256};
+use rust_embed::Embed;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-struct Asset {
-    name: &'static str,
-    mime: &'static str,
-    body: &'static str,
+#[derive(Embed)]
+#[folder = "app/dist"]
+struct App;
+
+/// `Pages` are what the pages need that the server draws.
+#[derive(Embed)]
+#[folder = "src/assets"]
+struct Pages;
+
+fn names() -> Vec<Cow<'static, str>> {
+    let mut names: Vec<_> = App::iter().chain(Pages::iter()).collect();
+    names.sort();
+    names
 }
 
-const JS: &str = "text/javascript; charset=utf-8";
-const FILES: [Asset; 14] = [
-    Asset {
-        name: "nexus.css",
-        mime: "text/css; charset=utf-8",
-        body: include_str!("../assets/nexus.css"),
-    },
-    Asset {
-        name: "nexus.js",
-        mime: JS,
-        body: include_str!("../assets/nexus.js"),
-    },
-    Asset {
-        name: "live.js",
-        mime: JS,
-        body: include_str!("../assets/live.js"),
-    },
-    Asset {
-        name: "prompts.js",
-        mime: JS,
-        body: include_str!("../assets/prompts.js"),
-    },
-    Asset {
-        name: "chat.js",
-        mime: JS,
-        body: include_str!("../assets/chat.js"),
-    },
-    Asset {
-        name: "requests.js",
-        mime: JS,
-        body: include_str!("../assets/requests.js"),
-    },
-    Asset {
-        name: "change.js",
-        mime: JS,
-        body: include_str!("../assets/change.js"),
-    },
-    Asset {
-        name: "draw.js",
-        mime: JS,
-        body: include_str!("../assets/draw.js"),
-    },
-    Asset {
-        name: "guard.js",
-        mime: JS,
-        body: include_str!("../assets/guard.js"),
-    },
-    Asset {
-        name: "dom.js",
-        mime: JS,
-        body: include_str!("../assets/dom.js"),
-    },
-    Asset {
-        name: "outbox.js",
-        mime: JS,
-        body: include_str!("../assets/outbox.js"),
-    },
-    Asset {
-        name: "side.js",
-        mime: JS,
-        body: include_str!("../assets/side.js"),
-    },
-    Asset {
-        name: "webauthn.js",
-        mime: JS,
-        body: include_str!("../assets/webauthn.js"),
-    },
-    Asset {
-        name: "icon.svg",
-        mime: "image/svg+xml",
-        body: include_str!("../assets/icon.svg"),
-    },
-];
+fn file(name: &str) -> Option<Cow<'static, [u8]>> {
+    App::get(name).or_else(|| Pages::get(name)).map(|file| file.data)
+}
+
+fn mime(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("webmanifest") => "application/manifest+json",
+        _ => "application/octet-stream",
+    }
+}
 
 static DIGEST: LazyLock<String> = LazyLock::new(|| {
-    let all: Vec<&[u8]> = FILES
-        .iter()
-        .flat_map(|file| [file.name.as_bytes(), file.body.as_bytes()])
+    let files: Vec<_> = names()
+        .into_iter()
+        .filter_map(|name| Some((file(&name)?, name)))
         .collect();
+    let all: Vec<&[u8]> = files.iter().flat_map(|(body, name)| [name.as_bytes(), body]).collect();
     let mut digest = hex(&sha256(&all));
     digest.truncate(16);
     digest
@@ -104,13 +60,13 @@ pub(crate) fn base() -> String {
 }
 
 pub(crate) async fn asset(Path((digest, name)): Path<(String, String)>) -> Response {
-    match FILES.iter().find(|file| file.name == name) {
-        Some(file) if digest == *DIGEST => (
+    match file(&name) {
+        Some(body) if digest == *DIGEST => (
             [
-                (header::CONTENT_TYPE, file.mime),
+                (header::CONTENT_TYPE, mime(&name)),
                 (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
             ],
-            file.body,
+            body,
         )
             .into_response(),
         _ => (StatusCode::NOT_FOUND, "No such file. Reload the page.\n").into_response(),
@@ -118,23 +74,34 @@ pub(crate) async fn asset(Path((digest, name)): Path<(String, String)>) -> Respo
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::FILES;
+    use super::{App, Pages, file, mime, names};
 
     #[test]
-    fn every_module_that_a_script_imports_is_served() {
+    fn every_module_that_a_script_of_the_pages_imports_is_served() {
         let mut imports = 0;
-        for file in &FILES {
-            for line in file.body.lines().filter(|line| line.starts_with("import ")) {
-                let name = line.rsplit("'./").next().and_then(|rest| rest.split('\'').next());
-                assert!(
-                    FILES.iter().any(|file| Some(file.name) == name),
-                    "{}: {line}",
-                    file.name
-                );
+        for name in Pages::iter().filter(|name| name.ends_with(".js")) {
+            let body = file(&name).unwrap();
+            for line in std::str::from_utf8(&body).unwrap().lines().filter(|line| line.starts_with("import ")) {
+                let imported = line.rsplit("'./").next().and_then(|rest| rest.split('\'').next()).unwrap();
+                assert!(file(imported).is_some(), "{name}: {line}");
                 imports += 1;
             }
         }
-        assert!(imports > 10, "the imports were not found");
+        assert!(imports > 2, "the imports were not found");
+    }
+
+    #[test]
+    fn every_file_has_a_name_of_its_own_and_a_type() {
+        let names = names();
+        assert_eq!(names.len(), App::iter().count() + Pages::iter().count());
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+        for name in ["main.js", "main.css", "nexus.css", "nexus.js", "icon.svg"] {
+            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+        }
+        for name in names {
+            assert_ne!(mime(&name), "application/octet-stream", "{name}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `/` and `/s/ID`: the frame of the chat. What is in a chat comes over the live socket, so that there is one
 //! way for it to arrive, not two that have to agree.
 
-use super::{Frame, failure, message, show};
+use super::{Frame, failure, show};
 use crate::WebState;
 use crate::http::csrf_form::UserForm;
 use crate::http::identity::{MaybeLogin, User};
@@ -11,29 +11,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use nexus_auth::{FirstAccount, Session};
 use nexus_chat::ChatError;
-use nexus_chat::{BackendStatus, Install};
-use nexus_model::limits;
+use nexus_chat::Install;
 use nexus_model::limits::PROMPT_BYTES;
 
 #[derive(Template)]
-#[template(path = "chat.html")]
-struct ChatPage {
+#[template(path = "app.html")]
+struct AppPage {
     frame: Frame,
-    backend: BackendStatus,
-    /// `session` is empty for a new chat.
-    session: String,
-    heading: String,
-    sessions: Vec<SessionLink>,
     /// `workspace` is the project directory.
     workspace: String,
     /// `longest` is how many bytes a message may have.
     longest: usize,
-}
-
-struct SessionLink {
-    id: String,
-    title: String,
-    current: bool,
 }
 
 #[derive(Template)]
@@ -47,7 +35,7 @@ struct WelcomePage {
 
 pub(crate) async fn fresh(State(state): State<WebState>, known: MaybeLogin) -> Response {
     if let Some(login) = known.login {
-        return chat(&state, login, String::new(), false);
+        return app(&state, login, false);
     }
     match state.services.auth.first_account().await {
         Ok(FirstAccount::Present) => Redirect::to("/login").into_response(),
@@ -65,69 +53,22 @@ pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<S
     let listed = chats.sessions().borrow().iter().any(|root| root.info.id == session);
     // The page says so too, by the answer on its own connection; a status is for what has no eyes.
     let missing = !listed && matches!(chats.subscribe(&session, None).await, Err(ChatError::NotFound(_)));
-    let mut response = chat(&state, user.login, session, missing);
+    app(&state, user.login, missing)
+}
+
+/// `app` is the same page for every chat: what is in it comes over the live socket.
+fn app(state: &WebState, login: Session, missing: bool) -> Response {
+    let title = if missing { "No such chat" } else { "Chat" };
+    let backend = state.services.chat.backend().borrow().clone();
+    let mut response = show(&AppPage {
+        frame: Frame::of("chat", title, login, backend),
+        workspace: state.services.host.workspace.clone(),
+        longest: PROMPT_BYTES,
+    });
     if missing && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
     response
-}
-
-fn chat(state: &WebState, login: Session, session: String, missing: bool) -> Response {
-    let sessions: Vec<SessionLink> = state
-        .services
-        .chat
-        .sessions()
-        .borrow()
-        .iter()
-        .enumerate()
-        // The page asks for more; the one that is shown is there in any case.
-        .filter(|(at, root)| *at < limits::LIST_SHOWN || root.info.id == session)
-        .map(|(_, root)| SessionLink {
-            id: root.info.id.clone(),
-            title: root.info.title.clone(),
-            current: root.info.id == session,
-        })
-        .collect();
-    let heading = match sessions.iter().find(|entry| entry.current) {
-        Some(entry) if entry.title.is_empty() => "Untitled chat".to_owned(),
-        Some(entry) => entry.title.clone(),
-        None if session.is_empty() => "New chat".to_owned(),
-        None if missing => "No such chat".to_owned(),
-        None => "Chat".to_owned(),
-    };
-    let backend = state.services.chat.backend().borrow().clone();
-    let frame = Frame::of("chat", &heading, login, backend.clone());
-    show(&ChatPage {
-        frame,
-        backend,
-        session,
-        heading,
-        sessions,
-        workspace: state.services.host.workspace.clone(),
-        longest: PROMPT_BYTES,
-    })
-}
-
-pub(crate) async fn rename(State(state): State<WebState>, Path(session): Path<String>, user: UserForm) -> Response {
-    let title = user.fields.get("title").trim();
-    if title.is_empty() || title.chars().count() > 200 {
-        return message(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "Not renamed",
-            "A title must have 1 to 200 characters.",
-        );
-    }
-    match state.services.chat.rename(&session, title).await {
-        Ok(()) => Redirect::to(&format!("/s/{session}")).into_response(),
-        Err(error) => failure(&error.into()),
-    }
-}
-
-pub(crate) async fn delete(State(state): State<WebState>, Path(session): Path<String>, _user: UserForm) -> Response {
-    match state.services.chat.delete(&session).await {
-        Ok(()) => Redirect::to("/").into_response(),
-        Err(error) => failure(&error.into()),
-    }
 }
 
 pub(crate) async fn install(State(state): State<WebState>, _user: UserForm) -> Response {

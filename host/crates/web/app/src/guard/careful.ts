@@ -1,0 +1,28 @@
+// A button that is not to be pressed in the moment it appears.
+
+import { Settling } from './settling';
+
+export function careful(button: HTMLButtonElement) {
+  let refused = true;
+  const draw = () => {
+    // To take the focus away would be worse.
+    if (settling.settled || !button.matches(':focus-visible')) refused = !settling.settled;
+    button.toggleAttribute('data-unready', refused);
+    if (refused) button.setAttribute('aria-disabled', 'true');
+    else button.removeAttribute('aria-disabled');
+  };
+  const settling: Settling = new Settling(() => (button.isConnected ? button : null), () => draw());
+  const guard = (event: MouseEvent) => {
+    if (event.detail < 2 && settling.allows(event)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  button.addEventListener('click', guard, true);
+  draw();
+  return {
+    destroy() {
+      settling.stop();
+      button.removeEventListener('click', guard, true);
+    },
+  };
+}
