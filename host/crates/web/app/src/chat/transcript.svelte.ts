@@ -4,20 +4,28 @@
 import type {
   AgentRequest, FileChange, Frame, HostEvent, Message, MessageWithParts, RenderedPart, SessionInfo, SessionState, TodoItem, Turn,
 } from '../api/types';
+import { isQuiet } from '../tools/calls';
 
 export class PartState {
   readonly id: string;
   data = $state.raw() as RenderedPart;
   /** The text of an open part. It grows by deltas, which do not touch `data`. */
   text = $state('');
+  /** When it began, by this clock; null: that was not seen here. */
+  readonly began: number | null;
+  /** How long it took until it was closed, in milliseconds; null: that was not seen here. */
+  took = $state<number | null>(null);
 
-  constructor(data: RenderedPart) {
+  /** `began`: it begins now. */
+  constructor(data: RenderedPart, began = false) {
     this.id = data.id;
+    this.began = began && !data.closed ? Date.now() : null;
     this.set(data);
   }
 
   set(data: RenderedPart): void {
     this.data = data;
+    if (data.closed && this.began !== null) this.took ??= Date.now() - this.began;
     const { content } = data;
     this.text = content.type === 'text' || content.type === 'reasoning' ? content.text : '';
     this.revision = data.revision;
@@ -30,6 +38,12 @@ export class MessageState {
   readonly id: string;
   info = $state.raw() as Message;
   parts = $state<PartState[]>([]);
+  /** What the layout of the chat needs to know of it, as one value that changes when that does: see layout.ts. */
+  readonly form = $derived.by(() => {
+    const { role, error, interrupted, waiting } = this.info;
+    const kinds = this.parts.map(({ data }) => (!isSeen(data) ? '-' : isNote(data) ? 'n' : data.content.type === 'tool' && isQuiet(data.content) ? 'q' : 's'));
+    return `${role[0]}${waits(this.info) ? 'w' : error || interrupted || waiting ? '!' : ' '}${kinds.join('')}`;
+  });
 
   constructor(info: Message) {
     this.id = info.id;
@@ -140,7 +154,7 @@ export class Transcript {
       case 'session': this.info = event.info; break;
       case 'message': return this.#putEventMessage(event.message);
       case 'message_removed': return this.#removeMessage(event.message);
-      case 'part': return this.#putPart({ ...event.part, html, truncated_bytes } as RenderedPart);
+      case 'part': return this.#putPart({ ...event.part, html, truncated_bytes } as RenderedPart, true);
       case 'delta': {
         const part = this.#parts.get(event.part);
         if (!part || event.revision <= part.revision) return;
@@ -215,7 +229,8 @@ export class Transcript {
     this.messages = this.messages.filter((other) => other.id !== id);
   }
 
-  #putPart(data: RenderedPart): void {
+  // `now`: it comes as it happens.
+  #putPart(data: RenderedPart, now = false): void {
     const known = this.#parts.get(data.id);
     if (known) {
       if (data.revision <= known.revision && !(data.html !== undefined && known.data.html === undefined)) return;
@@ -223,7 +238,7 @@ export class Transcript {
     }
     const message = this.#byId.get(data.message);
     if (!message) return;
-    const part = new PartState(data);
+    const part = new PartState(data, now);
     this.#parts.set(data.id, part);
     message.parts.push(part);
   }

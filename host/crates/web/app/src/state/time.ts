@@ -24,3 +24,9 @@ export function until(ms: number): string {
   if (s < 172_800) return t('time.inHours', Math.round(s / 3600));
   return t('time.inDays', Math.round(s / 86_400));
 }
+
+/** "12 s", "3 min 5 s". */
+export function duration(ms: number): string {
+  const s = Math.max(1, Math.round(ms / 1000));
+  return s < 60 ? t('time.seconds', s) : t('time.minutes', Math.floor(s / 60), s % 60);
+}

@@ -1,0 +1,16 @@
+// What was undone in this tab, so that the chat can say it: the host only tells from which message on.
+
+export interface Undone {
+  session: string;
+  message: string;
+  /** The message of the user. */
+  text: string;
+  /** How many messages went with it, itself included. */
+  count: number;
+}
+
+class UndoneHere {
+  what = $state.raw<Undone | null>(null);
+}
+
+export const undone = new UndoneHere();
