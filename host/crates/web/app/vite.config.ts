@@ -10,10 +10,12 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // One style sheet for all: the page links it, and what is loaded later needs no other.
+    cssCodeSplit: false,
     // The folder of the files has a digest of them all in its path: names without a hash compare well.
     rollupOptions: {
       input: 'src/main.ts',
-      output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', assetFileNames: '[name][extname]' },
+      output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', assetFileNames: ({ names }) => (names[0]?.endsWith('.css') ? 'main.css' : '[name][extname]') },
     },
   },
   test: { environment: 'happy-dom', include: ['src/**/*.test.ts'] },

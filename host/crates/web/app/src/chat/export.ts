@@ -3,6 +3,7 @@
 import { call } from '../api/rest';
 import type { Content, FileChange, Message, MessageWithParts, RenderedPart, ServerFrame, SessionInfo, SessionState, TodoItem, Tool } from '../api/types';
 import { headline } from '../tools/calls';
+import { unwrapped } from '../tools/outputs';
 
 export interface ExportedMessage extends Message {
   content: Content[];
@@ -58,7 +59,7 @@ function call_(tool: Tool, folder: string): string {
   const { name, subject } = headline(tool, folder);
   const blocks = [`**${name}** ${subject ? `\`${subject.replaceAll('`', "'")}\`` : ''}`.trim() + (tool.state === 'completed' ? '' : ` (${tool.state})`)];
   for (const { diff } of tool.changes ?? []) if (diff) blocks.push(fenced(diff, 'diff'));
-  if (tool.output && !tool.changes?.length) blocks.push(fenced(tool.output));
+  if (tool.output && !tool.changes?.length) blocks.push(fenced(unwrapped(tool.output)));
   if (tool.error) blocks.push(quoted(tool.error));
   return blocks.join('\n\n');
 }

@@ -54,10 +54,10 @@ export const sendAgain = (message: MessageState): Promise<boolean> => attempt(as
 async function revert(message: MessageState): Promise<string> {
   const text = await textOf([message]);
   const { messages } = nexus.chat;
-  const count = messages.length - messages.indexOf(message);
+  const later = messages.slice(messages.indexOf(message) + 1).filter(({ info }) => info.role === 'user').length;
   const session = nexus.session ?? '';
   await call(at('revert'), { method: 'POST', body: { message: message.id } });
-  undone.what = { session, message: message.id, text, count };
+  undone.what = { session, message: message.id, text, later };
   return text;
 }
 
@@ -81,9 +81,9 @@ export const edit = (message: MessageState): Promise<boolean> => attempt(async (
   if (hasFiles(message)) nexus.tell(t('message.withoutFiles'), true);
 });
 
-/** A copy of the chat up to `before`; null: as a whole. The text of the message that it ends before can be written anew there. */
-export const fork = (before: MessageState | null): Promise<boolean> => attempt(async () => {
-  const text = before ? await textOf([before]) : '';
+/** A copy of the chat up to `before`; null: as a whole. `anew`: the text of that message is to be written anew there. */
+export const fork = (before: MessageState | null, anew: boolean): Promise<boolean> => attempt(async () => {
+  const text = before && anew ? await textOf([before]) : '';
   const copy = await call<SessionInfo>(at('fork'), { method: 'POST', body: before ? { before: before.id } : {} });
   if (text) keepDraft(copy.id, text);
   nexus.open(copy.id);

@@ -5,8 +5,8 @@ export interface Undone {
   message: string;
   /** The message of the user. */
   text: string;
-  /** How many messages went with it, itself included. */
-  count: number;
+  /** How many later messages of the user went with it. */
+  later: number;
 }
 
 class UndoneHere {

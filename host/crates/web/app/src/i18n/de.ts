@@ -81,7 +81,7 @@ export const de: Texts = {
   'chat.fork': 'In einer Kopie weitermachen, die vor dieser Nachricht endet',
   'chat.forkAfter': 'Ab hier in einer Kopie weitermachen',
   'chat.revert': 'Ab hier rückgängig machen, auch in Dateien',
-  'chat.undid': (words, more) => `Rückgängig gemacht: „${words}“${more > 0 ? ` und ${zahl(more, 'Nachricht', 'Nachrichten')} danach` : ''}, auch in Dateien.`,
+  'chat.undid': (words, more) => `Rückgängig gemacht: „${words}“${more > 0 ? ` und ${zahl(more, 'spätere Nachricht', 'spätere Nachrichten')}` : ''}, mit den Antworten und ihren Änderungen an Dateien.`,
   'chat.reverted': 'Die Nachrichten ab hier wurden rückgängig gemacht, auch in Dateien.',
   'chat.revertedUntil': 'Bis zu Ihrer nächsten Nachricht lässt sich das zurückholen.',
   'chat.restoreReverted': 'Zurückholen',

@@ -79,7 +79,7 @@ export const en = {
   'chat.fork': 'Continue in a copy that ends before this message',
   'chat.forkAfter': 'Continue in a copy from here',
   'chat.revert': 'Undo from here, changes of files included',
-  'chat.undid': (words: string, more: number) => `Undone: “${words}”${more > 0 ? ` and ${count(more, 'message', 'messages')} after it` : ''}, with the changes of files.`,
+  'chat.undid': (words: string, more: number) => `Undone: “${words}”${more > 0 ? ` and ${count(more, 'later message', 'later messages')}` : ''}, with the answers and their changes of files.`,
   'chat.reverted': 'The messages from here on were undone, with their changes of files.',
   'chat.revertedUntil': 'You can bring this back until you send the next message.',
   'chat.restoreReverted': 'Bring it back',
