@@ -37,7 +37,8 @@ export class PartState {
 export class MessageState {
   readonly id: string;
   info = $state.raw() as Message;
-  parts = $state<PartState[]>([]);
+  /** Another list each time. */
+  parts = $state.raw<readonly PartState[]>([]);
   /** What the layout of the chat needs to know of it, as one value that changes when that does: see layout.ts. */
   readonly form = $derived.by(() => {
     const { role, error, interrupted, waiting } = this.info;
@@ -71,7 +72,8 @@ export type Gap = { from: number | null };
 export class Transcript {
   seq: number | null = null;
   info = $state.raw<SessionInfo | null>(null);
-  messages = $state<MessageState[]>([]);
+  /** Another list each time. */
+  messages = $state.raw<readonly MessageState[]>([]);
   turn = $state.raw<Turn>({ state: 'idle' });
   requests = $state.raw<readonly AgentRequest[]>([]);
   todo = $state.raw<readonly TodoItem[]>([]);
@@ -84,6 +86,8 @@ export class Transcript {
   gone = $state<string | null>(null);
   /** How often the whole state came. */
   loads = $state(0);
+  /** What `messages` is made of: many changes are one change of it. */
+  #list: MessageState[] = [];
   #byId = new Map<string, MessageState>();
   #parts = new Map<string, PartState>();
 
@@ -104,7 +108,7 @@ export class Transcript {
     this.seq = state.seq;
     this.#byId.clear();
     this.#parts.clear();
-    this.messages = [];
+    this.#list = [];
     this.info = state.info;
     this.turn = state.turn;
     this.requests = state.requests;
@@ -134,6 +138,7 @@ export class Transcript {
   end(cause: string): void {
     this.#byId.clear();
     this.#parts.clear();
+    this.#list = [];
     this.messages = [];
     this.requests = [];
     this.turn = { state: 'idle' };
@@ -194,22 +199,24 @@ export class Transcript {
       this.#putMessage(message);
       for (const part of parts) this.#putPart(part);
     }
+    this.messages = [...this.#list];
   }
 
   // One that is older than what is shown comes with the older ones.
   #putEventMessage(info: Message): void {
-    const first = this.messages[0];
+    const first = this.#list[0];
     if (this.before && !this.#byId.has(info.id) && first && info.created_at < first.info.created_at) return;
-    this.#putMessage(info);
+    if (this.#putMessage(info)) this.messages = [...this.#list];
   }
 
-  #putMessage(info: Message): void {
+  // True: the list is another one.
+  #putMessage(info: Message): boolean {
     let message = this.#byId.get(info.id);
     if (message) {
       const moved = rank(message);
       message.info = info;
-      if (moved === rank(message)) return;
-      this.messages = this.messages.filter((other) => other !== message);
+      if (moved === rank(message)) return false;
+      this.#list = this.#list.filter((other) => other !== message);
     } else {
       message = new MessageState(info);
       this.#byId.set(info.id, message);
@@ -217,8 +224,9 @@ export class Transcript {
       if (info.error && info.error === this.error) this.error = null;
     }
     const own = rank(message);
-    const at = this.messages.findLastIndex((other) => rank(other) <= own) + 1;
-    this.messages.splice(at, 0, message);
+    const at = this.#list.findLastIndex((other) => rank(other) <= own) + 1;
+    this.#list.splice(at, 0, message);
+    return true;
   }
 
   #removeMessage(id: string): void {
@@ -226,7 +234,8 @@ export class Transcript {
     if (!message) return;
     for (const part of message.parts) this.#parts.delete(part.id);
     this.#byId.delete(id);
-    this.messages = this.messages.filter((other) => other.id !== id);
+    this.#list = this.#list.filter((other) => other.id !== id);
+    this.messages = [...this.#list];
   }
 
   // `now`: it comes as it happens.
@@ -240,6 +249,6 @@ export class Transcript {
     if (!message) return;
     const part = new PartState(data, now);
     this.#parts.set(data.id, part);
-    message.parts.push(part);
+    message.parts = [...message.parts, part];
   }
 }
