@@ -16,13 +16,20 @@ export interface Plan {
   continues: boolean;
   /** The messages of the answer that ends with it; empty: it does not end here. */
   answer: readonly MessageState[];
+  /** It is the last that something can be done with. */
+  last: boolean;
+  /** It was among the newest when it came. */
+  recent: boolean;
   /** Tells a plan from another one of the same message. */
   readonly sign: string;
 }
 
+/** As many are drawn at once where a chat is opened. */
+const RECENT = 20;
+
 interface Draft {
   message: MessageState;
-  parts: PartState[];
+  parts: readonly PartState[];
   form: string;
   items: Item[];
   sign: string[];
@@ -35,49 +42,60 @@ const kinds = (form: string): string => form.slice(2);
 /** A line of the chat, and nobody's words. */
 export const isNote = (form: string): boolean => /^-*n[-n]*$/.test(kinds(form));
 
+interface Rough {
+  draft: Draft;
+  continues: boolean;
+  answer: readonly MessageState[];
+}
+
 export class Layout {
   #last = new Map<string, Plan>();
 
   /** The plans of all messages, by their ids. `busy`: the last answer goes on. */
   of(messages: readonly { message: MessageState; parts: readonly PartState[]; form: string }[], busy: boolean): ReadonlyMap<string, Plan> {
-    const drafts = messages.map(({ message, parts, form }): Draft => ({ message, parts: [...parts], form, items: [], sign: [] }));
+    const drafts = messages.map(({ message, parts, form }): Draft => ({ message, parts, form, items: [], sign: [] }));
     fold(drafts);
+    const roughs = answers(drafts, busy);
+    const end = roughs.findLast(({ draft, answer }) => answer.length && !isHidden(draft));
     const next = new Map<string, Plan>();
-    let answer: Draft[] = [];
-    const goOn = () => {
-      answer.forEach((draft, n) => next.set(draft.message.id, this.#plan(draft, n > 0, [])));
-      answer = [];
-    };
-    const end = () => {
-      const shown = answer.filter((draft) => !isHidden(draft));
-      const all = answer.map(({ message }) => message);
-      shown.forEach((draft, n) => next.set(draft.message.id, this.#plan(draft, n > 0, n === shown.length - 1 ? all : [])));
-      for (const draft of answer) if (!next.has(draft.message.id)) next.set(draft.message.id, this.#plan(draft, false, []));
-      answer = [];
-    };
-    for (const draft of drafts) {
-      if (!isMine(draft.form) && !isNote(draft.form)) {
-        answer.push(draft);
-        continue;
-      }
-      // What waits stands below the answer that it waits for.
-      if (busy && waits(draft.form)) goOn();
-      else end();
-      next.set(draft.message.id, this.#plan(draft, false, [draft.message]));
-    }
-    if (busy) goOn();
-    else end();
+    roughs.forEach((rough, n) => next.set(rough.draft.message.id, this.#plan(rough, rough === end, n >= roughs.length - RECENT)));
     this.#last = next;
     return next;
   }
 
   // What did not change is the same object, so that nothing is drawn again.
-  #plan(draft: Draft, continues: boolean, answer: readonly MessageState[]): Plan {
-    const sign = `${draft.sign.join()}|${draft.form[1]}|${continues}|${answer.map(({ id }) => id).join()}`;
+  #plan({ draft, continues, answer }: Rough, last: boolean, recent: boolean): Plan {
+    const sign = `${draft.sign.join()}|${draft.form[1]}|${continues}|${last}|${answer.map(({ id }) => id).join()}`;
     const known = this.#last.get(draft.message.id);
     if (known?.sign === sign) return known;
-    return { items: draft.items, hidden: isHidden(draft), continues, answer, sign };
+    return { items: draft.items, hidden: isHidden(draft), continues, answer, last, recent: known?.recent ?? recent, sign };
   }
+}
+
+function answers(drafts: readonly Draft[], busy: boolean): Rough[] {
+  const all: Rough[] = [];
+  let open: Draft[] = [];
+  const close = (ends: boolean) => {
+    const messages = ends ? open.map(({ message }) => message) : [];
+    const lastShown = open.findLast((draft) => !isHidden(draft));
+    let shown = 0;
+    for (const draft of open) {
+      all.push({ draft, continues: shown > 0 && !isHidden(draft), answer: draft === lastShown ? messages : [] });
+      if (!isHidden(draft)) shown++;
+    }
+    open = [];
+  };
+  for (const draft of drafts) {
+    if (!isMine(draft.form) && !isNote(draft.form)) {
+      open.push(draft);
+      continue;
+    }
+    // What waits stands below the answer that it waits for.
+    close(!(busy && waits(draft.form)));
+    all.push({ draft, continues: false, answer: [draft.message] });
+  }
+  close(!busy);
+  return all;
 }
 
 // What is in the fold of an earlier message, or nothing at all, has no bubble. A prompt or an answer may be there before its first part.

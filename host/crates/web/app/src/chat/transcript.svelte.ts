@@ -4,6 +4,7 @@
 import type {
   AgentRequest, FileChange, Frame, HostEvent, Message, MessageWithParts, RenderedPart, SessionInfo, SessionState, TodoItem, Turn,
 } from '../api/types';
+import type { Plan } from './layout';
 import { isQuiet } from '../tools/calls';
 
 export class PartState {
@@ -39,7 +40,9 @@ export class MessageState {
   info = $state.raw() as Message;
   /** Another list each time. */
   parts = $state.raw<readonly PartState[]>([]);
-  /** What the layout of the chat needs to know of it, as one value that changes when that does: see layout.ts. */
+  /** How it is laid out: see layout.ts. Null: that is not known yet. */
+  plan = $state.raw<Plan | null>(null);
+  /** What the layout of the chat needs to know of it, as one value that changes when that does. */
   readonly form = $derived.by(() => {
     const { role, error, interrupted, waiting } = this.info;
     const kinds = this.parts.map(({ data }) => (!isSeen(data) ? '-' : isNote(data) ? 'n' : data.content.type === 'tool' && isQuiet(data.content) ? 'q' : 's'));

@@ -92,6 +92,7 @@ export const de: Texts = {
   'message.actions': 'Aktionen für die Nachricht',
   'message.copy': 'Nachricht kopieren',
   'message.copyAnswer': 'Antwort kopieren',
+  'message.askAgain': 'Noch einmal fragen',
   'message.edit': 'Bearbeiten: ab hier rückgängig machen und neu schreiben',
   'message.editCopy': 'Bearbeiten und als neue Nachricht senden',
   'message.draftInTheWay': 'Im Nachrichtenfeld steht schon ein Text. Senden oder löschen Sie ihn zuerst.',

@@ -90,6 +90,7 @@ export const en = {
   'message.actions': 'Message actions',
   'message.copy': 'Copy message',
   'message.copyAnswer': 'Copy answer',
+  'message.askAgain': 'Ask again',
   'message.edit': 'Edit: undo from here and write it anew',
   'message.editCopy': 'Edit and send as a new message',
   'message.draftInTheWay': 'There is already a text in the message box. Send or delete it first.',

@@ -305,9 +305,11 @@ export class Nexus {
     const { turn, last, error } = this.chat;
     if (was !== 'idle' && turn.state === 'idle') {
       const failed = error ?? last?.info.error;
-      const text = last?.parts.findLast(({ data }) => data.content.type === 'text')?.text ?? '';
+      const part = last?.parts.findLast(({ data }) => data.content.type === 'text');
+      // What came here while it was written was read out by then: chat/Spoken.svelte.
+      const text = part && part.began === null ? part.text : '';
       this.say(failed === 'Aborted' ? t('message.stopped') : failed ? t('turn.saysFailed', failed).slice(0, 500)
-        : t('turn.saysFinished', text.slice(0, 500)));
+        : t('turn.saysFinished', text.slice(0, 500)).trim());
       this.unseen = document.hidden;
     }
     if (turn.state === 'interrupted') this.say(t('turn.saysInterrupted'));
