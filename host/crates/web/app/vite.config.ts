@@ -15,7 +15,13 @@ export default defineConfig(({ mode }) => ({
     // The folder of the files has a digest of them all in its path: names without a hash compare well.
     rollupOptions: {
       input: 'src/main.ts',
-      output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', assetFileNames: ({ names }) => (names[0]?.endsWith('.css') ? 'main.css' : '[name][extname]') },
+      output: {
+        // All that the first sight needs is one file, which the page asks for by this name; the entry itself only imports it.
+        codeSplitting: { groups: [{ name: 'main', test: /\/src\/main\.ts$/ }] },
+        entryFileNames: 'entry.js',
+        chunkFileNames: '[name].js',
+        assetFileNames: ({ names }) => (names[0]?.endsWith('.css') ? 'main.css' : '[name][extname]'),
+      },
     },
   },
   test: { environment: 'happy-dom', include: ['src/**/*.test.ts'] },
