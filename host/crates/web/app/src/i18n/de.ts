@@ -28,7 +28,7 @@ export const de: Texts = {
   'link.moved': 'Diese Adresse ist nicht mehr in Gebrauch.',
   'moved.closing': (url) => `Nexus hat eine neue Adresse: ${url}. Die jetzige schließt gleich; melden Sie sich unter der neuen an, um weiterzuarbeiten.`,
   'moved.closed': (url) => `Diese Adresse ist nicht mehr in Gebrauch. Weiter geht es unter ${url}.`,
-  'moved.unknown': 'Dieser Tunnel wird von einem anderen Plugin oder mit anderen Einstellungen neu geöffnet, und diese Adresse schließt. '
+  'moved.unknown': (closed) => `Dieser Tunnel wird von einem anderen Plugin oder mit anderen Einstellungen neu geöffnet, und diese Adresse ${closed ? 'ist geschlossen' : 'schließt gerade'}. `
     + 'Die neue Adresse zeigt `nexus tunnel list` auf dem Rechner, auf dem Nexus läuft. Auch [notify] meldet sie.',
 
   'chats.label': 'Chats',
@@ -39,20 +39,20 @@ export const de: Texts = {
   'chats.close': 'Chatliste schließen',
   'chats.search': 'Chats durchsuchen',
   'chats.noMatch': 'Kein Chat hat diese Wörter im Titel.',
-  'chats.more': (n) => `${zahl(n, 'älteren Chat', 'ältere Chats')} zeigen`,
+  'chats.more': (n) => `Ältere Chats zeigen (noch ${n})`,
   'chats.today': 'Heute',
   'chats.yesterday': 'Gestern',
   'chats.week': 'Letzte 7 Tage',
   'chats.month': 'Letzte 30 Tage',
   'chats.older': 'Älter',
-  'chats.archived': 'Archiviert',
+  'chats.archived': (n) => `Archiviert (${n})`,
   'chats.actions': (title) => `Aktionen für ${title}`,
   'chats.rename': 'Umbenennen',
   'chats.title': 'Titel',
   'chats.archive': 'Archivieren',
   'chats.restore': 'Aus dem Archiv holen',
-  'chats.delete': 'Löschen …',
-  'chats.deleteSure': 'Diesen Chat löschen? Das lässt sich nicht rückgängig machen.',
+  'chats.delete': 'Diesen Chat löschen …',
+  'chats.deleteSure': 'Das lässt sich nicht rückgängig machen.',
   'chats.deleteYes': 'Chat löschen',
   'chats.pages': 'Seiten',
 
