@@ -63,7 +63,13 @@ fn the_built_app_is_what_its_sources_make() {
 fn the_types_of_the_app_are_those_of_the_api() {
     let made = tempfile::tempdir().unwrap();
     let to = made.path().join("schema.d.ts");
-    let args = ["../src/api/openapi.json", "--output", to.to_str().unwrap(), "--immutable", "--alphabetize"];
+    let args = [
+        "../src/api/openapi.json",
+        "--output",
+        to.to_str().unwrap(),
+        "--immutable",
+        "--alphabetize",
+    ];
     run("openapi-typescript/bin/cli.js", &args);
     assert!(
         std::fs::read(&to).unwrap() == std::fs::read(app().join("src/api/schema.d.ts")).unwrap(),

@@ -10,6 +10,9 @@ export class PartState {
   data = $state.raw() as RenderedPart;
   /** The text of an open part. It grows by deltas, which do not touch `data`. */
   text = $state('');
+  /** The blocks of an open text that are complete, rendered by the host, and the text after them. */
+  blocks = $state.raw<readonly string[]>([]);
+  tail = $state('');
 
   constructor(data: RenderedPart) {
     this.id = data.id;
@@ -20,6 +23,8 @@ export class PartState {
     this.data = data;
     const { content } = data;
     this.text = content.type === 'text' || content.type === 'reasoning' ? content.text : '';
+    this.blocks = [];
+    this.tail = this.text;
     this.revision = data.revision;
   }
 
@@ -113,6 +118,14 @@ export class Transcript {
     this.#parts.get(part.id)?.set({ ...part, truncated_bytes: undefined } as RenderedPart);
   }
 
+  /** Blocks of an open text are complete. */
+  complete({ part: id, html, tail }: Frame<'blocks'>): void {
+    const part = this.#parts.get(id);
+    if (!part || part.data.closed) return;
+    part.blocks = [...part.blocks, html];
+    part.tail = tail;
+  }
+
   request(request: AgentRequest): void {
     this.requests = [...this.requests.filter(({ id }) => id !== request.id), request];
   }
@@ -148,6 +161,7 @@ export class Transcript {
         // It was taken for the end of an interrupted answer, which goes on after all.
         if (part.data.html !== undefined || part.data.closed) part.data = { ...part.data, closed: false, html: undefined } as RenderedPart;
         part.text += event.text;
+        part.tail += event.text;
         return;
       }
       case 'part_removed': {

@@ -6,6 +6,7 @@ const zahl = (n: number, eins: string, viele: string): string => `${n} ${n === 1
 
 export const de: Texts = {
   'app.skip': 'Zum Nachrichtenfeld springen',
+  'title.waiting': (n) => `● ${zahl(n, 'wartet', 'warten')} · `,
   'app.menu': 'Menü',
   'app.close': 'Schließen',
   'app.cancel': 'Abbrechen',

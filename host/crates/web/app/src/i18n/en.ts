@@ -4,6 +4,7 @@ const count = (n: number, one: string, many: string): string => `${n} ${n === 1 
 
 export const en = {
   'app.skip': 'Skip to the message box',
+  'title.waiting': (n: number) => `● ${n} waiting · `,
   'app.menu': 'Menu',
   'app.close': 'Close',
   'app.cancel': 'Cancel',

@@ -256,7 +256,7 @@ export class Nexus {
         return this.#settle(frame.id)?.failed?.(why);
       }
       case 'invalid': return this.tell(explained(frame));
-      case 'state': case 'request': case 'event': case 'older': case 'part': case 'ended':
+      case 'state': case 'request': case 'event': case 'blocks': case 'older': case 'part': case 'ended':
         if (frame.session === this.session) this.#ofChat(frame);
         return;
       case 'status': case 'moved': case 'pong':
@@ -264,7 +264,7 @@ export class Nexus {
     }
   }
 
-  #ofChat(frame: Extract<ServerFrame, { type: 'state' | 'request' | 'event' | 'older' | 'part' | 'ended' }>): void {
+  #ofChat(frame: Extract<ServerFrame, { type: 'state' | 'request' | 'event' | 'blocks' | 'older' | 'part' | 'ended' }>): void {
     const { chat } = this;
     switch (frame.type) {
       case 'state': {
@@ -273,6 +273,7 @@ export class Nexus {
         for (const { info } of chat.messages) if (info.role === 'user' && !isLocal(info) && info.client_id) this.outbox.settle(info.client_id);
         return;
       }
+      case 'blocks': return chat.complete(frame);
       case 'older': return chat.older(frame);
       case 'part': return chat.whole(frame.part);
       case 'request': return chat.request(frame.request);
