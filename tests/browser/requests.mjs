@@ -142,8 +142,9 @@ await run(async (browser) => {
 
   // Rejecting: with words, or none.
   await two(page, host);
-  const seems = await page.evaluate(() => {
+  const seems = await page.evaluate(async () => {
     document.querySelector('.request .row .bad').click();
+    await new Promise((drawn) => requestAnimationFrame(drawn));
     const [, words, no] = document.querySelector('.request .row').children;
     return [words.type, no.textContent, no.disabled];
   });

@@ -205,6 +205,8 @@ export class Transcript {
 
   #putMessage(info: Message): void {
     let message = this.#byId.get(info.id);
+    // It may have come before, as an error of the whole turn.
+    if (info.error && info.error === this.error) this.error = null;
     if (message) {
       const moved = rank(message);
       message.info = info;
@@ -213,8 +215,6 @@ export class Transcript {
     } else {
       message = new MessageState(info);
       this.#byId.set(info.id, message);
-      // It may have come before, as an error of the whole turn.
-      if (info.error && info.error === this.error) this.error = null;
     }
     const own = rank(message);
     const at = this.messages.findLastIndex((other) => rank(other) <= own) + 1;

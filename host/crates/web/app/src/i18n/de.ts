@@ -74,7 +74,7 @@ export const de: Texts = {
   'chat.menu': 'Chatmenü',
   'chat.compact': 'Zusammenfassen, um Kontext freizugeben',
   'chat.export': 'Exportieren',
-  'chat.fork': 'Ab hier in einer Kopie weitermachen',
+  'chat.fork': 'Chat ab hier verzweigen',
   'chat.revert': 'Ab hier rückgängig machen',
   'chat.reverted': 'Was nach dieser Nachricht kam, wurde rückgängig gemacht, auch in Dateien.',
   'chat.restoreReverted': 'Wiederherstellen',

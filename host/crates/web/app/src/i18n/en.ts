@@ -72,7 +72,7 @@ export const en = {
   'chat.menu': 'Chat menu',
   'chat.compact': 'Summarize to free up context',
   'chat.export': 'Export',
-  'chat.fork': 'Continue in a copy from here',
+  'chat.fork': 'Fork the chat from here',
   'chat.revert': 'Undo from here',
   'chat.reverted': 'What came after this message was undone, files included.',
   'chat.restoreReverted': 'Bring it back',

@@ -287,7 +287,10 @@ export class Nexus {
         const gap = chat.event(frame);
         if (gap) return void this.send({ type: 'subscribe', session: frame.session, from: gap.from });
         if (event.type === 'session_removed') this.#ended(t('chat.deleted'));
-        if (event.type === 'message' && event.message.role === 'user' && !isLocal(event.message)) this.outbox.settle(event.message.client_id);
+        if (event.type === 'message' && event.message.role === 'user') {
+          if (isLocal(event.message)) this.outbox.shown(event.message.client_id);
+          else this.outbox.settle(event.message.client_id);
+        }
         if (event.type === 'request') this.#asked();
         if (event.type === 'turn') this.#turned(was);
         if (event.type === 'error' && chat.error === event.text) this.say(event.text);
