@@ -43,7 +43,7 @@ await run(async (browser) => {
     data.items.add(new File(['x'], 'shot.png', { type: 'image/png' }));
     box.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
   });
-  await page.locator('#notice', { hasText: 'cannot be attached yet' }).waitFor();
+  await page.locator('#notice', { hasText: 'takes no files' }).waitFor();
   await page.locator('#prompt').pressSequentially('x');
   await page.fill('#prompt', '');
 

@@ -125,7 +125,7 @@ await run(async (browser) => {
   // Rename.
   await page.locator('#menu > summary').click();
   await look(page, 'menu');
-  await page.fill('#rename', 'Trees and numbers');
+  await page.fill('.menu-box .rename', 'Trees and numbers');
   await page.getByRole('button', { name: 'Rename' }).click();
   await page.getByRole('heading', { name: 'Trees and numbers' }).waitFor();
   await page.locator('#list').getByText('Trees and numbers').waitFor();
@@ -152,7 +152,7 @@ await run(async (browser) => {
   const doomed = page.url();
   await until('the form to rename it knows its title', async () => {
     const title = await page.textContent('#title');
-    return title !== 'New chat' && await page.inputValue('#rename') === title;
+    return title !== 'New chat' && await page.inputValue('.menu-box .rename') === title;
   });
   await page.locator('#menu > summary').click();
   await page.getByText('Delete this chat…').click();

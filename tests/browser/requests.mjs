@@ -24,7 +24,7 @@ const watch = (page) => page.addInitScript(() => {
   for (const kind of ['pointerdown', 'keydown']) document.addEventListener(kind, () => globalThis.presses.push(performance.now()), true);
   let last = null;
   new MutationObserver(() => {
-    const card = document.querySelector('.request'), go = document.querySelector('#log > :last-child .alert .primary');
+    const card = document.querySelector('.request'), go = document.querySelector('#log > .alert .primary');
     globalThis.offered ??= go && { text: go.textContent, ready: !go.disabled };
     globalThis.notes.push(card?.querySelector('.why').textContent ?? '');
     if (card === last) return;
@@ -142,8 +142,9 @@ await run(async (browser) => {
 
   // Rejecting: with words, or none.
   await two(page, host);
-  const seems = await page.evaluate(() => {
+  const seems = await page.evaluate(async () => {
     document.querySelector('.request .row .bad').click();
+    await new Promise((drawn) => requestAnimationFrame(drawn));
     const [, words, no] = document.querySelector('.request .row').children;
     return [words.type, no.textContent, no.disabled];
   });

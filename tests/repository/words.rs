@@ -14,6 +14,8 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
         "target",
         "builtin",
         "node_modules",
+        "web/app/dist",
+        "web/app/src/api/schema.d.ts",
         ".tools",
         "fixtures",
         ".git",
@@ -29,7 +31,7 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
         "LICENSE-MIT",
     ];
     const READ: &[&str] = &[
-        "rs", "js", "mjs", "html", "css", "md", "wit", "toml", "json", "service", "plist", "sh",
+        "rs", "js", "mjs", "ts", "svelte", "html", "css", "md", "wit", "toml", "json", "service", "plist", "sh",
     ];
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
@@ -218,7 +220,7 @@ fn findings(path: &str, source: &str) -> Vec<String> {
     let rust = path.ends_with(".rs");
     let all = if rust {
         kinds(source)
-    } else if path.ends_with("js") {
+    } else if path.ends_with("js") || path.ends_with(".ts") {
         kinds_of_script(source, "// ")
     } else if path.ends_with(".sh") || !path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
         kinds_of_script(source, "# ")

@@ -99,7 +99,13 @@ impl Start {
 
     fn command(&self, before: &[&str], after: &[&str]) -> Command {
         let file = self.folder().join("nexus.toml");
-        fs::write(&file, format!("config_version = 1\n{}", self.config)).unwrap();
+        let text = format!("config_version = 1\n{}", self.config);
+        // A Nexus that runs reads it at any time: never a part of it.
+        if fs::read_to_string(&file).ok().as_ref() != Some(&text) {
+            let written = self.folder().join("nexus.toml.new");
+            fs::write(&written, text).unwrap();
+            fs::rename(written, &file).unwrap();
+        }
         let home = self.folder().join("nexus-home");
         let work = self.cwd.clone().unwrap_or_else(|| self.folder().join("work"));
         for dir in [&home, &work] {

@@ -4,6 +4,7 @@
 
 mod access_control;
 mod api;
+mod app;
 mod backup;
 mod bore;
 mod browser;

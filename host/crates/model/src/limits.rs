@@ -556,6 +556,10 @@ pub const ACTIVITY_SUBJECTS: usize = 256;
 
 /// `MARKDOWN_BYTES` bounds a text that is rendered as Markdown.
 pub const MARKDOWN_BYTES: usize = 256 << 10;
+/// `OPEN_BLOCK` bounds a block of a text that still grows and is rendered block by block.
+pub const OPEN_BLOCK: usize = 64 << 10;
+/// `OPEN_TEXTS` is how many texts of a session may grow at once and be rendered block by block.
+pub const OPEN_TEXTS: usize = 32;
 /// `MARKDOWN_CACHE` bounds the HTML that is kept, in bytes.
 pub const MARKDOWN_CACHE: usize = 8 << 20;
 /// `MARKDOWN_DEPTH` bounds blocks within blocks: the sanitizer's time grows with the square of the depth.

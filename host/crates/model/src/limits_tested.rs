@@ -369,6 +369,8 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "who_reports_without_an_end_does_not_write_without_an_end",
     ),
     ("MARKDOWN_BYTES", "a_text_that_is_too_long_stays_text"),
+    ("OPEN_BLOCK", "a_block_or_a_number_of_texts_without_an_end_stays_text"),
+    ("OPEN_TEXTS", "a_block_or_a_number_of_texts_without_an_end_stays_text"),
     ("MARKDOWN_CACHE", "what_is_kept_of_rendered_texts_has_an_end"),
     ("MARKDOWN_DEPTH", "endless_nesting_stays_text_and_takes_little_time"),
     ("API_BODY_BYTES", "what_is_sent_to_the_api_has_an_end"),

@@ -56,16 +56,19 @@ static SANITIZER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_FOOTNOTES);
+
 /// Renders and sanitizes; `None` where the text is too long or too deeply nested to be worth it.
 pub fn render(text: &str) -> Option<String> {
     if text.len() > limits::MARKDOWN_BYTES {
         return None;
     }
     let (text, aside) = preprocess::prepare(text);
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_FOOTNOTES;
     let (mut depth, mut deepest) = (0_usize, 0);
-    let shallow = Parser::new_ext(&text, options).take_while(|event| {
+    let shallow = Parser::new_ext(&text, OPTIONS).take_while(|event| {
         match event {
             Event::Start(_) => depth += 1,
             Event::End(_) => depth = depth.saturating_sub(1),
@@ -82,6 +85,47 @@ pub fn render(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() * 3 / 2);
     html::push_html(&mut out, shaper.finish().into_iter());
     Some(SANITIZER.clean(&out).to_string())
+}
+
+/// `complete_blocks` is how many bytes of a text that still grows are blocks that nothing behind them changes: all but the last
+/// one. `None`: there are none.
+pub(crate) fn complete_blocks(text: &str) -> Option<usize> {
+    if text.len() > limits::MARKDOWN_BYTES || in_open_fence(text) {
+        return None;
+    }
+    let (mut depth, mut last) = (0_usize, 0);
+    for (event, range) in Parser::new_ext(text, OPTIONS).into_offset_iter() {
+        let begins = depth == 0;
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => {
+                depth = depth.saturating_sub(1);
+                continue;
+            }
+            _ => {}
+        }
+        if begins {
+            last = range.start;
+        }
+    }
+    // What is before the first block is no block.
+    (last > 0 && !text.get(..last)?.trim().is_empty()).then_some(last)
+}
+
+/// A fenced block is the first one, and its end has not come.
+fn in_open_fence(text: &str) -> bool {
+    let fence = |line: &str| {
+        let line = line.trim_end();
+        let rest = line.trim_start_matches(' ');
+        let mark = rest.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
+        let length = rest.chars().take_while(|other| *other == mark).count();
+        (line.len() - rest.len() < 4 && length >= 3).then(|| (mark, length, rest.len() == length))
+    };
+    let mut lines = text.lines().skip_while(|line| line.trim().is_empty());
+    let Some((mark, length, _)) = lines.next().and_then(fence) else {
+        return false;
+    };
+    !lines.any(|line| fence(line).is_some_and(|(m, n, bare)| m == mark && n >= length && bare))
 }
 
 /// `Renderer` does [`render`] once for each text: every tab and every reload asks for the same parts. Its clones share
@@ -171,6 +215,52 @@ mod tests {
             "{}",
             longest.len()
         );
+    }
+
+    #[test]
+    fn blocks_are_complete_once_another_one_has_begun() {
+        let complete = |text: &str| complete_blocks(text).map(|at| text.get(..at).unwrap().to_owned());
+        for open in [
+            "",
+            "\n\n",
+            "One paragraph",
+            "One\nparagraph\n\n",
+            "- one\n- two\n\n",
+            "```rust\nfn main() {\n\n}\n",
+            "  ~~~\na\n\n```\n\nb\n",
+        ] {
+            assert_eq!(complete(open), None, "{open:?}");
+        }
+        for (text, blocks) in [
+            ("# Title\n\nSome", "# Title\n\n"),
+            ("one\n\ntwo\n\nthree", "one\n\ntwo\n\n"),
+            ("- one\n\n  more\n- two\n\nend", "- one\n\n  more\n- two\n\n"),
+            ("```\ncode\n```\nend", "```\ncode\n```\n"),
+            ("```\ncode\n```\n~~~\nopen\n", "```\ncode\n```\n"),
+            ("a\n\n---\n", "a\n\n"),
+            ("| a |\n|---|\n| b |\n\nend", "| a |\n|---|\n| b |\n\n"),
+        ] {
+            assert_eq!(complete(text).as_deref(), Some(blocks), "{text:?}");
+        }
+    }
+
+    /// Where nothing refers to anything, the blocks that came one by one are the whole.
+    #[test]
+    fn blocks_that_are_rendered_one_by_one_are_those_of_the_whole() {
+        let text = "# Title\n\nSome **bold** text\nin two lines.\n\n- one\n- two\n\n```rust\nfn main() {}\n\n```\n\n> quote\n> more\n\n\
+            | a | b |\n|---|---|\n| 1 | 2 |\n\nThe end, with $x^2$ and https://example.com.\n";
+        let (mut tail, mut html) = (String::new(), String::new());
+        for letter in text.chars() {
+            tail.push(letter);
+            if letter == '\n'
+                && let Some(at) = complete_blocks(&tail)
+            {
+                html.push_str(&render(tail.get(..at).unwrap()).unwrap());
+                tail.drain(..at);
+            }
+        }
+        html.push_str(&render(&tail).unwrap());
+        assert_eq!(html, render(text).unwrap());
     }
 
     #[test]

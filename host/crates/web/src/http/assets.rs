@@ -83,8 +83,16 @@ mod tests {
         let mut imports = 0;
         for name in Pages::iter().filter(|name| name.ends_with(".js")) {
             let body = file(&name).unwrap();
-            for line in std::str::from_utf8(&body).unwrap().lines().filter(|line| line.starts_with("import ")) {
-                let imported = line.rsplit("'./").next().and_then(|rest| rest.split('\'').next()).unwrap();
+            for line in std::str::from_utf8(&body)
+                .unwrap()
+                .lines()
+                .filter(|line| line.starts_with("import "))
+            {
+                let imported = line
+                    .rsplit("'./")
+                    .next()
+                    .and_then(|rest| rest.split('\'').next())
+                    .unwrap();
                 assert!(file(imported).is_some(), "{name}: {line}");
                 imports += 1;
             }

@@ -4,6 +4,7 @@
 //! [`socket`] the WebSocket around it.
 
 pub(super) mod connections;
+mod open_text;
 mod prompt_limits;
 pub mod protocol;
 mod pump;

@@ -15,7 +15,7 @@
 //!
 //! **Parts.** `part` events are snapshots and `delta` events append; both carry a `revision`, and one that is not
 //! greater than the part's is ignored. A closed text or reasoning part comes with `html`, rendered and sanitized;
-//! without it (open, or very long) the Markdown is shown as text.
+//! without it (open, or very long) the Markdown is shown as text. Of an open text, `blocks` frames have what is complete.
 //!
 //! A prompt that comes while a turn runs is `admitted` and kept until the turn has ended: its message has `waiting`, as
 //! does one that could not be sent. `take_back` removes it, and the same prompt with `now` sends it at once.
@@ -302,6 +302,18 @@ pub enum Server {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         truncated_bytes: Option<usize>,
+    },
+    /// `blocks`: blocks of a text that still grows are complete. It follows the `state` or the `event` that the client has had
+    /// last. When the part is closed its HTML replaces them all.
+    Blocks {
+        /// `session` is the id of the session.
+        session: String,
+        /// `part` is the id of the part.
+        part: String,
+        /// `html` is the rendered and sanitized Markdown of the blocks, to be appended to those before.
+        html: String,
+        /// `tail` is the text after them, which replaces what was after the blocks before. Later deltas are appended to it.
+        tail: String,
     },
     /// `older` has older messages.
     Older {

@@ -3,6 +3,7 @@
 //! Streaming never waits for a request: requests run as tasks of their own, which also means that one whose client goes
 //! away is still brought to its end. A prompt is the chat service's own task.
 
+use super::open_text::OpenTexts;
 use super::protocol::{Client, Server, VERSION};
 use super::session_view;
 use crate::http::assets;
@@ -71,6 +72,7 @@ struct Shown {
     session: String,
     /// `last` is the number of the last event that was sent.
     last: u64,
+    open: OpenTexts,
     items: Subscription,
 }
 
@@ -261,6 +263,7 @@ impl Pump {
                 self.shown = Some(Shown {
                     session,
                     last: from.unwrap_or(0),
+                    open: OpenTexts::default(),
                     items,
                 });
                 Ok(())
@@ -290,10 +293,14 @@ impl Pump {
             Ok(Item::State(mut state)) => {
                 shown.last = state.seq;
                 let (session, later) = (shown.session.clone(), session_view::later_requests(&mut state));
+                let blocks = shown.open.begin(&session, &state.messages, &self.state.renderer);
                 let Some(frame) = session_view::state(&session, *state, &self.state.renderer).await else {
                     return self.ended().await;
                 };
                 self.send(frame).await?;
+                for frame in blocks {
+                    self.send(frame).await?;
+                }
                 for request in later {
                     let session = session.clone();
                     self.send(Server::Request { session, request }).await?;
@@ -303,7 +310,14 @@ impl Pump {
             Ok(Item::Event(entry)) => {
                 let prev = std::mem::replace(&mut shown.last, entry.seq);
                 match session_view::event(&shown.session, prev, &entry, &self.state.renderer) {
-                    Ok(text) => self.send(text).await,
+                    Ok(text) => {
+                        let blocks = shown.open.event(&shown.session, &entry.event, &self.state.renderer);
+                        self.send(text).await?;
+                        match blocks {
+                            Some(frame) => self.send(frame).await,
+                            None => Ok(()),
+                        }
+                    }
                     // Nothing of it can be shown, and nothing may be left out.
                     Err(_) => self.ended().await,
                 }

@@ -2251,6 +2251,22 @@ export interface components {
             /** @enum {string} */
             readonly type: "backend";
         };
+        /**
+         * @description `blocks`: blocks of a text that still grows are complete. It follows the `state` or the `event` that the client has had
+         *     last. When the part is closed its HTML replaces them all.
+         */
+        readonly ServerBlocks: {
+            /** @description `html` is the rendered and sanitized Markdown of the blocks, to be appended to those before. */
+            readonly html: string;
+            /** @description `part` is the id of the part. */
+            readonly part: string;
+            /** @description `session` is the id of the session. */
+            readonly session: string;
+            /** @description `tail` is the text after them, which replaces what was after the blocks before. Later deltas are appended to it. */
+            readonly tail: string;
+            /** @enum {string} */
+            readonly type: "blocks";
+        };
         /** @description `consent`: the user has to agree first. Then send the prompt again, with the same `client_id` and `consent`. */
         readonly ServerConsent: {
             /** @description `client_id` is the id with which the prompt was sent. */
@@ -2331,7 +2347,7 @@ export interface components {
             readonly type: "failed";
         };
         /** @description `ServerFrame` is a frame from the server to the client. A client ignores unknown keys and unknown types. */
-        readonly ServerFrame: components["schemas"]["ServerWelcome"] | components["schemas"]["ServerState"] | components["schemas"]["ServerRequest"] | components["schemas"]["ServerEvent"] | components["schemas"]["ServerOlder"] | components["schemas"]["ServerPart"] | components["schemas"]["ServerEnded"] | components["schemas"]["ServerList"] | components["schemas"]["ServerBackend"] | components["schemas"]["ServerStatus"] | components["schemas"]["ServerAdmitted"] | components["schemas"]["ServerRefused"] | components["schemas"]["ServerDeferred"] | components["schemas"]["ServerConsent"] | components["schemas"]["ServerCreated"] | components["schemas"]["ServerMoved"] | components["schemas"]["ServerDone"] | components["schemas"]["ServerFailed"] | components["schemas"]["ServerInvalid"] | components["schemas"]["ServerPong"];
+        readonly ServerFrame: components["schemas"]["ServerWelcome"] | components["schemas"]["ServerState"] | components["schemas"]["ServerRequest"] | components["schemas"]["ServerEvent"] | components["schemas"]["ServerBlocks"] | components["schemas"]["ServerOlder"] | components["schemas"]["ServerPart"] | components["schemas"]["ServerEnded"] | components["schemas"]["ServerList"] | components["schemas"]["ServerBackend"] | components["schemas"]["ServerStatus"] | components["schemas"]["ServerAdmitted"] | components["schemas"]["ServerRefused"] | components["schemas"]["ServerDeferred"] | components["schemas"]["ServerConsent"] | components["schemas"]["ServerCreated"] | components["schemas"]["ServerMoved"] | components["schemas"]["ServerDone"] | components["schemas"]["ServerFailed"] | components["schemas"]["ServerInvalid"] | components["schemas"]["ServerPong"];
         /** @description `invalid`: the frame cannot be read, or its type is unknown. */
         readonly ServerInvalid: components["schemas"]["Cause"] & {
             /** @enum {string} */

@@ -109,7 +109,13 @@ export class Outbox {
     if (item) this.forget(item);
   }
 
-  /** Those whose message is not shown yet. One that was taken and is shown is a message of the chat from now on. */
+  /** The host shows the message: what was taken is one of the chat from now on. Where it is taken back, nothing of it comes again. */
+  shown(clientId: string | undefined): void {
+    const item = clientId ? this.#of(clientId) : undefined;
+    if (item?.state.type === 'admitted') this.forget(item);
+  }
+
+  /** Those whose message is not shown yet. */
   get waiting(): Sending[] {
     return this.items.filter((item) => !this.#around.isShown(item.client_id));
   }

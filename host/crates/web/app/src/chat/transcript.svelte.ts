@@ -12,6 +12,9 @@ export class PartState {
   data = $state.raw() as RenderedPart;
   /** The text of an open part. It grows by deltas, which do not touch `data`. */
   text = $state('');
+  /** The blocks of an open text that are complete, rendered by the host, and the text after them. */
+  blocks = $state.raw<readonly string[]>([]);
+  tail = $state('');
   /** When it began, by this clock; null: that was not seen here. */
   readonly began: number | null;
   /** How long it took until it was closed, in milliseconds; null: that was not seen here. */
@@ -29,6 +32,8 @@ export class PartState {
     if (data.closed && this.began !== null) this.took ??= Date.now() - this.began;
     const { content } = data;
     this.text = content.type === 'text' || content.type === 'reasoning' ? content.text : '';
+    this.blocks = [];
+    this.tail = this.text;
     this.revision = data.revision;
   }
 
@@ -134,6 +139,14 @@ export class Transcript {
     this.#parts.get(part.id)?.set({ ...part, truncated_bytes: undefined } as RenderedPart);
   }
 
+  /** Blocks of an open text are complete. */
+  complete({ part: id, html, tail }: Frame<'blocks'>): void {
+    const part = this.#parts.get(id);
+    if (!part || part.data.closed) return;
+    part.blocks = [...part.blocks, html];
+    part.tail = tail;
+  }
+
   request(request: AgentRequest): void {
     this.requests = [...this.requests.filter(({ id }) => id !== request.id), request];
   }
@@ -170,6 +183,7 @@ export class Transcript {
         // It was taken for the end of an interrupted answer, which goes on after all.
         if (part.data.html !== undefined || part.data.closed) part.data = { ...part.data, closed: false, html: undefined } as RenderedPart;
         part.text += event.text;
+        part.tail += event.text;
         return;
       }
       case 'part_removed': {
@@ -215,6 +229,8 @@ export class Transcript {
   // True: the list is another one.
   #putMessage(info: Message): boolean {
     let message = this.#byId.get(info.id);
+    // It may have come before, as an error of the whole turn.
+    if (info.error && info.error === this.error) this.error = null;
     if (message) {
       const moved = rank(message);
       message.info = info;
@@ -223,8 +239,6 @@ export class Transcript {
     } else {
       message = new MessageState(info);
       this.#byId.set(info.id, message);
-      // It may have come before, as an error of the whole turn.
-      if (info.error && info.error === this.error) this.error = null;
     }
     const own = rank(message);
     const at = this.#list.findLastIndex((other) => rank(other) <= own) + 1;

@@ -45,6 +45,20 @@ describe('the state of a chat', () => {
     expect(chat.part('p')?.text).toBe('**a** b');
   });
 
+  it('has the complete blocks of a text that grows, and the text behind them', () => {
+    const chat = new Transcript();
+    chat.state(state([{ message: message('m', 1), parts: [text('p', 'm', 'one')] }]));
+    chat.event(delta(11, 'p', 2, '\n\ntwo'));
+    chat.complete({ type: 'blocks', session: 's', part: 'p', html: '<p>one</p>', tail: 'two' });
+    chat.event(delta(12, 'p', 3, ' more'));
+    const part = chat.part('p');
+    expect([part?.blocks, part?.tail, part?.text]).toEqual([['<p>one</p>'], 'two more', 'one\n\ntwo more']);
+    chat.event(event(13, { type: 'part', part: text('p', 'm', 'whole', 4, { closed: true }) }, { html: '<p>whole</p>' }));
+    expect([part?.blocks, part?.data.html]).toEqual([[], '<p>whole</p>']);
+    chat.complete({ type: 'blocks', session: 's', part: 'p', html: '<p>late</p>', tail: '' });
+    expect(part?.blocks).toEqual([]);
+  });
+
   it('orders messages by their time, and what waits after all', () => {
     const chat = new Transcript();
     chat.state(state([

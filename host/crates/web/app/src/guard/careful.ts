@@ -3,13 +3,9 @@
 import { Settling } from './settling';
 
 export function careful(button: HTMLButtonElement) {
-  let refused = true;
   const draw = () => {
     // To take the focus away would be worse.
-    if (settling.settled || !button.matches(':focus-visible')) refused = !settling.settled;
-    button.toggleAttribute('data-unready', refused);
-    if (refused) button.setAttribute('aria-disabled', 'true');
-    else button.removeAttribute('aria-disabled');
+    if (settling.settled || !button.matches(':focus-visible')) button.disabled = !settling.settled;
   };
   const settling: Settling = new Settling(() => (button.isConnected ? button : null), () => draw());
   const guard = (event: MouseEvent) => {

@@ -6,6 +6,7 @@ const zahl = (n: number, eins: string, viele: string): string => `${n} ${n === 1
 
 export const de: Texts = {
   'app.skip': 'Zum Nachrichtenfeld springen',
+  'title.waiting': (n) => `● ${zahl(n, 'wartet', 'warten')} · `,
   'app.menu': 'Menü',
   'app.close': 'Schließen',
   'app.cancel': 'Abbrechen',
@@ -28,7 +29,7 @@ export const de: Texts = {
   'link.moved': 'Diese Adresse ist nicht mehr in Gebrauch.',
   'moved.closing': (url) => `Nexus hat eine neue Adresse: ${url}. Die jetzige schließt gleich; melden Sie sich unter der neuen an, um weiterzuarbeiten.`,
   'moved.closed': (url) => `Diese Adresse ist nicht mehr in Gebrauch. Weiter geht es unter ${url}.`,
-  'moved.unknown': 'Dieser Tunnel wird von einem anderen Plugin oder mit anderen Einstellungen neu geöffnet, und diese Adresse schließt. '
+  'moved.unknown': (closed) => `Dieser Tunnel wird von einem anderen Plugin oder mit anderen Einstellungen neu geöffnet, und diese Adresse ${closed ? 'ist geschlossen' : 'schließt gerade'}. `
     + 'Die neue Adresse zeigt `nexus tunnel list` auf dem Rechner, auf dem Nexus läuft. Auch [notify] meldet sie.',
 
   'chats.label': 'Chats',
@@ -39,20 +40,20 @@ export const de: Texts = {
   'chats.close': 'Chatliste schließen',
   'chats.search': 'Chats durchsuchen',
   'chats.noMatch': 'Kein Chat hat diese Wörter im Titel.',
-  'chats.more': (n) => `${zahl(n, 'älteren Chat', 'ältere Chats')} zeigen`,
+  'chats.more': (n) => `Ältere Chats zeigen (noch ${n})`,
   'chats.today': 'Heute',
   'chats.yesterday': 'Gestern',
   'chats.week': 'Letzte 7 Tage',
   'chats.month': 'Letzte 30 Tage',
   'chats.older': 'Älter',
-  'chats.archived': 'Archiviert',
+  'chats.archived': (n) => `Archiviert (${n})`,
   'chats.actions': (title) => `Aktionen für ${title}`,
   'chats.rename': 'Umbenennen',
   'chats.title': 'Titel',
   'chats.archive': 'Archivieren',
   'chats.restore': 'Aus dem Archiv holen',
-  'chats.delete': 'Löschen …',
-  'chats.deleteSure': 'Diesen Chat löschen? Das lässt sich nicht rückgängig machen.',
+  'chats.delete': 'Diesen Chat löschen …',
+  'chats.deleteSure': 'Das lässt sich nicht rückgängig machen.',
   'chats.deleteYes': 'Chat löschen',
   'chats.pages': 'Seiten',
 
@@ -78,8 +79,8 @@ export const de: Texts = {
   'chat.exportJson': 'Als JSON exportieren',
   'chat.exporting': 'Alle Nachrichten werden gesammelt …',
   'chat.exported': 'Der Chat wurde exportiert.',
-  'chat.fork': 'In einer Kopie weitermachen, die vor dieser Nachricht endet',
-  'chat.forkAfter': 'Ab hier in einer Kopie weitermachen',
+  'chat.fork': 'Chat vor dieser Nachricht verzweigen',
+  'chat.forkAfter': 'Chat ab hier verzweigen',
   'chat.revert': 'Ab hier rückgängig machen, auch in Dateien',
   'chat.undid': (words, more) => `Rückgängig gemacht: „${words}“${more > 0 ? ` und ${zahl(more, 'spätere Nachricht', 'spätere Nachrichten')}` : ''}, mit den Antworten und ihren Änderungen an Dateien.`,
   'chat.reverted': 'Die Nachrichten ab hier wurden rückgängig gemacht, auch in Dateien.',

@@ -256,7 +256,7 @@ export class Nexus {
         return this.#settle(frame.id)?.failed?.(why);
       }
       case 'invalid': return this.tell(explained(frame));
-      case 'state': case 'request': case 'event': case 'older': case 'part': case 'ended':
+      case 'state': case 'request': case 'event': case 'blocks': case 'older': case 'part': case 'ended':
         if (frame.session === this.session) this.#ofChat(frame);
         return;
       case 'status': case 'moved': case 'pong':
@@ -264,7 +264,7 @@ export class Nexus {
     }
   }
 
-  #ofChat(frame: Extract<ServerFrame, { type: 'state' | 'request' | 'event' | 'older' | 'part' | 'ended' }>): void {
+  #ofChat(frame: Extract<ServerFrame, { type: 'state' | 'request' | 'event' | 'blocks' | 'older' | 'part' | 'ended' }>): void {
     const { chat } = this;
     switch (frame.type) {
       case 'state': {
@@ -273,6 +273,7 @@ export class Nexus {
         for (const { info } of chat.messages) if (info.role === 'user' && !isLocal(info) && info.client_id) this.outbox.settle(info.client_id);
         return;
       }
+      case 'blocks': return chat.complete(frame);
       case 'older': return chat.older(frame);
       case 'part': return chat.whole(frame.part);
       case 'request': return chat.request(frame.request);
@@ -286,7 +287,10 @@ export class Nexus {
         const gap = chat.event(frame);
         if (gap) return void this.send({ type: 'subscribe', session: frame.session, from: gap.from });
         if (event.type === 'session_removed') this.#ended(t('chat.deleted'));
-        if (event.type === 'message' && event.message.role === 'user' && !isLocal(event.message)) this.outbox.settle(event.message.client_id);
+        if (event.type === 'message' && event.message.role === 'user') {
+          if (isLocal(event.message)) this.outbox.shown(event.message.client_id);
+          else this.outbox.settle(event.message.client_id);
+        }
         if (event.type === 'request') this.#asked();
         if (event.type === 'turn') this.#turned(was);
         if (event.type === 'error' && chat.error === event.text) this.say(event.text);
