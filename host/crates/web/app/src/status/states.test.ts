@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { needs } from './states';
+import { status, tunnel } from './samples';
+
+const brief = (all: ReturnType<typeof needs>) => all.map(({ at, word }) => `${at}: ${word}`);
+
+describe('what needs somebody', () => {
+  it('is nothing where all works, or is about to', () => {
+    expect(needs(status({ tunnels: [tunnel({ state: 'up', connections: 1 }), tunnel({ state: 'starting', progress: '' }), tunnel({ state: 'off' })] }))).toEqual([]);
+  });
+
+  it('is the worst first, each with the place of its fix', () => {
+    const all = needs(status({
+      pending: { state: 'invalid', cause: 'x', id: '1', seen_at: 0 },
+      problems: [{ subject: 'metrics', cause: 'x', fix: null }],
+      tunnels: [tunnel({ state: 'reconnecting', cause: 'x' }), tunnel({ state: 'failed', cause: 'x', fix: null }, { name: 'b' })],
+    }));
+    expect(brief(all)).toEqual(['problem-0: state.failed', 'tunnel-b: state.failed', 'tunnel-main: state.reconnecting', 'config: config.title']);
+  });
+
+  it('is an open tunnel that nobody reaches', () => {
+    const check = { state: 'failed', cause: 'x', at: 0 } as const;
+    expect(brief(needs(status({ tunnels: [tunnel({ state: 'up', connections: 1 }, { public_check: check })] })))).toEqual(['tunnel-main: state.degraded']);
+  });
+});
