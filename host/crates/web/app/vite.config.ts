@@ -10,10 +10,18 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // The page links one style sheet. Those of views that come later are small.
+    cssCodeSplit: false,
     // The folder of the files has a digest of them all in its path: names without a hash compare well.
     rollupOptions: {
       input: 'src/main.ts',
-      output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', assetFileNames: '[name][extname]' },
+      output: {
+        entryFileNames: '[name].js',
+        chunkFileNames: '[name].js',
+        assetFileNames: ({ names }) => (names.some((name) => name.endsWith('.css')) ? 'main.css' : '[name][extname]'),
+        // What the chat and the other views share is one file, not one for each pair of them.
+        codeSplitting: { groups: [{ name: 'base', test: /node_modules\/(svelte|esm-env|clsx|@lucide)\/|src\/(api|guard|i18n\/(en|texts)|live|shell|state|styles|ui)/ }] },
+      },
     },
   },
   test: { environment: 'happy-dom', include: ['src/**/*.test.ts'] },

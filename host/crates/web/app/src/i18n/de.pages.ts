@@ -17,6 +17,7 @@ export const pages: Pick<Texts, keyof typeof english> = {
   'status.notLive': 'Nicht verbunden. Was Sie hier sehen, ist vielleicht veraltet.',
   'status.notRead': (why) => `Der Status konnte nicht gelesen werden: ${why || 'Es besteht keine Verbindung.'}`,
   'status.allWell': 'Alles funktioniert.',
+  'status.settling': 'Es wird gestartet oder angehalten …',
   'status.attention': (n) => (n === 1 ? 'Eines braucht Ihre Aufmerksamkeit:' : `${n} Punkte brauchen Ihre Aufmerksamkeit:`),
   'status.starting': (what) => `Wird gestartet: ${what}`,
   'status.problems': 'Probleme',

@@ -14,6 +14,7 @@ export const pages = {
   'status.notLive': 'Not connected. What you see here may be out of date.',
   'status.notRead': (why: string) => `The status could not be read: ${why || 'there is no connection.'}`,
   'status.allWell': 'Everything works.',
+  'status.settling': 'Starting or stopping…',
   'status.attention': (n: number) => (n === 1 ? 'One thing needs attention:' : `${n} things need attention:`),
   'status.starting': (what: string) => `Starting: ${what}`,
   'status.problems': 'Problems',

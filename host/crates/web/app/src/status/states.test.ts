@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { needs } from './states';
+import { isSettling, needs } from './states';
 import { status, tunnel } from './samples';
 
 const brief = (all: ReturnType<typeof needs>) => all.map(({ at, word }) => `${at}: ${word}`);
@@ -21,5 +21,16 @@ describe('what needs somebody', () => {
   it('is an open tunnel that nobody reaches', () => {
     const check = { state: 'failed', cause: 'x', at: 0 } as const;
     expect(brief(needs(status({ tunnels: [tunnel({ state: 'up', connections: 1 }, { public_check: check })] })))).toEqual(['tunnel-main: state.degraded']);
+  });
+});
+
+describe('what starts or stops', () => {
+  it('is not yet well', () => {
+    expect(isSettling(status())).toBe(false);
+    expect(isSettling(status({ starting: 'chat-echo' }))).toBe(true);
+    expect(isSettling(status({ tunnels: [tunnel({ state: 'stopping' })] }))).toBe(true);
+    const swap = { plugin: 'b', since: 0 };
+    expect(isSettling(status({ tunnels: [tunnel({ state: 'off' }, { swap: { ...swap, state: 'failed', cause: 'x', fix: null } })] }))).toBe(false);
+    expect(isSettling(status({ tunnels: [tunnel({ state: 'off' }, { swap: { ...swap, state: 'opening', progress: 'x' } })] }))).toBe(true);
   });
 });

@@ -81,3 +81,9 @@ export function needs(status: Status): Need[] {
   if (status.pending) all.push({ at: 'config', name: '', word: 'config.title', severity: 'warning' });
   return all.sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
 }
+
+/** Whether a part starts or stops just now: it is too early to say that all is well. */
+export const isSettling = ({ starting, backend, tunnels, plugins }: Status): boolean =>
+  starting !== null || backend.state === 'starting' || backend.pending_action !== null
+  || tunnels.some(({ state: now, swap }) => now === 'starting' || now === 'stopping' || (swap !== null && swap.state !== 'failed'))
+  || plugins.some(({ state: now }) => now === 'starting');

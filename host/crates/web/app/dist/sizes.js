@@ -1,1 +1,0 @@
-function e(e){return e<1024?e===1?`1 byte`:`${e} bytes`:e<1048576?`${Math.ceil(e/1024)} KiB`:`${(e/1024/1024).toFixed(1)} MiB`}export{e as t};
