@@ -18,6 +18,12 @@ describe('what needs somebody', () => {
     expect(brief(all)).toEqual(['problem-0: state.failed', 'tunnel-b: state.failed', 'tunnel-main: state.reconnecting', 'config: config.title']);
   });
 
+  it('is told once of a tunnel and its plugin', () => {
+    const plugin = { name: 'tunnel-ssh', kind: 'tunnel', version: '1', tunnel: 'main', restarts: 0, last_failure: null, state: 'failed', cause: 'x' } as const;
+    expect(brief(needs(status({ tunnels: [tunnel({ state: 'failed', cause: 'x', fix: null })], plugins: [plugin] })))).toEqual(['tunnel-main: state.failed']);
+    expect(brief(needs(status({ tunnels: [tunnel({ state: 'off' })], plugins: [plugin] })))).toEqual(['plugin-tunnel-ssh-main: state.failed']);
+  });
+
   it('is an open tunnel that nobody reaches', () => {
     const check = { state: 'failed', cause: 'x', at: 0 } as const;
     expect(brief(needs(status({ tunnels: [tunnel({ state: 'up', connections: 1 }, { public_check: check })] })))).toEqual(['tunnel-main: state.degraded']);

@@ -76,6 +76,8 @@ export function needs(status: Status): Need[] {
   }
   for (const plugin of status.plugins) {
     const { severity, word } = stateOfPlugin(plugin);
+    // A tunnel that is listed says it, with the fix.
+    if (plugin.tunnel !== null && all.some(({ at }) => at === idOfTunnel(plugin.tunnel ?? ''))) continue;
     if (plugin.state === 'failed' || plugin.state === 'restarting') all.push({ at: idOfPlugin(plugin.name, plugin.tunnel), name: plugin.name, word, severity: severity === 'error' ? 'error' : 'warning' });
   }
   if (status.pending) all.push({ at: 'config', name: '', word: 'config.title', severity: 'warning' });
