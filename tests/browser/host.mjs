@@ -54,7 +54,7 @@ export class Host {
     if (frame.type !== 'ping') this.heard.push(frame);
     if (frame.type === 'hello') {
       this.send({ type: 'welcome', protocol: 3, version: 'test', account: ACCOUNT, assets: '', now: this.now });
-      this.send({ type: 'backend', backend: { plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, state: 'up' }, html: '' });
+      this.send({ type: 'backend', backend: { plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, features: [], state: 'up' }, html: '' });
       this.send({ type: 'list', sessions: [{ ...info, backend: 'chat-opencode' }] });
       if (frame.session) this.state();
     }
