@@ -12,6 +12,7 @@ export const pages: Pick<Texts, keyof typeof english> = {
   'pages.log': 'Protokoll',
   'pages.settings': 'Einstellungen',
   'pages.account': 'Konto',
+  'pages.waits': (title) => `In „${title}“ wartet der Agent auf Ihre Antwort.`,
 
   'status.live': 'Live: Diese Seite aktualisiert sich selbst.',
   'status.notLive': 'Nicht verbunden. Was Sie hier sehen, ist vielleicht veraltet.',

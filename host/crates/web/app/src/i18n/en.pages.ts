@@ -9,6 +9,7 @@ export const pages = {
   'pages.log': 'Log',
   'pages.settings': 'Settings',
   'pages.account': 'Account',
+  'pages.waits': (title: string) => `In “${title}” the agent waits for your answer.`,
 
   'status.live': 'Live: this page updates by itself.',
   'status.notLive': 'Not connected. What you see here may be out of date.',
@@ -198,7 +199,7 @@ export const pages = {
   'cuts.address': 'The public address may change.',
   'cuts.openFirst': 'The new provider opens first, and the old one closes when it is reachable: nobody loses the connection before that.',
   'cuts.closed': 'The tunnel is closed, so nobody is connected through it.',
-  'cuts.opens': 'What is opening is given up.',
+  'cuts.opens': 'What is opening is canceled.',
 
   'log.of': (what: string) => `Log: ${what}`,
   'log.plugin': 'Plugin',

@@ -21,7 +21,7 @@ describe('the lines of the log', () => {
     expect(joined(first, []).lines).toBe(first);
   });
 
-  it('begin anew where there were more than were read', () => {
+  it('begin again where there were more than were read', () => {
     const { lines, gap } = joined(joined([], range(0, 5)).lines, range(7, 9));
     expect([texts(lines), gap]).toEqual([['line 7', 'line 8'], true]);
     expect(lines[0]?.id).toBe(5);

@@ -50,13 +50,16 @@ export class Nexus {
   /** An answer ended while nobody looked. */
   unseen = $state(false);
   creating = $state(false);
-  /** How often something of the status has changed: counted while somebody watches it. */
+  /** How often something of the status has changed: counted while a view shows it. */
   statusChanges = $state(0);
   /** The folder in which a new chat is to be made. Null: the configured one. */
   workspace = $state<string | null>(null);
   readonly home = `${place.base}/`;
   #creation: string | null = null;
   #watchesStatus = false;
+  /** What the host was told of it. */
+  #toldStatus = false;
+  #renewing: ReturnType<typeof setTimeout> | undefined;
   #requests = new Map<string, Request>();
   #live: LiveConnection;
   outbox: Outbox;
@@ -74,7 +77,7 @@ export class Nexus {
     });
     this.#live = new LiveConnection({
       urls: { socket: location.origin.replace(/^http/, 'ws') + `${place.base}/live`, page: `${place.base}/account` },
-      hello: () => ({ status: this.#watchesStatus, ...(this.session ? { session: this.session, from: this.chat.seq } : {}) }),
+      hello: () => ({ status: (this.#toldStatus = this.#watchesStatus), ...(this.session ? { session: this.session, from: this.chat.seq } : {}) }),
       frame: (frame) => this.#take(frame),
       link: (lost) => this.#link(lost),
       moved: (to) => { this.moved = to; },
@@ -131,11 +134,17 @@ export class Nexus {
     navigation.go(path(session));
   }
 
-  /** Whether changes of the status are counted. It is said at the beginning of a connection, so there is another one. */
+  /** Whether changes of the status are counted. A connection tells it at its beginning, so there is another one, as soon as
+      no request waits for an answer on this one. */
   watchStatus(on: boolean): void {
-    if (on === this.#watchesStatus) return;
     this.#watchesStatus = on;
-    this.#live.renew();
+    clearTimeout(this.#renewing);
+    const renew = () => {
+      if (this.#toldStatus === this.#watchesStatus) return;
+      if (this.#requests.size) this.#renewing = setTimeout(renew, 100);
+      else this.#live.renew();
+    };
+    renew();
   }
 
   /** Sends a request with an answer of its own; says so where it cannot be sent. */

@@ -21,7 +21,7 @@ describe('preferences', () => {
     expect(localStorage.length).toBe(0);
   });
 
-  it('do not believe what somebody else kept', async () => {
+  it('do not take what is no choice', async () => {
     localStorage.setItem('nexus:theme', 'pink');
     expect((await fresh()).get('theme')).toBe('system');
   });

@@ -41,7 +41,7 @@ describe('what a tunnel cuts', () => {
   it('stopped: everyone, and you', () => {
     expect(stopCuts(tunnel(up), watcher())).toEqual(['Everyone connected through https://a.example loses the connection.']);
     expect(stopCuts(tunnel(up), watcher({ origin: 'https://a.example' })).at(-1)).toContain('`nexus tunnel start main`');
-    expect(stopCuts(tunnel({ state: 'starting', progress: '' }), watcher())).toEqual(['What is opening is given up.']);
+    expect(stopCuts(tunnel({ state: 'starting', progress: '' }), watcher())).toEqual(['What is opening is canceled.']);
   });
 
   it('replaced: nobody before the new one is open, unless its port is fixed', () => {

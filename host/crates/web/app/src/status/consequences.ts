@@ -1,4 +1,4 @@
-// What an action cuts, said before it is done.
+// What an action cuts, told before it is done.
 
 import type { ListedSession, Status, TunnelStatus } from '../api/types';
 import { t } from '../i18n/texts.svelte';

@@ -23,7 +23,7 @@ describe('what is measured', () => {
     expect(values(gauge(of([0, { a: 1 }], [5000, {}], [10_000, { a: 3 }]), 'a'))).toEqual([1, null, 3]);
   });
 
-  it('is a rate each second; a counter that begins anew is a gap', () => {
+  it('is a rate each second; a counter that begins again is a gap', () => {
     expect(values(rate(of([0, { a: 0 }], [5000, { a: 10 }], [10_000, { a: 2 }], [12_000, { a: 2 }]), 'a'))).toEqual([2, null, 0]);
     expect(rate(of([0, { a: 0 }]), 'a')).toEqual([]);
     expect(values(rate(of([0, {}], [5000, { a: 10 }]), 'a'))).toEqual([null]);

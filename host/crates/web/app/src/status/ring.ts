@@ -28,7 +28,7 @@ export interface Point {
 export const gauge = (all: readonly Measurement[], name: string): Point[] =>
   all.map(({ at, values }) => ({ at, value: values[name] ?? null }));
 
-/** How much a counter grew, each second. One that began anew is a gap. */
+/** How much a counter grew, each second. One that began again is a gap. */
 export function rate(all: readonly Measurement[], name: string): Point[] {
   return all.slice(1).map(({ at, values }, n) => {
     const before = all[n];

@@ -4,7 +4,7 @@ import { status, tunnel } from './samples';
 
 const brief = (all: ReturnType<typeof needs>) => all.map(({ at, word }) => `${at}: ${word}`);
 
-describe('what needs somebody', () => {
+describe('what needs the owner', () => {
   it('is nothing where all works, or is about to', () => {
     expect(needs(status({ tunnels: [tunnel({ state: 'up', connections: 1 }), tunnel({ state: 'starting', progress: '' }), tunnel({ state: 'off' })] }))).toEqual([]);
   });

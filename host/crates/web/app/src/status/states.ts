@@ -50,7 +50,7 @@ export function stateOfPlugin(plugin: PluginStatus): State {
 export const idOfTunnel = (name: string): string => `tunnel-${name}`;
 export const idOfPlugin = (name: string, tunnel: string | null): string => `plugin-${name}${tunnel === null ? '' : `-${tunnel}`}`;
 
-/** A part that needs somebody, and where on the page the fix is. */
+/** A part that needs the owner, and where on the page the fix is. */
 export interface Need {
   /** The id of the element. */
   at: string;
@@ -60,7 +60,7 @@ export interface Need {
   severity: 'warning' | 'error';
 }
 
-/** What needs somebody, the worst first. What only takes a moment, as a start, does not. */
+/** What needs the owner, the worst first. What only takes a moment, as a start, does not. */
 export function needs(status: Status): Need[] {
   const all: Need[] = status.problems.map(({ subject }, n) => ({ at: `problem-${n}`, name: subject, word: 'state.failed', severity: 'error' }));
   const { backend } = status;
@@ -84,7 +84,7 @@ export function needs(status: Status): Need[] {
   return all.sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
 }
 
-/** Whether a part starts or stops just now: it is too early to say that all is well. */
+/** Whether a part starts or stops just now: it is too early to call everything OK. */
 export const isSettling = ({ starting, backend, tunnels, plugins }: Status): boolean =>
   starting !== null || backend.state === 'starting' || backend.pending_action !== null
   || tunnels.some(({ state: now, swap }) => now === 'starting' || now === 'stopping' || (swap !== null && swap.state !== 'failed'))
