@@ -182,6 +182,17 @@ await run(async (browser) => {
   await page.getByText('public check OK').waitFor();
   assert.ok(await page.locator('.qr svg').isVisible());
   await look(page, 'tunnel-open');
+  await page.locator('[id^=log-tunnel-]').click();
+  await page.getByRole('heading', { name: /^Log: / }).waitFor();
+  await page.locator('#log li').first().waitFor();
+  await look(page, 'log');
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await page.getByLabel('Dark').check();
+  await page.getByLabel('Deutsch').check();
+  await page.getByRole('heading', { name: 'Einstellungen' }).waitFor();
+  await look(page, 'settings');
+  await page.getByLabel('English').check();
+  await page.getByLabel('As the system').check();
 
   // From outside, on another device.
   const other = await device(browser);

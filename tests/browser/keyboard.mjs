@@ -95,5 +95,21 @@ await run(async (browser) => {
   await tabTo(page, '.url a');
   await tabTo(page, 'button[aria-label^="Stop tunnel"]');
   await keyboard.press('Enter');
+  // What it cuts comes first, and the focus is on what cuts nothing.
+  await page.getByText('loses the connection').waitFor();
+  await focused(page, 'asking whether to stop');
+  const sure = page.getByRole('button', { name: 'Stop now' });
+  await until('it may be pressed', () => sure.isEnabled());
+  await tabTo(page, '.confirm .go', 'Shift+Tab');
+  await keyboard.press('Enter');
   await page.getByRole('button', { name: 'Start tunnel' }).waitFor();
+  await focused(page, 'stopping the tunnel');
+  // The other views.
+  await tabTo(page, '.side-foot a[href="/settings"]', 'Shift+Tab');
+  await keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Settings' }).waitFor();
+  await until('its heading has the focus', () => page.locator('#title').evaluate((node) => node === document.activeElement));
+  await page.goBack();
+  await page.getByRole('heading', { name: 'Status', exact: true }).waitFor();
+  await until('its heading has the focus', () => page.locator('#title').evaluate((node) => node === document.activeElement));
 });

@@ -6,6 +6,18 @@ import { device, focused, look, run, tabTo, until, world } from './kit.mjs';
 
 const allow = (page) => page.getByRole('button', { name: 'Allow once' });
 const enabled = (page, button) => until('the button can be pressed', () => button.isEnabled());
+/** The status of a host with nothing but a backend. */
+const STATUS = {
+  version: 'test', at: 1, config_file: '/nexus.toml', starting: null, problems: [], pending: null, workspace: '/project', tunnels: [], plugins: [],
+  backend: {
+    plugin: 'chat-opencode', title: 'opencode', version: '1', example: false, features: [], pending_action: null, missing: null, storage_error: null, state: 'up',
+  },
+  running_turns: 0, chat_plugins: [{ name: 'chat-opencode', example: false }], tunnel_plugins: [],
+};
+const pending = (id) => ({
+  id, seen_at: 1, state: 'changed', effects: [], new_permissions: [], components: [], restart: [], applying: false,
+  confirm: [{ key: `log.${id}`, old_value: null, new_value: '1', note: null, cause: null, fix: null }],
+});
 const changed = (path, diff) => ({ path, kind: 'modified', diff, added_lines: 0, deleted_lines: 0 });
 const middle = async (locator) => {
   const box = await locator.boundingBox();
@@ -374,21 +386,29 @@ await run(async (browser) => {
 
   // ---- the status page -------------------------------------------------------------------------------------------
   const posts = [];
-  await page.route('**/status/config/apply', (route) => { posts.push(route.request().url()); return route.fulfill({ status: 204 }); });
-  await page.goto(new URL('/status', world.url).href);
-  const status = (before, key) => host.send({ type: 'status', plugins: [], tunnels: [],
-    html: `${before}<form method="post" action="/status/config/apply"><button id="apply-${key}" data-settle="${key}">Apply</button></form>` });
-  await until('the page is connected', () => host.heard.some((frame) => frame.status));
-  status('', 'a');
+  let status = { ...STATUS, pending: pending('a') };
+  await page.route('**/api/v1/status', (route) => route.fulfill({ json: status }));
+  for (const path of ['plugins/details', 'activity']) await page.route(`**/api/v1/${path}`, (route) => route.fulfill({ json: [] }));
+  await page.route('**/api/v1/config/apply', (route) => {
+    posts.push(route.request().postDataJSON());
+    return route.fulfill({ json: { file: STATUS.config_file, pending: null } });
+  });
+  host.heard = [];
+  await page.locator('.side-foot a[href="/status"]').click();
+  await until('the page wants to hear of the status', () => host.heard.some((frame) => frame.status));
+  const tell = (more) => {
+    status = { ...status, ...more };
+    host.send({ type: 'status', plugins: [], tunnels: [], html: '' });
+  };
   const apply = page.getByRole('button', { name: 'Apply' });
   await apply.waitFor();
   assert.ok(await apply.isDisabled());
   await enabled(page, apply);
   // Drawn again at the same place it is the same; pushed down it is not pressed.
-  status('<!-- again -->', 'a');
-  await page.waitForFunction(() => document.querySelector('#status').innerHTML.includes('again'));
+  tell({ version: 'again' });
+  await page.getByText('Nexus again').waitFor();
   assert.ok(await apply.isEnabled());
-  status('<p>Something came before it.</p>', 'a');
+  tell({ problems: [{ subject: 'metrics', cause: 'Something came before it.', fix: null }] });
   await page.getByText('Something came').waitFor();
   const [ax, ay] = await middle(apply);
   await page.mouse.click(ax, ay);
@@ -396,13 +416,32 @@ await run(async (browser) => {
   await until('it says so', () => apply.isDisabled());
   await enabled(page, apply);
   // Another change in its place is another one.
-  status('<p>Something came before it.</p>', 'b');
+  tell({ pending: pending('b') });
   await until('it is the other', () => page.locator('#apply-b').count());
   assert.ok(await apply.isDisabled());
   await enabled(page, apply);
   await apply.dblclick();
   await until('it is applied', () => posts.length);
-  assert.equal(posts.length, 1);
+  assert.deepEqual(posts, [{ id: 'b' }]);
+  // What an action cuts is read before it is done.
+  tell({ pending: null, problems: [], running_turns: 2 });
+  await page.getByRole('button', { name: 'Stop the chat backend' }).click();
+  const sure = page.getByRole('button', { name: 'Stop now' });
+  await page.getByText('2 chats have a running answer').waitFor();
+  assert.ok(await sure.isDisabled(), 'a stop can be confirmed in the moment it is asked about');
+  await enabled(page, sure);
+  await look(page, 'stop');
+  const stops = [];
+  await page.route('**/api/v1/backend/stop', (route) => { stops.push(1); return route.fulfill({ json: STATUS.backend }); });
+  await page.keyboard.press('Escape');
+  await sure.waitFor({ state: 'detached' });
+  assert.deepEqual(stops, []);
+  await focused(page, 'a stop that was not confirmed');
+  await page.getByRole('button', { name: 'Stop the chat backend' }).click();
+  await enabled(page, sure);
+  await sure.dblclick();
+  await until('it is stopped', () => stops.length);
+  assert.equal(stops.length, 1);
 
   // ---- touch -----------------------------------------------------------------------------------------------------
   const state = await page.context().storageState();

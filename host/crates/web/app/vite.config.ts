@@ -10,17 +10,17 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    // One style sheet for all: the page links it, and what is loaded later needs no other.
+    // The page links one style sheet. Those of views that come later are small.
     cssCodeSplit: false,
     // The folder of the files has a digest of them all in its path: names without a hash compare well.
     rollupOptions: {
       input: 'src/main.ts',
       output: {
-        // All that the first sight needs is one file, which the page asks for by this name; the entry itself only imports it.
-        codeSplitting: { groups: [{ name: 'main', test: /\/src\/main\.ts$/ }] },
-        entryFileNames: 'entry.js',
+        entryFileNames: '[name].js',
         chunkFileNames: '[name].js',
-        assetFileNames: ({ names }) => (names[0]?.endsWith('.css') ? 'main.css' : '[name][extname]'),
+        assetFileNames: ({ names }) => (names.some((name) => name.endsWith('.css')) ? 'main.css' : '[name][extname]'),
+        // What the chat and the other views share is one file, not one for each pair of them.
+        codeSplitting: { groups: [{ name: 'base', test: /node_modules\/(svelte|esm-env|clsx|@lucide)\/|src\/(api|guard|i18n\/(en|texts)|live|shell|state|styles|ui|changes\/(settings|Counts|diff)|tools\/(Checklist|outputs))/ }] },
       },
     },
   },

@@ -242,6 +242,21 @@ struct Status {
     tunnels: Vec<TunnelStatus>,
     /// `plugins` are the plugins that are in use.
     plugins: Vec<PluginStatus>,
+    /// `running_turns` is the number of sessions of the backend with a running turn.
+    running_turns: usize,
+    /// `chat_plugins` are the plugins that can be the backend.
+    chat_plugins: Vec<ChatPlugin>,
+    /// `tunnel_plugins` are the names of the plugins that can provide a tunnel.
+    tunnel_plugins: Vec<String>,
+}
+
+/// `ChatPlugin` is a plugin that can be the backend.
+#[derive(Serialize, ToSchema)]
+struct ChatPlugin {
+    /// `name` is the `NAME` of `[plugin.NAME]` in the configuration.
+    name: String,
+    /// `example` is true if no model answers in it, as far as that is known before it runs.
+    example: bool,
 }
 
 /// Get the status of Nexus
@@ -268,6 +283,17 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
         backend: services.chat.backend().borrow().clone(),
         tunnels: services.tunnels.statuses().borrow().clone(),
         plugins: services.plugins.statuses.subscribe().borrow().clone(),
+        running_turns: services.chat.busy(),
+        chat_plugins: services
+            .chat
+            .plugins()
+            .into_iter()
+            .map(|name| ChatPlugin {
+                example: services.chat.is_example(&name),
+                name,
+            })
+            .collect(),
+        tunnel_plugins: services.plugins.catalog.of_kind(nexus_model::plugin::Kind::Tunnel),
     })
 }
 

@@ -1118,6 +1118,13 @@ export interface components {
              */
             readonly name: string;
         };
+        /** @description `ChatPlugin` is a plugin that can be the backend. */
+        readonly ChatPlugin: {
+            /** @description `example` is true if no model answers in it, as far as that is known before it runs. */
+            readonly example: boolean;
+            /** @description `name` is the `NAME` of `[plugin.NAME]` in the configuration. */
+            readonly name: string;
+        };
         /** @description `Choice` is an answer that the agent offers. */
         readonly Choice: {
             /**
@@ -2603,6 +2610,8 @@ export interface components {
             readonly at: number;
             /** @description `backend` is the chat backend. */
             readonly backend: components["schemas"]["Backend"];
+            /** @description `chat_plugins` are the plugins that can be the backend. */
+            readonly chat_plugins: readonly components["schemas"]["ChatPlugin"][];
             /** @description `config_file` is the path of the configuration file. The file may not exist. */
             readonly config_file: string;
             readonly pending: components["schemas"]["Pending"] | null;
@@ -2610,8 +2619,12 @@ export interface components {
             readonly plugins: readonly components["schemas"]["PluginStatus"][];
             /** @description `problems` are the parts of Nexus that do not work. Plugins and tunnels are not among them: their own state says it. */
             readonly problems: readonly components["schemas"]["HostProblem"][];
+            /** @description `running_turns` is the number of sessions of the backend with a running turn. */
+            readonly running_turns: number;
             /** @description `starting` describes the plugins that are being compiled while Nexus is already running. Null: none. */
             readonly starting: string | null;
+            /** @description `tunnel_plugins` are the names of the plugins that can provide a tunnel. */
+            readonly tunnel_plugins: readonly string[];
             /** @description `tunnels` are the tunnels, in the order of the configuration. */
             readonly tunnels: readonly components["schemas"]["TunnelStatus"][];
             /** @description `version` is the version of Nexus. */

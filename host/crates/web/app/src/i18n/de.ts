@@ -1,10 +1,13 @@
 // German.
 
+import { pages } from './de.pages';
 import type { Texts } from './en';
 
 const zahl = (n: number, eins: string, viele: string): string => `${n} ${n === 1 ? eins : viele}`;
 
 export const de: Texts = {
+  ...pages,
+
   'app.skip': 'Zum Nachrichtenfeld springen',
   'title.waiting': (n) => `● ${zahl(n, 'wartet', 'warten')} · `,
   'app.menu': 'Menü',
@@ -56,10 +59,6 @@ export const de: Texts = {
   'chats.deleteSure': 'Das lässt sich nicht rückgängig machen.',
   'chats.deleteYes': 'Chat löschen',
   'chats.pages': 'Seiten',
-
-  'pages.status': 'Status',
-  'pages.account': 'Konto',
-  'pages.log': 'Protokoll',
 
   'chat.label': 'Chat',
   'chat.empty': 'Was möchten Sie tun?',

@@ -1,8 +1,12 @@
 // English: what every text of the page is called, and what other languages translate. A text with a value in it is a function.
 
+import { pages } from './en.pages';
+
 const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
 
 export const en = {
+  ...pages,
+
   'app.skip': 'Skip to the message box',
   'title.waiting': (n: number) => `● ${n} waiting · `,
   'app.menu': 'Menu',
@@ -54,10 +58,6 @@ export const en = {
   'chats.deleteSure': 'This cannot be undone.',
   'chats.deleteYes': 'Delete chat',
   'chats.pages': 'Pages',
-
-  'pages.status': 'Status',
-  'pages.account': 'Account',
-  'pages.log': 'Log',
 
   'chat.label': 'Chat',
   'chat.empty': 'What would you like to do?',

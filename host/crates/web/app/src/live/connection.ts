@@ -75,6 +75,11 @@ export class LiveConnection {
     return true;
   }
 
+  /** What `hello` says is another thing now. A connection that is not up says it by itself. */
+  renew(): void {
+    if (this.up && !this.#moved) this.#drop();
+  }
+
   /** The tab or the network came back: finds out at once whether the connection did too. One that is not up may hang. */
   wake(): void {
     if (this.up) this.#check(WAKE_PATIENCE);

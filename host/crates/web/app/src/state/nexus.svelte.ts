@@ -1,6 +1,7 @@
 // What the whole page knows: the connection, the backend, the list of chats, and the chat that is shown.
 
 import { explained, type Answer, type Backend, type ClientFrame, type ListedSession, type ServerFrame, type SessionInfo } from '../api/types';
+import { navigation } from '../shell/navigation.svelte';
 import { isLocal, Transcript } from '../chat/transcript.svelte';
 import { Outbox, type Sending } from '../chat/outbox.svelte';
 import { t } from '../i18n/texts.svelte';
@@ -49,10 +50,16 @@ export class Nexus {
   /** An answer ended while nobody looked. */
   unseen = $state(false);
   creating = $state(false);
+  /** How often something of the status has changed: counted while a view shows it. */
+  statusChanges = $state(0);
   /** The folder in which a new chat is to be made. Null: the configured one. */
   workspace = $state<string | null>(null);
   readonly home = `${place.base}/`;
   #creation: string | null = null;
+  #watchesStatus = false;
+  /** What the host was told of it. */
+  #toldStatus = false;
+  #renewing: ReturnType<typeof setTimeout> | undefined;
   #requests = new Map<string, Request>();
   #live: LiveConnection;
   outbox: Outbox;
@@ -70,7 +77,7 @@ export class Nexus {
     });
     this.#live = new LiveConnection({
       urls: { socket: location.origin.replace(/^http/, 'ws') + `${place.base}/live`, page: `${place.base}/account` },
-      hello: () => (this.session ? { session: this.session, from: this.chat.seq } : {}),
+      hello: () => ({ status: (this.#toldStatus = this.#watchesStatus), ...(this.session ? { session: this.session, from: this.chat.seq } : {}) }),
       frame: (frame) => this.#take(frame),
       link: (lost) => this.#link(lost),
       moved: (to) => { this.moved = to; },
@@ -79,9 +86,10 @@ export class Nexus {
   }
 
   start(): void {
-    this.session = this.#sessionOfAddress();
+    const { view } = navigation;
+    this.session = view.name === 'chat' ? view.session : null;
     this.outbox.resume();
-    addEventListener('popstate', () => this.#show(this.#sessionOfAddress()));
+    navigation.start((session) => { if (session !== this.session) this.#show(session); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden) this.unseen = false; });
     this.#live.start();
   }
@@ -123,9 +131,20 @@ export class Nexus {
 
   /** Shows another chat, without a load of the page. */
   open(session: string | null): void {
-    if (session === this.session) return;
-    history.pushState(null, '', path(session));
-    this.#show(session);
+    navigation.go(path(session));
+  }
+
+  /** Whether changes of the status are counted. A connection tells it at its beginning, so there is another one, as soon as
+      no request waits for an answer on this one. */
+  watchStatus(on: boolean): void {
+    this.#watchesStatus = on;
+    clearTimeout(this.#renewing);
+    const renew = () => {
+      if (this.#toldStatus === this.#watchesStatus) return;
+      if (this.#requests.size) this.#renewing = setTimeout(renew, 100);
+      else this.#live.renew();
+    };
+    renew();
   }
 
   /** Sends a request with an answer of its own; says so where it cannot be sent. */
@@ -190,17 +209,12 @@ export class Nexus {
           this.#creation = null;
           if (!info) return resolve(null);
           this.session = info.id;
-          history.replaceState(null, '', path(info.id));
+          if (navigation.view.name === 'chat') navigation.replace(path(info.id));
           this.send({ type: 'subscribe', session: info.id, from: null });
           resolve(info.id);
         },
       });
     });
-  }
-
-  #sessionOfAddress(): string | null {
-    const found = /^\/s\/([^/]+)$/.exec(location.pathname.slice(place.base.length));
-    return found?.[1] ? decodeURIComponent(found[1]) : null;
   }
 
   #show(session: string | null): void {
@@ -259,7 +273,10 @@ export class Nexus {
       case 'state': case 'request': case 'event': case 'blocks': case 'older': case 'part': case 'ended':
         if (frame.session === this.session) this.#ofChat(frame);
         return;
-      case 'status': case 'moved': case 'pong':
+      case 'status':
+        this.statusChanges += 1;
+        return;
+      case 'moved': case 'pong':
         return;
     }
   }
