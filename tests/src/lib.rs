@@ -13,6 +13,7 @@
 mod binary;
 pub mod bore;
 pub mod browser;
+pub mod canned;
 pub mod cloudflared;
 mod compiled;
 pub mod directive;

@@ -7,6 +7,7 @@ mod api;
 mod backup;
 mod bore;
 mod browser;
+mod chat_openai;
 mod cloudflared;
 mod containment;
 mod contract;

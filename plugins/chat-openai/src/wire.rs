@@ -65,7 +65,7 @@ impl Delta {
                 _ => {}
             }
         }
-        all.retain(|Piece::Reasoning(text) | Piece::Text(text)| !text.is_empty());
+        all.retain(|(Piece::Reasoning(text) | Piece::Text(text))| !text.is_empty());
         all
     }
 }
