@@ -11,7 +11,7 @@ use nexus_plugin_api::json;
 
 /// `MOST_BYTES` is how long an answer may be with its reasoning: the host shows no more of a part.
 pub const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// `MOST_GARBAGE` is how many events of an answer may be no JSON before it is given up.
+/// `MOST_GARBAGE` is how many events of an answer may be no JSON before it fails.
 const MOST_GARBAGE: u32 = 100;
 
 /// `Answer` is an answer as far as it came.
@@ -50,7 +50,7 @@ pub struct Prompt {
 }
 
 impl Answer {
-    /// `new` begins an answer; `now` is in milliseconds since the epoch.
+    /// `new` begins an answer; `now` is in milliseconds since 1970.
     pub fn new(server: Server, key: bool, prompt: &Prompt, now: u64) -> Self {
         let message = Message {
             // The same one, where a crash makes the host send the prompt again: what there was of it is replaced.

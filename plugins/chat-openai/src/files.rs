@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// `TEXT_BYTES` is how much text a file may have.
 pub const TEXT_BYTES: usize = 1024 * 1024;
 /// `REQUEST_BYTES` bounds all files of a request: a later prompt sends those of earlier ones again, the newest first.
-pub const REQUEST_BYTES: u64 = 16 * 1024 * 1024;
+pub const REQUEST_BYTES: u64 = 8 * 1024 * 1024;
 /// `IMAGES` are the media types of the images that models read, and how such a file begins.
 const IMAGES: [(&str, &[u8]); 4] = [
     ("image/png", b"\x89PNG\r\n\x1a\n"),

@@ -1,6 +1,6 @@
 //! When a server wants to be asked again: `retry-after-ms`, `retry-after` in seconds or as a date.
 
-/// `pause` is the pause in milliseconds that the headers ask for; `now` is in milliseconds since the epoch.
+/// `pause` is the pause in milliseconds that the headers ask for; `now` is in milliseconds since 1970.
 pub fn pause(milliseconds: Option<&str>, after: Option<&str>, now: u64) -> Option<u64> {
     if let Some(exact) = milliseconds.and_then(number) {
         return Some(exact);
@@ -19,7 +19,7 @@ fn number(text: &str) -> Option<u64> {
     (number.is_finite() && number >= 0.0).then_some(number.ceil() as u64)
 }
 
-/// `date` is `Sun, 06 Nov 1994 08:49:37 GMT` in milliseconds since the epoch.
+/// `date` is `Sun, 06 Nov 1994 08:49:37 GMT` in milliseconds since 1970.
 fn date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, rest) = text.split_once(", ")?;
@@ -30,7 +30,7 @@ fn date(text: &str) -> Option<u64> {
     let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
     let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|part| *part < 61));
     let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
-    // Days since the epoch, with years that begin in March.
+    // Days since 1970, by years that begin in March.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
     let days = days.checked_sub(719_468)?;

@@ -11,7 +11,7 @@ use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::transcript;
 use nexus_plugin_api::chat::types::{Event, Retry, Role, Turn as TurnNow, TurnState};
 use nexus_plugin_api::http::Response;
-use nexus_plugin_api::job::{Sender, race};
+use nexus_plugin_api::job::{Sender, race, timeout};
 use nexus_plugin_api::sse;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,8 @@ const ATTEMPTS: u32 = 5;
 const PAUSE: u64 = 1_000;
 /// `LONGEST_PAUSE` is what a server may ask for before an attempt, in milliseconds; a longer one is the owner's to wait for.
 const LONGEST_PAUSE: u64 = 60_000;
+/// `DRAIN` is how long the end of a stream is waited for after its last event, in milliseconds.
+const DRAIN: u64 = 200;
 /// `UTTERANCES` is how much of a chat is read: all that the host gives.
 const UTTERANCES: u32 = 1_000;
 
@@ -167,6 +169,8 @@ async fn read(
         }
         send(out, events).await?;
         if answer.is_done() {
+            // A connection whose answer is read to its end is used again, which spares the next turn a handshake.
+            timeout(DRAIN, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
             return Ok(None);
         }
     }

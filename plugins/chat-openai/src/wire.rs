@@ -137,16 +137,17 @@ pub struct Model {
     #[serde(default)]
     pub name: Option<String>,
     #[serde(default)]
-    context_length: Option<u64>,
+    pub context_length: Option<u64>,
     /// `max_model_len` is vLLM's name for the same.
     #[serde(default)]
-    max_model_len: Option<u64>,
+    pub max_model_len: Option<u64>,
+    /// `meta` are facts of a file, at llama.cpp.
     #[serde(default)]
-    meta: Value,
+    pub meta: Value,
     #[serde(default)]
-    architecture: Value,
+    pub architecture: Value,
     #[serde(default)]
-    pricing: Value,
+    pub pricing: Value,
 }
 
 impl Model {
