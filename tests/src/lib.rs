@@ -25,6 +25,7 @@ pub mod languages;
 pub mod llm;
 pub mod machine;
 pub mod nexus;
+pub mod openai;
 pub mod opencode;
 pub mod port;
 pub mod processes;

@@ -7,6 +7,7 @@ use nexus_tests::canned::Canned;
 use nexus_tests::llm::Llm;
 use nexus_tests::machine::Stopwatch;
 use nexus_tests::nexus::{Nexus, Start};
+use nexus_tests::openai::{self, config};
 use nexus_tests::port::Port;
 use nexus_tests::wait;
 use nexus_tests::world::{Conversation, ready, ready_example};
@@ -14,15 +15,6 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-/// The plugin with a server at an address of this machine.
-fn config(address: SocketAddr, more: &str) -> String {
-    format!(
-        "[chat.main]\nplugin = \"chat-openai\"\n\
-         [plugin.chat-openai.grants]\nhttp = [{{ url = \"http://{address}\", private = true }}]\n\
-         [plugin.chat-openai.config]\nbase_url = \"http://{address}/v1\"\n{more}"
-    )
-}
 
 struct World {
     llm: Llm,
@@ -34,7 +26,7 @@ struct World {
 impl World {
     async fn up(more: &str) -> Self {
         let llm = Llm::start().await;
-        let start = Start::new().config(config(llm.address, more));
+        let start = openai::start(&llm, more);
         let nexus = start.up();
         let browser = Browser::set_up(&nexus).await;
         ready(&browser).await;
@@ -101,7 +93,7 @@ async fn a_chat_is_answered_with_all_that_was_before_over_a_kill_of_nexus_too() 
     let llm = Llm::start().await;
     let settings = "model = \"stand-in-2\"\nsystem_prompt = \"Be brief.\"\nparameters = { temperature = \"0.5\", stop = \
                     \"[\\\"END\\\"]\" }\n[plugin.chat-openai.secrets]\napi_key = { file = \"openai.key\" }\n";
-    let start = Start::new().config(config(llm.address, settings));
+    let start = openai::start(&llm, settings);
     nexus_tests::write_with_mode(&start.folder().join("openai.key"), "sk-very-secret\n", 0o600);
     let mut nexus = start.up();
     let browser = Browser::set_up(&nexus).await;
