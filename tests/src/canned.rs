@@ -44,7 +44,9 @@ async fn answer(mut stream: TcpStream, answers: &[(&'static str, String)]) -> st
             return Ok(());
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
         let length = head.lines().filter_map(|line| line.split_once(": "));
         let mut length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let length = length.next().map_or(0, |(_, value)| value.parse().unwrap());

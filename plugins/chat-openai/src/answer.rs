@@ -212,7 +212,11 @@ impl Answer {
             session: self.message.session.clone(),
             revision: self.revision,
             closed,
-            content: if open.reasoning { Content::Reasoning(text) } else { Content::Text(text) },
+            content: if open.reasoning {
+                Content::Reasoning(text)
+            } else {
+                Content::Text(text)
+            },
         })
     }
 

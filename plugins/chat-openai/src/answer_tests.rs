@@ -71,7 +71,10 @@ impl Shown {
     }
 
     fn texts(&self) -> Vec<(bool, &str)> {
-        self.parts.iter().map(|(_, reasoning, text, _)| (*reasoning, text.as_str())).collect()
+        self.parts
+            .iter()
+            .map(|(_, reasoning, text, _)| (*reasoning, text.as_str()))
+            .collect()
     }
 }
 
@@ -118,7 +121,8 @@ fn reasoning_and_text_are_parts_that_stream_and_close() {
 #[test]
 fn an_answer_that_is_not_streamed_is_read_too() {
     let mut answer = answer();
-    let whole = json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": "all"}, "finish_reason": "stop"}]});
+    let whole =
+        json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": "all"}, "finish_reason": "stop"}]});
     let mut events = take(&mut answer, &[whole.to_string()]).unwrap();
     assert!(answer.ended().is_ok());
     answer.complete(None, 9, &mut events);
@@ -128,17 +132,34 @@ fn an_answer_that_is_not_streamed_is_read_too() {
 #[test]
 fn garbage_costs_nothing_but_itself_until_there_is_nothing_else() {
     let mut answer = answer();
-    let data = ["{not json".to_owned(), chunk(json!({"content": "a"}), None), "[]".to_owned(), "7".to_owned(), String::new()];
+    let data = [
+        "{not json".to_owned(),
+        chunk(json!({"content": "a"}), None),
+        "[]".to_owned(),
+        "7".to_owned(),
+        String::new(),
+    ];
     let events = take(&mut answer, &data).unwrap();
     assert_eq!(Shown::of(&events).texts(), [(false, "a")]);
     let refused = take(&mut answer, &vec!["x".to_owned(); 200]).unwrap_err();
-    assert!(refused.text.contains("not JSON") && refused.retry.is_none(), "{}", refused.text);
+    assert!(
+        refused.text.contains("not JSON") && refused.retry.is_none(),
+        "{}",
+        refused.text
+    );
 }
 
 #[test]
 fn what_was_cut_is_dropped_for_another_attempt_and_kept_after_the_last() {
     let mut answer = answer();
-    let mut events = take(&mut answer, &[chunk(json!({"reasoning": "hm"}), None), chunk(json!({"content": "half"}), None)]).unwrap();
+    let mut events = take(
+        &mut answer,
+        &[
+            chunk(json!({"reasoning": "hm"}), None),
+            chunk(json!({"content": "half"}), None),
+        ],
+    )
+    .unwrap();
     let cut = answer.ended().unwrap_err();
     assert_eq!(cut.retry, Some(None));
     answer.drop_attempt(&mut events);
@@ -152,7 +173,11 @@ fn what_was_cut_is_dropped_for_another_attempt_and_kept_after_the_last() {
 
 #[test]
 fn an_answer_that_finished_badly_is_said_and_a_stopped_one_is_not() {
-    for (finish, word) in [("length", "truncated"), ("content_filter", "filter"), ("tool_calls", "tool")] {
+    for (finish, word) in [
+        ("length", "truncated"),
+        ("content_filter", "filter"),
+        ("tool_calls", "tool"),
+    ] {
         let mut answer = answer();
         let mut events = take(&mut answer, &[chunk(json!({"content": "a"}), Some(finish))]).unwrap();
         answer.complete(None, 9, &mut events);
@@ -165,7 +190,14 @@ fn an_answer_that_finished_badly_is_said_and_a_stopped_one_is_not() {
     let mut empty = answer();
     let mut events = take(&mut empty, &[chunk(json!({}), Some("stop")), "[DONE]".to_owned()]).unwrap();
     empty.complete(None, 9, &mut events);
-    assert!(Shown::of(&events).message.unwrap().error.unwrap().contains("answered nothing"));
+    assert!(
+        Shown::of(&events)
+            .message
+            .unwrap()
+            .error
+            .unwrap()
+            .contains("answered nothing")
+    );
 }
 
 #[test]
@@ -185,13 +217,18 @@ fn an_answer_without_an_end_is_stopped() {
     let text = "x".repeat(64 * 1024);
     let chunks = vec![chunk(json!({"content": text}), None); MOST_BYTES / text.len() + 1];
     let refused = take(&mut answer, &chunks).unwrap_err();
-    assert!(refused.text.contains("longer than") && refused.retry.is_none(), "{}", refused.text);
+    assert!(
+        refused.text.contains("longer than") && refused.retry.is_none(),
+        "{}",
+        refused.text
+    );
 }
 
 #[test]
 fn of_several_answers_the_first_is_taken() {
     let mut answer = answer();
-    let two = json!({"choices": [{"index": 1, "delta": {"content": "b"}}, {"index": 0, "delta": {"content": "a"}}]}).to_string();
+    let two = json!({"choices": [{"index": 1, "delta": {"content": "b"}}, {"index": 0, "delta": {"content": "a"}}]})
+        .to_string();
     let events = take(&mut answer, &[two]).unwrap();
     assert_eq!(Shown::of(&events).texts(), [(false, "a")]);
 }

@@ -51,7 +51,9 @@ mod tests {
     use serde_json::json;
 
     fn server() -> Server {
-        Settings::try_from(authored("https://openrouter.ai/api/v1")).unwrap().server
+        Settings::try_from(authored("https://openrouter.ai/api/v1"))
+            .unwrap()
+            .server
     }
 
     #[test]
@@ -73,7 +75,11 @@ mod tests {
         assert_eq!(first.output_price, None);
         let contexts: Vec<_> = list.models.iter().map(|model| model.context_tokens).collect();
         assert_eq!(contexts, [Some(8192), Some(4096), Some(2048)]);
-        let reads: Vec<_> = list.models.iter().map(|model| model.reads.as_ref().map(Vec::len)).collect();
+        let reads: Vec<_> = list
+            .models
+            .iter()
+            .map(|model| model.reads.as_ref().map(Vec::len))
+            .collect();
         assert_eq!(reads, [Some(2), Some(1), None]);
     }
 

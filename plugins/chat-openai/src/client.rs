@@ -74,14 +74,12 @@ pub async fn models(settings: &Settings, key: bool) -> Listed {
 ///
 /// # Errors
 /// Why there is none; and whether it is `stream_options` that the server does not know.
-pub async fn complete(
-    settings: &Settings,
-    asked: Asked<'_>,
-    body: &Value,
-) -> Result<Response, (Refusal, bool)> {
+pub async fn complete(settings: &Settings, asked: Asked<'_>, body: &Value) -> Result<Response, (Refusal, bool)> {
     let of_host = |error| (Refusal::of_host(asked, error, settings.timeout), false);
     let request = Request::post(settings.server.url("/chat/completions")).header("accept", "text/event-stream");
-    let request = keyed(request, asked.key).timeout(settings.timeout).idle_timeout(settings.timeout);
+    let request = keyed(request, asked.key)
+        .timeout(settings.timeout)
+        .idle_timeout(settings.timeout);
     let response = request.json(body).map_err(of_host)?.send().await.map_err(of_host)?;
     if response.status == 200 {
         return Ok(response);

@@ -19,10 +19,19 @@ const IMAGES: [(&str, &[u8]); 4] = [
 /// `File` is a file that a model can be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {
-    Image { mime: &'static str, data: Vec<u8> },
-    Text { name: String, text: String },
+    Image {
+        mime: &'static str,
+        data: Vec<u8>,
+    },
+    Text {
+        name: String,
+        text: String,
+    },
     /// `Missing`: it is not sent, and the model is told.
-    Missing { name: String, why: &'static str },
+    Missing {
+        name: String,
+        why: &'static str,
+    },
 }
 
 impl File {
@@ -62,7 +71,9 @@ impl File {
                 let end = if text.ends_with('\n') { "" } else { "\n" };
                 json!({"type": "text", "text": format!("The file {name}:\n{fence}\n{text}{end}{fence}")})
             }
-            Self::Missing { name, why } => json!({"type": "text", "text": format!("[The file {name} is not sent: {why}]")}),
+            Self::Missing { name, why } => {
+                json!({"type": "text", "text": format!("[The file {name} is not sent: {why}]")})
+            }
         }
     }
 }
@@ -76,7 +87,11 @@ fn image(data: &[u8]) -> Option<&'static str> {
 
 /// `plain` is a name on one line, that ends no sentence of ours.
 pub fn plain(name: &str) -> String {
-    let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect();
     match name.trim() {
         "" => "without a name".to_owned(),
         name => name.to_owned(),
@@ -115,9 +130,16 @@ mod tests {
 
     #[test]
     fn other_files_are_refused_in_words() {
-        for data in [b"%PDF-1.7\n\xff\xfe".to_vec(), b"a\0b".to_vec(), b"RIFF\0\0\0\0WAVE\xff".to_vec()] {
+        for data in [
+            b"%PDF-1.7\n\xff\xfe".to_vec(),
+            b"a\0b".to_vec(),
+            b"RIFF\0\0\0\0WAVE\xff".to_vec(),
+        ] {
             let why = File::read("x.bin", data).unwrap_err();
-            assert!(why.contains("x.bin is neither an image") && why.contains("To fix: "), "{why}");
+            assert!(
+                why.contains("x.bin is neither an image") && why.contains("To fix: "),
+                "{why}"
+            );
         }
         let long = File::read("x.log", vec![b'x'; TEXT_BYTES + 1]).unwrap_err();
         assert!(long.contains("1048577 bytes"), "{long}");

@@ -35,7 +35,8 @@ use settings::{Authored, Settings};
 /// `VERSION` is the plugin's: a server states none.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `NO_MODEL` is for a server that lists none.
-const NO_MODEL: &str = "No model is chosen, and the server lists none. To fix: set `model` in [plugin.chat-openai.config].";
+const NO_MODEL: &str =
+    "No model is chosen, and the server lists none. To fix: set `model` in [plugin.chat-openai.config].";
 
 struct Plugin;
 
@@ -132,7 +133,9 @@ impl models::Guest for Plugin {
 impl attachments::Guest for Plugin {
     /// The host keeps the files of its prompts, and models send none.
     async fn read(_: SessionRef, id: String) -> Result<FileContent, Error> {
-        Err(Error::NotFound(format!("The backend keeps no files, and none of the id {id:?}.")))
+        Err(Error::NotFound(format!(
+            "The backend keeps no files, and none of the id {id:?}."
+        )))
     }
 }
 
@@ -188,7 +191,9 @@ async fn connect(events: &mut Events<Event>) -> Result<(), End> {
     let settings = Settings::try_from(authored).map_err(End::Failed)?;
     let key = client::has_key().await.map_err(of_host)?;
     let host = &settings.server.host;
-    events.send(Event::Starting(format!("Asking {host} for its models."))).await?;
+    events
+        .send(Event::Starting(format!("Asking {host} for its models.")))
+        .await?;
     let listed = match client::models(&settings, key).await {
         Listed::Models(listed) => listed,
         // It may answer prompts all the same.

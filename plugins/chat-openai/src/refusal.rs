@@ -25,7 +25,8 @@ pub struct Asked<'a> {
 }
 
 /// `MODEL` is the fix for a model that is not there.
-const MODEL: &str = "choose another model, or correct `model` and `base_url` in [plugin.chat-openai.config]: most addresses end in /v1";
+const MODEL: &str =
+    "choose another model, or correct `model` and `base_url` in [plugin.chat-openai.config]: most addresses end in /v1";
 /// `PAY` is the fix where the account is empty.
 const PAY: &str = "add credit to the account, or use another model or key";
 
@@ -65,12 +66,17 @@ impl Refusal {
                 Some("add api_key = { file = \"openai.key\" } to [plugin.chat-openai.secrets]"),
             ),
             402 => Self::lasting(&why("asks for payment"), Some(PAY)),
-            404 => Self::lasting(&why(&format!("does not have the model {:?} here", asked.model)), Some(MODEL)),
+            404 => Self::lasting(
+                &why(&format!("does not have the model {:?} here", asked.model)),
+                Some(MODEL),
+            ),
             413 => Self::lasting(
                 &why("does not take a request of this size"),
                 Some("send fewer or smaller files, or start a new chat"),
             ),
-            429 if fault.code == "insufficient_quota" => Self::lasting(&why("has no credit left for this key"), Some(PAY)),
+            429 if fault.code == "insufficient_quota" => {
+                Self::lasting(&why("has no credit left for this key"), Some(PAY))
+            }
             429 => Self::passing(&why("takes no more requests for now"), Some(&later(after)), after),
             408 | 409 | 425 | 500..=599 => Self::passing(&why("failed"), Some(&later(after)), after),
             300..=399 => Self::lasting(
@@ -87,8 +93,16 @@ impl Refusal {
         if is_too_long(400, fault) {
             return Self::of_status(asked, 400, fault, None);
         }
-        let text = if fault.text.is_empty() { "it gave no reason" } else { &fault.text };
-        Self::passing(&format!("{host} failed amid the answer: {text}"), Some("send the message again"), None)
+        let text = if fault.text.is_empty() {
+            "it gave no reason"
+        } else {
+            &fault.text
+        };
+        Self::passing(
+            &format!("{host} failed amid the answer: {text}"),
+            Some("send the message again"),
+            None,
+        )
     }
 
     /// `of_host` is the refusal that an error of the host is: the request was not sent, or its answer broke off.
@@ -120,7 +134,11 @@ fn later(after: Option<u64>) -> String {
 
 /// Tells whether the chat is longer than the model's context: each server has words of its own for it.
 fn is_too_long(status: u16, fault: &Fault) -> bool {
-    const CODES: [&str; 3] = ["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"];
+    const CODES: [&str; 3] = [
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "context_window_exceeded",
+    ];
     const WORDS: [&str; 7] = [
         "context length",
         "context size",
@@ -158,7 +176,10 @@ pub fn finished(reason: &str) -> Option<String> {
             "The model called a tool, and this backend has none".to_owned(),
             Some("ask the model to answer without tools"),
         ),
-        "error" => ("The server ended this answer because of an error".to_owned(), Some("send the message again")),
+        "error" => (
+            "The server ended this answer because of an error".to_owned(),
+            Some("send the message again"),
+        ),
         other => {
             let other: String = other.chars().take(64).collect();
             (format!("The server ended this answer for the reason {other:?}"), None)

@@ -25,7 +25,12 @@ fn each_status_has_the_servers_words_and_what_to_do() {
         (401, false, "asks for a key", "add api_key"),
         (403, true, "does not accept the key", "correct `api_key`"),
         (402, true, "asks for payment", "add credit"),
-        (404, true, "does not have the model \"big\"", "correct `model` and `base_url`"),
+        (
+            404,
+            true,
+            "does not have the model \"big\"",
+            "correct `model` and `base_url`",
+        ),
         (413, true, "a request of this size", "smaller files"),
         (429, true, "takes no more requests", "wait a while"),
         (503, true, "failed", "wait a while"),
@@ -34,12 +39,18 @@ fn each_status_has_the_servers_words_and_what_to_do() {
     ] {
         let refusal = of(status, "", "the very words", key, None);
         let text = &refusal.text;
-        assert!(text.starts_with("llm.example ") && text.contains(what) && text.contains(fix), "{status}: {text}");
+        assert!(
+            text.starts_with("llm.example ") && text.contains(what) && text.contains(fix),
+            "{status}: {text}"
+        );
         assert!(text.contains(&format!("(HTTP {status}): the very words")), "{text}");
         assert_eq!(text.contains("To fix: "), !fix.is_empty(), "{text}");
         assert_eq!(refusal.retry.is_some(), matches!(status, 429 | 503), "{status}");
     }
-    assert_eq!(of(400, "", "", true, None).text, "llm.example refused the request (HTTP 400).");
+    assert_eq!(
+        of(400, "", "", true, None).text,
+        "llm.example refused the request (HTTP 400)."
+    );
 }
 
 #[test]
@@ -55,17 +66,37 @@ fn a_pause_that_is_asked_for_is_kept_and_said() {
 #[test]
 fn a_chat_that_is_too_long_is_told_apart_in_each_servers_words() {
     for (status, code, text) in [
-        (400, "context_length_exceeded", "This model's maximum context length is 8192 tokens."),
-        (400, "exceed_context_size_error", "the request exceeds the available context size"),
-        (400, "BadRequestError", "This model's maximum context length is 4096 tokens"),
+        (
+            400,
+            "context_length_exceeded",
+            "This model's maximum context length is 8192 tokens.",
+        ),
+        (
+            400,
+            "exceed_context_size_error",
+            "the request exceeds the available context size",
+        ),
+        (
+            400,
+            "BadRequestError",
+            "This model's maximum context length is 4096 tokens",
+        ),
         (500, "", "input is larger than the context window"),
         (413, "", "prompt is too long: 210000 tokens"),
     ] {
         let refusal = of(status, code, text, true, None);
-        assert!(refusal.text.contains("start a new chat") && refusal.text.contains(text), "{}", refusal.text);
+        assert!(
+            refusal.text.contains("start a new chat") && refusal.text.contains(text),
+            "{}",
+            refusal.text
+        );
         assert_eq!(refusal.retry, None);
     }
-    assert!(!of(500, "", "out of memory", true, None).text.contains("start a new chat"));
+    assert!(
+        !of(500, "", "out of memory", true, None)
+            .text
+            .contains("start a new chat")
+    );
 }
 
 #[test]
@@ -78,12 +109,24 @@ fn an_error_of_the_host_keeps_its_words() {
     };
     let of = |error| Refusal::of_host(asked, error, 60_000);
     let denied = of(Error::Denied("No grant. To fix: add these lines:\nx".to_owned()));
-    assert_eq!((denied.text.as_str(), denied.retry), ("No grant. To fix: add these lines:\nx", None));
+    assert_eq!(
+        (denied.text.as_str(), denied.retry),
+        ("No grant. To fix: add these lines:\nx", None)
+    );
     let gone = of(Error::Unavailable("cannot reach http://a".to_owned()));
-    assert!(gone.text.starts_with("cannot reach http://a. To fix: check that the server runs"), "{}", gone.text);
+    assert!(
+        gone.text
+            .starts_with("cannot reach http://a. To fix: check that the server runs"),
+        "{}",
+        gone.text
+    );
     assert_eq!(gone.retry, Some(None));
     let silent = of(Error::Timeout("x".to_owned()));
-    assert!(silent.text.starts_with("llm.example sent nothing for 60 s."), "{}", silent.text);
+    assert!(
+        silent.text.starts_with("llm.example sent nothing for 60 s."),
+        "{}",
+        silent.text
+    );
     assert_eq!(silent.retry, None);
 }
 
@@ -110,8 +153,14 @@ fn a_server_that_does_not_count_is_known_by_its_words() {
         code: String::new(),
         text: text.to_owned(),
     };
-    assert!(is_of_stream_options(400, &fault("Unknown parameter: 'stream_options'.")));
-    assert!(is_of_stream_options(422, &fault("extra fields: stream_options.include_usage")));
+    assert!(is_of_stream_options(
+        400,
+        &fault("Unknown parameter: 'stream_options'.")
+    ));
+    assert!(is_of_stream_options(
+        422,
+        &fault("extra fields: stream_options.include_usage")
+    ));
     assert!(!is_of_stream_options(500, &fault("stream_options")));
     assert!(!is_of_stream_options(400, &fault("something else")));
 }

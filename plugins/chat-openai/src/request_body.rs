@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 /// `until` are the utterances up to a prompt and with it. What came later belongs to other turns, or to an attempt at this one
 /// that a crash ended.
 pub fn until(mut utterances: Vec<Utterance>, client_id: &str) -> Vec<Utterance> {
-    let prompt = utterances.iter().rposition(|u| u.client_id.as_deref() == Some(client_id));
+    let prompt = utterances
+        .iter()
+        .rposition(|u| u.client_id.as_deref() == Some(client_id));
     if let Some(at) = prompt {
         utterances.truncate(at + 1);
     }

@@ -11,7 +11,11 @@ fn utterance(message: &str, client_id: Option<&str>, sizes: &[u64]) -> Utterance
     };
     Utterance {
         message: message.to_owned(),
-        role: if client_id.is_some() { Role::User } else { Role::Assistant },
+        role: if client_id.is_some() {
+            Role::User
+        } else {
+            Role::Assistant
+        },
         client_id: client_id.map(str::to_owned),
         text: message.to_owned(),
         attachments: sizes.iter().enumerate().map(file).collect(),
@@ -52,7 +56,10 @@ fn what_came_after_the_prompt_is_not_part_of_its_turn() {
 
 #[test]
 fn of_many_files_the_newest_are_read() {
-    let all = [utterance("u1", Some("c1"), &[5]), utterance("u2", Some("c2"), &[4, 9, 3])];
+    let all = [
+        utterance("u1", Some("c1"), &[5]),
+        utterance("u2", Some("c2"), &[4, 9, 3]),
+    ];
     assert_eq!(wanted(&all, 7), [(1, 0), (1, 2)]);
     assert_eq!(wanted(&all, 100), [(1, 0), (1, 1), (1, 2), (0, 0)]);
     assert_eq!(wanted(&all, 0), []);
@@ -80,7 +87,10 @@ fn a_chat_is_a_list_of_messages_with_the_system_prompt_first() {
         })
     );
     let plain = super::body(&settings(""), "m", &chat, false);
-    assert_eq!((plain["messages"].as_array().unwrap().len(), plain.get("stream_options")), (3, None));
+    assert_eq!(
+        (plain["messages"].as_array().unwrap().len(), plain.get("stream_options")),
+        (3, None)
+    );
 }
 
 #[test]
@@ -97,7 +107,10 @@ fn files_stand_before_the_text_and_only_an_image_makes_parts() {
     assert_eq!(content(vec![text.clone()]), "The file a.txt:\n```\nx\n```\n\nlook");
     let parts = content(vec![image, text]);
     assert_eq!(parts[0]["image_url"]["url"], "data:image/png;base64,AQ==");
-    assert_eq!((parts[1]["type"].as_str(), parts[2]["text"].as_str()), (Some("text"), Some("look")));
+    assert_eq!(
+        (parts[1]["type"].as_str(), parts[2]["text"].as_str()),
+        (Some("text"), Some("look"))
+    );
     let file = utterance("u", Some("c"), &[1]).attachments.remove(0);
     let gone = content(vec![missing(&file, "it is too old")]);
     assert_eq!(gone, "[The file without a name is not sent: it is too old]\n\nlook");

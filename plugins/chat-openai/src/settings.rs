@@ -1,7 +1,7 @@
 //! The configuration, parsed once, and what follows from it.
 
-use nexus_plugin_api::job::permanent;
 use nexus_plugin_api::chat::Failure;
+use nexus_plugin_api::job::permanent;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -117,7 +117,10 @@ impl Server {
             return wrong("has characters that no address has", example);
         }
         if rest.contains(['?', '#']) {
-            return wrong("has a query, which requests have no place for", "leave out `?` or `#` and what follows");
+            return wrong(
+                "has a query, which requests have no place for",
+                "leave out `?` or `#` and what follows",
+            );
         }
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.contains('@') {
@@ -133,7 +136,10 @@ impl Server {
         if host.is_empty() {
             return wrong("has no host", example);
         }
-        if ["/chat/completions", "/completions", "/models"].iter().any(|end| base.ends_with(end)) {
+        if ["/chat/completions", "/completions", "/models"]
+            .iter()
+            .any(|end| base.ends_with(end))
+        {
             return wrong(
                 "is the address of one function",
                 "leave out its end: what is before /chat/completions is the address of the API",

@@ -13,7 +13,9 @@ pub(crate) fn authored(base_url: &str) -> Authored {
 }
 
 fn with(parameters: &[(&str, &str)]) -> Result<Settings, Failure> {
-    let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let parameters = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Authored {
         parameters: parameters.collect(),
         ..authored("http://localhost:1/v1")
@@ -24,14 +26,30 @@ fn with(parameters: &[(&str, &str)]) -> Result<Settings, Failure> {
 #[test]
 fn an_address_is_read_with_its_host() {
     for (text, host, models) in [
-        ("https://api.openai.com/v1", "api.openai.com", "https://api.openai.com/v1/models"),
-        ("http://127.0.0.1:11434/v1/", "127.0.0.1", "http://127.0.0.1:11434/v1/models"),
+        (
+            "https://api.openai.com/v1",
+            "api.openai.com",
+            "https://api.openai.com/v1/models",
+        ),
+        (
+            "http://127.0.0.1:11434/v1/",
+            "127.0.0.1",
+            "http://127.0.0.1:11434/v1/models",
+        ),
         ("http://[::1]:8080", "[::1]", "http://[::1]:8080/models"),
         ("http://[::1]", "[::1]", "http://[::1]/models"),
-        ("https://Openrouter.ai/api/v1", "openrouter.ai", "https://Openrouter.ai/api/v1/models"),
+        (
+            "https://Openrouter.ai/api/v1",
+            "openrouter.ai",
+            "https://Openrouter.ai/api/v1/models",
+        ),
     ] {
         let server = Server::parse(text).unwrap();
-        assert_eq!((server.host.as_str(), server.url("/models")), (host, models.to_owned()), "{text}");
+        assert_eq!(
+            (server.host.as_str(), server.url("/models")),
+            (host, models.to_owned()),
+            "{text}"
+        );
         let id = server.model_id("meta/llama");
         assert_eq!(id, format!("{host}/meta/llama"));
         assert_eq!(server.model_name(&id), "meta/llama");
@@ -65,7 +83,12 @@ fn what_is_no_address_of_an_api_is_refused_with_a_fix() {
 
 #[test]
 fn parameters_are_json_or_text_and_the_plugins_own_are_refused() {
-    let settings = with(&[("temperature", "0.2"), ("stop", "[\"END\"]"), ("reasoning_effort", "low")]).unwrap();
+    let settings = with(&[
+        ("temperature", "0.2"),
+        ("stop", "[\"END\"]"),
+        ("reasoning_effort", "low"),
+    ])
+    .unwrap();
     assert_eq!(
         Value::Object(settings.parameters),
         serde_json::json!({"reasoning_effort": "low", "stop": ["END"], "temperature": 0.2})

@@ -137,7 +137,10 @@ async fn read(
 ) -> Result<Option<Refusal>, ConnectionEnded> {
     let kind = response.header("content-type").unwrap_or_default().to_ascii_lowercase();
     if kind.starts_with("text/html") {
-        let why = format!("{} answered with a page ({kind}) in place of a model's answer", settings.server.host);
+        let why = format!(
+            "{} answered with a page ({kind}) in place of a model's answer",
+            settings.server.host
+        );
         let fix = "correct `base_url` in [plugin.chat-openai.config]: most addresses end in /v1";
         return Ok(Some(Refusal::lasting(&why, Some(fix))));
     }
@@ -191,7 +194,9 @@ async fn chat(prompt: &Prompt) -> Result<Vec<Spoken>, Error> {
     let utterances = until(read, &prompt.client_id);
     let mut files = BTreeMap::new();
     for (at, place) in wanted(&utterances, REQUEST_BYTES) {
-        let file = utterances.get(at).and_then(|utterance| utterance.attachments.get(place));
+        let file = utterances
+            .get(at)
+            .and_then(|utterance| utterance.attachments.get(place));
         let Some((file, id)) = file.and_then(|file| Some((file, file.id.clone()?))) else {
             continue;
         };
@@ -210,7 +215,11 @@ async fn chat(prompt: &Prompt) -> Result<Vec<Spoken>, Error> {
         });
         Spoken {
             role: utterance.role,
-            files: if utterance.role == Role::User { sent.collect() } else { Vec::new() },
+            files: if utterance.role == Role::User {
+                sent.collect()
+            } else {
+                Vec::new()
+            },
             text: utterance.text,
         }
     });
@@ -231,7 +240,11 @@ mod tests {
         let own: Vec<_> = (1..=5).map(|attempt| pause(&refusal(Some(None)), attempt)).collect();
         assert_eq!(own, [Some(1_000), Some(2_000), Some(4_000), Some(8_000), None]);
         assert_eq!(pause(&refusal(Some(Some(30_000))), 1), Some(30_000));
-        assert_eq!(pause(&refusal(Some(Some(10))), 3), Some(4_000), "no faster than our own");
+        assert_eq!(
+            pause(&refusal(Some(Some(10))), 3),
+            Some(4_000),
+            "no faster than our own"
+        );
         assert_eq!(pause(&refusal(Some(Some(60_001))), 1), None);
         assert_eq!(pause(&refusal(Some(Some(u64::MAX))), 1), None);
     }

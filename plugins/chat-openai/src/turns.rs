@@ -76,7 +76,12 @@ impl Turns {
             return false;
         }
         let free = |turn: &Turn| self.running.iter().all(|(session, _)| *session != turn.prompt.session);
-        let Some(turn) = self.waiting.iter().position(free).and_then(|at| self.waiting.remove(at)) else {
+        let Some(turn) = self
+            .waiting
+            .iter()
+            .position(free)
+            .and_then(|at| self.waiting.remove(at))
+        else {
             return false;
         };
         let out = self.out.clone();

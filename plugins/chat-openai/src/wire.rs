@@ -56,7 +56,10 @@ impl Delta {
         let mut all = Vec::new();
         let reasoning = [&self.reasoning_content, &self.reasoning];
         // A server that sends both sends the same twice.
-        let reasoning = reasoning.into_iter().filter_map(Value::as_str).find(|text| !text.is_empty());
+        let reasoning = reasoning
+            .into_iter()
+            .filter_map(Value::as_str)
+            .find(|text| !text.is_empty());
         all.extend(reasoning.map(|text| Piece::Reasoning(text.to_owned())));
         for value in [&self.content, &self.refusal] {
             match value {
@@ -173,7 +176,9 @@ impl Model {
 
 /// `models` are the entries of `/models`: each that can be read, so that an odd one costs no other.
 pub fn models(answer: &Value) -> Vec<Model> {
-    let list = ["data", "models"].into_iter().find_map(|key| answer.get(key)?.as_array());
+    let list = ["data", "models"]
+        .into_iter()
+        .find_map(|key| answer.get(key)?.as_array());
     let list = list.or_else(|| answer.as_array());
     let entries = list.into_iter().flatten();
     let read = entries.filter_map(|entry| serde_json::from_value::<Model>(entry.clone()).ok());
@@ -211,9 +216,14 @@ pub fn error_text(value: &Value) -> Fault {
     let inner = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
     // OpenRouter has the words of the provider behind its own.
     let raw = inner.get("metadata").and_then(|metadata| metadata.get("raw")?.as_str());
-    let said = ["message", "detail", "error"].into_iter().find_map(|key| inner.get(key)?.as_str());
+    let said = ["message", "detail", "error"]
+        .into_iter()
+        .find_map(|key| inner.get(key)?.as_str());
     let said = said.or_else(|| inner.as_str()).unwrap_or_default();
-    let detail = inner.get("detail").filter(|detail| detail.is_array()).map(Value::to_string);
+    let detail = inner
+        .get("detail")
+        .filter(|detail| detail.is_array())
+        .map(Value::to_string);
     let text = match (said, raw, detail) {
         ("", _, Some(detail)) => detail,
         (said, Some(raw), _) => format!("{said}: {raw}"),

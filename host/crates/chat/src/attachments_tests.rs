@@ -46,7 +46,11 @@ async fn a_file_is_kept_shown_and_handed_over_with_its_prompt() {
     assert_eq!(utterances[0].attachments, [kept.clone()]);
     assert_eq!(utterances[0].client_id.as_deref(), Some("c1"));
     assert_eq!(journal.attachment(&plugin, "s", &id).await, Ok(picture(3)));
-    for (plugin, session, id) in [("another", "s", id.as_str()), (&plugin, "t", &id), (&plugin, "s", "upload-0")] {
+    for (plugin, session, id) in [
+        ("another", "s", id.as_str()),
+        (&plugin, "t", &id),
+        (&plugin, "s", "upload-0"),
+    ] {
         let none = journal.attachment(plugin, session, id).await;
         assert!(matches!(none, Err(TranscriptError::NotFound(_))), "{none:?}");
     }
