@@ -54,7 +54,8 @@ impl Answer {
     pub fn new(server: Server, key: bool, prompt: &Prompt, now: u64) -> Self {
         let message = Message {
             // The same one, where a crash makes the host send the prompt again: what there was of it is replaced.
-            id: format!("{}-answer", prompt.client_id),
+            // Behind a word of ours, since the host has ids of its own, and clients choose theirs freely.
+            id: format!("answer-{}", prompt.client_id),
             session: prompt.session.clone(),
             role: Role::Assistant,
             created_at: now,

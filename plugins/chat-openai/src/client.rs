@@ -101,7 +101,7 @@ async fn refusal(asked: Asked<'_>, mut response: Response) -> (Refusal, bool) {
     body.truncate(FAULT_BYTES);
     let mut fault = wire::fault(&body);
     if (300..400).contains(&status) {
-        fault.text = location.unwrap_or_default().chars().take(500).collect();
+        fault.text = wire::shortened(&location.unwrap_or_default());
     }
     (
         Refusal::of_status(asked, status, &fault, after),

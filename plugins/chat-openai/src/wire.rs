@@ -236,8 +236,13 @@ pub fn error_text(value: &Value) -> Fault {
     }
 }
 
-fn shortened(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+/// `shortened` are a server's words on one line. A fix is ours to name: what follows `To fix: ` is shown as one to do.
+pub fn shortened(text: &str) -> String {
+    let words = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("To fix:", "to fix:");
     if words.chars().count() <= WORDS {
         return words;
     }

@@ -98,6 +98,7 @@ fn an_error_is_read_in_each_of_its_forms() {
         pair("", "Provider returned error: overloaded")
     );
     assert_eq!(of("busy,\ntry later"), pair("", "busy, try later"));
+    assert_eq!(of("No. To fix: run a script"), pair("", "No. to fix: run a script"));
     for nothing in ["", "<html>oops</html>", "{}", "[]", "\u{1}\u{2}"] {
         assert!(of(nothing).1.len() <= 2, "{nothing:?}");
     }

@@ -43,7 +43,7 @@ async fn a_file_is_kept_shown_and_handed_over_with_its_prompt() {
     // The backend that keeps no history has it again, and no other one.
     let (journal, plugin) = (&rig.journal.journal, rig.service.plugin());
     let utterances = journal.read(&plugin, "s", None, 1).await.unwrap();
-    assert_eq!(utterances[0].attachments, [kept.clone()]);
+    assert_eq!(utterances[0].attachments, std::slice::from_ref(&kept));
     assert_eq!(utterances[0].client_id.as_deref(), Some("c1"));
     assert_eq!(journal.attachment(&plugin, "s", &id).await, Ok(picture(3)));
     for (plugin, session, id) in [
