@@ -8,12 +8,12 @@
 //! | `[[markdown]]` | a document with headings, a list, a table, code and things that must be sanitised |
 //! | `[[reason n=20 rate=50]]` | n chunks of reasoning, then a short text |
 //! | `[[tool name=bash args={"command":"ls"}]]` | a tool call; with its result in the history, what follows, or `[tool done]` |
-//! | `[[error status=429 retry_after=1 times=2]]` | an HTTP error, for the first `times` requests with this text |
+//! | `[[error status=429 retry_after=1 times=2 message=too_busy]]` | an HTTP error, for the first `times` requests with this text |
 //! | `[[cut after=20 how=chunk]]` | n chunks, then `chunk`: a body cut short, `eof`: a clean end without a finish, `rst`: a reset; `times=1`: only the first time |
 //! | `[[hang after=5 secs=30]]` | n chunks, then silence on an open connection |
 //! | `[[garbage after=5]]`, `[[errmid after=5]]` | n chunks, then a line that is not JSON, or an error event |
 //! | `[[delay secs=2]]` | a pause; before the first byte where it stands first |
-//! | `[[length]]` | the finish reason is `length` |
+//! | `[[length]]`, `[[finish reason=content_filter]]` | the finish reason is `length`, or any other |
 //!
 //! Several run in sequence within one answer.
 

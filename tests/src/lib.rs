@@ -13,6 +13,7 @@
 mod binary;
 pub mod bore;
 pub mod browser;
+pub mod canned;
 pub mod cloudflared;
 mod compiled;
 pub mod directive;
@@ -24,6 +25,7 @@ pub mod languages;
 pub mod llm;
 pub mod machine;
 pub mod nexus;
+pub mod openai;
 pub mod opencode;
 pub mod port;
 pub mod processes;

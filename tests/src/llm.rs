@@ -254,13 +254,11 @@ async fn complete(stream: &mut TcpStream, request: Value, seen: &Seen) -> Io<()>
                 .get("retry_after")
                 .map(|s| format!("retry-after: {s}\r\n"))
                 .unwrap_or_default();
-            return error(
-                stream,
-                status,
-                &format!("the stand-in was told to answer {status}"),
-                &retry,
-            )
-            .await;
+            let mut message = format!("the stand-in was told to answer {status}");
+            if let Some(more) = step.keys.get("message") {
+                message = format!("{message}: {}", more.replace('_', " "));
+            }
+            return error(stream, status, &message, &retry).await;
         }
         steps.remove(0);
         if steps.is_empty() {
@@ -299,7 +297,7 @@ fn now_ms() -> f64 {
 }
 
 enum End {
-    Finish(&'static str),
+    Finish(String),
     Broken,
 }
 
@@ -325,7 +323,7 @@ impl Answer<'_> {
         );
         self.stream.write_all(head.as_bytes()).await?;
         self.delta(json!({"role": "assistant", "content": ""}), None).await?;
-        let mut finish = "stop";
+        let mut finish = "stop".to_owned();
         for step in steps {
             match self.step(step).await? {
                 Some(End::Finish(reason)) => finish = reason,
@@ -334,7 +332,7 @@ impl Answer<'_> {
                 None => {}
             }
         }
-        self.delta(json!({}), Some(finish)).await?;
+        self.delta(json!({}), Some(&finish)).await?;
         let prompt = messages.iter().map(|m| content(&m["content"]).len()).sum::<usize>() / 4 + 1;
         let total = prompt as u64 + self.tokens;
         let usage = json!({"prompt_tokens": prompt, "completion_tokens": self.tokens, "total_tokens": total});
@@ -446,7 +444,7 @@ impl Answer<'_> {
                     )
                     .await?;
                 }
-                return Ok(Some(End::Finish("tool_calls")));
+                return Ok(Some(End::Finish("tool_calls".to_owned())));
             }
             "cut" => {
                 self.words("content", after, rate, plain).await?;
@@ -471,7 +469,8 @@ impl Answer<'_> {
                 return Ok(Some(End::Broken));
             }
             "delay" => pause(self.stream, step.number("secs", 1.0)).await?,
-            "length" => return Ok(Some(End::Finish("length"))),
+            "length" => return Ok(Some(End::Finish("length".to_owned()))),
+            "finish" => return Ok(Some(End::Finish(step.keys.get("reason").cloned().unwrap_or_default()))),
             other => {
                 self.delta(json!({"content": format!("[the stand-in knows no `{other}`]")}), None)
                     .await?

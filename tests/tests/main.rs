@@ -8,6 +8,7 @@ mod app;
 mod backup;
 mod bore;
 mod browser;
+mod chat_openai;
 mod cloudflared;
 mod containment;
 mod contract;

@@ -2,6 +2,7 @@
 
 use futures::future::BoxFuture;
 use nexus_chat::journal::Journal;
+use nexus_model::chat::FileContent;
 use nexus_plugin_traits::{TranscriptError, Transcripts, Utterance};
 use std::sync::OnceLock;
 
@@ -27,7 +28,23 @@ impl Transcripts for OpenedJournal {
     ) -> BoxFuture<'a, Result<Vec<Utterance>, TranscriptError>> {
         match self.0.get() {
             Some(journal) => journal.read(plugin, session, before, limit),
-            None => Box::pin(async { Err(TranscriptError::Unavailable("The journal is not open.".to_owned())) }),
+            None => Box::pin(async { Err(not_open()) }),
         }
     }
+
+    fn attachment<'a>(
+        &'a self,
+        plugin: &'a str,
+        session: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<FileContent, TranscriptError>> {
+        match self.0.get() {
+            Some(journal) => journal.attachment(plugin, session, id),
+            None => Box::pin(async { Err(not_open()) }),
+        }
+    }
+}
+
+fn not_open() -> TranscriptError {
+    TranscriptError::Unavailable("The journal is not open.".to_owned())
 }

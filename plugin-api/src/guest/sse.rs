@@ -1,6 +1,6 @@
 //! A parser of `text/event-stream`, fed with bytes as they arrive.
 //!
-//! Own rather than a crate: the format is four rules, and a guest should stay small. `event`, `id` and `retry` are
+//! Own rather than a crate: the format is five rules, and a guest should stay small. `event`, `id` and `retry` are
 //! read over; no backend so far says anything with them that its data does not say.
 
 /// `Parser` collects bytes and gives the data of each whole event.
@@ -10,10 +10,15 @@ pub struct Parser {
     data: Option<String>,
     after_return: bool,
     dropped: bool,
+    /// `begun`: the first line has ended, which alone may have a byte order mark.
+    begun: bool,
 }
 
 /// `MAX_EVENT` is in bytes. A longer event is dropped: a server that never ends one must not fill the plugin's memory.
 pub const MAX_EVENT: usize = 16 * 1024 * 1024;
+
+/// `MARK` is the byte order mark that a stream may begin with.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Parser {
     /// `push` returns the data of the events that `bytes` completes. The result does not depend on where the bytes were
@@ -33,7 +38,10 @@ impl Parser {
     }
 
     fn end_of_line(&mut self) -> Option<String> {
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with(MARK) {
+            line.drain(..MARK.len());
+        }
         if line.is_empty() {
             let event = self.data.take();
             return if std::mem::take(&mut self.dropped) { None } else { event };
@@ -69,6 +77,8 @@ mod tests {
         assert_eq!(parse(": a comment\nevent: x\nid: 3\ndata\n\n"), [""]);
         assert_eq!(parse("event: x\n\n"), Vec::<String>::new());
         assert_eq!(parse("data: never ended\n"), Vec::<String>::new());
+        assert_eq!(parse("\u{feff}data: a\n\n\u{feff}data: b\n\n"), ["a"]);
+        assert_eq!(parse("\u{feff}\ndata: \u{feff}a\r\r"), ["\u{feff}a"]);
     }
 
     #[test]
@@ -81,7 +91,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_cut_gives_the_same_events(text in "(data|: c|event|\r|\n|é|💡| |x){0,60}", cuts in proptest::collection::vec(0usize..200, 0..12)) {
+        fn any_cut_gives_the_same_events(text in "\u{feff}?(data|: c|event|\r|\n|é|💡| |x|\u{feff}){0,60}", cuts in proptest::collection::vec(0usize..200, 0..12)) {
             let bytes = text.as_bytes();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c % (bytes.len() + 1)).collect();
             cuts.push(bytes.len());

@@ -28,6 +28,15 @@ impl Transcripts for NoTranscripts {
     ) -> Pin<Box<dyn Future<Output = Result<Vec<Utterance>, TranscriptError>> + Send + 'a>> {
         Box::pin(async { Err(TranscriptError::NotFound("There are no sessions.".to_owned())) })
     }
+
+    fn attachment<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<nexus_model::chat::FileContent, TranscriptError>> + Send + 'a>> {
+        Box::pin(async { Err(TranscriptError::NotFound("There are no sessions.".to_owned())) })
+    }
 }
 
 /// A runtime with a data folder of its own, as a host has one.

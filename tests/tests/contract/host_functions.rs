@@ -65,7 +65,9 @@ folders: 1 absolute: true twice: true",
 the last: Some(\"host transcript\")
 of nobody: not-found
 without a session: not-found
-before nothing: not-found",
+before nothing: not-found
+file of nobody: not-found
+no such file: not-found",
     ),
 ];
 

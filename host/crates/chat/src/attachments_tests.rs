@@ -1,6 +1,7 @@
 use super::*;
 use crate::fakes::{rig, settle};
 use nexus_model::chat::{Admission, Content, Event, Feature, Turn};
+use nexus_plugin_traits::{TranscriptError, Transcripts as _};
 use nexus_testkit::fake_chat::event;
 
 fn picture(bytes: usize) -> FileContent {
@@ -39,6 +40,20 @@ async fn a_file_is_kept_shown_and_handed_over_with_its_prompt() {
         .any(|part| part.content == Content::Attachment(kept.clone()));
     assert!(shown, "{state:?}");
     assert_eq!(rig.service.attachment("s", &id).await, Ok(picture(3)));
+    // The backend that keeps no history has it again, and no other one.
+    let (journal, plugin) = (&rig.journal.journal, rig.service.plugin());
+    let utterances = journal.read(&plugin, "s", None, 1).await.unwrap();
+    assert_eq!(utterances[0].attachments, std::slice::from_ref(&kept));
+    assert_eq!(utterances[0].client_id.as_deref(), Some("c1"));
+    assert_eq!(journal.attachment(&plugin, "s", &id).await, Ok(picture(3)));
+    for (plugin, session, id) in [
+        ("another", "s", id.as_str()),
+        (&plugin, "t", &id),
+        (&plugin, "s", "upload-0"),
+    ] {
+        let none = journal.attachment(plugin, session, id).await;
+        assert!(matches!(none, Err(TranscriptError::NotFound(_))), "{none:?}");
+    }
     // Of another session it is not there, and it goes with its own.
     rig.backend
         .has(nexus_testkit::fake_chat::session_snapshot("t", Turn::Idle));

@@ -1,10 +1,11 @@
 //! What was said in a session, for its own backend: one that keeps no history has to tell its model what was said before.
 
+use crate::attachments;
 use crate::journal::Journal;
 use crate::journal::MessageState;
 use futures::future::BoxFuture;
-use nexus_model::chat::{Content, Waiting};
-use nexus_model::limits::{TRANSCRIPT_BYTES, TRANSCRIPT_UTTERANCES};
+use nexus_model::chat::{Attachment, Content, FileContent, Waiting};
+use nexus_model::limits::{PROMPT_ATTACHMENTS, TRANSCRIPT_BYTES, TRANSCRIPT_UTTERANCES};
 use nexus_plugin_traits::{TranscriptError, Transcripts, Utterance};
 
 impl Transcripts for Journal {
@@ -16,16 +17,40 @@ impl Transcripts for Journal {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Utterance>, TranscriptError>> {
         Box::pin(async move {
-            let none = || TranscriptError::NotFound(format!("The backend {plugin} has no session {session:?}."));
-            if self.find(session).is_none_or(|listed| listed.backend != plugin) {
-                return Err(none());
-            }
+            self.check_owner(plugin, session)?;
             let read = self.look(session, |state| newest(&state.messages, before, limit)).await;
             let read = read.map_err(|error| TranscriptError::Unavailable(format!("Cannot read the session: {error}.")));
             let before = before.unwrap_or_default();
             read?
                 .ok_or_else(|| TranscriptError::NotFound(format!("The session {session:?} has no message {before:?}.")))
         })
+    }
+
+    fn attachment<'a>(
+        &'a self,
+        plugin: &'a str,
+        session: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<FileContent, TranscriptError>> {
+        Box::pin(async move {
+            self.check_owner(plugin, session)?;
+            let read = attachments::read(self.store(), session, id).await;
+            let read = read.map_err(|error| TranscriptError::Unavailable(format!("Cannot read the file: {error}.")))?;
+            let none = || TranscriptError::NotFound(format!("The session {session:?} has no file {id:?}."));
+            Ok(read.ok_or_else(none)?.content)
+        })
+    }
+}
+
+impl Journal {
+    /// Checks that the session is one of this backend.
+    fn check_owner(&self, plugin: &str, session: &str) -> Result<(), TranscriptError> {
+        match self.find(session) {
+            Some(listed) if listed.backend == plugin => Ok(()),
+            _ => Err(TranscriptError::NotFound(format!(
+                "The backend {plugin} has no session {session:?}."
+            ))),
+        }
     }
 }
 
@@ -45,20 +70,30 @@ fn newest(messages: &[MessageState], before: Option<&str>, limit: u32) -> Option
         if left == 0 || bytes == 0 {
             break;
         }
-        let text = text(known, bytes);
-        if text.is_empty() {
+        let (text, attachments) = (text(known, bytes), files(known));
+        if text.is_empty() && attachments.is_empty() {
             continue;
         }
         (left, bytes) = (left - 1, bytes - text.len());
         said.push(Utterance {
             message: known.message.id.clone(),
             role: known.message.role,
+            client_id: known.message.client_id.clone(),
             text,
+            attachments,
             created_at: known.message.created_at,
         });
     }
     said.reverse();
     Some(said)
+}
+
+fn files(known: &MessageState) -> Vec<Attachment> {
+    let files = known.parts.iter().filter_map(|part| match &part.content {
+        Content::Attachment(file) => Some(file.clone()),
+        _ => None,
+    });
+    files.take(PROMPT_ATTACHMENTS).collect()
 }
 
 /// `text` has at most `most` bytes: what is more is cut off at its end.

@@ -118,4 +118,13 @@ impl Transcripts for Closed {
         let none = TranscriptError::NotFound(format!("there is no session {session}"));
         Box::pin(async { Err(none) })
     }
+    fn attachment<'a>(
+        &'a self,
+        _: &'a str,
+        session: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<nexus_model::chat::FileContent, TranscriptError>> {
+        let none = TranscriptError::NotFound(format!("there is no session {session}"));
+        Box::pin(async { Err(none) })
+    }
 }

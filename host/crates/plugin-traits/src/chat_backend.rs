@@ -135,15 +135,19 @@ fn without<'a, T>(what: &'static str) -> Call<'a, T> {
     Box::pin(async move { Err(CallError::Unsupported(what)) })
 }
 
-/// `Utterance` is the text of one message.
+/// `Utterance` is the text of one message, and what files it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Utterance {
     /// `message` is the id of the message.
     pub message: chat::MessageId,
     /// `role` is its author.
     pub role: chat::Role,
+    /// `client_id` is that of a prompt of the user.
+    pub client_id: Option<String>,
     /// `text` has its texts, one after the other.
     pub text: String,
+    /// `attachments` are its files, at most [`nexus_model::limits::PROMPT_ATTACHMENTS`].
+    pub attachments: Vec<chat::Attachment>,
     /// `created_at` is the time at which it was created.
     pub created_at: nexus_model::time::Millis,
 }
@@ -151,7 +155,7 @@ pub struct Utterance {
 /// `TranscriptError` says why a transcript cannot be read, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TranscriptError {
-    /// `NotFound`: it is no session of this backend.
+    /// `NotFound`: it is no session of this backend, or has no such file.
     #[error("{0}")]
     NotFound(String),
     /// `Unavailable`: it cannot be read now.
@@ -170,6 +174,14 @@ pub trait Transcripts: Send + Sync + 'static {
         before: Option<&'a str>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Utterance>, TranscriptError>>;
+
+    /// Reads a file that the user added to a prompt of a session of `plugin`.
+    fn attachment<'a>(
+        &'a self,
+        plugin: &'a str,
+        session: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<chat::FileContent, TranscriptError>>;
 }
 
 /// `Prompt` is a prompt of the user, as the host keeps it.

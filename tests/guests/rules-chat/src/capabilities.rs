@@ -171,4 +171,10 @@ async fn of_transcript(answers: &mut Answers, session: &str) {
     answers.note("of nobody", read("nobody", None, 1).await);
     answers.note("without a session", read("", None, 1).await);
     answers.note("before nothing", read(session, Some("nothing"), 1).await);
+    let file = async |session: &str, id: &str| {
+        let read = transcript::read_attachment(session.to_owned(), id.to_owned()).await;
+        read.map(|content| content.data.len())
+    };
+    answers.note("file of nobody", file("nobody", "upload-1").await);
+    answers.note("no such file", file(session, "upload-1").await);
 }
