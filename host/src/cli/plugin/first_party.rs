@@ -11,8 +11,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// `PLUGINS` has the name of each and its crate, relative to the workspace.
-pub const PLUGINS: [(&str, &str); 6] = [
+pub const PLUGINS: [(&str, &str); 7] = [
     ("auth-local", "plugins/auth-local"),
+    ("chat-acp", "plugins/chat-acp"),
     ("chat-echo", "examples/chat-echo"),
     ("chat-opencode", "plugins/chat-opencode"),
     ("tunnel-bore", "plugins/tunnel-bore"),
