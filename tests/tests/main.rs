@@ -4,9 +4,11 @@
 
 mod access_control;
 mod api;
+mod backends;
 mod backup;
 mod bore;
 mod browser;
+mod chat_acp;
 mod cloudflared;
 mod containment;
 mod contract;

@@ -20,7 +20,7 @@ use std::rc::{Rc, Weak};
 
 /// `SESSIONS` is how many sessions of the agent are known at once that no prompt of ours began; [`REQUESTS`] is how many
 /// requests of one chat may wait.
-const SESSIONS: usize = 256;
+const SESSIONS: usize = 16;
 const REQUESTS: usize = 64;
 /// `ENDED` is how many turns that have ended are kept, for what comes late.
 const ENDED: usize = 16;
@@ -208,6 +208,12 @@ impl Connection {
         self.sessions
             .get(self.latest.get(folder)?)
             .map(|session| &session.offers)
+    }
+
+    /// `chat_offers` are those of a chat's session.
+    pub fn chat_offers(&self, chat: &str) -> Option<&Offers> {
+        let session = &self.chats.get(chat)?.agent_session;
+        self.sessions.get(session).map(|session| &session.offers)
     }
 
     pub fn session_offers(&mut self, session: &str) -> &mut Offers {
@@ -399,7 +405,9 @@ impl Connection {
             let found = chat.requests.iter().find(|(_, waiting)| waiting.id == *id);
             if let Some(request) = found.map(|(request, _)| request.clone()) {
                 chat.requests.remove(&request);
-                return vec![closed(name, &request)];
+                let events = vec![closed(name, &request)];
+                self.send(rpc::refusal(id, rpc::CANCELLED, "The request was taken back."));
+                return events;
             }
         }
         Vec::new()

@@ -216,7 +216,11 @@ fn what_is_repeated_while_a_session_is_loaded_is_dropped() {
     rig.update(
         json!({"sessionUpdate": "available_commands_update", "availableCommands": [{"name": "x", "description": ""}]}),
     );
-    assert!(rig.c.offers("/w").unwrap().has_command("x"), "what it offers counts");
+    assert_eq!(
+        rig.c.offers("/w").unwrap().command_list().len(),
+        1,
+        "what it offers counts"
+    );
     rig.c.loaded("s", true);
     rig.begin();
     let chunk = json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "new"}});
@@ -249,6 +253,7 @@ fn a_request_that_is_withdrawn_is_closed() {
     rig.ask();
     let events = rig.take(json!({"method": "$/cancel_request", "params": {"requestId": "r1"}}));
     assert!(matches!(&events[..], [Event::RequestClosed(_)]));
+    assert_eq!(rig.sent()[0]["error"]["code"], rpc::CANCELLED);
 }
 
 #[test]

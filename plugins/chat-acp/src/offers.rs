@@ -17,6 +17,9 @@ pub struct Offers {
     commands: Vec<Command>,
 }
 
+/// `COMMANDS` is how many commands are kept: as many as the host takes.
+const COMMANDS: usize = 1_000;
+
 /// `What` is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -121,7 +124,8 @@ impl Offers {
         }
     }
 
-    pub fn commands(&mut self, commands: Vec<Command>) {
+    pub fn commands(&mut self, mut commands: Vec<Command>) {
+        commands.truncate(COMMANDS);
         self.commands = commands;
     }
 
@@ -252,8 +256,9 @@ impl Offers {
         .collect()
     }
 
-    pub fn has_command(&self, name: &str) -> bool {
-        self.commands.iter().any(|command| command.name == name)
+    /// `has_no_command`: the agent has said which commands it has, and this is none of them.
+    pub fn has_no_command(&self, name: &str) -> bool {
+        !self.commands.is_empty() && self.commands.iter().all(|command| command.name != name)
     }
 }
 
@@ -386,6 +391,10 @@ mod tests {
             (list[0].arguments.as_deref(), list[1].arguments.as_deref()),
             (Some("query"), None)
         );
-        assert!(offers.has_command("web") && !offers.has_command("y"));
+        assert!(!offers.has_no_command("web") && offers.has_no_command("y"));
+        assert!(!Offers::default().has_no_command("y"), "it has not said yet");
+        let many: Vec<Value> = (0..2 * COMMANDS).map(|n| json!({"name": n.to_string()})).collect();
+        offers.commands(serde_json::from_value(many.into()).unwrap());
+        assert_eq!(offers.command_list().len(), COMMANDS);
     }
 }

@@ -36,6 +36,10 @@ pub async fn send(
         )));
     }
     let folder = sessions::folder(&session.workspace);
+    let command = parts.iter().find_map(|part| match part {
+        Input::Command(call) => Some(call.name.clone()),
+        _ => None,
+    });
     let mut blocks = match blocks(parts, agent.can.prompt_capabilities, &folder) {
         Ok(blocks) => blocks,
         Err(why) => return Ok(Admission::Refused(why)),
@@ -44,6 +48,14 @@ pub async fn send(
         Ok(earlier) => blocks.splice(0..0, earlier).for_each(drop),
         Err(CallError::Host(error)) => return Err(error),
         Err(error) => return Ok(Admission::Refused(error.text())),
+    }
+    if let Some(name) = command
+        && connection_state::with(|c| {
+            c.chat_offers(&session.id)
+                .is_some_and(|offers| offers.has_no_command(&name))
+        })?
+    {
+        return Ok(Admission::Refused(format!("{} has no command /{name}.", agent.name)));
     }
     for (what, wanted) in [
         (What::Mode, options.agent),

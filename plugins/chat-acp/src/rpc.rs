@@ -5,6 +5,8 @@ use serde_json::Value;
 
 /// `METHOD_NOT_FOUND` is the code of an error for a method that is not offered.
 pub const METHOD_NOT_FOUND: i64 = -32_601;
+/// `CANCELLED` is the code of an error for a request that the other side took back.
+pub const CANCELLED: i64 = -32_800;
 /// `INTERNAL` is the code of an error for which there is no other one.
 pub const INTERNAL: i64 = -32_603;
 

@@ -13,7 +13,7 @@ use nexus_plugin_api::chat::types::{
 /// `TEXT` is how many bytes of one text are kept, and passed on: what the host shows of a part.
 const TEXT: usize = 4 << 20;
 /// `CALLS` is how many calls of a turn are remembered; the oldest that have ended go first.
-const CALLS: usize = 256;
+const CALLS: usize = 64;
 /// `TODO` is how many entries of a plan are passed on.
 const TODO: usize = 256;
 
