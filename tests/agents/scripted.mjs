@@ -204,7 +204,8 @@ async function play(turn, words) {
         process.stdout.write('Downloading a model… 12%\n[1,2]\n{"jsonrpc":"2.0","id":99999,"result":{}}\n"\\ud83d"\n\u0000\n');
         break;
       case 'long':
-        process.stdout.write(`${'x'.repeat(Number(rest))}\n`);
+        // What the SDK writes while this one is on its way would be lost.
+        await new Promise((written) => process.stdout.write(`${'x'.repeat(Number(rest))}\n`, written));
         break;
       case 'stop':
         return { stopReason: rest };

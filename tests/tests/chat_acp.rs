@@ -267,7 +267,12 @@ async fn what_is_no_message_costs_nothing_but_itself() {
     let mut chat = stage.chat().await;
     let too_long = 17 << 20;
     let text = format!("[[say a]] [[garbage]] [[say b]] [[long {too_long}]] [[say c]] [[fs]]");
-    assert_eq!(asked(&mut chat, &text).await, "abcerror: -32601");
+    assert_eq!(
+        asked(&mut chat, &text).await,
+        "abcerror: -32601",
+        "{}",
+        stage.nexus.output()
+    );
     let log = stage.nexus.output();
     for words in [
         "it is no JSON",
@@ -385,9 +390,12 @@ async fn an_agent_that_cannot_begin_is_told_with_what_to_do() {
     let stage = scripted(&["--no-login"]).await;
     let mut chat = stage.chat().await;
     let refused = send(&mut chat, "one", json!({"text": "hi"})).await;
-    let cause = refused["cause"].as_str().unwrap();
+    assert!(refused["cause"].as_str().unwrap().contains("sign in"), "{refused}");
     assert!(
-        cause.contains("sign in") && cause.contains("An API key (Set SCRIPTED_KEY)"),
+        refused["fix"]
+            .as_str()
+            .unwrap()
+            .contains("An API key (Set SCRIPTED_KEY)"),
         "{refused}"
     );
     drop(stage);

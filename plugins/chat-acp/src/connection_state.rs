@@ -153,7 +153,7 @@ impl Connection {
         self.chats.get(chat)
     }
 
-    /// Takes over what the agent says of a session that was opened in a folder.
+    /// Keeps what the agent says of a session that was opened in a folder.
     pub fn opened(&mut self, session: &str, folder: &str, answer: Value) {
         let opened = serde_json::from_value(answer).unwrap_or_default();
         self.sessions

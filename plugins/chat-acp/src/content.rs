@@ -21,8 +21,12 @@ pub struct Files {
 impl Files {
     /// Keeps a file that came as base64. `prefix` begins its id. One that cannot be read, or is too large, has no id.
     pub fn keep(&mut self, prefix: &str, mime: &str, base64: &str) -> Attachment {
+        // With its padding, which is two bytes at most.
         let size = base64.len() / 4 * 3;
-        let data = (size <= FILE).then(|| BASE64.decode(base64.as_bytes()).ok()).flatten();
+        let data = (size <= FILE + 2)
+            .then(|| BASE64.decode(base64.as_bytes()).ok())
+            .flatten();
+        let data = data.filter(|data| data.len() <= FILE);
         let mut attachment = Attachment {
             id: None,
             mime: mime.to_owned(),

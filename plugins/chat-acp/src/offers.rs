@@ -70,7 +70,7 @@ impl What {
 }
 
 impl Offers {
-    /// Takes over what the agent says when a session begins.
+    /// Keeps what the agent says when a session begins.
     pub fn opened(&mut self, opened: SessionOpened) {
         if let Some(modes) = opened.modes {
             let values = modes.available_modes.into_iter().map(|mode| Offered {
@@ -103,7 +103,7 @@ impl Offers {
         }
     }
 
-    /// Takes over the options as a whole.
+    /// Keeps the options as a whole.
     pub fn options(&mut self, options: Vec<ConfigOption>) {
         for what in [What::Mode, What::Model, What::Effort] {
             let found = options
@@ -183,7 +183,7 @@ impl Offers {
         }))
     }
 
-    /// Takes over that a value was chosen, from the agent's answer.
+    /// Notes that a value was chosen, from the agent's answer.
     pub fn chosen(&mut self, what: What, wanted: &str, answer: &Value) {
         if let Some(options) = answer.get("configOptions") {
             let opened = serde_json::from_value(json!({"configOptions": options}));

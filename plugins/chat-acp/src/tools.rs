@@ -44,7 +44,7 @@ impl Call {
         }
     }
 
-    /// Takes over what the agent reports.
+    /// Keeps what the agent reports.
     pub fn update(&mut self, update: ToolCall, folder: &str, now: u64) {
         let content = update.content.is_some();
         self.call.merge(update);

@@ -474,13 +474,13 @@ mod tests {
                 "2 text a r1",
                 "2 + b r2",
                 "2 text ab r3 closed",
-                "3 tool Running r1",
+                "3 tool ToolState::Running r1",
                 "4 text c r1",
-                "3 tool Completed r2 closed",
+                "3 tool ToolState::Completed r2 closed",
                 "4 + d r2",
                 "4 text cd r3 closed",
                 "message Some(4) None",
-                "Idle",
+                "Turn::Idle",
             ]
         );
         assert!(turn.end(End::default(), &mut files, 5).is_empty(), "a turn ends once");
@@ -503,12 +503,16 @@ mod tests {
         let ended = turn.end(End::default(), &mut files, 3);
         assert_eq!(
             words(&ended),
-            ["2 tool Failed r2 closed", "message Some(3) None", "Idle"]
+            [
+                "2 tool ToolState::Failed r2 closed",
+                "message Some(3) None",
+                "Turn::Idle"
+            ]
         );
         assert_eq!(words(&turn.text(chunk("x", None), &mut files)), ["3 text x r1 closed"]);
         assert_eq!(words(&turn.text(chunk("y", None), &mut files)), ["3 text xy r2 closed"]);
         let late = turn.tool(call(json!({"toolCallId": "c", "status": "completed"})), &mut files, 4);
-        assert_eq!(words(&late), ["2 tool Completed r3 closed"]);
+        assert_eq!(words(&late), ["2 tool ToolState::Completed r3 closed"]);
     }
 
     #[test]

@@ -266,7 +266,7 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// Takes over what an update says; what it does not say stays.
+    /// Keeps what an update says; what it does not say stays.
     pub fn merge(&mut self, update: ToolCall) {
         fn take<T>(known: &mut Option<T>, new: Option<T>) {
             if new.is_some() {
