@@ -52,6 +52,8 @@ pub struct Chat {
     spent: Spent,
     /// `replaying`: the agent repeats what was, which the host has.
     replaying: bool,
+    /// `preface` is what the next prompt begins with.
+    preface: Option<Value>,
     /// `listed_title` is the agent's name for the session as it listed it last.
     listed_title: Option<String>,
 }
@@ -153,15 +155,18 @@ impl Connection {
         self.chats.get(chat)
     }
 
-    /// Keeps what the agent says of a session that was opened in a folder.
-    pub fn opened(&mut self, session: &str, folder: &str, answer: Value) {
+    /// Keeps what the agent says of a session that was opened in a folder. One that was there before says less of what a new
+    /// one has.
+    pub fn opened(&mut self, session: &str, folder: &str, answer: Value, new: bool) {
         let opened = serde_json::from_value(answer).unwrap_or_default();
         self.sessions
             .entry(session.to_owned())
             .or_default()
             .offers
             .opened(opened);
-        self.latest.insert(folder.to_owned(), session.to_owned());
+        if new || !self.latest.contains_key(folder) {
+            self.latest.insert(folder.to_owned(), session.to_owned());
+        }
     }
 
     /// Gives a chat a session of the agent. `replaying`: it is to be loaded, and is not to be used before [`Self::loaded`].
@@ -175,11 +180,19 @@ impl Connection {
             requests: BTreeMap::new(),
             spent: Spent::default(),
             replaying,
+            preface: None,
             listed_title: None,
         };
         self.chats.insert(chat.id.clone(), bound);
         if !replaying {
             self.ask_titles(&chat.id);
+        }
+    }
+
+    /// Has the next prompt of a chat begin with a block of content.
+    pub fn begin_with(&mut self, chat: &str, preface: Value) {
+        if let Some(known) = self.chats.get_mut(chat) {
+            known.preface = Some(preface);
         }
     }
 
@@ -248,13 +261,11 @@ impl Connection {
         let known = self.chats.get_mut(chat)?;
         let (turn, mut events) = Turn::begin(chat, &known.folder, id, now);
         known.turn = Some(turn);
-        let session = known.agent_session.clone();
+        let blocks: Vec<&Value> = known.preface.iter().chain(blocks).collect();
+        let params = json!({"sessionId": known.agent_session, "prompt": blocks});
+        known.preface = None;
         events.extend(self.say_who(chat));
-        let line = self.await_answer(
-            "session/prompt",
-            &json!({"sessionId": session, "prompt": blocks}),
-            Waiter::Turn(chat.to_owned()),
-        );
+        let line = self.await_answer("session/prompt", &params, Waiter::Turn(chat.to_owned()));
         Some((line, events))
     }
 

@@ -22,7 +22,7 @@ impl Rig {
         c.agent = Some(Agent::read(json!({"protocolVersion": 1, "agentInfo": {"name": "X"}, "agentCapabilities": {"sessionCapabilities": {"list": {}}}}), "").unwrap());
         let mut rig = Self { c, sent, now: 10 };
         let opened = json!({"sessionId": "a", "modes": {"currentModeId": "code", "availableModes": [{"id": "code", "name": "Code"}, {"id": "plan", "name": "Plan"}]}});
-        rig.c.opened("a", "/w", opened);
+        rig.c.opened("a", "/w", opened, true);
         rig.c.bind(&chat(), "/w", "a", false);
         assert_eq!(rig.sent()[0]["method"], "session/list");
         rig
@@ -307,6 +307,23 @@ fn one_thing_is_done_once_at_a_time() {
         (rig.c.take_spare("/w").as_deref(), rig.c.take_spare("/w")),
         (Some("z"), None)
     );
+}
+
+#[test]
+fn a_preface_is_for_one_prompt_and_the_offers_are_those_of_a_new_session() {
+    let mut rig = Rig::new();
+    rig.c.begin_with("s", json!("earlier"));
+    let prompt = |rig: &mut Rig| {
+        let (line, _) = rig.c.begin_turn("s", &[json!("now")], 1).unwrap();
+        serde_json::from_slice::<Value>(&line).unwrap()["params"]["prompt"].clone()
+    };
+    assert_eq!(prompt(&mut rig), json!(["earlier", "now"]));
+    assert_eq!(prompt(&mut rig), json!(["now"]));
+    let mode = |id: &str| json!({"modes": {"currentModeId": id, "availableModes": [{"id": id, "name": id}]}});
+    rig.c.opened("old", "/w", mode("plan"), false);
+    assert_eq!(rig.c.offers("/w").unwrap().current(What::Mode).as_deref(), Some("code"));
+    rig.c.opened("new", "/w", mode("ask"), true);
+    assert_eq!(rig.c.offers("/w").unwrap().current(What::Mode).as_deref(), Some("ask"));
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub enum What {
 struct Choice {
     by: By,
     current: String,
+    /// `first` is the value that was in use first, as in each new session.
+    first: String,
     values: Vec<Offered>,
 }
 
@@ -81,6 +83,7 @@ impl Offers {
             });
             self.modes = Some(Choice {
                 by: By::Method,
+                first: modes.current_mode_id.clone(),
                 current: modes.current_mode_id,
                 values: values.collect(),
             });
@@ -94,6 +97,7 @@ impl Offers {
             });
             self.models = Some(Choice {
                 by: By::Method,
+                first: models.current_model_id.clone(),
                 current: models.current_model_id,
                 values: values.collect(),
             });
@@ -111,7 +115,12 @@ impl Offers {
                 .find(|option| option.category.as_deref() == Some(what.category()));
             let slot = self.slot(what);
             match found {
-                Some(option) => *slot = Some(Choice::of(option)),
+                Some(option) => {
+                    let first = slot.take().map(|choice| choice.first);
+                    let mut choice = Choice::of(option);
+                    choice.first = first.unwrap_or(choice.first);
+                    *slot = Some(choice);
+                }
                 None if slot.as_ref().is_some_and(|choice| choice.by != By::Method) => *slot = None,
                 None => {}
             }
@@ -147,8 +156,17 @@ impl Offers {
 
     /// `current` is the value that is in use, as the host knows it.
     pub fn current(&self, what: What) -> Option<String> {
+        self.known(what, |choice| &choice.current)
+    }
+
+    /// `first` is the value that a new session has, as the host knows it.
+    fn first(&self, what: What) -> Option<String> {
+        self.known(what, |choice| &choice.first)
+    }
+
+    fn known(&self, what: What, id: impl Fn(&Choice) -> &String) -> Option<String> {
         let choice = self.choice(what)?;
-        let known = choice.values.iter().find(|value| value.id == choice.current)?;
+        let known = choice.values.iter().find(|value| value.id == *id(choice))?;
         Some(if what == What::Model {
             model_id(&known.id)
         } else {
@@ -211,7 +229,7 @@ impl Offers {
                     ext: Vec::new(),
                 })
                 .collect(),
-            default: self.current(What::Mode),
+            default: self.first(What::Mode),
         }
     }
 
@@ -241,7 +259,7 @@ impl Offers {
         });
         models::ModelList {
             models: models.collect(),
-            default: self.current(What::Model),
+            default: self.first(What::Model),
         }
     }
 
@@ -282,6 +300,7 @@ impl Choice {
         Self {
             by: By::Option(option.id.clone()),
             current: option.current_value.clone(),
+            first: option.current_value.clone(),
             values,
         }
     }
@@ -342,6 +361,11 @@ mod tests {
         answer["configOptions"][0]["currentValue"] = json!("s/n");
         offers.chosen(What::Model, "s/n", &answer);
         assert_eq!(offers.current(What::Model).as_deref(), Some("s/n"));
+        assert_eq!(
+            offers.model_list("X").default.as_deref(),
+            Some("s/m"),
+            "that of a new session"
+        );
         offers.options(Vec::new());
         assert_eq!(offers.agent_list().agents, []);
     }

@@ -40,12 +40,12 @@ pub async fn send(
         Input::Command(call) => Some(call.name.clone()),
         _ => None,
     });
-    let mut blocks = match blocks(parts, agent.can.prompt_capabilities, &folder) {
+    let blocks = match blocks(parts, agent.can.prompt_capabilities, &folder) {
         Ok(blocks) => blocks,
         Err(why) => return Ok(Admission::Refused(why)),
     };
     match sessions::ensure(&session, &mut record).await {
-        Ok(earlier) => blocks.splice(0..0, earlier).for_each(drop),
+        Ok(()) => {}
         Err(CallError::Host(error)) => return Err(error),
         Err(error) => return Ok(Admission::Refused(error.text())),
     }

@@ -39,17 +39,17 @@ pub fn folder(workspace: &str) -> String {
     }
 }
 
-/// `ensure` gives a chat its session. Returns what the first prompt has to begin with.
-pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<Option<Value>, CallError> {
+/// `ensure` gives a chat its session.
+pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<(), CallError> {
     let folder = folder(&chat.workspace);
     if let Some(session) = connection_state::with(|c| c.chat(&chat.id).map(|chat| chat.agent_session.clone()))? {
         record.agent_session = Some(session);
-        return Ok(None);
+        return Ok(());
     }
     let mut why = "the agent cannot load a session".to_owned();
     if let Some(session) = record.agent_session.clone() {
         match restore(chat, &folder, &session).await {
-            Ok(true) => return Ok(None),
+            Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(CallError::Agent(error)) if error.code != AUTHENTICATION_REQUIRED => why = error.text(),
             Err(other) => return Err(other),
@@ -78,7 +78,7 @@ pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<Option<Val
     connection_state::with(|c| c.bind(chat, &folder, &session, false))?;
     record.agent_session = Some(session);
     let Some(text) = earlier_text(&earlier) else {
-        return Ok(None);
+        return Ok(());
     };
     let note = format!(
         "The agent does not know this chat any more ({why}), so it goes on in a new session of the agent, which is given the \
@@ -86,9 +86,12 @@ pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<Option<Val
     );
     log::info(format!("chat {}: {note}", chat.id));
     let now = clock::now();
-    let id = connection_state::with(|c| c.id(now))?;
+    let id = connection_state::with(|c| {
+        c.begin_with(&chat.id, json!({"type": "text", "text": text}));
+        c.id(now)
+    })?;
     client::report(turn::note(&chat.id, id, &note, now)).await;
-    Ok(Some(json!({"type": "text", "text": text})))
+    Ok(())
 }
 
 /// Opens a new session of the agent.
@@ -102,7 +105,7 @@ async fn open(folder: &str) -> Result<String, CallError> {
     if session.is_empty() {
         return Err(Error::Other("The agent opened a session without an id.".to_owned()).into());
     }
-    connection_state::with(|c| c.opened(&session, folder, answer))?;
+    connection_state::with(|c| c.opened(&session, folder, answer, true))?;
     Ok(session)
 }
 
@@ -120,7 +123,7 @@ async fn restore(chat: &SessionRef, folder: &str, session: &str) -> Result<bool,
     connection_state::with(|c| {
         c.loaded(&chat.id, answer.is_ok());
         answer.map(|answer| {
-            c.opened(session, folder, answer);
+            c.opened(session, folder, answer, false);
             true
         })
     })?
