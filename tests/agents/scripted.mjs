@@ -4,7 +4,7 @@
 //   say TEXT          a chunk for each word          text n=50 rate=20   n chunks, `rate` a second
 //   think TEXT        a chunk of reasoning           plan                a plan of three entries
 //   tool              a call that reads a file       edit                a call with a diff, after a permission
-//   ask plain|odd     a permission request; then the option that was chosen is said
+//   ask plain|odd     a permission request; then the option that was chosen is messages
 //   blocks            says the prompt's blocks as JSON
 //   history           says how many prompts the session has had
 //   image             an image as a piece of the answer
@@ -63,7 +63,7 @@ const app = acp
   .onRequest('session/new', async ({ params, client }) => {
     if (has('--no-login')) throw acp.RequestError.authRequired();
     const id = `scripted-${process.pid}-${sessions.size + 1}`;
-    const session = { cwd: params.cwd, mode: 'code', said: [] };
+    const session = { cwd: params.cwd, mode: 'code', messages: [] };
     sessions.set(id, session);
     save();
     // After the answer, as real agents do.
@@ -75,7 +75,7 @@ const app = acp
   })
   .onRequest('session/load', async ({ params, client }) => {
     const session = find(params.sessionId);
-    for (const [kind, text] of session.said) {
+    for (const [kind, text] of session.messages) {
       await client.notify('session/update', {
         sessionId: params.sessionId,
         update: { sessionUpdate: `${kind}_message_chunk`, content: { type: 'text', text } },
@@ -96,7 +96,7 @@ const app = acp
     running.set(sessionId, abort);
     // What comes before it is what this session does not know: it is no order.
     const words = prompt.filter(({ type }) => type === 'text').at(-1)?.text ?? '';
-    session.said.push(['user', words]);
+    session.messages.push(['user', words]);
     const turn = { sessionId, session, prompt, client, abort, answer: '' };
     try {
       return await play(turn, words);
@@ -105,7 +105,7 @@ const app = acp
       throw error;
     } finally {
       running.delete(sessionId);
-      session.said.push(['agent', turn.answer]);
+      session.messages.push(['agent', turn.answer]);
       save();
     }
   });
@@ -181,7 +181,7 @@ async function play(turn, words) {
         await say(JSON.stringify(prompt));
         break;
       case 'history':
-        await say(`prompts: ${session.said.filter(([kind]) => kind === 'user').length}`);
+        await say(`prompts: ${session.messages.filter(([kind]) => kind === 'user').length}`);
         break;
       case 'image':
         await update('agent_message_chunk', { content: { type: 'image', mimeType: 'image/png', data: PIXEL } });

@@ -181,10 +181,10 @@ async fn write(mut lines: Receiver<Outgoing>) -> Ended {
     pending().await
 }
 
-type Chunk = (StreamReader<u8>, Option<Vec<u8>>);
+type Piece = (StreamReader<u8>, Option<Vec<u8>>);
 
 /// `chunk` are the next bytes; `None`: there are no more.
-async fn chunk(mut output: StreamReader<u8>) -> Chunk {
+async fn chunk(mut output: StreamReader<u8>) -> Piece {
     use nexus_plugin_api::StreamResult;
     loop {
         let (result, bytes) = output.read(Vec::with_capacity(READ)).await;
@@ -199,7 +199,7 @@ async fn chunk(mut output: StreamReader<u8>) -> Chunk {
 
 enum Next {
     Report(Vec<Event>),
-    Read(Chunk),
+    Read(Piece),
 }
 
 /// Reads what the agent writes, and passes events on. What the other functions report comes first: they report a turn before
@@ -207,7 +207,7 @@ enum Next {
 async fn read(events: &mut Events<Event>, output: StreamReader<u8>, mut reported: Receiver<Vec<Event>>) -> Ended {
     let mut lines = Lines::default();
     // Kept over the rounds: bytes would be lost with a reading that is dropped.
-    let mut reading: Pin<Box<dyn Future<Output = Chunk>>> = Box::pin(chunk(output));
+    let mut reading: Pin<Box<dyn Future<Output = Piece>>> = Box::pin(chunk(output));
     loop {
         let report = async {
             match reported.recv().await {

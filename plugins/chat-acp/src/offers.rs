@@ -416,7 +416,7 @@ mod tests {
             (Some("query"), None)
         );
         assert!(!offers.has_no_command("web") && offers.has_no_command("y"));
-        assert!(!Offers::default().has_no_command("y"), "it has not said yet");
+        assert!(!Offers::default().has_no_command("y"), "it is not known yet");
         let many: Vec<Value> = (0..2 * COMMANDS).map(|n| json!({"name": n.to_string()})).collect();
         offers.commands(serde_json::from_value(many.into()).unwrap());
         assert_eq!(offers.command_list().len(), COMMANDS);
