@@ -10,6 +10,7 @@
     clippy::print_stdout
 )]
 
+pub mod acp;
 mod binary;
 pub mod bore;
 pub mod browser;
@@ -32,6 +33,7 @@ pub mod processes;
 pub mod script;
 pub mod sse;
 pub mod sshd;
+pub mod stage;
 pub mod tunnels;
 pub mod wakes;
 pub mod world;

@@ -5,9 +5,11 @@
 mod access_control;
 mod api;
 mod app;
+mod backends;
 mod backup;
 mod bore;
 mod browser;
+mod chat_acp;
 mod chat_openai;
 mod cloudflared;
 mod containment;

@@ -8,8 +8,9 @@ use std::path::Path;
 /// `Builtins` are as the components inside the binary, with manifests that ask for nothing.
 pub struct Builtins;
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "auth-local",
+    "chat-acp",
     "chat-echo",
     "chat-opencode",
     "tunnel-bore",

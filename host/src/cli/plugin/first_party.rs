@@ -13,6 +13,7 @@ use std::path::Path;
 /// `PLUGINS` has the name of each and its crate, relative to the workspace.
 pub const PLUGINS: [(&str, &str); 7] = [
     ("auth-local", "plugins/auth-local"),
+    ("chat-acp", "plugins/chat-acp"),
     ("chat-echo", "examples/chat-echo"),
     ("chat-openai", "plugins/chat-openai"),
     ("chat-opencode", "plugins/chat-opencode"),
