@@ -105,7 +105,11 @@ fn the_first_load_is_small() {
         let body = std::fs::read(dist.join(&name)).unwrap();
         if name.ends_with(".js") {
             let text = std::str::from_utf8(&body).unwrap();
-            for imported in text.split("from\"./").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            for imported in text
+                .split("from\"./")
+                .skip(1)
+                .map(|rest| rest.split('"').next().unwrap())
+            {
                 if !names.iter().any(|known| known == imported) {
                     names.push(imported.to_owned());
                 }

@@ -5,6 +5,7 @@ use nexus_tests::acp;
 use nexus_tests::guests::builtin;
 use nexus_tests::llm::Llm;
 use nexus_tests::nexus::Start;
+use nexus_tests::openai;
 use nexus_tests::processes::signal;
 use nexus_tests::stage::{Stage, asked};
 use nexus_tests::world::{self, Conversation};
@@ -94,6 +95,20 @@ async fn acp_opencode() -> Backend {
     }
 }
 
+async fn openai() -> Backend {
+    let llm = Llm::start().await;
+    let start = openai::start(&llm, &more());
+    Backend {
+        plugin: "chat-openai",
+        start,
+        example: false,
+        say: directive,
+        slow: "[[text n=400 rate=40 size=6]]".to_owned(),
+        process: None,
+        _llm: Some(llm),
+    }
+}
+
 macro_rules! suite {
     ($backend:ident $(, $ignored:meta)?) => {
         mod $backend {
@@ -132,6 +147,7 @@ suite!(
     acp_scripted,
     ignore = "needs Node.js with the protocol's SDK: ./tests/run"
 );
+suite!(openai);
 suite!(acp_opencode, ignore = "needs the real opencode: ./tests/run");
 
 async fn up(backend: &Backend) -> Stage {

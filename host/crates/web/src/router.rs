@@ -34,6 +34,7 @@ pub fn router(state: WebState) -> Router {
         .route("/status/config/apply", post(pages::status::actions::apply))
         .route("/status/backend/{action}", post(pages::status::actions::backend))
         .route("/log", get(pages::log::page))
+        .route("/settings", get(pages::chat::settings))
         .route("/healthz", get(http::health::healthz))
         .route("/live", get(live::socket::upgrade))
         .route("/public-check/{nonce}", get(http::public_check::plain))

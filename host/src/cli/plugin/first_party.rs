@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// `PLUGINS` has the name of each and its crate, relative to the workspace.
-pub const PLUGINS: [(&str, &str); 7] = [
+pub const PLUGINS: [(&str, &str); 8] = [
     ("auth-local", "plugins/auth-local"),
     ("chat-acp", "plugins/chat-acp"),
     ("chat-echo", "examples/chat-echo"),

@@ -364,8 +364,6 @@ pub enum Server {
         plugins: Vec<PluginStatus>,
         /// `tunnels` are the configured tunnels.
         tunnels: Vec<TunnelStatus>,
-        /// `html` is the HTML of the status page.
-        html: String,
     },
     /// `admitted`: the prompt was accepted.
     Admitted {

@@ -248,12 +248,9 @@ impl Pump {
     ) -> Result<(), End> {
         let plugins = plugins.borrow_and_update().clone();
         let tunnels = tunnels.borrow_and_update().clone();
-        let html = pages::status::fragment(&self.state, &self.user.login.csrf, &self.user.site.place)
-            .await
-            .unwrap_or_default();
         self.stale = false;
         self.sent = Instant::now();
-        self.send(Server::Status { plugins, tunnels, html }).await
+        self.send(Server::Status { plugins, tunnels }).await
     }
 
     async fn subscribe(&mut self, session: String, from: Option<u64>) -> Result<(), End> {

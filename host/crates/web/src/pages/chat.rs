@@ -12,16 +12,11 @@ use http::StatusCode;
 use nexus_auth::{FirstAccount, Session};
 use nexus_chat::ChatError;
 use nexus_chat::Install;
-use nexus_model::limits::PROMPT_BYTES;
 
 #[derive(Template)]
 #[template(path = "app.html")]
 struct AppPage {
     frame: Frame,
-    /// `workspace` is the project directory.
-    workspace: String,
-    /// `longest` is how many bytes a message may have.
-    longest: usize,
 }
 
 #[derive(Template)]
@@ -56,14 +51,20 @@ pub(crate) async fn session(State(state): State<WebState>, Path(session): Path<S
     app(&state, user.login, missing)
 }
 
+/// The app's own settings; what they are is known to the browser alone.
+pub(crate) async fn settings(State(state): State<WebState>, user: User) -> Response {
+    let backend = state.services.chat.backend().borrow().clone();
+    show(&AppPage {
+        frame: Frame::of("settings", "Settings", user.login, backend).in_app(&state),
+    })
+}
+
 /// `app` is the same page for every chat: what is in it comes over the live socket.
 fn app(state: &WebState, login: Session, missing: bool) -> Response {
     let title = if missing { "No such chat" } else { "Chat" };
     let backend = state.services.chat.backend().borrow().clone();
     let mut response = show(&AppPage {
-        frame: Frame::of("chat", title, login, backend),
-        workspace: state.services.host.workspace.clone(),
-        longest: PROMPT_BYTES,
+        frame: Frame::of("chat", title, login, backend).in_app(state),
     });
     if missing && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NOT_FOUND;

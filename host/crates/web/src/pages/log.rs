@@ -50,7 +50,7 @@ pub(crate) async fn page(State(state): State<WebState>, Query(which): Query<Whic
     };
     let backend = state.services.chat.backend().borrow().clone();
     let page = LogPage {
-        frame: Frame::of("log", "Log", user.login, backend),
+        frame: Frame::of("log", "Log", user.login, backend).in_app(&state),
         about,
         lines,
         command: state.services.host.command(&words),

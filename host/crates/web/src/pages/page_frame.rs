@@ -1,6 +1,7 @@
 //! What is around every page.
 
 use super::marked;
+use crate::WebState;
 use crate::http::assets;
 use askama::Template;
 use askama::filters::Safe;
@@ -8,6 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use nexus_auth::Session;
 use nexus_chat::{BackendStatus, Install, Phase};
+use nexus_model::limits::PROMPT_BYTES;
 use nexus_model::trouble::sentence;
 
 /// `Frame` is what is around every page.
@@ -18,6 +20,16 @@ pub(crate) struct Frame {
     pub page: &'static str,
     pub login: Option<Session>,
     pub backend: Option<BackendStatus>,
+    /// `app`: the app draws this page, and what the server draws is for browsers without JavaScript.
+    pub app: Option<AppData>,
+}
+
+/// `AppData` is what the app has to know before it is connected.
+pub(crate) struct AppData {
+    /// `workspace` is the configured project folder.
+    pub workspace: String,
+    /// `longest` is how many bytes a message may have.
+    pub longest: usize,
 }
 
 impl Frame {
@@ -28,6 +40,7 @@ impl Frame {
             page,
             login: None,
             backend: None,
+            app: None,
         }
     }
     pub(in crate::pages) fn of(page: &'static str, title: &str, login: Session, backend: BackendStatus) -> Self {
@@ -36,6 +49,14 @@ impl Frame {
             backend: Some(backend),
             ..Self::open(page, title)
         }
+    }
+    /// The same page, drawn by the app.
+    pub(in crate::pages) fn in_app(self, state: &WebState) -> Self {
+        let app = AppData {
+            workspace: state.services.host.workspace.clone(),
+            longest: PROMPT_BYTES,
+        };
+        Self { app: Some(app), ..self }
     }
     pub(in crate::pages) fn account(&self) -> &str {
         self.login.as_ref().map_or("", Session::account)

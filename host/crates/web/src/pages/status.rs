@@ -166,15 +166,9 @@ fn body(state: &WebState, details: &[Details], csrf: &str, place: &Place) -> Sta
     }
 }
 
-/// The body as the live socket sends it. `csrf`: of the login that it goes to; `place`: where that came in.
-pub(crate) async fn fragment(state: &WebState, csrf: &str, place: &Place) -> Option<String> {
-    let details = details(state).await;
-    body(state, &details, csrf, place).render().ok()
-}
-
 pub(crate) async fn page(State(state): State<WebState>, user: User) -> Response {
     let details = details(&state).await;
     let body = body(&state, &details, &user.login.csrf, &user.site.place);
-    let frame = Frame::of("status", "Status", user.login, body.backend.clone());
+    let frame = Frame::of("status", "Status", user.login, body.backend.clone()).in_app(&state);
     show(&StatusPage { frame, body })
 }
