@@ -14,6 +14,7 @@ export const pages: Pick<Texts, keyof typeof english> = {
   'pages.account': 'Konto',
   'pages.waits': (title) => `In „${title}“ wartet der Agent auf Ihre Antwort.`,
 
+  'status.working': 'Das dauert einen Moment …',
   'status.live': 'Live: Diese Seite aktualisiert sich selbst.',
   'status.notLive': 'Nicht verbunden. Was Sie hier sehen, ist vielleicht veraltet.',
   'status.notRead': (why) => `Der Status konnte nicht gelesen werden: ${why || 'Es besteht keine Verbindung.'}`,

@@ -11,6 +11,7 @@ export const pages = {
   'pages.account': 'Account',
   'pages.waits': (title: string) => `In “${title}” the agent waits for your answer.`,
 
+  'status.working': 'This takes a moment…',
   'status.live': 'Live: this page updates by itself.',
   'status.notLive': 'Not connected. What you see here may be out of date.',
   'status.notRead': (why: string) => `The status could not be read: ${why || 'there is no connection.'}`,

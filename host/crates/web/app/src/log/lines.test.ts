@@ -27,12 +27,6 @@ describe('the lines of the log', () => {
     expect(lines[0]?.id).toBe(5);
   });
 
-  it('that are equal are not lost', () => {
-    const equal = [line(1, 'again'), line(1, 'again')];
-    const first = joined([], equal).lines;
-    expect(joined(first, [...equal, line(1, 'again')]).lines.length).toBe(3);
-  });
-
   it('are bounded', () => {
     const many = Array.from({ length: KEPT }, (_, n) => line(n % 60, `line ${n}`));
     const { lines } = joined(joined([], many).lines, [...many.slice(-10), line(1, 'newest')]);
