@@ -75,6 +75,40 @@ await run(async (browser) => {
   await page.getByText('Use trash instead.').waitFor();
   await look(page, 'tools');
 
+  // What only looked folds to one line, over the steps of an answer; an answer has one line of what can be done with it.
+  host.say('look1', 'assistant', [tool({ name: 'read', input: '{"filePath":"/project/a.rs"}', output: '<content>\n1: a\n</content>' })]);
+  host.say('look2', 'assistant', [tool({ name: 'grep', input: '{"pattern":"main"}', output: 'Found 1 matches\n/project/b.rs:\n  Line 7: fn main' })]);
+  const steps = await page.locator('.facts').count();
+  host.say('look3', 'assistant', [tool({ name: 'edit', input: '{}', output: 'Done.', changes: [{ path: '/project/a.rs', kind: 'modified', added_lines: 1,
+    deleted_lines: 1, diff: '--- a.rs\n+++ a.rs\n@@ -1 +1 @@\n-let a = 1;\n+let a = 2;\n' }] })]);
+  const explored = page.locator('.explore > summary', { hasText: 'Read 1 file, searched 1 time' });
+  await explored.click();
+  await page.locator('.explore .tool > summary', { hasText: 'main' }).click();
+  await page.locator('.explore .line', { hasText: 'fn main' }).waitFor();
+  await page.locator('.tool > summary', { hasText: 'a.rs' }).last().click();
+  await page.locator('.diff em').first().waitFor();
+  assert.deepEqual(await page.locator('.diff em').allInnerTexts(), ['1', '2'], 'the words that differ are not marked');
+  assert.equal(await page.locator('.facts').count(), steps, 'each step of an answer has a line of its own');
+  host.event({ type: 'todo', items: [{ text: 'Look', state: 'completed' }, { text: 'Change', state: 'in_progress' }] });
+  await page.locator('#todo > summary', { hasText: '1 of 2 done' }).click();
+  await look(page, 'explored');
+  host.event({ type: 'todo', items: [{ text: 'Look', state: 'completed' }, { text: 'Change', state: 'completed' }] });
+  await page.locator('#todo').waitFor({ state: 'detached' });
+
+  // ---- the changes of a chat, beside it or over it -------------------------------------------------------------------
+  host.event({ type: 'changes', files: [{ path: 'a.rs', kind: 'modified', added_lines: 1, deleted_lines: 1 }] });
+  await page.locator('#changes').click();
+  await page.locator('.beside .diff .add', { hasText: 'let a = 2;' }).waitFor();
+  await look(page, 'changes');
+  await page.locator('.beside [role=separator]').focus();
+  const width = await page.locator('.beside [role=separator]').getAttribute('aria-valuenow');
+  await page.keyboard.press('ArrowLeft');
+  assert.equal(Number(await page.locator('.beside [role=separator]').getAttribute('aria-valuenow')), Number(width) + 32);
+  await page.getByRole('button', { name: 'Both versions side by side' }).click();
+  await page.locator('.diff.split').waitFor();
+  await page.locator('#changes-close').click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'changes', 'the focus is lost with the changes');
+
   // ---- what has no picture of its own ------------------------------------------------------------------------------
   const before = await page.locator('.message:visible').count();
   host.say('synthetic', 'user', [{ type: 'other', name: 'opencode.synthetic', value: {} }]);
@@ -153,7 +187,9 @@ await run(async (browser) => {
   const asked = { questions: [{ header: 'Colour', question: 'Which one?', options: [{ label: 'Blue', description: 'as the sea' }, { label: 'Red' }] }] };
   host.say('asked', 'assistant', [{ type: 'tool', name: 'question', state: 'completed', input: JSON.stringify(asked), output: 'Blue' }]);
   await page.locator('.tool', { hasText: 'question' }).last().locator('summary').click();
-  await page.getByText('Which one? • Blue: as the sea • Red').waitFor();
+  const answered = page.locator('.tool-body', { hasText: 'Which one?' });
+  await answered.locator('.chosen', { hasText: 'Blue' }).waitFor();
+  assert.deepEqual(await answered.locator('li').allInnerTexts(), ['Blue (chosen) as the sea', 'Red']);
   assert.equal(await page.getByText('"questions"').count(), 0);
 
   // ---- the colours of the system -----------------------------------------------------------------------------------
