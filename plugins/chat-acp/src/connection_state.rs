@@ -3,18 +3,14 @@
 //! All sessions share one agent. Each of its sessions belongs to one chat of the host, or waits for one (a spare, which was
 //! opened to see what the agent offers).
 
-mod chat_events;
-mod current;
-
 use crate::agent::Agent;
+use crate::chat::{Chat, close_requests, closed, titled};
 use crate::content::Files;
 use crate::offers::{Offers, What};
 use crate::permission::{self, Asked, Waiting};
 use crate::rpc::{self, Message, RpcError};
 use crate::turn::{self, End, Spent, Turn};
 use crate::wire::{PermissionAsked, Prompted, SessionList, Update};
-use chat_events::{close_requests, closed, titled};
-pub use current::{agent, set, with};
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::chat::types::{Event, SessionRef};
 use nexus_plugin_api::job::Sender;
@@ -43,23 +39,6 @@ enum Waiter {
     Turn(String),
     /// `Titles` are the names of the agent's sessions, for this chat.
     Titles(String),
-}
-
-/// `Chat` is a chat of the host, with the session of the agent that it has.
-#[derive(Debug)]
-pub struct Chat {
-    pub agent_session: String,
-    workspace: String,
-    folder: String,
-    turn: Option<Turn>,
-    requests: BTreeMap<String, Waiting>,
-    spent: Spent,
-    /// `replaying`: the agent repeats what was, which the host has.
-    replaying: bool,
-    /// `preface` is what the next prompt begins with.
-    preface: Option<Value>,
-    /// `listed_title` is the agent's name for the session as it listed it last.
-    listed_title: Option<String>,
 }
 
 /// `Session` is a session of the agent.

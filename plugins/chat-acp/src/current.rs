@@ -1,7 +1,7 @@
 //! The connection of this instance. The guest has one thread; a borrow never lives over an await.
 
-use super::Connection;
 use crate::agent::Agent;
+use crate::connection_state::Connection;
 use nexus_plugin_api::caps::types::Error;
 use std::cell::RefCell;
 
