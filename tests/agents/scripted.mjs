@@ -4,7 +4,7 @@
 //   say TEXT          a chunk for each word          text n=50 rate=20   n chunks, `rate` a second
 //   think TEXT        a chunk of reasoning           plan                a plan of three entries
 //   tool              a call that reads a file       edit                a call with a diff, after a permission
-//   ask plain|odd     a permission request; then the option that was chosen is messages
+//   ask plain|odd     a permission request; then the answer names the option
 //   blocks            says the prompt's blocks as JSON
 //   history           says how many prompts the session has had
 //   image             an image as a piece of the answer

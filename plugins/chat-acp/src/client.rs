@@ -1,6 +1,7 @@
 //! Requests to the agent, from the functions that the host calls.
 
-use crate::connection_state::{self, Outgoing};
+use crate::connection_state::Outgoing;
+use crate::current;
 use crate::rpc::RpcError;
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::chat::types::Event;
@@ -20,7 +21,7 @@ impl CallError {
     /// `text` is the error for the owner.
     pub fn text(&self) -> String {
         match self {
-            Self::Agent(error) => connection_state::agent().unwrap_or_default().words(error),
+            Self::Agent(error) => current::agent().unwrap_or_default().words(error),
             Self::Host(error) => error.text().to_owned(),
         }
     }
@@ -48,7 +49,7 @@ fn gone() -> Error {
 /// `call` sends a request and waits at most `milliseconds` for its result.
 pub async fn call(method: &str, params: &Value, milliseconds: u64) -> Result<Value, CallError> {
     let (sender, mut answer) = channel(1);
-    let (line, outgoing) = connection_state::with(|c| (c.call(method, params, sender), c.outgoing.clone()))?;
+    let (line, outgoing) = current::with(|c| (c.call(method, params, sender), c.outgoing.clone()))?;
     let answered = async {
         let sent = outgoing.send(Outgoing { line, written: None });
         sent.await.map_err(|_| gone())?;
@@ -69,7 +70,7 @@ pub async fn call(method: &str, params: &Value, milliseconds: u64) -> Result<Val
 /// # Errors
 /// `unavailable`: it has not.
 pub async fn deliver(line: Vec<u8>) -> Result<(), Error> {
-    let outgoing = connection_state::with(|c| c.outgoing.clone())?;
+    let outgoing = current::with(|c| c.outgoing.clone())?;
     let (sender, mut written) = channel(1);
     let line = Outgoing {
         line,
@@ -84,7 +85,7 @@ pub async fn report(events: Vec<Event>) {
     if events.is_empty() {
         return;
     }
-    if let Ok(sender) = connection_state::with(|c| c.events.clone()) {
+    if let Ok(sender) = current::with(|c| c.events.clone()) {
         let _ = sender.send(events).await;
     }
 }

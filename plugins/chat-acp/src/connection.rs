@@ -5,7 +5,8 @@
 
 use crate::agent::{self, Agent};
 use crate::client::{self, CallError};
-use crate::connection_state::{self, Connection, Outgoing};
+use crate::connection_state::{Connection, Outgoing};
+use crate::current;
 use crate::lines::{Line, Lines};
 use crate::rpc;
 use crate::settings::{INSTALL, PROCESS, Settings};
@@ -78,7 +79,7 @@ async fn follow(events: &mut Events<Event>) -> Ended {
         .map_err(|e| retry(e.text()))?;
     let (outgoing, lines) = channel(QUEUE);
     let (reports, reported) = channel(EVENTS);
-    connection_state::set(Some(Connection::new(outgoing, reports)));
+    current::set(Some(Connection::new(outgoing, reports)));
     let listen = race(read(events, output, reported), write(lines));
     race(listen, race(greet(&settings, &running), follow_log(&settings.title))).await
 }
@@ -150,7 +151,7 @@ async fn greet(settings: &Settings, running: &Running) -> Ended {
         running: Vec::new(),
         requests: Vec::new(),
     };
-    connection_state::with(|c| c.agent = Some(agent)).map_err(|e| retry(e.text()))?;
+    current::with(|c| c.agent = Some(agent)).map_err(|e| retry(e.text()))?;
     client::report(vec![Event::Opened(opened)]).await;
     pending().await
 }
@@ -252,8 +253,7 @@ fn received(line: Line) -> Result<Vec<Event>, Failure> {
         }
     };
     let now = clock::now();
-    let (output, stuck) =
-        connection_state::with(|c| (c.received(message, now), c.stuck)).map_err(|e| retry(e.text()))?;
+    let (output, stuck) = current::with(|c| (c.received(message, now), c.stuck)).map_err(|e| retry(e.text()))?;
     output.warnings.into_iter().for_each(log::warn);
     if stuck {
         return Err(retry("The agent does not read what it is sent"));

@@ -1,9 +1,10 @@
-//! The open connection to the agent: what its messages do. The guest has one thread; a borrow never lives over an await.
+//! The open connection to the agent: what its messages do.
 //!
 //! All sessions share one agent. Each of its sessions belongs to one chat of the host, or waits for one (a spare, which was
 //! opened to see what the agent offers).
 
 use crate::agent::Agent;
+use crate::chat::{Chat, close_requests, closed, titled};
 use crate::content::Files;
 use crate::offers::{Offers, What};
 use crate::permission::{self, Asked, Waiting};
@@ -11,10 +12,9 @@ use crate::rpc::{self, Message, RpcError};
 use crate::turn::{self, End, Spent, Turn};
 use crate::wire::{PermissionAsked, Prompted, SessionList, Update};
 use nexus_plugin_api::caps::types::Error;
-use nexus_plugin_api::chat::types::{Event, RequestRef, SessionInfo, SessionRef};
+use nexus_plugin_api::chat::types::{Event, SessionRef};
 use nexus_plugin_api::job::Sender;
 use serde_json::{Value, json};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
@@ -39,23 +39,6 @@ enum Waiter {
     Turn(String),
     /// `Titles` are the names of the agent's sessions, for this chat.
     Titles(String),
-}
-
-/// `Chat` is a chat of the host, with the session of the agent that it has.
-#[derive(Debug)]
-pub struct Chat {
-    pub agent_session: String,
-    workspace: String,
-    folder: String,
-    turn: Option<Turn>,
-    requests: BTreeMap<String, Waiting>,
-    spent: Spent,
-    /// `replaying`: the agent repeats what was, which the host has.
-    replaying: bool,
-    /// `preface` is what the next prompt begins with.
-    preface: Option<Value>,
-    /// `listed_title` is the agent's name for the session as it listed it last.
-    listed_title: Option<String>,
 }
 
 /// `Session` is a session of the agent.
@@ -567,71 +550,6 @@ impl Connection {
             _ => Vec::new(),
         }
     }
-}
-
-fn closed(chat: &str, request: &str) -> Event {
-    Event::RequestClosed(RequestRef {
-        session: chat.to_owned(),
-        request: request.to_owned(),
-    })
-}
-
-/// Closes the requests of a chat: the events, and the answers for the agent.
-fn close_requests(name: &str, chat: &mut Chat) -> (Vec<Event>, Vec<Vec<u8>>) {
-    let requests = std::mem::take(&mut chat.requests);
-    let answers = requests
-        .values()
-        .map(|waiting| rpc::answer(&waiting.id, &permission::cancelled()));
-    let answers = answers.collect();
-    (requests.keys().map(|request| closed(name, request)).collect(), answers)
-}
-
-/// `titled` is a chat with another title; of the rest the host takes nothing.
-fn titled(id: &str, chat: &Chat, title: String) -> Event {
-    Event::Session(SessionInfo {
-        ref_: SessionRef {
-            workspace: chat.workspace.clone(),
-            id: id.to_owned(),
-        },
-        parent: None,
-        title,
-        created_at: 0,
-        updated_at: 0,
-        archived: false,
-        reverted: None,
-        ext: Vec::new(),
-    })
-}
-
-thread_local! {
-    static CONNECTION: RefCell<Option<Connection>> = const { RefCell::new(None) };
-}
-
-pub fn set(connection: Option<Connection>) {
-    CONNECTION.with(|c| *c.borrow_mut() = connection);
-}
-
-/// `with` calls `f` with the connection, open or not yet.
-///
-/// # Errors
-/// `unavailable` while there is none.
-pub fn with<T>(f: impl FnOnce(&mut Connection) -> T) -> Result<T, Error> {
-    CONNECTION.with(|c| match c.borrow_mut().as_mut() {
-        Some(connection) => Ok(f(connection)),
-        None => Err(not_connected()),
-    })
-}
-
-/// `agent` is the agent of the open connection.
-///
-/// # Errors
-/// `unavailable` while there is none.
-pub fn agent() -> Result<Agent, Error> {
-    with(|c| c.agent.clone())?.ok_or_else(not_connected)
-}
-
-fn not_connected() -> Error {
-    Error::Unavailable("The agent is not connected yet. Try again in a moment.".to_owned())
 }
 
 #[cfg(test)]

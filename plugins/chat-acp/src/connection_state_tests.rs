@@ -326,6 +326,90 @@ fn a_preface_is_for_one_prompt_and_the_offers_are_those_of_a_new_session() {
     assert_eq!(rig.c.offers("/w").unwrap().current(What::Mode).as_deref(), Some("ask"));
 }
 
+/// The fixture is what opencode 1.18.33 wrote, with a permission each for a command and an edit.
+#[test]
+fn a_recorded_session_of_opencode_is_read() {
+    let (outgoing, _sent) = channel(256);
+    let (events, _) = channel(1);
+    let mut c = Connection::new(outgoing, events);
+    let mut all = Vec::new();
+    for line in include_str!("../tests/fixtures/opencode.jsonl").lines() {
+        let message = read(line.as_bytes()).unwrap();
+        match &message {
+            Message::Response { id: 1, result } => c.agent = Some(Agent::read(result.clone().unwrap(), "").unwrap()),
+            Message::Response { id: 2, result } => {
+                let opened = result.clone().unwrap();
+                let session = opened["sessionId"].as_str().unwrap().to_owned();
+                c.opened(&session, "/w", opened, true);
+                c.requests = 2;
+                c.bind(&chat(), "/w", &session, false); // asks for the titles: request 3
+            }
+            Message::Response { id, .. } => {
+                // The end of one turn, and the beginning of the next, whose request has the next id.
+                let id = *id;
+                all.extend(c.received(message, 5).events);
+                c.requests = id;
+                all.extend(c.begin_turn("s", &[], 5).unwrap().1);
+            }
+            _ => all.extend(c.received(message, 5).events),
+        }
+    }
+    let requests: Vec<_> = all
+        .iter()
+        .filter_map(|event| match event {
+            Event::Request(request) => match &request.kind {
+                RequestKind::Permission(permission) => Some(permission),
+                other => panic!("{other:?}"),
+            },
+            _ => None,
+        })
+        .collect();
+    let [command, edit] = requests.as_slice() else {
+        panic!("{requests:?}")
+    };
+    assert_eq!((command.subject.as_str(), command.detail.as_str()), ("bash", "echo hi"));
+    assert_eq!(
+        (edit.subject.as_str(), edit.changes[0].path.as_str()),
+        ("edit", "notes.txt")
+    );
+    assert!(edit.changes[0].diff.as_ref().unwrap().contains("-two\n+zwei"));
+    assert!(
+        edit.details
+            .iter()
+            .all(|detail| !detail.text.ends_with("not shown here⟩")),
+        "{:?}",
+        edit.details
+    );
+    let tools: Vec<_> = all
+        .iter()
+        .filter_map(|event| match event {
+            Event::Part(part) if part.closed => match &part.content {
+                Content::Tool(tool) => Some((tool.name.as_str(), tool.state)),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    let done = |name| (name, nexus_plugin_api::chat::types::ToolState::Completed);
+    assert_eq!(tools, [done("bash"), done("edit"), done("todowrite")]);
+    let texts: Vec<_> = all
+        .iter()
+        .filter_map(|event| match event {
+            Event::Part(part) if part.closed => match &part.content {
+                Content::Text(text) | Content::Reasoning(text) => Some(text.as_str()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts[..2], ["alder birch ", "thought it over. hello there"]);
+    let usage = all.iter().find_map(|event| match event {
+        Event::Message(message) => message.usage.as_ref(),
+        _ => None,
+    });
+    assert_eq!(usage.map(|usage| (usage.input, usage.output)), Some((2392, 4)));
+}
+
 #[test]
 fn an_agents_request_shows_its_questions() {
     let mut rig = Rig::new();

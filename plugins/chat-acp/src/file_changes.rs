@@ -44,6 +44,29 @@ pub fn change(path: &str, old: Option<&str>, new: &str, folder: &str) -> FileCha
     change
 }
 
+/// `of_diff` is the change of one file whose diff the agent made; `None`: it has no hunk.
+pub fn of_diff(path: &str, diff: &str, folder: &str) -> Option<FileChange> {
+    let hunks = diff.lines().skip_while(|line| !line.starts_with("@@ "));
+    let (mut added_lines, mut deleted_lines, mut any) = (0, 0, false);
+    for line in hunks {
+        any = true;
+        added_lines += u32::from(line.starts_with('+'));
+        deleted_lines += u32::from(line.starts_with('-'));
+    }
+    let created = diff.lines().any(|line| line.starts_with("@@ -0,0 "));
+    any.then(|| FileChange {
+        path: relative_path(path, folder).to_owned(),
+        kind: if created {
+            ChangeKind::Added
+        } else {
+            ChangeKind::Modified
+        },
+        diff: Some(diff.to_owned()),
+        added_lines,
+        deleted_lines,
+    })
+}
+
 /// `relative_path` is a path without the workspace, if it is inside.
 fn relative_path<'a>(path: &'a str, folder: &str) -> &'a str {
     let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
@@ -87,6 +110,18 @@ mod tests {
         assert_eq!(change("a", Some(""), &large, "").diff, None);
         let hostile = change("a\n+++ b", None, "x\n", "/w").diff.unwrap();
         assert_eq!(hostile.lines().count(), 4, "{hostile}");
+    }
+
+    #[test]
+    fn a_diff_of_the_agent_is_a_change() {
+        let diff = "Index: /w/a\n===\n--- /w/a\n+++ /w/a\n@@ -1,2 +1,2 @@\n one\n-two\n+zwei\n";
+        let of = of_diff("/w/a", diff, "/w").unwrap();
+        assert_eq!(
+            (of.path.as_str(), of.kind, of.added_lines, of.deleted_lines),
+            ("a", ChangeKind::Modified, 1, 1)
+        );
+        assert_eq!(of_diff("a", "@@ -0,0 +1 @@\n+x\n", "").unwrap().kind, ChangeKind::Added);
+        assert_eq!(of_diff("a", "no diff", ""), None);
     }
 
     /// What shares no line with the other text is the worst of all.

@@ -4,15 +4,17 @@
 //! Chats and their messages are the host's: what an agent keeps of its sessions differs, and many keep nothing. A chat has a
 //! session of the agent, which goes on where the agent can do that, and is replaced where it cannot (`sessions`).
 //!
-//! * `wire`, `rpc`, `lines`, `agent`, `content`, `file_changes`, `tools`, `turn`, `permission`, `offers`, `prompt_blocks` and
+//! * `wire`, `rpc`, `lines`, `agent`, `content`, `file_changes`, `tools`, `turn`, `permission`, `offers`, `prompt_blocks`, `chat` and
 //!   `connection_state` decide; they do no I/O and are tested natively.
 //! * `settings`, `connection`, `client`, `sessions`, `records`, `prompts` and this file talk to the host.
 
 pub mod agent;
+pub mod chat;
 pub mod client;
 pub mod connection;
 pub mod connection_state;
 pub mod content;
+pub mod current;
 pub mod file_changes;
 pub mod lines;
 pub mod offers;
@@ -31,14 +33,14 @@ use connection::StreamEnd;
 use nexus_plugin_api::caps::process as raw;
 use nexus_plugin_api::caps::{clock, config, types::Error};
 use nexus_plugin_api::chat::types::{Answer, Event, FileContent, SessionRef};
-use nexus_plugin_api::chat::{self, Admission, Availability, CancelReason, Descriptor, Fit, Input, Options};
+use nexus_plugin_api::chat::{self as backend, Admission, Availability, CancelReason, Descriptor, Fit, Input, Options};
 use nexus_plugin_api::job::Job;
 use nexus_plugin_api::{FutureReader, agents, attachments, commands, log, models, process, questions, workspaces};
 use settings::{INSTALL, PROCESS, Settings};
 
 struct Plugin;
 
-impl chat::Guest for Plugin {
+impl backend::Guest for Plugin {
     async fn describe() -> Descriptor {
         log::panics();
         let settings: Option<Settings> = nexus_plugin_api::config().ok();
@@ -62,9 +64,9 @@ impl chat::Guest for Plugin {
     }
 
     async fn events(cancel: FutureReader<CancelReason>) -> Job<Event> {
-        chat::job(cancel, async |mut events, mut cancel| {
+        backend::job(cancel, async |mut events, mut cancel| {
             let ended = cancel.select(connection::run(&mut events)).await;
-            connection_state::set(None);
+            current::set(None);
             match ended {
                 Some(StreamEnd::Failed(failure)) => Err(failure),
                 Some(StreamEnd::HostDisconnected) | None => Ok(()),
@@ -77,19 +79,19 @@ impl chat::Guest for Plugin {
     }
 
     async fn cancel(s: SessionRef) -> Result<(), Error> {
-        let events = connection_state::with(|c| c.cancel(&s.id))?;
+        let events = current::with(|c| c.cancel(&s.id))?;
         client::report(events).await;
         Ok(())
     }
 
     async fn reply(s: SessionRef, request: String, answer: Answer) -> Result<(), Error> {
-        let closed = connection_state::with(|c| c.answer(&s.id, &request, |waiting| waiting.answer(&answer)))??;
+        let closed = current::with(|c| c.answer(&s.id, &request, |waiting| waiting.answer(&answer)))??;
         client::report(vec![closed]).await;
         if let Answer::Reject(Some(why)) = answer
             && !why.trim().is_empty()
         {
             let now = clock::now();
-            let id = connection_state::with(|c| c.id(now))?;
+            let id = current::with(|c| c.id(now))?;
             let note = "The agent was told that you do not allow this, and not why: its protocol has no place for a reason. \
                         Send the reason as a message.";
             client::report(turn::note(&s.id, id, note, now)).await;
@@ -100,7 +102,7 @@ impl chat::Guest for Plugin {
 
 impl questions::Guest for Plugin {
     async fn answer(s: SessionRef, request: String, answers: Vec<Vec<String>>) -> Result<(), Error> {
-        let closed = connection_state::with(|c| c.answer(&s.id, &request, |waiting| waiting.chosen(&answers)))??;
+        let closed = current::with(|c| c.answer(&s.id, &request, |waiting| waiting.chosen(&answers)))??;
         client::report(vec![closed]).await;
         Ok(())
     }
@@ -109,7 +111,7 @@ impl questions::Guest for Plugin {
 impl models::Guest for Plugin {
     async fn list(workspace: String) -> Result<models::ModelList, Error> {
         let offers = sessions::offers(&workspace).await?;
-        Ok(offers.model_list(&connection_state::agent()?.name))
+        Ok(offers.model_list(&current::agent()?.name))
     }
 }
 
@@ -127,7 +129,7 @@ impl commands::Guest for Plugin {
 
 impl attachments::Guest for Plugin {
     async fn read(_: SessionRef, id: String) -> Result<FileContent, Error> {
-        let found = connection_state::with(|c| c.files.read(&id))?;
+        let found = current::with(|c| c.files.read(&id))?;
         found.ok_or_else(|| Error::NotFound("The agent's file is not kept any more.".to_owned()))
     }
 }

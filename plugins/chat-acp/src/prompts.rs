@@ -4,7 +4,7 @@ use crate::client::{self, CallError};
 use crate::offers::What;
 use crate::prompt_blocks::blocks;
 use crate::records;
-use crate::{connection_state, sessions};
+use crate::{current, sessions};
 use nexus_plugin_api::caps::{clock, types::Error};
 use nexus_plugin_api::chat::types::SessionRef;
 use nexus_plugin_api::chat::{Admission, Input, Options};
@@ -19,8 +19,8 @@ pub async fn send(
     parts: Vec<Input>,
     options: Options,
 ) -> Result<Admission, Error> {
-    let agent = connection_state::agent()?;
-    let Some(_sending) = connection_state::with(|c| c.begin(&format!("chat {}", session.id)))? else {
+    let agent = current::agent()?;
+    let Some(_sending) = current::with(|c| c.begin(&format!("chat {}", session.id)))? else {
         return Ok(Admission::Unknown(
             "A prompt of this chat is already being sent.".to_owned(),
         ));
@@ -29,7 +29,7 @@ pub async fn send(
     if record.has(&client_id) {
         return Ok(Admission::Duplicate);
     }
-    if connection_state::with(|c| c.is_running(&session.id))? {
+    if current::with(|c| c.is_running(&session.id))? {
         return Ok(Admission::Refused(format!(
             "{} is still answering, and takes one message at a time. To fix: wait for the end of the answer, or stop it.",
             agent.name
@@ -50,7 +50,7 @@ pub async fn send(
         Err(error) => return Ok(Admission::Refused(error.text())),
     }
     if let Some(name) = command
-        && connection_state::with(|c| {
+        && current::with(|c| {
             c.chat_offers(&session.id)
                 .is_some_and(|offers| offers.has_no_command(&name))
         })?
@@ -72,7 +72,7 @@ pub async fn send(
     record.add(&client_id);
     records::save(&session.id, &mut record).await?;
     let now = clock::now();
-    let Some((line, events)) = connection_state::with(|c| c.begin_turn(&session.id, &blocks, now))? else {
+    let Some((line, events)) = current::with(|c| c.begin_turn(&session.id, &blocks, now))? else {
         return Err(Error::Unavailable(
             "The agent's session has ended. Try again.".to_owned(),
         ));
@@ -81,7 +81,7 @@ pub async fn send(
     if let Err(error) = client::deliver(line).await {
         record.remove(&client_id);
         records::save(&session.id, &mut record).await?;
-        if let Ok(events) = connection_state::with(|c| c.abandon(&session.id, now)) {
+        if let Ok(events) = current::with(|c| c.abandon(&session.id, now)) {
             client::report(events).await;
         }
         return Err(error);
@@ -91,7 +91,7 @@ pub async fn send(
 
 /// `choose` has the agent use what the owner wants in this chat's session. `Some`: it does not, in words.
 async fn choose(chat: &str, what: What, wanted: &str) -> Result<Option<String>, Error> {
-    let request = connection_state::with(|c| {
+    let request = current::with(|c| {
         let session = c.chat(chat).map(|chat| chat.agent_session.clone()).unwrap_or_default();
         let request = c.session_offers(&session).request(what, wanted, &session);
         request.map(|request| request.map(|request| (session, request)))
@@ -103,11 +103,11 @@ async fn choose(chat: &str, what: What, wanted: &str) -> Result<Option<String>, 
     };
     match client::call(method, &params, CHOOSE).await {
         Ok(answer) => {
-            connection_state::with(|c| c.session_offers(&session).chosen(what, wanted, &answer))?;
+            current::with(|c| c.session_offers(&session).chosen(what, wanted, &answer))?;
             Ok(None)
         }
         Err(CallError::Agent(error)) => {
-            let agent = connection_state::agent()?;
+            let agent = current::agent()?;
             Ok(Some(format!(
                 "The agent did not take the {} {wanted:?}. {}",
                 what.word(),

@@ -10,7 +10,7 @@
 //! Limits: of the earlier messages the agent gets the newest [`EARLIER`] bytes, without tool calls and files.
 
 use crate::client::{self, CallError};
-use crate::connection_state;
+use crate::current;
 use crate::offers::Offers;
 use crate::records::Record;
 use crate::turn;
@@ -42,7 +42,7 @@ pub fn folder(workspace: &str) -> String {
 /// `ensure` gives a chat its session.
 pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<(), CallError> {
     let folder = folder(&chat.workspace);
-    if let Some(session) = connection_state::with(|c| c.chat(&chat.id).map(|chat| chat.agent_session.clone()))? {
+    if let Some(session) = current::with(|c| c.chat(&chat.id).map(|chat| chat.agent_session.clone()))? {
         record.agent_session = Some(session);
         return Ok(());
     }
@@ -70,12 +70,12 @@ pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<(), CallEr
             Vec::new()
         }
     };
-    let spare = connection_state::with(|c| c.take_spare(&folder))?;
+    let spare = current::with(|c| c.take_spare(&folder))?;
     let session = match spare {
         Some(session) => session,
         None => open(&folder).await?,
     };
-    connection_state::with(|c| c.bind(chat, &folder, &session, false))?;
+    current::with(|c| c.bind(chat, &folder, &session, false))?;
     record.agent_session = Some(session);
     let Some(text) = earlier_text(&earlier) else {
         return Ok(());
@@ -86,7 +86,7 @@ pub async fn ensure(chat: &SessionRef, record: &mut Record) -> Result<(), CallEr
     );
     log::info(format!("chat {}: {note}", chat.id));
     let now = clock::now();
-    let id = connection_state::with(|c| {
+    let id = current::with(|c| {
         c.begin_with(&chat.id, json!({"type": "text", "text": text}));
         c.id(now)
     })?;
@@ -105,22 +105,22 @@ async fn open(folder: &str) -> Result<String, CallError> {
     if session.is_empty() {
         return Err(Error::Other("The agent opened a session without an id.".to_owned()).into());
     }
-    connection_state::with(|c| c.opened(&session, folder, answer, true))?;
+    current::with(|c| c.opened(&session, folder, answer, true))?;
     Ok(session)
 }
 
 /// Resumes or loads a session. `false`: the agent can do neither.
 async fn restore(chat: &SessionRef, folder: &str, session: &str) -> Result<bool, CallError> {
-    let can = connection_state::agent()?.can;
+    let can = current::agent()?.can;
     let method = match (can.session_capabilities.resume, can.load_session) {
         (Some(_), _) => "session/resume",
         (None, true) => "session/load",
         (None, false) => return Ok(false),
     };
-    connection_state::with(|c| c.bind(chat, folder, session, true))?;
+    current::with(|c| c.bind(chat, folder, session, true))?;
     let params = json!({"sessionId": session, "cwd": folder, "mcpServers": []});
     let answer = client::call(method, &params, OPEN).await;
-    connection_state::with(|c| {
+    current::with(|c| {
         c.loaded(&chat.id, answer.is_ok());
         answer.map(|answer| {
             c.opened(session, folder, answer, false);
@@ -156,20 +156,20 @@ fn earlier_text(earlier: &[Utterance]) -> Option<String> {
 /// `offers` are what the agent offers in a folder. Where no session was opened there yet, one is, and the next chat gets it.
 pub async fn offers(workspace: &str) -> Result<Offers, Error> {
     let folder = folder(workspace);
-    let known = || connection_state::with(|c| c.offers(&folder).cloned());
-    connection_state::agent()?;
+    let known = || current::with(|c| c.offers(&folder).cloned());
+    current::agent()?;
     let _opening = loop {
         if let Some(offers) = known()? {
             return Ok(offers);
         }
         // The page asks for all lists at once, and one session is enough.
-        match connection_state::with(|c| c.begin(&format!("folder {folder}")))? {
+        match current::with(|c| c.begin(&format!("folder {folder}")))? {
             Some(opening) => break opening,
             None => clock::sleep(PAUSE).await,
         }
     };
     let session = open(&folder).await?;
-    connection_state::with(|c| c.keep_spare(&folder, &session))?;
+    current::with(|c| c.keep_spare(&folder, &session))?;
     for _ in 0..COMMANDS / PAUSE {
         if known()?.is_some_and(|offers| !offers.command_list().is_empty()) {
             break;

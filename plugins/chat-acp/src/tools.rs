@@ -46,9 +46,12 @@ impl Call {
 
     /// Keeps what the agent reports.
     pub fn update(&mut self, update: ToolCall, folder: &str, now: u64) {
-        let content = update.content.is_some();
+        let changed = update.content.is_some() || update.raw_input.is_some();
         self.call.merge(update);
-        if content {
+        if self.call.name.is_none() && matches!(self.call.kind.as_deref(), None | Some("other")) {
+            self.call.name = self.call.title.clone().filter(|title| is_name(title));
+        }
+        if changed {
             self.changes = changes(&self.call, folder);
         }
         if ended(&self.call) {
@@ -116,6 +119,12 @@ impl Call {
     }
 }
 
+/// `is_name` tells whether the title of a call is the name of its tool, as some agents have it until they know more.
+fn is_name(title: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..=64).contains(&title.len()) && title.chars().all(plain)
+}
+
 /// `name` is the tool's, or what a tool of its kind is called elsewhere.
 pub fn name(call: &ToolCall) -> String {
     if let Some(name) = call.name.as_deref().filter(|name| !name.is_empty()) {
@@ -152,7 +161,20 @@ fn changes(call: &ToolCall, folder: &str) -> Vec<FileChange> {
         } => Some(file_changes::change(path, old_text.as_deref(), new_text, folder)),
         ToolContent::Content { .. } | ToolContent::Other => None,
     });
-    diffs.take(CHANGES).collect()
+    let changes: Vec<FileChange> = diffs.take(CHANGES).collect();
+    if changes.is_empty() {
+        return diff_of_input(call, folder).into_iter().collect();
+    }
+    changes
+}
+
+/// `diff_of_input` is the change that a call has as a diff in its input, as opencode has it in its permission requests.
+fn diff_of_input(call: &ToolCall, folder: &str) -> Option<FileChange> {
+    let input = call.raw_input.as_ref()?;
+    let text = |keys: &[&str]| keys.iter().find_map(|key| input.get(key).and_then(Value::as_str));
+    let diff = text(&["diff", "patch"])?;
+    let path = text(&["filepath", "filePath", "file_path", "path"]).or_else(|| paths(call).next())?;
+    file_changes::of_diff(path, diff, folder)
 }
 
 /// `output_text` is what a tool gave back, as its agent has it: the text in it, else JSON.
