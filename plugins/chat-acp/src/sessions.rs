@@ -187,7 +187,9 @@ mod tests {
         Utterance {
             message: String::new(),
             role,
+            client_id: None,
             text: text.to_owned(),
+            attachments: Vec::new(),
             created_at: 0,
         }
     }
