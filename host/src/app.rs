@@ -233,6 +233,12 @@ impl App {
                 config_file: config_file.map_or_else(|| "nexus.toml".to_owned(), |file| file.display().to_string()),
                 data_dir: config.data_dir.display().to_string(),
                 workspace: config.chat.workspaces.first.display().to_string(),
+                workspaces: config
+                    .chat
+                    .workspaces
+                    .all()
+                    .map(|path| path.display().to_string())
+                    .collect(),
             }),
         };
         let web = WebState::new(services, Arc::clone(&clock));

@@ -75,7 +75,7 @@ pub(super) enum ChatCommand {
 #[derive(Deserialize)]
 struct Status {
     version: String,
-    workspace: String,
+    workspaces: Vec<String>,
     config_file: String,
     pending: Option<Pending>,
     backend: BackendStatus,
@@ -312,7 +312,7 @@ fn not_open(refused: &Refused, now: Millis, file: Option<&Path>) -> String {
 }
 
 fn overview(status: &Status) -> String {
-    let mut text = format!("nexus {}, workspace {}\n", status.version, status.workspace);
+    let mut text = format!("nexus {}, workspace {}\n", status.version, status.workspaces.join(", "));
     if let Some(starting) = &status.starting {
         let _ = writeln!(text, "starting: {}", indented(starting));
     }

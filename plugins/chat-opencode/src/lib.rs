@@ -2,8 +2,8 @@
 //!
 //! * `settings`, `folders`, `message_ids`, `convert`, `prompt_body`, `file_changes`, `permission_request`, `permission_rules`, `normalize`, `watchdog`
 //!   decide; they do no I/O and are tested natively against streams recorded from opencode.
-//! * `client`, `connection`, `prompts`, `choices`, `attachments`, `workspace_files`, `session_changes`, `provider_sign_in` and this
-//!   file talk to the host.
+//! * `client`, `connection`, `prompts`, `choices`, `attachments`, `workspace_files`, `session_changes`, `read_back`, `provider_sign_in`
+//!   and this file talk to the host.
 
 pub mod attachments;
 pub mod choices;
@@ -21,6 +21,7 @@ pub mod permission_rules;
 pub mod prompt_body;
 pub mod prompts;
 pub mod provider_sign_in;
+pub mod read_back;
 pub mod session_changes;
 pub mod settings;
 pub mod stream_event;
@@ -42,6 +43,7 @@ use nexus_plugin_api::{
     FutureReader, agents, archive, attachments as attachments_interface, commands as commands_interface, compaction,
     files, fork, history, log, models, process, providers, questions, refuse_settings, revert, sessions, workspaces,
 };
+use normalize::Page;
 use settings::{CORRECT, Settings};
 
 struct Plugin;
@@ -408,10 +410,16 @@ async fn snapshot(s: SessionRef, before: Option<String>) -> Result<SessionSnapsh
     };
     let first = before.is_none();
     let (mut messages, before) = client::messages(&s.id, &s.workspace, client::PAGE, before.as_deref()).await?;
-    if first && before.is_none() {
-        connection_state::with(|c| c.normalizer.read(&s.id, &messages, session.revert.as_ref()))?;
-    }
     if first {
+        let page = Page {
+            messages: &messages,
+            newest: true,
+            oldest: before.is_none(),
+        };
+        connection_state::with(|c| c.normalizer.read(&s.id, page, session.revert.as_ref()))?;
+        if let Some(before) = &before {
+            read_back::begin(&s, before)?;
+        }
         connection::read_todo(&s.id, &s.workspace).await?;
     }
     if let Some(revert) = &session.revert {

@@ -17,6 +17,7 @@ use nexus_plugin_api::chat::types::{
     SessionChanges, SessionInfo, TodoList, Turn, TurnState,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 mod calls;
 mod changes;
@@ -25,6 +26,7 @@ mod todos;
 
 use calls::Calls;
 use changes::Changes;
+pub use changes::Page;
 use todos::ReadTodos;
 
 /// `Action` is what the plugin must do after an event.
@@ -76,7 +78,7 @@ pub struct Normalizer {
     calls: Calls,
     changes: Changes,
     todos: ReadTodos,
-    /// `read` are the sessions that were read as a whole since the host was last told what they have changed.
+    /// `read` are the sessions of which every turn was read since the host was last told what they have changed.
     read: BTreeSet<String>,
     requests: BTreeMap<String, AgentRequest>,
     last_error: BTreeMap<String, String>,
@@ -229,14 +231,28 @@ impl Normalizer {
         p.tool.is_some() && self.calls.get(p.tool.as_ref()).is_none_or(|c| c.input.is_none())
     }
 
-    /// `read` takes all messages of a session, which were read for a snapshot. `revert`: what was taken back of them.
-    pub fn read(&mut self, session: &str, messages: &[wire::WithParts], revert: Option<&wire::Revert>) {
-        self.changes.read(session, messages);
-        self.read.insert(session.to_owned());
+    /// `read` takes a page of a session's messages, the newest page first. `revert`: what was taken back of them. False: some that
+    /// has to be known is on the pages before.
+    pub fn read(&mut self, session: &str, page: Page<'_>, revert: Option<&wire::Revert>) -> bool {
+        let complete = self.changes.read(session, page);
+        if complete {
+            self.read.insert(session.to_owned());
+        }
         if let Some(revert) = revert {
             // What an event reported of it is newer.
             self.reverts.entry(session.to_owned()).or_insert_with(|| revert.clone());
         }
+        complete
+    }
+
+    /// `read_back` begins to read the pages before the newest one of a session. `None`: that is not needed, or is being done.
+    pub fn read_back(&mut self, session: &str) -> Option<Rc<()>> {
+        self.changes.read_back(session)
+    }
+
+    /// `reads` tells whether no event was missed since that reading began.
+    pub fn reads(&self, session: &str, token: &Rc<()>) -> bool {
+        self.changes.reads(session, token)
     }
 
     /// `ask_todo`: opencode is being asked what the agent has set itself to do in a session.

@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 const RULES: &str = "rules-chat";
 
 /// (the answer of `prompt`, the frame that the client gets, how often the plugin was asked)
-const ADMISSIONS: [(&str, &str, u32); 8] = [
+const ADMISSIONS: [(&str, &str, u32); 9] = [
     // Again, with growing pauses, and at most five times.
     ("unknown", "deferred", 6),
     ("unavailable", "deferred", 6),
     ("timeout", "deferred", 6),
     ("other", "deferred", 6),
+    // Nothing was cancelled.
+    ("cancelled", "deferred", 6),
     // Again would give the same.
     ("refused", "refused", 1),
     ("invalid", "refused", 1),

@@ -67,6 +67,10 @@ async fn a_backend_hears_why_it_is_cancelled_and_one_that_does_not_listen_is_sto
     wait::until("it hears that it is stopped", || heard("Stop"));
     browser.ask("POST", "/api/v1/backend/start", Value::Null).await;
     ready(&browser).await;
+    let restart = async || browser.ask("POST", "/api/v1/backend/restart", Value::Null).await;
+    assert_eq!(restart().await.0, 200);
+    wait::until("it hears that another instance goes on", || heard("Replace"));
+    ready(&browser).await;
 
     let mut chat = Conversation::create(&browser, &nexus).await;
     chat.prompt("deaf").await;
@@ -74,6 +78,18 @@ async fn a_backend_hears_why_it_is_cancelled_and_one_that_does_not_listen_is_sto
         .await;
     assert_eq!(stop().await.1["state"], "stopped");
     browser.ask("POST", "/api/v1/backend/start", Value::Null).await;
+    ready(&browser).await;
+    assert_eq!(broken(&nexus, &browser, "hello").await.answer(), "done");
+
+    // One that does not listen is replaced all the same.
+    let mut chat = Conversation::create(&browser, &nexus).await;
+    chat.prompt("deaf").await;
+    chat.until("it is deaf", |c| c.answer().contains("deaf") && c.turn == "idle")
+        .await;
+    let asked = || nexus.output().matches("asked for its events").count();
+    let before = asked();
+    assert_eq!(restart().await.0, 200);
+    wait::until("another instance goes on", || asked() > before);
     ready(&browser).await;
     assert_eq!(broken(&nexus, &browser, "hello").await.answer(), "done");
 

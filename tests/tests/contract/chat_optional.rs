@@ -72,6 +72,7 @@ async fn each_error_has_its_meaning_and_the_owner_reads_the_sentence() {
         ("limited", 409),
         ("timeout", 503),
         ("unavailable", 503),
+        ("cancelled", 503),
         ("other", 503),
     ] {
         let backend = |path: &str| format!("/api/v1/backend/{path}");

@@ -6,6 +6,7 @@ mod chat;
 mod chat_ends;
 mod chat_optional;
 mod host_functions;
+mod records;
 mod sessions;
 mod tunnel;
 

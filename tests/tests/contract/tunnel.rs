@@ -9,13 +9,18 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A tunnel for each rule, each with a plugin of its own; all of them open.
+/// `more` is in the tunnels' tables.
 fn start(rules: &[&str], more: &str) -> Start {
+    start_at(rules, more, "http://unused.example")
+}
+
+fn start_at(rules: &[&str], more: &str, address: &str) -> Start {
     let source = guest("rules-tunnel");
     let mut config = "[chat.main]\nplugin = \"chat-echo\"\n".to_owned();
     for rule in rules {
         let name = rule.replace(' ', "-");
         config += &format!(
-            "[tunnel.{name}]\nplugin = {name:?}\nautostart = true\n{more}\n[plugin.{name}]\nsource = {source:?}\nconfig.rule = {rule:?}\n"
+            "[tunnel.{name}]\nplugin = {name:?}\nautostart = true\n{more}\n[plugin.{name}]\nsource = {source:?}\nconfig.rule = {rule:?}\nconfig.address = {address:?}\n"
         );
     }
     Start::new().config(config)
@@ -160,4 +165,88 @@ async fn a_run_that_ends_by_itself_is_tried_again_and_one_without_an_outcome_is_
         page.contains("it stopped reporting on the tunnel and gave no outcome within 20 s"),
         "{page}"
     );
+}
+
+const UNWATCHED: &str = "nobody notices when the connection of this tunnel is dead";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_notices_a_dead_connection_the_owner_is_told() {
+    for (checked, rules, unwatched) in [
+        (
+            "off",
+            ["good", "unknown", "unknown and private"],
+            vec!["unknown", "unknown-and-private"],
+        ),
+        (
+            "on",
+            ["good", "unknown", "unknown and private"],
+            vec!["unknown-and-private"],
+        ),
+    ] {
+        let more = format!("allow_plaintext = true\npublic_check = {checked:?}");
+        let (nexus, browser) = up(&rules, &more).await;
+        for rule in rules {
+            until(&browser, rule, |t| t["state"] == "up").await;
+            let name = rule.replace(' ', "-");
+            wait::until("it is logged as open", || {
+                let output = nexus.output();
+                let mut lines = output.lines().filter(|line| line.contains("the tunnel is open"));
+                lines.any(|line| line.contains(&format!("{name:?}")) || line.contains(&format!("tunnel={name} ")))
+            });
+        }
+        let output = nexus.output();
+        let told: Vec<_> = output.lines().filter(|line| line.contains(UNWATCHED)).collect();
+        assert_eq!(told.len(), unwatched.len(), "{checked}: {output}");
+        for name in unwatched {
+            let one = |line: &&str| line.contains(&format!("{name:?}")) || line.contains(&format!("tunnel={name} "));
+            assert!(told.iter().any(one), "{checked}, {name}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_does_not_answer_in_time_is_told_and_holds_nobody_up() {
+    // Whoever connects is left waiting.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let rules = ["unknown elsewhere", "unknown and lost", "good"];
+    let nexus = start_at(&rules, "allow_plaintext = true", &address).up();
+    let browser = Browser::set_up(&nexus).await;
+    until(&browser, "good", |t| t["public_check"]["state"] == "passed").await;
+    // What a plugin reports that need report nothing is shown all the same.
+    let lost = until(&browser, "unknown and lost", |t| t["state"] == "reconnecting").await;
+    assert!(marked(&lost.to_string()), "{lost}");
+    let late = until(&browser, "unknown elsewhere", |t| {
+        t["public_check"]["state"] == "failed"
+    })
+    .await;
+    assert_eq!(late["state"], "up", "once proves nothing: {late}");
+    assert!(late.to_string().contains("within 10 s"), "{late}");
+    let good = until(&browser, "good", |t| t["state"] == "up").await;
+    assert_eq!(good["public_check"]["state"], "passed", "{good}");
+    assert_eq!(nexus.output().matches("asked to run, unknown elsewhere").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tunnel_hears_that_it_is_replaced_and_one_that_does_not_listen_is_ended() {
+    let rules = ["good", "deaf", "many"];
+    let (nexus, browser) = up(&rules, "allow_plaintext = true").await;
+    for rule in rules {
+        until(&browser, rule, |t| t["state"] == "up").await;
+    }
+    // Each goes over to the plugin of the other.
+    for (tunnel, plugin) in [("good", "deaf"), ("deaf", "good")] {
+        let path = format!("/api/v1/tunnels/{tunnel}/swap");
+        let (status, answer) = browser
+            .ask("POST", &path, serde_json::json!({ "plugin": plugin }))
+            .await;
+        assert_eq!(status, 200, "{tunnel}: {answer}");
+        let now = until(&browser, tunnel, |t| t["plugin"] == plugin && t["state"] == "up").await;
+        assert!(!now["url"].is_null(), "{tunnel}: {now}");
+    }
+    wait::until("it hears it", || {
+        nexus.output().contains("cancelled, good: Some(CancelReason::Replace)")
+    });
+    assert!(!nexus.output().contains("cancelled, deaf"), "{}", nexus.output());
+    assert_eq!(until(&browser, "many", |t| t["state"] == "up").await["state"], "up");
 }

@@ -172,10 +172,14 @@ impl ChatService {
     ///
     /// # Errors
     /// `NotFound`: it does not wait any more. Otherwise as [`Self::prompt`].
-    pub async fn reply(&self, session: &str, request: &str, answer: Answer) -> Result<(), ChatError> {
+    pub async fn reply(&self, session: &str, request: &str, mut answer: Answer) -> Result<(), ChatError> {
         answer.check().map_err(ChatError::Refused)?;
         if let Some(pending) = self.pending_request(session, request).await? {
             pending.takes(&answer).map_err(ChatError::Refused)?;
+            // What nobody was shown is not allowed for good, whatever patterns the backend has.
+            if answer == Answer::Always && pending.always.is_empty() {
+                answer = Answer::Once;
+            }
         }
         let (backend, info) = self.shared.target(session)?;
         let result = backend.reply(&info, request, answer).await;

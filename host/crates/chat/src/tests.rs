@@ -357,6 +357,9 @@ async fn a_request_that_is_gone_is_closed_for_everybody() {
         Err(ChatError::Refused(_))
     ));
     assert!(rig.service.pending_request("s", "a").await.unwrap().is_some());
+    // It offers nothing for good, so it gives nothing for good.
+    rig.service.reply("s", "a", Answer::Always).await.unwrap();
+    assert_eq!(*rig.backend.replies.lock().unwrap(), [("a".to_owned(), Answer::Once)]);
     *rig.backend.reply_error.lock().unwrap() = Some(CallError::NotFound("no".to_owned()));
     assert!(matches!(
         rig.service.reply("s", "a", Answer::Once).await,

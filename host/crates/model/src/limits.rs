@@ -49,6 +49,8 @@ pub const RETRY_LATER: Duration = secs(300);
 
 /// `HTTP_HEADERS` bounds an HTTP request of a plugin, until the headers of the answer are here.
 pub const HTTP_HEADERS: Duration = secs(30);
+/// `HTTP_HEADERS_MOST` is the longest time for them that a plugin may ask for.
+pub const HTTP_HEADERS_MOST: Duration = secs(3600);
 /// `HTTP_CONNECT` bounds connecting for such a request.
 pub const HTTP_CONNECT: Duration = secs(10);
 /// `PROCESS_RUN` bounds a process that is run to its end for a plugin.
@@ -433,6 +435,9 @@ pub const ATTACHMENTS_BYTES: u64 = 512 << 20;
 pub const SIGN_IN_FIELDS: usize = 16;
 /// `EXT_VALUE_BYTES` bounds such a value as text, in bytes.
 pub const EXT_VALUE_BYTES: usize = 16 * 1024;
+/// `EXT_DEPTH` is how many lists and objects may lie in each other in such a value: what is around it is read with it, by parsers
+/// that go no deeper than 128.
+pub const EXT_DEPTH: usize = 64;
 /// `EXT_BYTES` bounds all values of one record, by what they cost to hold.
 pub const EXT_BYTES: usize = 64 * 1024;
 /// `SESSION_EXT_BYTES` bounds those of a session's description, which is in every list of sessions.

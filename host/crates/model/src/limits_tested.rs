@@ -25,6 +25,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
     ("RESTART_BUDGET", "the_budget_ends_and_heals"),
     ("RESTART_WINDOW", "the_budget_ends_and_heals"),
     ("HTTP_HEADERS", "silence_ends_a_wait_for_the_head_and_a_body"),
+    ("HTTP_HEADERS_MOST", "no_plugin_waits_for_headers_for_ever"),
     ("PROCESS_RUN", "a_run_past_its_time_is_killed_with_its_tree"),
     ("PROCESS_STOP", "waits_of_a_stop_sequence_have_an_end_together"),
     (
@@ -250,6 +251,7 @@ pub(super) const TESTED: &[(&str, &str)] = &[
         "CHANGED_PATH_BYTES",
         "the_agents_list_and_its_changes_have_an_end_and_no_diffs",
     ),
+    ("EXT_DEPTH", "values_of_a_plugins_own_are_json_and_have_bounds"),
     ("EXT_BYTES", "what_the_values_of_one_record_cost_has_an_end"),
     ("SESSION_EXT_BYTES", "what_the_values_of_one_record_cost_has_an_end"),
     ("TRANSCRIPT_READS", "who_reads_transcripts_again_and_again_has_to_wait"),

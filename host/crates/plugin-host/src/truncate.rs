@@ -108,6 +108,11 @@ pub(crate) fn time(at: Millis) -> Millis {
     at.min(LAST)
 }
 
+/// `count` is a number that is shown: browsers count exactly no further.
+pub(crate) fn count(n: u64) -> u64 {
+    n.min(1 << 53)
+}
+
 pub(crate) fn revision(n: u64) -> u64 {
     n.min(LAST_REVISION)
 }

@@ -43,6 +43,8 @@ pub struct HostInfo {
     pub data_dir: String,
     /// `workspace` is the project directory of the agent.
     pub workspace: String,
+    /// `workspaces` are all project directories, that one first.
+    pub workspaces: Vec<String>,
 }
 
 impl HostInfo {

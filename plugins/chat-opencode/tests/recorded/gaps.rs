@@ -1,7 +1,7 @@
 //! What is known again after the stream was lost, and what a snapshot adds to it.
 
 use super::host::*;
-use chat_opencode::normalize::{Action, closed_revision};
+use chat_opencode::normalize::{Action, Page, closed_revision};
 use chat_opencode::stream_event::{Envelope, Event as Line};
 use chat_opencode::wire::{Message, Revert, Todo, WithParts};
 use nexus_plugin_api::chat::types::{Content, Event, Role};
@@ -144,12 +144,17 @@ fn what_an_agent_has_to_do_and_has_changed_is_told_again_after_a_gap() {
         let info = serde_json::json!({"id": id, "sessionID": "s", "role": "user", "summary": {"diffs": diffs}});
         serde_json::from_value(serde_json::json!({ "info": info })).unwrap()
     };
-    let messages = [message("m1", "a"), message("m2", "b")];
+    let messages = &[message("m1", "a"), message("m2", "b")];
+    let page = Page {
+        messages,
+        newest: true,
+        oldest: true,
+    };
     let mut normalizer = normalizer();
     assert!(normalizer.news().is_empty());
     for _ in 0..2 {
         normalizer.ask_todo("s");
-        normalizer.read("s", &messages, None);
+        assert!(normalizer.read("s", page, None));
         assert_eq!(told(&normalizer.news()), [("changes", vec!["a", "b"])]);
         normalizer.read_todo("s", &todo("new"));
         assert_eq!(told(&normalizer.news()), [("todo", vec!["new"])]);
@@ -158,7 +163,7 @@ fn what_an_agent_has_to_do_and_has_changed_is_told_again_after_a_gap() {
         normalizer.interrupted();
     }
     let revert: Revert = serde_json::from_value(serde_json::json!({"messageID": "m2"})).unwrap();
-    normalizer.read("s", &messages, Some(&revert));
+    assert!(normalizer.read("s", page, Some(&revert)));
     assert_eq!(told(&normalizer.news()), [("changes", vec!["a"])]);
 
     // An event that came while opencode was asked is newer than its answer.

@@ -1,5 +1,6 @@
 //! What it asks of the host against the rules of the host's functions: a line for each, with the kind of the error.
 
+use crate::{programs, requests};
 use nexus_plugin_api::caps::process::{self, EnvironmentBase, OutputMode, OutputStream, Spec};
 use nexus_plugin_api::caps::types::Error;
 use nexus_plugin_api::caps::{clock, config, http, log, secrets, store};
@@ -7,19 +8,23 @@ use nexus_plugin_api::chat::transcript;
 use std::fmt::Debug;
 
 #[derive(Default)]
-struct Answers(Vec<String>);
+pub struct Answers(Vec<String>);
 
 impl Answers {
-    fn note<T: Debug>(&mut self, what: &str, answer: Result<T, Error>) {
+    pub fn note<T: Debug>(&mut self, what: &str, answer: Result<T, Error>) {
         let answer = match answer {
             Ok(value) => format!("{value:?}"),
             Err(error) => kind(&error).to_owned(),
         };
-        self.0.push(format!("{what}: {answer}"));
+        self.line(format!("{what}: {answer}"));
+    }
+
+    pub fn line(&mut self, line: String) {
+        self.0.push(line);
     }
 }
 
-fn kind(error: &Error) -> &'static str {
+pub fn kind(error: &Error) -> &'static str {
     match error {
         Error::Denied(_) => "denied",
         Error::Limited(_) => "limited",
@@ -41,6 +46,9 @@ pub async fn ask(what: &str, session: &str) -> String {
         "process" => of_process(&mut answers).await,
         "clock" => of_clock(&mut answers).await,
         "config" => of_config(&mut answers),
+        "timeouts" => requests::with_timeouts(&mut answers).await,
+        "unless present" => programs::unless_present(&mut answers).await,
+        "unless late" => programs::unless_late(&mut answers).await,
         "transcript" => of_transcript(&mut answers, session).await,
         other => answers.0.push(other.to_owned()),
     }

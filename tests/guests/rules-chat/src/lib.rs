@@ -1,9 +1,12 @@
 //! A chat backend that breaks the rule of the contract that a prompt names, in its answer to `prompt` ([`admission`]), in the events
-//! of its turn ([`turns`]) or in what it asks of the host ([`capabilities`]). What it answers where it is asked for a list, a file or a
+//! of its turn ([`turns`], [`records`]) or in what it asks of the host ([`capabilities`]). What it answers where it is asked for a list, a file or a
 //! change of a session is in [`optional`]: there the argument names the rule. Each turn ends with the text `done`.
 
 mod capabilities;
 mod optional;
+mod programs;
+mod records;
+mod requests;
 mod turns;
 
 use nexus_plugin_api::FutureReader;
@@ -126,7 +129,8 @@ impl chat::Guest for Plugin {
         Ok(())
     }
 
-    async fn reply(_: SessionRef, request: String, _: Answer) -> Result<(), Error> {
+    async fn reply(_: SessionRef, request: String, answer: Answer) -> Result<(), Error> {
+        called(&format!("{request}: {answer:?}"));
         Err(match request.as_str() {
             "stays" => Error::Unavailable("Not now.".to_owned()),
             other => Error::NotFound(other.to_owned()),

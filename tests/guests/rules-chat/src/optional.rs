@@ -18,6 +18,7 @@ fn error(rule: &str) -> Option<Error> {
         "not-found" => Error::NotFound(text),
         "timeout" => Error::Timeout(text),
         "unavailable" => Error::Unavailable(text),
+        "cancelled" => Error::Cancelled(text),
         "other" => Error::Other(text),
         _ => return None,
     })

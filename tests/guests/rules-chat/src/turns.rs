@@ -1,12 +1,12 @@
 //! A turn for each rule: what it sends, and then the text `done`. What must not arrive is called `WRONG`.
 
+use crate::records::{self, tool};
 use crate::{calls, capabilities, connection};
 use nexus_plugin_api::caps::clock;
 use nexus_plugin_api::chat::Ext;
 use nexus_plugin_api::chat::types::{
     AgentRequest, BackendConnection, BackendError, BackendNote, Content, Delta, Event, Message, MessageRef, Part,
-    PartRef, Permission, Question, RequestKind, RequestRef, Role, SessionInfo, SessionRef, Tool, ToolState, Turn,
-    TurnState,
+    PartRef, Permission, Question, RequestKind, RequestRef, Role, SessionInfo, SessionRef, Turn, TurnState,
 };
 use nexus_plugin_api::job::{Events, HostDisconnected};
 
@@ -20,7 +20,11 @@ pub fn turn(session: &str, turn: Turn) -> Event {
 }
 
 fn message(session: &str, id: &str, role: Role) -> Event {
-    Event::Message(Message {
+    Event::Message(message_of(session, id, role))
+}
+
+pub fn message_of(session: &str, id: &str, role: Role) -> Message {
+    Message {
         id: id.to_owned(),
         session: session.to_owned(),
         role,
@@ -32,10 +36,10 @@ fn message(session: &str, id: &str, role: Role) -> Event {
         usage: None,
         client_id: None,
         ext: Vec::new(),
-    })
+    }
 }
 
-fn part(session: &str, message: &str, id: &str, revision: u64, text: &str) -> Part {
+pub fn part(session: &str, message: &str, id: &str, revision: u64, text: &str) -> Part {
     Part {
         id: id.to_owned(),
         message: message.to_owned(),
@@ -56,7 +60,7 @@ fn delta(session: &str, message: &str, part: &str, revision: u64, text: &str) ->
     })
 }
 
-fn info(session: &str, title: &str) -> SessionInfo {
+pub fn info(session: &str, title: &str) -> SessionInfo {
     SessionInfo {
         ref_: SessionRef {
             workspace: "/elsewhere".to_owned(),
@@ -72,14 +76,14 @@ fn info(session: &str, title: &str) -> SessionInfo {
     }
 }
 
-fn ext(name: &str, value: &str) -> Ext {
+pub fn ext(name: &str, value: &str) -> Ext {
     Ext {
         name: name.to_owned(),
         value: value.to_owned(),
     }
 }
 
-fn request(session: &str, id: &str, kind: RequestKind) -> AgentRequest {
+pub fn request(session: &str, id: &str, kind: RequestKind) -> AgentRequest {
     AgentRequest {
         id: id.to_owned(),
         session: session.to_owned(),
@@ -243,6 +247,10 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
             let other = RequestKind::Other(ext("rules.wait", "{\"a\": 1}"));
             events.send(Event::Request(request(session, "own", other))).await?;
         }
+        "ext" => events.send_all(records::with_ext(session)).await?,
+        "usage" => events.send_all(records::with_usage(session)).await?,
+        "permissions" => events.send_all(records::permissions(session)).await?,
+        "questions" => events.send_all(records::questions(session)).await?,
         "notes" => {
             for value in ["1", "2"] {
                 let note = BackendNote {
@@ -289,21 +297,4 @@ pub async fn perform(events: &mut Events<Event>, session: &str, rule: &str) -> S
     };
     events.send(Event::Part(end)).await?;
     events.send(turn(session, Turn::Idle)).await
-}
-
-fn tool() -> Tool {
-    Tool {
-        name: "bash".to_owned(),
-        title: None,
-        state: ToolState::Running,
-        input: "{}".to_owned(),
-        output: None,
-        error: None,
-        changes: Vec::new(),
-        attachments: Vec::new(),
-        child: None,
-        started_at: None,
-        ended_at: None,
-        ext: Vec::new(),
-    }
 }

@@ -10,6 +10,7 @@ use nexus_plugin_api::{FutureReader, config, log};
 #[derive(serde::Deserialize)]
 struct Settings {
     rule: String,
+    address: Option<String>,
 }
 
 fn rule() -> String {
@@ -34,7 +35,11 @@ impl Guest for Plugin {
             } else {
                 Encryption::None
             },
-            liveness: Liveness::Reported,
+            liveness: if rule().starts_with("unknown") {
+                Liveness::Unknown
+            } else {
+                Liveness::Reported
+            },
             event_streams: true,
             client_address_header: header("client header", "Cookie"),
             public_name_header: header("name header", "no header"),
@@ -65,6 +70,7 @@ impl Guest for Plugin {
                     std::future::pending::<()>().await;
                 }
                 Ok(End::Cancelled) => cancel.cancelled().await,
+                Ok(End::Deaf) => std::future::pending::<()>().await,
                 Err(HostDisconnected) => {}
             }
             log::warn(&format!("cancelled, {}: {:?}", rule(), cancel.reason()));
@@ -81,6 +87,8 @@ enum End {
     NoOutcome,
     /// It goes on until it is cancelled.
     Cancelled,
+    /// It goes on for ever.
+    Deaf,
 }
 
 async fn perform(events: &mut Events<Event>, origin: &Origin) -> Result<End, HostDisconnected> {
@@ -116,6 +124,31 @@ async fn perform(events: &mut Events<Event>, origin: &Origin) -> Result<End, Hos
             events
                 .send_all(vec![Event::Addresses(all.collect()), Event::Ready(1)])
                 .await?;
+        }
+        "unknown elsewhere" => {
+            let elsewhere = config::<Settings>().unwrap().address.unwrap_or_default();
+            events
+                .send_all(vec![Event::address(elsewhere), Event::Ready(1)])
+                .await?
+        }
+        "unknown and private" => {
+            let private = Address {
+                private: true,
+                ..address(&own)
+            };
+            events
+                .send_all(vec![Event::Addresses(vec![private]), Event::Ready(1)])
+                .await?
+        }
+        "unknown and lost" => {
+            events.send_all(open).await?;
+            events
+                .send(Event::Reconnecting("It lost it\u{202e}.".to_owned()))
+                .await?
+        }
+        "deaf" => {
+            events.send_all(open).await?;
+            return Ok(End::Deaf);
         }
         "path" => events.send(Event::address(format!("{own}/path?query"))).await?,
         "login" => {

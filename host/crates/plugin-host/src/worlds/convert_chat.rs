@@ -121,8 +121,7 @@ pub(super) fn message(m: wit::Message, by: &Speaker<'_>) -> chat::Message {
 }
 
 fn usage(u: wit::Usage) -> chat::Usage {
-    // Browsers count exactly no further.
-    let tokens = |n: u64| n.min(1 << 53);
+    let tokens = truncate::count;
     chat::Usage {
         input: tokens(u.input),
         output: tokens(u.output),
@@ -160,7 +159,7 @@ fn attachment(a: wit::Attachment) -> chat::Attachment {
         id: a.id.filter(|id| truncate::is_id(id)),
         mime: truncate::title(a.mime),
         name: a.name.map(truncate::title),
-        size: a.size,
+        size: a.size.map(truncate::count),
     }
 }
 
@@ -237,9 +236,9 @@ pub(super) fn request(a: wit::AgentRequest, by: &Speaker<'_>) -> chat::AgentRequ
         ..chat::AgentRequest::default()
     };
     match a.kind {
-        wit::RequestKind::Permission(p) => permission(p, asked),
+        wit::RequestKind::Permission(p) => permission(p, asked, by),
         wit::RequestKind::Questions(all) => {
-            let questions = questions(all);
+            let questions = questions(all, by);
             chat::AgentRequest {
                 subject: "question".to_owned(),
                 detail: questions.first().map(|first| first.text.clone()).unwrap_or_default(),
@@ -260,7 +259,7 @@ pub(super) fn request(a: wit::AgentRequest, by: &Speaker<'_>) -> chat::AgentRequ
     }
 }
 
-fn permission(p: wit::Permission, asked: chat::AgentRequest) -> chat::AgentRequest {
+fn permission(p: wit::Permission, asked: chat::AgentRequest, by: &Speaker<'_>) -> chat::AgentRequest {
     let mut details = request_paths::shown(p.details);
     let (changes, more) = changes(p.changes, limits::FILE_CHANGES, limits::SENTENCE_BYTES);
     if more > 0 {
@@ -272,30 +271,75 @@ fn permission(p: wit::Permission, asked: chat::AgentRequest) -> chat::AgentReque
         permission: true,
         subject: truncate::literal(p.subject, limits::TITLE_BYTES),
         detail: truncate::counted(p.detail, limits::REQUEST_DETAIL),
-        always: truncate::list(p.always, limits::LIST_ENTRIES)
-            .into_iter()
-            .map(|pattern| truncate::literal(pattern, limits::SENTENCE_BYTES))
-            .collect(),
+        always: always(p.always, by),
         details,
         changes,
         ..asked
     }
 }
 
-fn questions(all: Vec<wit::Question>) -> Vec<chat::Question> {
-    let choice = |c: wit::Choice| chat::Choice {
-        label: truncate::title(c.label),
-        description: truncate::sentence(c.description),
-    };
-    let question = |q: wit::Question| chat::Question {
-        header: truncate::title(q.header),
-        text: truncate::sentence(q.text),
-        choices: truncate::list(q.choices, limits::REQUEST_CHOICES)
-            .into_iter()
-            .map(choice)
-            .collect(),
-        multiple: q.multiple,
-        allow_custom: q.allow_custom,
+/// `always` are the patterns, or none where they cannot all be shown: nobody allows for good what they do not see.
+fn always(all: Vec<String>, by: &Speaker<'_>) -> Vec<String> {
+    let shown = |pattern: &String| !pattern.is_empty() && pattern.len() <= limits::SENTENCE_BYTES;
+    if all.len() > limits::LIST_ENTRIES || !all.iter().all(shown) {
+        by.leave_out(format!(
+            "what `always` allows: it has more than {} patterns, or one that is empty or has more than {} bytes",
+            limits::LIST_ENTRIES,
+            limits::SENTENCE_BYTES
+        ));
+        return Vec::new();
+    }
+    let mut patterns: Vec<String> = Vec::with_capacity(all.len());
+    for pattern in all {
+        let pattern = truncate::literal(pattern, limits::SENTENCE_BYTES);
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
+        }
+    }
+    patterns
+}
+
+/// `choices` are told apart by their labels.
+fn choices(all: Vec<wit::Choice>, by: &Speaker<'_>) -> Vec<chat::Choice> {
+    let count = all.len();
+    let mut choices: Vec<chat::Choice> = Vec::new();
+    for choice in all.into_iter().take(limits::REQUEST_CHOICES) {
+        let label = truncate::title(choice.label);
+        if !label.trim().is_empty() && choices.iter().all(|other| other.label != label) {
+            choices.push(chat::Choice {
+                label,
+                description: truncate::sentence(choice.description),
+            });
+        }
+    }
+    if choices.len() < count {
+        by.leave_out(format!(
+            "{} choices of a question: there are more than {}, or their labels are empty or the same as another's",
+            count - choices.len(),
+            limits::REQUEST_CHOICES
+        ));
+    }
+    choices
+}
+
+fn questions(all: Vec<wit::Question>, by: &Speaker<'_>) -> Vec<chat::Question> {
+    let more = all.len().saturating_sub(limits::REQUEST_QUESTIONS);
+    if more > 0 {
+        by.leave_out(format!(
+            "{more} questions of a request: it has more than {}",
+            limits::REQUEST_QUESTIONS
+        ));
+    }
+    let question = |q: wit::Question| {
+        let choices = choices(q.choices, by);
+        chat::Question {
+            header: truncate::title(q.header),
+            text: truncate::sentence(q.text),
+            multiple: q.multiple,
+            // Else it could not be answered at all.
+            allow_custom: q.allow_custom || choices.is_empty(),
+            choices,
+        }
     };
     truncate::list(all, limits::REQUEST_QUESTIONS)
         .into_iter()

@@ -51,7 +51,7 @@ pub(crate) fn models(list: wit_models::ModelList, by: &Speaker<'_>) -> chat::Mod
                         .collect()
                 }),
                 // Browsers count exactly no further.
-                context_tokens: m.context_tokens.map(|tokens| tokens.min(1 << 53)),
+                context_tokens: m.context_tokens.map(truncate::count),
                 input_price: price(m.input_price),
                 output_price: price(m.output_price),
                 ext: by.ext_within(m.ext, limits::SESSION_EXT_BYTES),
@@ -109,7 +109,7 @@ pub(crate) fn entries(all: Vec<wit_files::Entry>, most: usize) -> Vec<chat::File
         usable.then_some(chat::FileEntry {
             path: e.path,
             folder: e.folder,
-            size: e.size,
+            size: e.size.map(truncate::count),
         })
     })
 }

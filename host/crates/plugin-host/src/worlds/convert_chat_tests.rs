@@ -277,9 +277,9 @@ fn questions_come_typed_and_within_bounds() {
         allow_custom: false,
     };
     let shown = |all: Vec<wit::Question>| seen(wit::RequestKind::Questions(all));
-    let asked = shown(vec![one.clone()]);
-    assert_eq!((asked.permission, asked.detail.as_str()), (false, "Which?"));
-    let first = asked.questions.first().unwrap();
+    let first = shown(vec![one.clone()]);
+    assert_eq!((first.permission, first.detail.as_str()), (false, "Which?"));
+    let first = first.questions.first().unwrap();
     let label = first.choices.first().map(|choice| choice.label.as_str());
     assert_eq!(
         (label, first.multiple, first.allow_custom),
@@ -287,11 +287,28 @@ fn questions_come_typed_and_within_bounds() {
     );
     let many = shown(vec![one.clone(); limits::REQUEST_QUESTIONS + 3]);
     assert_eq!(many.questions.len(), limits::REQUEST_QUESTIONS);
-    let wide = shown(vec![wit::Question {
-        choices: vec![choice; limits::REQUEST_CHOICES + 3],
-        ..one
-    }]);
-    assert_eq!(wide.questions.first().unwrap().choices.len(), limits::REQUEST_CHOICES);
+    let labels = |labels: Vec<String>| {
+        let choice = |label| wit::Choice {
+            label,
+            description: String::new(),
+        };
+        let question = wit::Question {
+            choices: labels.into_iter().map(choice).collect(),
+            ..one.clone()
+        };
+        let mask = Mask::default();
+        let by = Speaker::new("acme", &mask);
+        let shown = request(asked(wit::RequestKind::Questions(vec![question])), &by);
+        (shown.questions.into_iter().next().unwrap(), by.left_out().len())
+    };
+    let (wide, left_out) = labels((0..limits::REQUEST_CHOICES + 3).map(|n| n.to_string()).collect());
+    assert_eq!((wide.choices.len(), left_out), (limits::REQUEST_CHOICES, 1));
+    // A choice is known by its label, and without one the question is answered in a text.
+    let (odd, left_out) = labels(["a", "", " ", "a", "b"].map(str::to_owned).to_vec());
+    let kept: Vec<&str> = odd.choices.iter().map(|choice| choice.label.as_str()).collect();
+    assert_eq!((kept, odd.allow_custom, left_out), (vec!["a", "b"], false, 1));
+    let (none, left_out) = labels(vec![String::new()]);
+    assert_eq!((none.choices.len(), none.allow_custom, left_out), (0, true, 1));
     let answers = vec![vec!["A".to_owned()], vec![]];
     let Reply::Questions(given) = reply(chat::Answer::Answers {
         answers: answers.clone(),
@@ -451,12 +468,20 @@ fn the_agents_list_and_its_changes_have_an_end_and_no_diffs() {
 
 #[test]
 fn lists_and_texts_of_a_plugin_have_ends() {
+    // What cannot be shown is not allowed for good.
+    let patterns = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    let long = |bytes: usize| vec!["x".repeat(bytes), "ls *".to_owned()];
+    for (always, kept) in [
+        (patterns(limits::LIST_ENTRIES), limits::LIST_ENTRIES),
+        (patterns(limits::LIST_ENTRIES + 1), 0),
+        (long(limits::SENTENCE_BYTES), 2),
+        (long(limits::SENTENCE_BYTES + 1), 0),
+        (long(0), 0),
+        (vec!["ls *".to_owned(); 3], 1),
+    ] {
+        assert_eq!(seen_permission(|p| p.always = always).always.len(), kept);
+    }
     let long = || "x".repeat(2 * limits::PART_BYTES);
-    let shown = seen_permission(|p| {
-        p.always = vec!["x".repeat(2 * limits::SENTENCE_BYTES); 2 * limits::LIST_ENTRIES];
-    });
-    assert_eq!(shown.always.len(), limits::LIST_ENTRIES);
-    assert!(shown.always.iter().all(|text| text.len() <= limits::SENTENCE_BYTES));
     let chat::Content::Text { text } = heard(|by| content(wit::Content::Text(long()), by)) else {
         panic!("it is a text")
     };

@@ -6,7 +6,7 @@ use nexus_model::chat::Ext;
 use nexus_model::limits;
 use nexus_plugin_api::text;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `values` are those of one record, which may cost `most` bytes to hold. What is not as the contract says is left out, and what
 /// was wrong with it is reported.
@@ -16,7 +16,7 @@ pub(crate) fn values(
     most: usize,
     left_out: &mut dyn FnMut(String),
 ) -> Ext {
-    let mut kept = Ext::default();
+    let (mut kept, mut names) = (Ext::default(), BTreeSet::new());
     let more = ext.len().saturating_sub(limits::EXT_VALUES);
     if more > 0 {
         left_out(format!(
@@ -28,7 +28,9 @@ pub(crate) fn values(
         match value(ext, mask) {
             Ok((name, value)) => {
                 let one = Ext::of(plugin, BTreeMap::from([(name.clone(), value)]));
-                if kept.size().saturating_add(one.size()) > most {
+                if !names.insert(name.clone()) {
+                    left_out(format!("a second value `{name}` of a list `ext`"));
+                } else if kept.size().saturating_add(one.size()) > most {
                     left_out(format!("the value `{name}`: together they cost more than {most} bytes"));
                 } else {
                     kept.put(&one);
@@ -61,8 +63,21 @@ pub(crate) fn value(ext: types::Ext, mask: &Mask) -> Result<(String, Value), Str
         ));
     }
     match serde_json::from_str(&value) {
+        Ok(value) if depth(&value) > limits::EXT_DEPTH => Err(format!(
+            "the value `{name}`: it is nested more than {} deep",
+            limits::EXT_DEPTH
+        )),
         Ok(value) => Ok((name, clean(value, mask))),
         Err(e) => Err(format!("the value `{name}`: it is not JSON ({e})")),
+    }
+}
+
+/// `depth` is how many lists and objects lie in each other. It goes as deep as the parser did, which has an end.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(all) => 1 + all.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(all) => 1 + all.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
     }
 }
 
@@ -121,6 +136,14 @@ mod tests {
                 .iter()
                 .any(|cause| cause.starts_with("the value `acme.broken`: it is not JSON"))
         );
+        // Of two with one name the first is kept.
+        let (kept, left_out) = read(vec![ext("acme.twice", "1"), ext("acme.twice", "2")]);
+        assert_eq!(json_of(kept), json!({"acme": {"acme.twice": 1}}));
+        assert_eq!(left_out, ["a second value `acme.twice` of a list `ext`"]);
+        let nested = |depth| ext("acme.nested", &("[".repeat(depth) + &"]".repeat(depth)));
+        for (depth, left_out) in [(limits::EXT_DEPTH, 0), (limits::EXT_DEPTH + 1, 1), (127, 1), (128, 1)] {
+            assert_eq!(read(vec![nested(depth)]).1.len(), left_out, "{depth}");
+        }
         let (kept, left_out) = read((0..100).map(|n| ext(&format!("n{n}"), "null")).collect());
         assert_eq!((kept.count(), left_out.len()), (limits::EXT_VALUES, 1));
     }

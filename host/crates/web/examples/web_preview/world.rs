@@ -124,6 +124,7 @@ impl World {
                 config_file: "/home/you/.config/nexus/nexus.toml".to_owned(),
                 data_dir: "/home/you/.local/share/nexus".to_owned(),
                 workspace: "/project".to_owned(),
+                workspaces: vec!["/project".to_owned()],
             }),
             dir,
         };

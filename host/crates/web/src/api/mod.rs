@@ -236,6 +236,8 @@ struct Status {
     pending: Option<Pending>,
     /// `workspace` is the path of the project folder in which the agent works.
     workspace: String,
+    /// `workspaces` are the paths of all project folders, that one first.
+    workspaces: Vec<String>,
     /// `backend` is the chat backend.
     backend: BackendStatus,
     /// `tunnels` are the tunnels, in the order of the configuration.
@@ -280,6 +282,7 @@ async fn status(State(state): State<WebState>) -> Json<Status> {
         problems: services.plugins.statuses.troubles(),
         pending: services.reload.pending().borrow().clone(),
         workspace: services.host.workspace.clone(),
+        workspaces: services.host.workspaces.clone(),
         backend: services.chat.backend().borrow().clone(),
         tunnels: services.tunnels.statuses().borrow().clone(),
         plugins: services.plugins.statuses.subscribe().borrow().clone(),

@@ -1,7 +1,7 @@
 //! `http`: requests through the host's one client. References in header values are filled in here, so that the plugin
 //! never sees what it sends.
 
-use super::send::{bounded_bytes, bounded_count, failed, method, send, target};
+use super::send::{bounded_bytes, bounded_count, failed, headers_within, method, send, target};
 use crate::bindings::caps::http::{self as wit, Header, Request, Response};
 use crate::bindings::caps::types::Error;
 use crate::capabilities::capability::Capability;
@@ -103,7 +103,7 @@ fn prepare(ctx: &PluginContext, request: Request) -> Result<Outgoing, Error> {
         url: request.url,
         headers: filled(request.headers, &refs)?,
         body: request.body.into(),
-        timeout: request.timeout.map_or(limits::HTTP_HEADERS, Duration::from_millis),
+        timeout: headers_within(request.timeout.map(Duration::from_millis)),
         idle_timeout: request.idle_timeout.map(Duration::from_millis),
     })
 }

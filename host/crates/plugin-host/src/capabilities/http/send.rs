@@ -8,6 +8,7 @@ use nexus_config::grants::{HttpGrant, SOCKET_SCHEME};
 use nexus_egress::{OutgoingError, Request, Response, Target};
 use nexus_model::limits;
 use nexus_process::Key;
+use std::time::Duration;
 use url::Url;
 
 /// `failed` is an error of the client as the plugin gets it.
@@ -46,6 +47,11 @@ pub(super) fn method(name: &str) -> Result<Method, Error> {
             other.chars().take(20).collect::<String>()
         ))),
     }
+}
+
+/// `headers_within` is how long the headers of the response may take, where a plugin asks for so long.
+pub(super) fn headers_within(asked: Option<Duration>) -> Duration {
+    asked.map_or(limits::HTTP_HEADERS, |asked| asked.min(limits::HTTP_HEADERS_MOST))
 }
 
 /// Refuses more headers than a request can have.
@@ -104,4 +110,21 @@ pub(super) fn target(ctx: &Context, url: &str) -> Result<Target, Error> {
     }
     let grant = ctx.gate.http(&parsed)?;
     Ok(Target::Granted(grant.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_plugin_waits_for_headers_for_ever() {
+        assert_eq!(headers_within(None), limits::HTTP_HEADERS);
+        for (asked, within) in [
+            (Duration::ZERO, Duration::ZERO),
+            (limits::HTTP_HEADERS * 2, limits::HTTP_HEADERS * 2),
+            (Duration::from_millis(u64::MAX), limits::HTTP_HEADERS_MOST),
+        ] {
+            assert_eq!(headers_within(Some(asked)), within, "{asked:?}");
+        }
+    }
 }

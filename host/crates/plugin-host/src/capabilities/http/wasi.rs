@@ -9,7 +9,7 @@
 //! Limits: a request goes out when its body is whole, for the client states its length. References to secrets in header values
 //! are left as they are: libraries write braces of their own. There are no trailers.
 
-use super::send::{bounded_bytes, bounded_count, method, send, target};
+use super::send::{bounded_bytes, bounded_count, headers_within, method, send, target};
 use crate::bindings::caps::log::Level;
 use crate::bindings::caps::types::Error;
 use crate::capabilities::context::{Capabilities, Context};
@@ -131,7 +131,7 @@ impl Requests {
             url,
             headers,
             body: Bytes::new(),
-            timeout: options.first_byte_timeout.unwrap_or(limits::HTTP_HEADERS),
+            timeout: headers_within(options.first_byte_timeout),
             idle_timeout: options.between_bytes_timeout,
         };
         Ok((request, place))
