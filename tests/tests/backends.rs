@@ -5,7 +5,6 @@ use nexus_tests::acp;
 use nexus_tests::guests::builtin;
 use nexus_tests::llm::Llm;
 use nexus_tests::nexus::Start;
-use nexus_tests::openai;
 use nexus_tests::processes::signal;
 use nexus_tests::stage::{Stage, asked};
 use nexus_tests::world::{self, Conversation};
@@ -97,7 +96,7 @@ async fn acp_opencode() -> Backend {
 
 async fn openai() -> Backend {
     let llm = Llm::start().await;
-    let start = openai::start(&llm, &more());
+    let start = nexus_tests::openai::start(&llm, &more());
     Backend {
         plugin: "chat-openai",
         start,

@@ -2428,8 +2428,6 @@ export interface components {
         };
         /** @description `status`: the state of a plugin or a tunnel changed. It is sent if `hello` requested it. */
         readonly ServerStatus: {
-            /** @description `html` is the HTML of the status page. */
-            readonly html: string;
             /** @description `plugins` are the plugins that are in use. */
             readonly plugins: readonly components["schemas"]["PluginStatus"][];
             /** @description `tunnels` are the configured tunnels. */
@@ -2631,6 +2629,8 @@ export interface components {
             readonly version: string;
             /** @description `workspace` is the path of the project folder in which the agent works. */
             readonly workspace: string;
+            /** @description `workspaces` are the paths of all project folders, that one first. */
+            readonly workspaces: readonly string[];
         };
         /** @description `Swapped` is the result of a swap. */
         readonly Swapped: {
