@@ -189,7 +189,7 @@ await run(async (browser) => {
   await page.locator('.tool', { hasText: 'question' }).last().locator('summary').click();
   const answered = page.locator('.tool-body', { hasText: 'Which one?' });
   await answered.locator('.chosen', { hasText: 'Blue' }).waitFor();
-  assert.deepEqual(await answered.locator('li').allInnerTexts(), ['Blue (chosen) as the sea', 'Red']);
+  assert.deepEqual((await answered.locator('li').allInnerTexts()).map((words) => words.replace(/\s+/g, ' ')), ['Blue (chosen) as the sea', 'Red']);
   assert.equal(await page.getByText('"questions"').count(), 0);
 
   // ---- the colours of the system -----------------------------------------------------------------------------------
