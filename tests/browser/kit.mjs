@@ -83,7 +83,9 @@ export const please = (request) => console.log(`@${request}`);
 // Two frames, so that what begins with the new size has begun, and the end of every transition.
 const settled = (page) => page.evaluate(async () => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  const moving = document.getAnimations().filter((one) => one instanceof CSSTransition);
+  // What is out of sight is not drawn (content-visibility), and its transitions do not end.
+  const moving = document.getAnimations().filter((one) => one instanceof CSSTransition
+    && one.effect.target.checkVisibility({ contentVisibilityAuto: true }));
   await Promise.all(moving.map((one) => one.finished.catch(() => {})));
 });
 
