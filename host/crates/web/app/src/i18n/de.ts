@@ -125,6 +125,7 @@ export const de: Texts = {
   'turn.reconnecting': (backend) => `Warten, bis ${backend} wieder verbunden ist`,
   'turn.unanswered': (backend) => `${backend} hat diese Nachricht nicht beantwortet.`,
   'turn.sendAgain': 'Noch einmal senden',
+  'message.sendAgain': 'Diese Nachricht noch einmal senden',
   'turn.sendAgainPartly': 'Von dieser Nachricht ist nur der Anfang geladen. Drücken Sie darunter „Alles zeigen“ und senden Sie sie dann noch einmal.',
   'turn.retrying': (when, attempt) => `Neuer Versuch ${when} (Versuch ${attempt}).`,
   'turn.continue': 'Fortsetzen',

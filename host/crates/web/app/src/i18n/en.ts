@@ -124,6 +124,7 @@ export const en = {
   'turn.reconnecting': (backend: string) => `Waiting for ${backend} to reconnect`,
   'turn.unanswered': (backend: string) => `${backend} did not answer this message.`,
   'turn.sendAgain': 'Send again',
+  'message.sendAgain': 'Send this message again',
   'turn.sendAgainPartly': 'Only the beginning of this message is loaded. Press “Show all” below it, then send it again.',
   'turn.retrying': (when: string, attempt: number) => `Retrying ${when} (attempt ${attempt}).`,
   'turn.continue': 'Continue',

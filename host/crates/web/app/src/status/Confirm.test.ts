@@ -19,7 +19,7 @@ describe('a question before something is cut', () => {
     const done = vi.fn();
     shown(done);
     const button = screen.getByText('Do it');
-    expect(button.getAttribute('aria-disabled')).toBe('true');
+    expect(button).toHaveProperty('disabled', true);
     await fireEvent.click(button, { detail: 1 });
     screen.getByRole<HTMLDialogElement>('dialog', { hidden: true }).dispatchEvent(new Event('close'));
     expect(done.mock.calls).toEqual([[null]]);
