@@ -147,7 +147,7 @@ await run(async (browser) => {
   await page.getByRole('link', { name: 'New chat' }).click();
   await page.getByText('What would you like to do?').waitFor();
   await send(page, 'Short. [[say very short]]');
-  await page.getByText('very short', { exact: true }).waitFor();
+  await page.locator('#log').getByText('very short', { exact: true }).waitFor();
   await idle(page);
   const doomed = page.url();
   await until('the form to rename it knows its title', async () => {

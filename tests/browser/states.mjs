@@ -100,7 +100,7 @@ await run(async (browser) => {
   host.event({ type: 'session_removed' });
   const gone = page.getByRole('heading', { name: 'This chat was deleted.' });
   await gone.waitFor();
-  const backend = { plugin: 'chat-opencode', title: 'opencode', version: '2', example: false, state: 'stopped' };
+  const backend = { plugin: 'chat-opencode', title: 'opencode', version: '2', example: false, features: [], missing: null, pending_action: null, storage_error: null, state: 'stopped' };
   host.send({ type: 'backend', backend, html: '' });
   await page.getByText('opencode 2').waitFor();
   assert.ok(await gone.isVisible() && await page.locator('#composer').isHidden() && await page.locator('#menu').isHidden());

@@ -122,3 +122,36 @@ fn the_first_load_is_small() {
     assert!(names.len() > 2, "the imports were not found: {names:?}");
     assert!(sum <= 100_000, "{sum} bytes: {names:?}");
 }
+
+/// Everything else puts text into the page, which is never read as HTML.
+#[test]
+fn html_enters_the_page_at_two_places() {
+    fn visit(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                visit(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let ways = [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "{@html",
+                "srcdoc",
+                "DOMParser",
+            ];
+            if ways.iter().any(|way| text.contains(way)) {
+                found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    visit(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/crates/web/app/src"),
+        &mut found,
+    );
+    found.sort();
+    assert_eq!(found, ["Html.svelte", "Rendered.svelte"]);
+}

@@ -97,7 +97,7 @@ mod tests {
                 imports += 1;
             }
         }
-        assert!(imports > 2, "the imports were not found");
+        assert!(imports > 0, "the imports were not found");
     }
 
     #[test]

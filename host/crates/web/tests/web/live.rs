@@ -114,6 +114,29 @@ fn text(text: &str) -> Content {
 }
 
 #[tokio::test]
+async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
+    use nexus_model::limits::LIST_SHOWN;
+    let live = Live::start().await;
+    for n in 0..LIST_SHOWN + 50 {
+        live.fakes.chat.add(&format!("ses_{n}"), "many").await;
+    }
+    // The oldest is the last.
+    let (mut socket, _) = live.hello(Some("ses_0"), None).await;
+    let listed = async {
+        loop {
+            if let Server::List { sessions, more } = next(&mut socket).await.unwrap() {
+                let own = sessions.iter().any(|root| root.info.id == "ses_0");
+                if own && sessions.len() > LIST_SHOWN {
+                    return (sessions.len(), more);
+                }
+            }
+        }
+    };
+    let listed = wait::within("the list has the chat that is open", listed).await;
+    assert_eq!(listed, (LIST_SHOWN + 1, 49));
+}
+
+#[tokio::test]
 async fn each_event_arrives_once_across_a_reconnect() {
     let live = Live::start().await;
     let api = &live.fakes.chat;

@@ -16,5 +16,5 @@ async fn a_login_opens_the_chat() {
     let done = web.post("/login", &form.jar(), fields).await;
     assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
     let page = web.get("/", &done.jar()).await;
-    assert!(page.text.contains("id=\"prompt\""), "{}", page.text);
+    assert!(page.text.contains("id=\"app\""), "{}", page.text);
 }

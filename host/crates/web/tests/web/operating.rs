@@ -194,23 +194,6 @@ async fn a_tunnel_with_tls_is_kept_to_it() {
 }
 
 #[tokio::test]
-async fn a_page_shows_so_many_chats_and_the_one_that_is_open() {
-    let web = Web::new(true, local()).await;
-    for n in 0..nexus_model::limits::LIST_SHOWN + 50 {
-        web.fakes.chat.add(&format!("ses_{n}"), "many").await;
-    }
-    let (cookie, _) = web.cookie().await;
-    let listed = |text: &str| text.matches("href=\"/s/").count();
-    assert_eq!(
-        listed(&web.get("/", &cookie).await.text),
-        nexus_model::limits::LIST_SHOWN
-    );
-    // The oldest is the last.
-    let open = web.get("/s/ses_0", &cookie).await.text;
-    assert_eq!(listed(&open), nexus_model::limits::LIST_SHOWN + 1);
-}
-
-#[tokio::test]
 async fn what_is_sent_to_the_api_has_an_end() {
     let web = Web::new(true, local()).await;
     web.fakes.chat.add("ses_1", "one").await;
