@@ -43,5 +43,5 @@ await run(async (browser) => {
   await plain.getByRole('link', { name: 'Log in with the provider' }).click();
   await plain.getByRole('button', { name: 'Sign in as ada' }).click();
   await plain.getByRole('button', { name: 'Continue' }).click();
-  await plain.locator('#prompt').waitFor();
+  await plain.getByText('Chat needs JavaScript.').waitFor();
 });

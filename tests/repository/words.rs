@@ -220,7 +220,7 @@ fn findings(path: &str, source: &str) -> Vec<String> {
     let rust = path.ends_with(".rs");
     let all = if rust {
         kinds(source)
-    } else if path.ends_with("js") || path.ends_with(".ts") {
+    } else if path.ends_with("js") || path.ends_with(".ts") || path.ends_with(".svelte") {
         kinds_of_script(source, "// ")
     } else if path.ends_with(".sh") || !path.rsplit('/').next().is_some_and(|name| name.contains('.')) {
         kinds_of_script(source, "# ")

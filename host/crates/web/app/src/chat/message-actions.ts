@@ -45,7 +45,7 @@ export const sendAgain = (message: MessageState): Promise<boolean> => attempt(as
   const text = await textOf([message]);
   focusComposer();
   const options = message.info.options ? { ...message.info.options } : {};
-  // A command stands in place of the text.
+  // A command takes the place of the text.
   nexus.outbox.prompt(options.command ? '' : text, options);
   if (hasFiles(message)) nexus.tell(t('message.withoutFiles'), true);
 });
@@ -81,9 +81,9 @@ export const edit = (message: MessageState): Promise<boolean> => attempt(async (
   if (hasFiles(message)) nexus.tell(t('message.withoutFiles'), true);
 });
 
-/** A copy of the chat up to `before`; null: as a whole. `anew`: the text of that message is to be written anew there. */
-export const fork = (before: MessageState | null, anew: boolean): Promise<boolean> => attempt(async () => {
-  const text = before && anew ? await textOf([before]) : '';
+/** A copy of the chat up to `before`; null: as a whole. `rewrite`: the text of that message is to be written again there. */
+export const fork = (before: MessageState | null, rewrite: boolean): Promise<boolean> => attempt(async () => {
+  const text = before && rewrite ? await textOf([before]) : '';
   const copy = await call<SessionInfo>(at('fork'), { method: 'POST', body: before ? { before: before.id } : {} });
   if (text) keepDraft(copy.id, text);
   nexus.open(copy.id);

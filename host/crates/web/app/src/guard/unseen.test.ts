@@ -16,7 +16,7 @@ describe('text to the letter', () => {
     expect(kinds('rm שלום /tmp')).toEqual(['plain:rm ', 'rtl:שלום', 'plain: /tmp']);
   });
 
-  it('mends half of a surrogate pair', () => {
+  it('replaces half of a surrogate pair', () => {
     expect(wellFormed('cut \ud83d')).toBe('cut \ufffd');
     expect(wellFormed('whole 😀')).toBe('whole 😀');
   });

@@ -92,7 +92,7 @@ export const en = {
   'message.copy': 'Copy message',
   'message.copyAnswer': 'Copy answer',
   'message.askAgain': 'Ask again',
-  'message.edit': 'Edit: undo from here and write it anew',
+  'message.edit': 'Edit: undo from here and write it again',
   'message.editCopy': 'Edit and send as a new message',
   'message.draftInTheWay': 'There is already a text in the message box. Send or delete it first.',
   'message.withoutFiles': 'The files of this message do not come with it. Attach them again if they are needed.',

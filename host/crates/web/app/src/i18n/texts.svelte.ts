@@ -1,4 +1,4 @@
-// The language of the page: English is part of it, others come when they are chosen. A language file that lacks a text, or
+// The language of the page: English is part of it, others come when they are chosen. A language file that has not a text, or
 // has another shape of one, does not compile.
 
 import { en, type Texts } from './en';

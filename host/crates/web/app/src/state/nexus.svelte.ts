@@ -9,7 +9,7 @@ import { LiveConnection, type Break } from '../live/connection';
 import { place } from './place';
 import { uuid } from './uuid';
 
-/** What stands above the composer. `passing`: it is said because the backend is unavailable, and no longer true when that is back. */
+/** What stands above the composer. `passing`: it is there because the backend is unavailable, and no longer true when that is back. */
 export interface Notice {
   text: string;
   calm: boolean;
