@@ -59,6 +59,7 @@ export class Host {
       if (frame.session) this.state();
     }
     if (frame.type === 'create') this.send({ type: 'created', id: frame.id, session: info });
+    if (['continue', 'cancel', 'take_back'].includes(frame.type)) this.send({ type: 'done', id: frame.id });
     if (frame.type === 'subscribe') this.state();
     if (frame.type === 'prompt' && this.consent && !frame.consent) {
       this.send({ type: 'consent', client_id: frame.client_id, consent: 'yes', text: `${this.consent} ${frame.text}` });

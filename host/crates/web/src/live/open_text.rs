@@ -3,7 +3,7 @@
 //! Problem: Markdown is a text until its part is closed, and then the whole answer changes its look and its height at once.
 //!
 //! Mechanism: of each open text the part after its last complete block is kept. Where a piece of it ends a line, the blocks
-//! are looked for anew; all but the last are complete, for nothing that follows changes them, and go out rendered, in a frame
+//! are looked for again; all but the last are complete, for nothing that follows changes them, and go out rendered, in a frame
 //! of their own behind the event. The events stay as they are, the same for all who read them.
 //!
 //! Limits: a reference that is defined below its use, and a footnote, are rendered when the part is closed. A subscription that

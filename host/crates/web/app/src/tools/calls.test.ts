@@ -65,7 +65,7 @@ describe('outputs', () => {
   });
 
   it('lose what they are wrapped in', () => {
-    expect(unwrapped('<task id="ses_1" state="completed">\n<task_result>\nAll is well.\n</task_result>\n</task>')).toBe('All is well.');
+    expect(unwrapped('<task id="ses_1" state="completed">\n<task_result>\nIt is done.\n</task_result>\n</task>')).toBe('It is done.');
     expect(unwrapped('<path>/w/a</path>\n<type>file</type>\n<content>\n1: a\n</content>')).toBe('1: a');
     expect(unwrapped('plain')).toBe('plain');
   });
