@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn app() -> PathBuf {
-    PathBuf::from(part("NEXUS_TEST_APP"))
+    part("NEXUS_TEST_APP")
 }
 
 /// Runs a program of the app's packages in its folder.

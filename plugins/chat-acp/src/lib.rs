@@ -1,4 +1,4 @@
-//! Chat with an agent that speaks the Agent Client Protocol (https://agentclientprotocol.com): JSON-RPC on the standard input
+//! Chat with an agent that speaks the Agent Client Protocol (<https://agentclientprotocol.com>): JSON-RPC on the standard input
 //! and output of one process, for all chats.
 //!
 //! Chats and their messages are the host's: what an agent keeps of its sessions differs, and many keep nothing. A chat has a

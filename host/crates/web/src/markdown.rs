@@ -119,7 +119,7 @@ fn in_open_fence(text: &str) -> bool {
         let rest = line.trim_start_matches(' ');
         let mark = rest.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
         let length = rest.chars().take_while(|other| *other == mark).count();
-        (line.len() - rest.len() < 4 && length >= 3).then(|| (mark, length, rest.len() == length))
+        (line.len() - rest.len() < 4 && length >= 3).then_some((mark, length, rest.len() == length))
     };
     let mut lines = text.lines().skip_while(|line| line.trim().is_empty());
     let Some((mark, length, _)) = lines.next().and_then(fence) else {
