@@ -10,10 +10,8 @@ export const de: Texts = {
 
   'app.skip': 'Zum Nachrichtenfeld springen',
   'title.waiting': (n) => `● ${zahl(n, 'wartet', 'warten')} · `,
-  'app.menu': 'Menü',
   'app.close': 'Schließen',
   'app.cancel': 'Abbrechen',
-  'app.save': 'Speichern',
   'app.retry': 'Noch einmal versuchen',
   'app.copy': 'Kopieren',
   'app.copied': 'Kopiert',
@@ -85,7 +83,6 @@ export const de: Texts = {
   'chat.reverted': 'Die Nachrichten ab hier wurden rückgängig gemacht, auch in Dateien.',
   'chat.revertedUntil': 'Bis zu Ihrer nächsten Nachricht lässt sich das zurückholen.',
   'chat.restoreReverted': 'Zurückholen',
-  'chat.folder': 'Projektordner',
 
   'message.you': 'Sie',
   'message.answer': 'Antwort',
@@ -287,7 +284,6 @@ export const de: Texts = {
   'composer.sentWhenReady': 'Die Nachricht wird gesendet, sobald das Backend bereit ist.',
   'composer.notSent': 'Nicht gesendet.',
   'composer.model': 'Modell',
-  'composer.modelDefault': 'Voreingestelltes Modell',
   'composer.agent': 'Agent',
   'composer.variant': 'Aufwand',
   'composer.default': 'Voreinstellung',
@@ -302,7 +298,6 @@ export const de: Texts = {
   'composer.uploading': 'Wird hochgeladen …',
   'composer.notUploaded': (why) => `Die Dateien wurden nicht hochgeladen: ${why || 'es besteht keine Verbindung.'} Die Nachricht wurde nicht gesendet.`,
   'composer.folder': 'Projektordner',
-  'composer.edit': 'Bearbeiten',
   'composer.noFiles': 'Dieses Chat-Backend nimmt keine Dateien. Legen Sie die Datei in den Projektordner und nennen Sie ihren Namen.',
 
   'consent.title': 'Vor dem Senden',

@@ -9,10 +9,8 @@ export const en = {
 
   'app.skip': 'Skip to the message box',
   'title.waiting': (n: number) => `● ${n} waiting · `,
-  'app.menu': 'Menu',
   'app.close': 'Close',
   'app.cancel': 'Cancel',
-  'app.save': 'Save',
   'app.retry': 'Try again',
   'app.copy': 'Copy',
   'app.copied': 'Copied',
@@ -84,7 +82,6 @@ export const en = {
   'chat.reverted': 'The messages from here on were undone, with their changes of files.',
   'chat.revertedUntil': 'You can bring this back until you send the next message.',
   'chat.restoreReverted': 'Bring it back',
-  'chat.folder': 'Project folder',
 
   'message.you': 'You',
   'message.answer': 'Answer',
@@ -286,7 +283,6 @@ export const en = {
   'composer.sentWhenReady': 'The message will be sent as soon as the backend is ready.',
   'composer.notSent': 'Not sent.',
   'composer.model': 'Model',
-  'composer.modelDefault': 'Default model',
   'composer.agent': 'Agent',
   'composer.variant': 'Effort',
   'composer.default': 'Default',
@@ -301,7 +297,6 @@ export const en = {
   'composer.uploading': 'Uploading…',
   'composer.notUploaded': (why: string) => `The files were not uploaded: ${why || 'there is no connection.'} The message was not sent.`,
   'composer.folder': 'Project folder',
-  'composer.edit': 'Edit',
   'composer.noFiles': 'This chat backend takes no files. Save the file in the project folder and mention its name.',
 
   'consent.title': 'Before you send',
